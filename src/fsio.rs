@@ -1,0 +1,395 @@
+//! The only user of `std::fs`.
+//!
+//! Invariants:
+//! - every error names its path and what was being done to it;
+//! - a file that others may read appears whole or not at all: written beside its place, synced, renamed;
+//! - every write, sync and rename passes a failpoint (see [`failpoint`]), so that tests can stop or break the
+//!   process at each of them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// A failed operation on a path.
+#[derive(Debug, thiserror::Error)]
+#[error("Could not {action} `{}`: {source}.", path.display())]
+pub struct Error {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Error {
+    /// An error while doing `action` (as "read") to `path`.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Error { action, path: path.to_owned(), source }
+    }
+
+    /// Whether the file is not there.
+    pub fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether the disk or a quota is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "Free some space or move the store with `--store`; what is finished is kept."
+            }
+            io::ErrorKind::NotFound => "Check the path.",
+            io::ErrorKind::PermissionDenied => "Check the owner and the permissions of the path.",
+            _ => "",
+        }
+    }
+}
+
+/// The result of an operation on a path.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn at<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
+    result.map_err(|source| Error::new(action, path, source))
+}
+
+/// The operations that a failpoint can hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// Writing a file's content.
+    Write,
+    /// Syncing a file or folder to the disk.
+    Sync,
+    /// Renaming a file into its place.
+    Rename,
+}
+
+/// Passes a failpoint. `REPRO_FAIL=write@3=kill` makes the third write of the process end it by SIGKILL; the
+/// actions are `kill`, `panic`, `full` (no space left) and `denied`; several are separated by commas. A leading
+/// `run:` or `exec:` limits one to that command's process. Meant for tests; without the variable it costs a load.
+pub fn failpoint(point: Point, path: &Path) -> Result<()> {
+    static PLAN: OnceLock<Vec<(Point, u64, String)>> = OnceLock::new();
+    static PASSED: [AtomicU64; 3] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+    let plan = PLAN.get_or_init(|| {
+        let role = std::env::args().nth(1).unwrap_or_default();
+        parse_failpoints(&std::env::var("REPRO_FAIL").unwrap_or_default(), &role)
+    });
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let passed = PASSED[point as usize].fetch_add(1, Ordering::SeqCst) + 1;
+    match plan.iter().find(|(p, n, _)| *p == point && *n == passed).map(|(_, _, action)| action.as_str()) {
+        None => Ok(()),
+        Some("kill") => {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            Ok(())
+        }
+        Some("panic") => panic!("failpoint {point:?} {passed} at {}", path.display()),
+        Some("full") => at("write", path, Err(io::Error::from(io::ErrorKind::StorageFull))),
+        Some(_) => at("write", path, Err(io::Error::from(io::ErrorKind::PermissionDenied))),
+    }
+}
+
+fn parse_failpoints(text: &str, role: &str) -> Vec<(Point, u64, String)> {
+    text.split(',')
+        .filter_map(|item| {
+            let item = match item.split_once(':') {
+                Some((wanted, rest)) if wanted == role => rest,
+                Some(_) => return None,
+                None => item,
+            };
+            let (at, action) = item.split_once('=')?;
+            let (point, n) = at.split_once('@')?;
+            let point = match point {
+                "write" => Point::Write,
+                "sync" => Point::Sync,
+                "rename" => Point::Rename,
+                _ => return None,
+            };
+            Some((point, n.parse().ok()?, action.to_owned()))
+        })
+        .collect()
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    at("read", path, fs::read(path))
+}
+
+/// Reads a whole text file. Text that is not UTF-8 is an error.
+pub fn read_to_string(path: &Path) -> Result<String> {
+    at("read", path, fs::read_to_string(path))
+}
+
+/// Opens a file for reading.
+pub fn open(path: &Path) -> Result<File> {
+    at("open", path, File::open(path))
+}
+
+/// The digest of a file's content, read in parts.
+pub fn digest(path: &Path) -> Result<crate::hash::Digest> {
+    let mut file = open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = at("read", path, file.read(&mut buffer))?;
+        if n == 0 {
+            return Ok(hasher.finalize().into());
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+/// Makes a folder and those above it.
+pub fn create_dir_all(path: &Path) -> Result<()> {
+    at("make the folder", path, fs::create_dir_all(path))
+}
+
+/// Writes `bytes` at `path`: the file appears whole, synced, or not at all, and replaces one that is there.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = sibling(path);
+    let written = write_synced(&temporary, bytes).and_then(|()| rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell; a file left over is swept later.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Writes and syncs a file that nobody else knows of yet.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    let mut file = at("create", path, File::create(path))?;
+    failpoint(Point::Write, path)?;
+    at("write", path, file.write_all(bytes))?;
+    sync_file(&file, path)
+}
+
+/// Syncs an open file.
+pub fn sync_file(file: &File, path: &Path) -> Result<()> {
+    failpoint(Point::Sync, path)?;
+    at("sync", path, file.sync_all())
+}
+
+/// Syncs the file at `path`.
+pub fn sync(path: &Path) -> Result<()> {
+    let file = open(path)?;
+    sync_file(&file, path)
+}
+
+/// Renames `from` to `to` and syncs the folder, so that the name survives a power cut.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        create_dir_all(parent)?;
+    }
+    failpoint(Point::Rename, to)?;
+    at("rename to", to, fs::rename(from, to))?;
+    match to.parent() {
+        Some(parent) => sync(parent),
+        None => Ok(()),
+    }
+}
+
+/// A name beside `path` that no other process and no other call uses.
+pub fn sibling(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let n = COUNT.fetch_add(1, Ordering::SeqCst);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{n}.tmp", std::process::id()))
+}
+
+/// Creates (or empties) a file for writing by parts. Not atomic: for logs and files in a job's own folder.
+pub fn create(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    failpoint(Point::Write, path)?;
+    at("create", path, File::create(path))
+}
+
+/// Opens a file for adding at its end, making it where it is missing.
+pub fn append(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    at("open", path, OpenOptions::new().append(true).create(true).open(path))
+}
+
+/// Opens a lock file, making it where it is missing. Lock it by [`File::lock`] or [`File::try_lock`].
+pub fn lock_file(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    at("open", path, OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path))
+}
+
+/// Makes a file read-only.
+pub fn set_readonly(path: &Path) -> Result<()> {
+    let mut permissions = at("read the permissions of", path, fs::metadata(path))?.permissions();
+    permissions.set_readonly(true);
+    at("set the permissions of", path, fs::set_permissions(path, permissions))
+}
+
+/// What identifies a file's state without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The size in bytes.
+    pub bytes: u64,
+    /// When the content changed, in nanoseconds since 1970.
+    pub mtime: i128,
+    /// When the content or the metadata changed, in nanoseconds since 1970.
+    pub ctime: i128,
+    /// The inode.
+    pub inode: u64,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+}
+
+/// The state of the file at `path`, links followed.
+pub fn stat(path: &Path) -> Result<Stat> {
+    use std::os::unix::fs::MetadataExt;
+    let m = at("find", path, fs::metadata(path))?;
+    let nanos = |s: i64, n: i64| i128::from(s) * 1_000_000_000 + i128::from(n);
+    Ok(Stat {
+        bytes: m.len(),
+        mtime: nanos(m.mtime(), m.mtime_nsec()),
+        ctime: nanos(m.ctime(), m.ctime_nsec()),
+        inode: m.ino(),
+        is_dir: m.is_dir(),
+    })
+}
+
+/// Whether something is at `path`.
+pub fn exists(path: &Path) -> bool {
+    fs::metadata(path).is_ok()
+}
+
+/// The names in a folder, sorted. A name that is not UTF-8 is an error.
+pub fn list(path: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in at("list", path, fs::read_dir(path))? {
+        let name = at("list", path, entry)?.file_name();
+        match name.into_string() {
+            Ok(name) => names.push(name),
+            Err(name) => {
+                let message = format!("the name {name:?} is not UTF-8");
+                return at("list", path, Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Every file below a folder, as sorted relative paths with `/`.
+pub fn walk(root: &Path) -> Result<Vec<String>> {
+    fn below(root: &Path, prefix: &str, out: &mut Vec<String>) -> Result<()> {
+        for name in list(&root.join(prefix))? {
+            let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            if stat(&root.join(&relative))?.is_dir {
+                below(root, &relative, out)?;
+            } else {
+                out.push(relative);
+            }
+        }
+        Ok(())
+    }
+    let mut out = Vec::new();
+    below(root, "", &mut out)?;
+    out.sort();
+    Ok(out)
+}
+
+/// Removes a file; one that is not there is no error.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => at("remove", path, result),
+    }
+}
+
+/// Removes a folder with all in it; one that is not there is no error.
+pub fn remove_dir_all(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => at("remove", path, result),
+    }
+}
+
+/// Copies a file to a place where it appears whole or not at all.
+pub fn copy_atomic(from: &Path, to: &Path) -> Result<()> {
+    write_atomic(to, &read(from)?)
+}
+
+/// The last `bytes` of a text file, from a line's start; bytes that are not UTF-8 are replaced.
+pub fn tail(path: &Path, bytes: u64) -> Result<String> {
+    let mut file = open(path)?;
+    let len = at("read", path, file.metadata())?.len();
+    at("read", path, file.seek(SeekFrom::Start(len.saturating_sub(bytes))))?;
+    let mut content = Vec::new();
+    at("read", path, file.read_to_end(&mut content))?;
+    let text = String::from_utf8_lossy(&content).into_owned();
+    let cut = if len > bytes { text.find('\n').map_or(0, |i| i + 1) } else { 0 };
+    Ok(text[cut..].to_owned())
+}
+
+/// The current time in nanoseconds since 1970: for records and for the age of files, never for an artifact.
+pub fn now() -> i128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i128)
+}
+
+/// The path made absolute, with links resolved.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    at("find", path, fs::canonicalize(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_atomic_write_replaces_whole_files_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(list(path.parent().unwrap()).unwrap(), ["b.txt"]);
+        assert_eq!(digest(&path).unwrap(), crate::hash::Digest::of(b"two"));
+        assert_eq!(walk(dir.path()).unwrap(), ["a/b.txt"]);
+    }
+
+    #[test]
+    fn errors_name_the_path_and_the_action() {
+        let error = read(Path::new("/nowhere/at/all")).unwrap_err();
+        assert!(error.is_missing());
+        assert!(error.to_string().starts_with("Could not read `/nowhere/at/all`: "), "{error}");
+    }
+
+    #[test]
+    fn failpoints_are_parsed_by_role() {
+        let plan = parse_failpoints("exec:write@3=kill,rename@1=full,run:sync@2=panic", "exec");
+        assert_eq!(plan, [(Point::Write, 3, "kill".into()), (Point::Rename, 1, "full".into())]);
+    }
+
+    #[test]
+    fn the_tail_starts_at_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        write_atomic(&path, b"first\nsecond\nthird\n").unwrap();
+        assert_eq!(tail(&path, 10).unwrap(), "third\n");
+        assert_eq!(tail(&path, 100).unwrap(), "first\nsecond\nthird\n");
+    }
+}

@@ -1,0 +1,35 @@
+//! A declarative, reproducible experiment pipeline for segmentation networks with smoothed dilated convolutions.
+//!
+//! A pipeline is a RON file. It is read and checked as a whole ([`pipeline`]), becomes a graph of content-hashed
+//! nodes, and whatever the [`store`] does not hold yet is run ([`engine`]) by stage kinds ([`stages`]), each an
+//! adapter between the stage contract ([`stage`]) and the numerics ([`ml`]) or the tables ([`table`]).
+//!
+//! # The house
+//!
+//! Each layer imports only from lower ones; `tests/it/layers.rs` holds the sources against this table.
+//!
+//! | layer | room | job |
+//! |---|---|---|
+//! | 5 | `main`, [`cli`] | arguments, rendering, exit codes; the one place that joins kinds to the engine |
+//! | 4 | [`stages`] | one adapter a kind: typed parameters, a call into `ml`, artifacts |
+//! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
+//! | 2 | [`pipeline`] | RON text into a checked plan; kinds are a registry of schemas |
+//! | 2 | [`store`] | content-addressed objects, action records, locks |
+//! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
+//! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
+//!
+//! # What is deliberately absent
+//!
+//! - The engine and the pipeline know no stage kind and no tensor; `ml` knows no stage and works alone.
+//! - Nothing that changes by itself (clock, host, path, stage name) is in an artifact or a key.
+//! - No random state: every draw is a function of seed, purpose and index ([`ml`]'s `rng`).
+//! - No silent fallback: a missing device, weight, file or an unknown key is an error.
+
+#[forbid(unsafe_code)]
+pub mod dag;
+#[forbid(unsafe_code)]
+pub mod fsio;
+#[forbid(unsafe_code)]
+pub mod hash;
+#[forbid(unsafe_code)]
+pub mod stage;

@@ -1,0 +1,195 @@
+//! What a stage kind says of itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::job::{DeviceSpec, Job, Produced, StageError};
+use super::schema::Structure;
+use super::value::Value;
+use crate::hash::Digest;
+
+/// A kind of stage: `Dataset`, `Train`, `Report`, … A new kind is one file and one line in the registry.
+pub trait Kind: Sync + Send {
+    /// The name in a pipeline.
+    fn name(&self) -> &'static str;
+    /// Raised whenever the same inputs give other bytes. Enters every identity.
+    fn version(&self) -> u32;
+    /// The parameters. The structure's documentation is the kind's.
+    fn schema(&self) -> Structure;
+    /// What a reference to the stage yields: `dataset`, `weights`, `model`, `metrics`, `erf`, `report`, `files`.
+    fn yields(&self) -> &'static str;
+    /// What a reference without an index means where the stage is several nodes.
+    fn bare(&self) -> Bare {
+        Bare::Last
+    }
+    /// Rules between fields, for parameters that passed the schema.
+    fn check(&self, _params: &Value) -> Vec<Fault> {
+        Vec::new()
+    }
+    /// The nodes of a stage, in order. The default is one node whose inputs are the references in `params`.
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
+        let _ = extents;
+        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+    }
+    /// The files outside the store that the node reads, besides the `File` parameters. Called when planning.
+    /// `root` gives the folder of a data root by name.
+    fn externals(
+        &self,
+        _params: &Value,
+        _root: &dyn Fn(&str) -> Result<PathBuf, StageError>,
+    ) -> Result<Vec<External>, StageError> {
+        Ok(Vec::new())
+    }
+    /// The data root whose folder consumers of the node's outputs need, if any.
+    fn root(&self, _params: &Value) -> Option<String> {
+        None
+    }
+    /// Whether the node's numbers depend on the device and its arithmetic, so that the numeric profile enters its key.
+    fn computes(&self) -> bool {
+        false
+    }
+    /// Which outputs are written below `results/`, and how.
+    fn publish(&self, _params: &Value) -> Vec<Publication> {
+        Vec::new()
+    }
+    /// Does the work.
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError>;
+}
+
+/// The meaning of a reference without an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bare {
+    /// The last node: a training stage's final model.
+    Last,
+    /// Every node: a validation's figures at each iteration.
+    All,
+}
+
+/// One node of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The iteration, from 1, where a stage has several.
+    pub iteration: Option<u32>,
+    /// The parameters of the node, a structure as the stage's own; what differs between iterations is set here.
+    pub params: Value,
+    /// The inputs by slot. A slot is the path of the field that named them: `data`, `from[0]`, `inputs["x"]`.
+    pub inputs: Vec<(String, InputRef)>,
+    /// Said by `repro plan` where it explains a change, as "the horizon follows from the iterations".
+    pub note: String,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputRef {
+    /// A reference as written: `train`, `train[3]`, `run:NAME/STAGE`.
+    Named(String),
+    /// Node `index` (from 0) of the named stage.
+    Node(String, usize),
+    /// Step `index` (from 0) of the stage being expanded.
+    Sibling(usize),
+}
+
+/// What an expansion may ask about other stages.
+pub trait Extents {
+    /// How many nodes the stage behind a reference stands for; an index names one.
+    fn nodes(&self, reference: &str) -> usize;
+}
+
+/// Points at a node of a plan: a stage's name and its iteration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeRef {
+    /// The stage.
+    pub stage: String,
+    /// The iteration, from 1.
+    pub iteration: Option<u32>,
+}
+
+impl std::fmt::Display for NodeRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.iteration {
+            None => f.write_str(&self.stage),
+            Some(i) => write!(f, "{}[{i}]", self.stage),
+        }
+    }
+}
+
+/// A rule that parameters break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The dotted path of the field at fault, as `schedule.power`; empty for the stage itself.
+    pub field: String,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+/// A file outside the store that a node reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct External {
+    /// The name that enters the identity: relative to its root, with `/`.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl External {
+    /// The file `relative` below `root`.
+    pub fn below(root: &Path, relative: &str) -> Self {
+        let relative = relative.trim_start_matches('/');
+        External { name: relative.to_owned(), path: root.join(relative) }
+    }
+}
+
+/// An output that is written below `results/<pipeline>/<stage>/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The name of the output.
+    pub output: String,
+    /// The formats of a table: `csv`, `parquet`, `md`, `tex`. Empty for files and trees, which are copied.
+    pub formats: Vec<String>,
+    /// Whether the table is printed at the end of a run.
+    pub print: bool,
+}
+
+/// The kinds, and what the engine must ask about a device: handed in by `main`, so that neither the pipeline nor
+/// the engine knows a kind or a tensor.
+pub struct Registry {
+    /// The kinds, sorted by name.
+    pub kinds: Vec<Box<dyn Kind>>,
+    /// What changes bits on a device, by name: class, precision, instruction set, capability, library versions.
+    pub numeric_profile: fn(&DeviceSpec) -> Result<BTreeMap<String, String>, StageError>,
+}
+
+impl Registry {
+    /// The kind of that name.
+    pub fn kind(&self, name: &str) -> Option<&dyn Kind> {
+        self.kinds.iter().find(|kind| kind.name() == name).map(|kind| &**kind)
+    }
+}
+
+/// Every reference in `params` with the path of its field, in the order of the fields.
+pub fn references(params: &Value) -> Vec<(String, String)> {
+    collect(params, &|value| if let Value::Ref(name) = value { Some(name.clone()) } else { None })
+}
+
+/// Every file in `params` with the path of its field.
+pub fn files(params: &Value) -> Vec<(String, String)> {
+    collect(params, &|value| if let Value::File(name) = value { Some(name.clone()) } else { None })
+}
+
+fn collect(value: &Value, pick: &dyn Fn(&Value) -> Option<String>) -> Vec<(String, String)> {
+    fn walk(value: &Value, path: &str, pick: &dyn Fn(&Value) -> Option<String>, out: &mut Vec<(String, String)>) {
+        out.extend(pick(value).map(|name| (path.trim_start_matches('.').to_owned(), name)));
+        for (step, child) in value.children() {
+            walk(child, &format!("{path}{step}"), pick, out);
+        }
+    }
+    let mut out = Vec::new();
+    walk(value, "", pick, &mut out);
+    out
+}
+
+/// The identity of an external file: its name and content.
+pub type ExternalDigest = (String, Digest);
