@@ -31,5 +31,6 @@ pub mod dag;
 pub mod fsio;
 #[forbid(unsafe_code)]
 pub mod hash;
+pub mod ml;
 #[forbid(unsafe_code)]
 pub mod stage;

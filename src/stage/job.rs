@@ -34,21 +34,13 @@ pub struct Job<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// A node whose outputs are an input.
+/// A node whose outputs are an input. It tells nothing that is not in the consumer's key: no name, no parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputNode {
-    /// The kind of the node.
-    pub kind: String,
-    /// The node's parameters: what a report describes its subject by.
-    pub params: Value,
-    /// The iteration, from 1, where the stage has several.
-    pub iteration: Option<u32>,
     /// The outputs by name.
     pub outputs: BTreeMap<String, Artifact>,
-    /// The data root that the node's outputs refer to.
+    /// The data root that the node's outputs refer to. Files found below it are checked against digests when read.
     pub root: Option<PathBuf>,
-    /// The node's single figures.
-    pub metrics: BTreeMap<String, f64>,
 }
 
 /// An output in the store.
