@@ -1,0 +1,78 @@
+//! Where data roots and the store come from: the command line, then the environment, then the user's config file.
+//!
+//! None of it enters a key or an artifact.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Failure, fail};
+use crate::cli::exit::Exit;
+use crate::fsio;
+
+/// The user's file: `$XDG_CONFIG_HOME/repro/config.ron` or `~/.config/repro/config.ron`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// Data roots by name.
+    data: BTreeMap<String, PathBuf>,
+    /// The store.
+    store: Option<PathBuf>,
+}
+
+fn config_file() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+    Some(base.join("repro/config.ron"))
+}
+
+fn config() -> Result<Config, Failure> {
+    let Some(path) = config_file().filter(|path| fsio::exists(path)) else { return Ok(Config::default()) };
+    ron::from_str(&fsio::read_to_string(&path)?).map_err(|error| {
+        let at = error.span.start;
+        fail(Exit::Usage, format!("{}:{}:{}: {}.", path.display(), at.line, at.col, error.code))
+            .hint("The file holds `(data: {\"voc2012\": \"/data/VOC2012\"}, store: Some(\"/scratch/repro\"))`.")
+    })
+}
+
+/// The data roots: `--data NAME=PATH`, else `REPRO_DATA_NAME`, else the config file. Every root named by `--data`
+/// must be a folder.
+pub fn roots(arguments: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let mut roots = config()?.data;
+    for (key, path) in std::env::vars_os() {
+        if let Some(name) = key.to_str().and_then(|key| key.strip_prefix("REPRO_DATA_")) {
+            roots.insert(name.to_lowercase(), PathBuf::from(path));
+        }
+    }
+    for argument in arguments {
+        let Some((name, path)) = argument.split_once('=') else {
+            return Err(fail(Exit::Usage, format!("`--data {argument}` names no folder."))
+                .hint("Write `--data NAME=PATH`, as `--data voc2012=/data/VOC2012`."));
+        };
+        let path = PathBuf::from(path);
+        if !fsio::stat(&path).is_ok_and(|stat| stat.is_dir) {
+            return Err(fail(Exit::Usage, format!("`--data {argument}`: `{}` is not a folder.", path.display()))
+                .hint("Check the path."));
+        }
+        roots.insert(name.to_owned(), path);
+    }
+    Ok(roots)
+}
+
+/// The store's folder: `--store`, else `REPRO_STORE`, else the config file, else `.repro` at the project's root.
+pub fn store(argument: Option<&Path>, project: &Path) -> Result<PathBuf, Failure> {
+    if let Some(path) = argument {
+        return Ok(path.to_owned());
+    }
+    if let Some(path) = std::env::var_os("REPRO_STORE") {
+        return Ok(PathBuf::from(path));
+    }
+    Ok(config()?.store.unwrap_or_else(|| project.join(".repro")))
+}
+
+/// The project's root: the nearest folder from `start` upwards that has a store or a `pipelines` folder, else `start`.
+pub fn project(start: &Path) -> PathBuf {
+    let is_root = |folder: &&Path| fsio::exists(&folder.join(".repro")) || fsio::exists(&folder.join("pipelines"));
+    start.ancestors().find(is_root).unwrap_or(start).to_owned()
+}

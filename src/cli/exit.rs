@@ -1,0 +1,58 @@
+//! The one table of exit codes. Scripts rely on it; a number never changes its meaning.
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; of `repro diff`: no difference.
+    Success = 0,
+    /// `repro diff` found a difference.
+    Different = 1,
+    /// The command line, the pipeline or a name in it is wrong; nothing was computed.
+    Usage = 2,
+    /// A stage failed.
+    Stage = 3,
+    /// The data or weights given by the user are at fault.
+    Data = 4,
+    /// The disk or the store refused: full, unreadable, from a newer version.
+    Storage = 5,
+    /// A requested device is missing or lacks an operation.
+    Device = 6,
+    /// The arithmetic went wrong, as a loss that is not finite.
+    Numeric = 7,
+    /// A bug in this program.
+    Bug = 101,
+    /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
+    Interrupted = 130,
+}
+
+/// Every code with its meaning, for `repro --help` and the README.
+pub const CODES: &[(Exit, &str)] = &[
+    (Exit::Success, "done; of `repro diff`: no difference"),
+    (Exit::Different, "`repro diff` found a difference"),
+    (Exit::Usage, "the command line or the pipeline is wrong; nothing was computed"),
+    (Exit::Stage, "a stage failed"),
+    (Exit::Data, "the data or weights given are at fault"),
+    (Exit::Storage, "the disk or the store refused: full, unreadable, from a newer version"),
+    (Exit::Device, "a requested device is missing or lacks an operation"),
+    (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),
+    (Exit::Bug, "a bug in repro"),
+    (Exit::Interrupted, "stopped by Ctrl-C or SIGTERM; what was finished is kept"),
+];
+
+/// The table as lines of text.
+pub fn help() -> String {
+    let lines: Vec<String> = CODES.iter().map(|(code, meaning)| format!("  {:>3}  {meaning}", *code as u8)).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_once_in_the_table_and_keeps_its_number() {
+        let numbers: Vec<u8> = CODES.iter().map(|(code, _)| *code as u8).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 101, 130]);
+    }
+}

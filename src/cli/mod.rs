@@ -1,0 +1,233 @@
+//! The command line: one file a command. The only room that prints.
+
+pub mod config;
+pub mod diff;
+pub mod exit;
+pub mod graph;
+pub mod kinds;
+pub mod plan;
+pub mod publish;
+pub mod run;
+pub mod runs;
+pub mod ui;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::cli::exit::Exit;
+use crate::engine;
+use crate::pipeline::{self, Diagnostics, Pipeline};
+use crate::stage::{DeviceSpec, Registry};
+use crate::store::{self, Store};
+
+/// Runs reproducible experiments stated in RON.
+#[derive(Debug, Parser)]
+#[command(name = "repro", version, about, after_help = exit::help())]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// The store's folder [default: `.repro` at the project's root; also REPRO_STORE]
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run what is not cached of a pipeline, and write its tables.
+    Run(run::RunArgs),
+    /// Show what would run and why, stage by stage.
+    Plan(PlanArgs),
+    /// Show what differs between two runs and whether it matters.
+    Diff(diff::DiffArgs),
+    /// List the runs.
+    Runs(runs::RunsArgs),
+    /// Show one run: parameters, nodes, metrics, machine.
+    Show(runs::ShowArgs),
+    /// Draw a pipeline's graph.
+    Graph(graph::GraphArgs),
+    /// Describe the stage kinds and their parameters.
+    Kinds {
+        /// The kind; all kinds, a line each, if none is given.
+        kind: Option<String>,
+        /// The whole reference as Markdown.
+        #[arg(long, conflicts_with = "kind")]
+        markdown: bool,
+    },
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Run one node of a plan: what `run` starts a process for.
+    #[command(hide = true)]
+    Exec {
+        /// The job file.
+        job: PathBuf,
+    },
+}
+
+/// What names a pipeline, a part of it, and where it runs.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The pipeline's RON file.
+    file: PathBuf,
+    /// A profile of the pipeline, as `tiny`.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Set a parameter to a value in RON, as `train.steps=50`; may be repeated.
+    #[arg(long = "set", value_name = "STAGE.FIELD=RON")]
+    sets: Vec<String>,
+    /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
+    #[arg(long = "data", value_name = "NAME=PATH")]
+    data: Vec<String>,
+    /// Only these stages and what they need: `validate` or `validate[2]`.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Run these stages even where they are cached.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    force: Vec<String>,
+    /// Where to compute: `cpu`, `cuda` or `cuda:1`.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceSpec,
+    /// How many stages run at a time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// How many threads all stages share [default: one a core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// How a comparison or record is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Plain text.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// JSON.
+    Json,
+}
+
+/// Why a command failed: the exit code, one message that says what and where, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened; may be several lines.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+/// A failure without a hint.
+pub fn fail(exit: Exit, message: impl Into<String>) -> Failure {
+    Failure { exit, message: message.into(), hint: String::new() }
+}
+
+impl Failure {
+    /// Adds what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl From<crate::fsio::Error> for Failure {
+    fn from(error: crate::fsio::Error) -> Self {
+        fail(Exit::Storage, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        fail(if error.is_usage() { Exit::Usage } else { Exit::Storage }, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        fail(Exit::Usage, diagnostics.render(ui::stderr_is_terminal()))
+    }
+}
+
+/// Runs the command line and gives the process's exit code.
+pub fn main(registry: &Registry) -> Exit {
+    let cli = Cli::parse();
+    match dispatch(&cli, registry) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            ui::failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
+    match &cli.command {
+        Command::Run(args) => run::run(cli, args, registry),
+        Command::Plan(args) => plan::run(cli, args, registry),
+        Command::Diff(args) => diff::run(&open_store(cli, None)?, args),
+        Command::Runs(args) => runs::list(&open_store(cli, None)?, args),
+        Command::Show(args) => runs::show(&open_store(cli, None)?, args),
+        Command::Graph(args) => graph::run(cli, args, registry),
+        Command::Kinds { markdown: true, .. } => {
+            print(&kinds::markdown(registry));
+            Ok(Exit::Success)
+        }
+        Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut std::io::stdout());
+            Ok(Exit::Success)
+        }
+        Command::Exec { job } => std::process::exit(i32::from(engine::exec(job, registry))),
+    }
+}
+
+/// Opens the store of the project that `file` belongs to, or of the current folder.
+fn open_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
+    Ok(Store::open(&config::store(cli.store.as_deref(), &project(file)?)?)?)
+}
+
+/// The project's root: around `file`, else around the current folder.
+fn project(file: Option<&Path>) -> Result<PathBuf, Failure> {
+    let here = crate::fsio::canonical(Path::new("."))?;
+    let start = match file {
+        Some(file) => crate::fsio::canonical(file)?.parent().map_or(here.clone(), Path::to_owned),
+        None => here,
+    };
+    Ok(config::project(&start))
+}
+
+/// Loads the pipeline that the arguments name.
+fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
+    let request =
+        pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
+    Ok(pipeline::load(&request, registry, store)?)
+}
+
+fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(engine::Options {
+        roots: config::roots(&args.data)?,
+        device: args.device,
+        threads: args.threads.map_or(cores, usize::from),
+        jobs: usize::from(args.jobs),
+        only: args.only.clone(),
+        force: args.force.clone(),
+        keep_going: args.keep_going,
+    })
+}
+
+/// Prints to standard output. A reader that went away (`repro runs | head`) is no error.
+#[expect(clippy::print_stdout, reason = "the one place that prints results")]
+pub fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{}", text.trim_end()).is_err() {
+        std::process::exit(Exit::Success as i32);
+    }
+}

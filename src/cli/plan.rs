@@ -1,0 +1,76 @@
+//! `repro plan FILE`: what would run and why, node by node, old value -> new value.
+
+use std::fmt::Write as _;
+
+use super::{Cli, Failure, PlanArgs, load, open_store, options, print};
+use crate::cli::exit::Exit;
+use crate::engine::{self, Plan, State, Why};
+use crate::pipeline::Pipeline;
+use crate::stage::Registry;
+
+/// How many changed components are shown of one node.
+const SHOWN: usize = 8;
+
+/// Prints the plan; nothing runs.
+pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
+    let store = open_store(cli, Some(&args.file))?;
+    let pipeline = load(args, registry, &store)?;
+    let plan = engine::plan(&pipeline, registry, &store, &options(args)?)?;
+    print(&text(&pipeline, &plan));
+    Ok(Exit::Success)
+}
+
+/// The plan in words.
+pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
+    let mut out = String::new();
+    let name = |node: usize| pipeline.node_ref(node).to_string();
+    let width = plan.nodes.iter().map(|planned| name(planned.node).chars().count()).max().unwrap_or(0);
+    let mut counts = [0; 3];
+    for planned in &plan.nodes {
+        let (at, word, remark) = match &planned.state {
+            State::Hit { key, .. } => (0, "hit", key.short()),
+            State::Run { why, .. } => (1, "run", words(why)),
+            State::Depends { on, why } => {
+                let on: Vec<String> = on.iter().map(|&node| name(node)).collect();
+                let why = words(why);
+                let why = if why.is_empty() { String::new() } else { format!("; {why}") };
+                (2, "depends", format!("on {}{why}", on.join(", ")))
+            }
+        };
+        counts[at] += 1;
+        let _ = writeln!(out, "{word:<8} {:<width$}  {remark}", name(planned.node));
+    }
+    let [hits, runs, depends] = counts;
+    let _ = write!(out, "\n{hits} cached, {runs} to run, {depends} depend on what runs.");
+    out
+}
+
+fn words(why: &Why) -> String {
+    match why {
+        Why::New => "never made before".to_owned(),
+        Why::Forced => "asked for by --force".to_owned(),
+        Why::Upstream => String::new(),
+        Why::OutputMissing(digest) => format!("its output {} is gone from the store", digest.short()),
+        Why::Unfinished => "never finished".to_owned(),
+        Why::Changed { changes, note } => {
+            let mut lines: Vec<String> = changes
+                .iter()
+                .take(SHOWN)
+                .map(|change| {
+                    let side = |value: &Option<String>| value.as_deref().map_or("nothing".to_owned(), shorten);
+                    format!("{}: {} -> {}", change.component, side(&change.old), side(&change.new))
+                })
+                .collect();
+            if changes.len() > SHOWN {
+                lines.push(format!("and {} more", changes.len() - SHOWN));
+            }
+            let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
+            lines.join(", ") + &note
+        }
+    }
+}
+
+/// A digest by its first digits, anything else as it is.
+fn shorten(value: &str) -> String {
+    value.parse::<crate::hash::Digest>().map_or_else(|_| value.to_owned(), |digest| digest.short())
+}

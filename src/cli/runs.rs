@@ -1,0 +1,180 @@
+//! `repro runs` and `repro show RUN`.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failure, Format, print};
+use crate::cli::exit::Exit;
+use crate::store::{RunRecord, RunStatus, Status, Store};
+
+/// The arguments of `repro runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Only runs of this pipeline.
+    pipeline: Option<String>,
+    /// At most so many, newest first.
+    #[arg(long, short = 'n', default_value_t = 50)]
+    limit: usize,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// The arguments of `repro show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run: an id, a unique prefix, a pipeline's name, `latest` or `latest~1`.
+    #[arg(default_value = "latest")]
+    run: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// A run on one line.
+#[derive(Debug, Serialize)]
+struct Line {
+    id: String,
+    pipeline: String,
+    profile: Option<String>,
+    status: RunStatus,
+    started: String,
+    ran: usize,
+    cached: usize,
+    failed: usize,
+}
+
+fn line(run: &RunRecord) -> Line {
+    let count = |status: Status| run.nodes.iter().filter(|node| node.status == status).count();
+    Line {
+        id: run.id.clone(),
+        pipeline: run.pipeline.clone(),
+        profile: run.profile.clone(),
+        status: run.status,
+        started: run.started.clone(),
+        ran: count(Status::Ran),
+        cached: count(Status::Hit),
+        failed: count(Status::Failed),
+    }
+}
+
+/// Prints the runs, newest first.
+pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
+    let mut lines = Vec::new();
+    for run in store.runs()? {
+        let run = run?;
+        if args.pipeline.as_ref().is_none_or(|pipeline| *pipeline == run.pipeline) {
+            lines.push(line(&run));
+        }
+        if lines.len() == args.limit {
+            break;
+        }
+    }
+    let header = ["run", "pipeline", "status", "ran", "cached", "failed"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = lines
+        .iter()
+        .map(|line| {
+            let profile = line.profile.as_ref().map_or(String::new(), |profile| format!(" ({profile})"));
+            let pipeline = format!("{}{profile}", line.pipeline);
+            let counts = [line.ran, line.cached, line.failed].map(|n| n.to_string());
+            let [ran, cached, failed] = counts;
+            [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed]
+        })
+        .collect();
+    print(&match args.format {
+        Format::Json => serde_json::to_string_pretty(&lines).unwrap_or_default(),
+        Format::Text if rows.is_empty() => "There are no runs yet.".to_owned(),
+        Format::Text => aligned(&header, &rows),
+        Format::Markdown => markdown(&header, &rows),
+    });
+    Ok(Exit::Success)
+}
+
+/// Prints one run.
+pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
+    let run = store.find_run(&args.run)?;
+    print(&match args.format {
+        Format::Json => serde_json::to_string_pretty(&run).unwrap_or_default(),
+        Format::Text => describe(&run, aligned),
+        Format::Markdown => describe(&run, markdown),
+    });
+    Ok(Exit::Success)
+}
+
+fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) -> String {
+    let mut out = String::new();
+    let mut say = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(out, "{name:<9} {value}");
+        }
+    };
+    say("run", &run.id);
+    say("pipeline", &format!("{} ({})", run.pipeline, run.file.display()));
+    say("profile", run.profile.as_deref().unwrap_or_default());
+    say("set", &run.sets.join(", "));
+    say("status", word(run.status));
+    say("started", &run.started);
+    say("finished", run.finished.as_deref().unwrap_or_default());
+    say("device", &run.device);
+    for (group, map) in [("numeric", &run.numeric), ("machine", &run.machine), ("versions", &run.versions)] {
+        let items: Vec<String> = map.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        say(group, &items.join(", "));
+    }
+    let header = ["node", "kind", "status", "seconds", "key", "metrics"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = run
+        .nodes
+        .iter()
+        .map(|node| {
+            let name = node.iteration.map_or_else(|| node.stage.clone(), |i| format!("{}[{i}]", node.stage));
+            let metrics: Vec<String> = node.metrics.iter().map(|(k, v)| format!("{k} {}", figure(*v))).collect();
+            let seconds = if node.status == Status::Ran { format!("{:.2}", node.seconds) } else { String::new() };
+            let said = if node.message.is_empty() { metrics.join(", ") } else { node.message.clone() };
+            let key = node.key.map_or_else(String::new, |key| key.short());
+            [name, node.kind.clone(), status(node.status).to_owned(), seconds, key, said]
+        })
+        .collect();
+    format!("{out}\n{}\n\n{}", table(&header, &rows), run.resolved.trim_end())
+}
+
+/// A figure with four digits after the point, or none where it is whole.
+pub fn figure(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.4}") }
+}
+
+fn word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running => "running",
+        RunStatus::Done => "done",
+        RunStatus::Failed => "failed",
+        RunStatus::Interrupted => "interrupted",
+    }
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Hit => "cached",
+        Status::Ran => "ran",
+        Status::Failed => "failed",
+        Status::Interrupted => "interrupted",
+        Status::Skipped => "skipped",
+    }
+}
+
+fn aligned<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
+    let width = |at: usize| std::iter::once(header).chain(rows).map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let lines = std::iter::once(header).chain(rows).map(|row| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn markdown<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
+    let line = |cells: &[String; N]| format!("| {} |", cells.join(" | ").replace('\n', " "));
+    let rule = format!("|{}", "---|".repeat(N));
+    let lines = [line(header), rule].into_iter().chain(rows.iter().map(line));
+    lines.collect::<Vec<_>>().join("\n")
+}

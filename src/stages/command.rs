@@ -1,0 +1,202 @@
+//! `Command`: any external program as a stage, so that a step in Python can join.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command as Process, Stdio};
+
+use crate::fsio;
+use crate::params;
+use crate::stage::params::{FileRef, Param, Ref};
+use crate::stage::schema::Structure;
+use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, StageError, Type, Value};
+
+params! {
+    /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, as
+    /// `{in:table}` or `{in:table.summary}`), `{file:NAME}`, `{out:NAME}` and `{param:NAME}`. The stage runs again
+    /// when an argument, an input, a file or a parameter changes; what else the program reads, nobody knows.
+    struct CommandParams {
+        /// The program and its arguments. The program is looked for on the PATH.
+        run: Vec<String>, where nonempty();
+        /// Stages whose outputs are inputs.
+        inputs: BTreeMap<String, Ref> = BTreeMap::new(),
+            where to(&["dataset", "weights", "model", "metrics", "erf", "report", "files"]);
+        /// Files that are inputs, as the script itself.
+        files: BTreeMap<String, FileRef> = BTreeMap::new();
+        /// What the program makes: output names and file names.
+        outputs: BTreeMap<String, String>;
+        /// Values for `{param:NAME}`.
+        parameters: BTreeMap<String, String> = BTreeMap::new();
+        /// Environment variables to set. All others but PATH, HOME and TMPDIR are removed.
+        env: BTreeMap<String, String> = BTreeMap::new();
+    }
+}
+
+/// The kind.
+pub struct Command;
+
+impl Kind for Command {
+    fn name(&self) -> &'static str {
+        "Command"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn schema(&self) -> Structure {
+        super::support::structure(CommandParams::ty(), "Command")
+    }
+
+    fn yields(&self) -> &'static str {
+        "files"
+    }
+
+    fn check(&self, params: &Value) -> Vec<Fault> {
+        let Some(p) = CommandParams::read(params) else { return Vec::new() };
+        let mut faults = Vec::new();
+        if p.outputs.is_empty() {
+            faults.push(Fault {
+                field: "outputs".into(),
+                message: "A command without outputs leaves nothing to keep.".into(),
+                hint: "Name what it makes, as `{\"table\": \"table.csv\"}`.".into(),
+            });
+        }
+        for (name, path) in &p.outputs {
+            if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty()) {
+                faults.push(Fault {
+                    field: "outputs".into(),
+                    message: format!("The output `{name}` has the path `{path}`, which leaves the job's folder."),
+                    hint: "Give a relative path without `..`.".into(),
+                });
+            }
+        }
+        for (at, argument) in p.run.iter().enumerate() {
+            for (kind, name) in placeholders(argument) {
+                let stem = name.split('.').next().unwrap_or(name);
+                let known = match kind {
+                    "in" => p.inputs.contains_key(stem),
+                    "file" => p.files.contains_key(name),
+                    "out" => p.outputs.contains_key(name),
+                    "param" => p.parameters.contains_key(name),
+                    _ => continue,
+                };
+                if !known {
+                    faults.push(Fault {
+                        field: format!("run[{at}]"),
+                        message: format!("`{{{kind}:{name}}}` names nothing."),
+                        hint: "Name it in `inputs`, `files`, `outputs` or `parameters`.".into(),
+                    });
+                }
+            }
+        }
+        faults
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        let p: CommandParams = super::support::read(job.params)?;
+        let arguments: Vec<String> = p.run.iter().map(|argument| fill(argument, &p, job)).collect::<Result<_, _>>()?;
+        let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };
+        let mut process = Process::new(&arguments[0]);
+        process.args(&arguments[1..]).current_dir(job.out).stdin(Stdio::null()).stdout(Stdio::piped());
+        process.env_clear().envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|k| Some((k, std::env::var_os(k)?))));
+        process.envs(&p.env);
+        let mut child = process.spawn().map_err(|error| {
+            failed(format!("Could not start `{}`: {error}.", arguments[0]), "Install the program or put it on the PATH.")
+        })?;
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                job.events.emit(Event::Log { text: String::from_utf8_lossy(&line).into_owned() });
+                if job.cancel.requested() {
+                    // The child may be gone already; either way it is over.
+                    let _ = child.kill();
+                }
+            }
+        }
+        let status = child.wait().map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
+        job.cancel.check()?;
+        if !status.success() {
+            return Err(failed(format!("`{}` ended with {status}.", arguments.join(" ")), "Its output is in the stage's log."));
+        }
+        let mut produced = Produced::default();
+        for (name, path) in &p.outputs {
+            let stat = fsio::stat(&job.out.join(path)).map_err(|_| {
+                failed(format!("`{}` ended well but made no `{path}`.", arguments[0]), "Write it to `{out:NAME}`.")
+            })?;
+            let kind = if stat.is_dir { ArtifactKind::Tree } else { ArtifactKind::File };
+            produced.outputs.insert(name.clone(), Made { path: path.clone(), kind });
+        }
+        Ok(produced)
+    }
+}
+
+/// The placeholders `{kind:name}` of an argument.
+fn placeholders(argument: &str) -> Vec<(&str, &str)> {
+    argument
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}')?.0.split_once(':'))
+        .collect()
+}
+
+fn fill(argument: &str, p: &CommandParams, job: &Job<'_>) -> Result<String, StageError> {
+    let mut out = argument.to_owned();
+    for (kind, name) in placeholders(argument) {
+        let value = match kind {
+            "in" => {
+                let (input, output) = name.split_once('.').unwrap_or((name, ""));
+                input_path(job, input, output)?
+            }
+            "file" => match job.files.get(&format!("files[{name:?}]")) {
+                Some(path) => path.display().to_string(),
+                None => return Err(StageError::Bug(format!("The file `{name}` was not handed over."))),
+            },
+            "out" => job.out.join(&p.outputs[name]).display().to_string(),
+            "param" => p.parameters[name].clone(),
+            _ => continue,
+        };
+        out = out.replace(&format!("{{{kind}:{name}}}"), &value);
+    }
+    Ok(out)
+}
+
+/// The path of an input's output; without a name, of its only one.
+fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageError> {
+    let nodes = job.inputs.get(&format!("inputs[{input:?}]")).map_or(&[][..], Vec::as_slice);
+    let found = nodes.first().and_then(|node| match output {
+        "" if node.outputs.len() == 1 => node.outputs.values().next(),
+        name => node.outputs.get(name),
+    });
+    match found.and_then(|artifact| artifact.path.as_ref()) {
+        Some(path) => Ok(path.display().to_string()),
+        None => {
+            let names: Vec<&str> = nodes.iter().flat_map(|node| node.outputs.keys().map(String::as_str)).collect();
+            Err(StageError::Command {
+                message: format!("`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.", names.first().unwrap_or(&"")),
+                hint: format!("Its outputs are {}.", names.join(", ")),
+            })
+        }
+    }
+}
+
+/// Never used for identity: a command's structure is its declaration.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_found_and_unknown_ones_refused() {
+        assert_eq!(placeholders("--x={in:a.b} {out:c}"), [("in", "a.b"), ("out", "c")]);
+        let params = CommandParams {
+            run: vec!["python3".into(), "{file:script}".into(), "{out:table}".into()],
+            inputs: BTreeMap::new(),
+            files: BTreeMap::new(),
+            outputs: BTreeMap::from([("table".into(), "../t.csv".into())]),
+            parameters: BTreeMap::new(),
+            env: BTreeMap::new(),
+        };
+        let faults = Command.check(&params.write());
+        let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["outputs", "run[1]"]);
+        assert!(matches!(CommandParams::ty(), Type::Struct(_)));
+    }
+}

@@ -1,0 +1,37 @@
+//! The stage kinds: one adapter each, from typed parameters to a call into `ml` to artifacts.
+//!
+//! A new kind is one file and one line in [`registry`].
+
+mod command;
+mod dataset;
+mod erf;
+mod model;
+mod predict;
+mod report;
+mod support;
+mod train;
+mod validate;
+mod weights;
+
+use std::collections::BTreeMap;
+
+use crate::stage::{DeviceSpec, Kind, Registry, StageError};
+
+/// Every kind, and what changes bits on a device.
+pub fn registry() -> Registry {
+    let kinds: Vec<Box<dyn Kind>> = vec![
+        Box::new(command::Command),
+        Box::new(dataset::Dataset),
+        Box::new(erf::Erf),
+        Box::new(predict::Predict),
+        Box::new(report::Report),
+        Box::new(train::Train),
+        Box::new(validate::Validate),
+        Box::new(weights::Weights),
+    ];
+    Registry { kinds, numeric_profile }
+}
+
+fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
+    Ok(support::device(device)?.numeric_profile())
+}

@@ -1,0 +1,177 @@
+//! `Train`: iterations of stochastic gradient descent, each a node that goes on from the one before.
+
+use crate::params;
+use crate::stage::params::{Param, Ref};
+use crate::stage::schema::Structure;
+use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, StageError, Step, Value};
+
+use super::model::Model;
+use super::support;
+
+params! {
+    /// Trains a network. Each of the iterations is a node: it starts from the state of the one before (weights,
+    /// momentum, step) and leaves a state and a log.
+    pub struct TrainParams {
+        /// The images.
+        data: Ref, where to(&["dataset"]);
+        /// What the encoder starts from; the head and the pre-filters start from their initialisers.
+        weights: Ref, where to(&["weights"]);
+        /// The network.
+        model: Model;
+        /// How many times to train for `steps` updates, each a node with a state of its own.
+        iterations: u32 = 1, where min(1.0).unit("iterations");
+        /// Updates in an iteration.
+        steps: u32, where min(1.0).unit("updates");
+        /// Updates that the schedule spans; iterations x steps if not stated.
+        horizon: Option<u64> = None, where min(1.0).unit("updates");
+        /// Images in an update.
+        batch: u32, where min(1.0).unit("images");
+        /// Height and width that images are cropped or padded to.
+        crop: (u32, u32), where min(1.0).max(8192.0).unit("pixels");
+        /// How the weights are updated.
+        optimizer: Optimizer = Optimizer::Sgd {
+            lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0
+        };
+        /// How the rate falls.
+        schedule: Schedule = Schedule::Poly { power: 0.9 };
+        /// Random changes of the images.
+        augment: Augment = Augment { scale: Some((0.5, 1.5)), mirror: true };
+        /// How pixels become numbers.
+        input: Input = Input::default();
+        /// Where the order of the images, the augmentation, the head and the pre-filters start.
+        seed: u64 = 1234, where max(9007199254740991.0);
+    }
+
+    /// An optimiser.
+    pub enum Optimizer {
+        /// Stochastic gradient descent with momentum in TensorFlow's form, v = m v + g, w = w - lr v, and
+        /// weight decay on the convolutions' weights alone.
+        Sgd {
+            /// The base learning rate, of the encoder and the pre-filters.
+            lr: f64 = 2e-3, where above(0.0);
+            /// The momentum m.
+            momentum: f64 = 0.9, where min(0.0).below(1.0);
+            /// The factor of sum(w^2)/2 in the loss.
+            weight_decay: f64 = 1e-4, where min(0.0);
+            /// The head's weights learn at this multiple of the rate.
+            head_lr: f64 = 10.0, where min(0.0);
+            /// The head's biases learn at this multiple of the rate.
+            head_bias_lr: f64 = 20.0, where min(0.0);
+        }
+    }
+
+    /// A schedule of the learning rate.
+    pub enum Schedule {
+        /// lr (1 - step/horizon)^power.
+        Poly {
+            /// The exponent.
+            power: f64 = 0.9, where above(0.0);
+        }
+        /// The base rate throughout.
+        Constant {}
+    }
+
+    /// Random changes of the training images, in the reference's order: scale, mirror, crop.
+    pub struct Augment {
+        /// The bounds between which height and width are scaled, uniformly; `None`: no scaling.
+        scale: Option<(f64, f64)> = Some((0.5, 1.5)), where above(0.0).max(16.0);
+        /// Whether half of the images are mirrored.
+        mirror: bool = true;
+    }
+
+    /// How the pixels of an image become a network's input.
+    pub struct Input {
+        /// The order of the channels that the encoder was trained on.
+        order: ChannelOrder = ChannelOrder::Bgr {};
+        /// What is subtracted: the mean of blue, green and red, whatever the order of the channels.
+        mean_bgr: (f64, f64, f64) = (104.00698793, 116.66876762, 122.67891434);
+    }
+
+    /// The order of colour channels.
+    pub enum ChannelOrder {
+        /// Blue, green, red: encoders that come from Caffe.
+        Bgr {}
+        /// Red, green, blue: slim's encoders.
+        Rgb {}
+    }
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input { order: ChannelOrder::Bgr {}, mean_bgr: (104.006_987_93, 116.668_767_62, 122.678_914_34) }
+    }
+}
+
+/// The kind.
+pub struct Train;
+
+impl Kind for Train {
+    fn name(&self) -> &'static str {
+        "Train"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn schema(&self) -> Structure {
+        support::structure(TrainParams::ty())
+    }
+
+    fn yields(&self) -> &'static str {
+        "model"
+    }
+
+    fn computes(&self) -> bool {
+        true
+    }
+
+    fn check(&self, params: &Value) -> Vec<Fault> {
+        let Some(p) = TrainParams::read(params) else { return Vec::new() };
+        let mut faults = Vec::new();
+        let total = u64::from(p.iterations) * u64::from(p.steps);
+        if let Some(horizon) = p.horizon.filter(|horizon| *horizon < total) {
+            faults.push(Fault {
+                field: "horizon".into(),
+                message: format!("The schedule spans {horizon} updates, but {} x {} are trained.", p.iterations, p.steps),
+                hint: format!("State a horizon of at least {total}, or leave it out."),
+            });
+        }
+        if let Some((low, high)) = p.augment.scale.filter(|(low, high)| low > high) {
+            faults.push(Fault {
+                field: "augment.scale".into(),
+                message: format!("The scale's lower bound {low} is above its upper bound {high}."),
+                hint: "Write the smaller bound first.".into(),
+            });
+        }
+        faults
+    }
+
+    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let Some(p) = TrainParams::read(params) else { return Err(Vec::new()) };
+        let stated = p.horizon.is_some();
+        let horizon = p.horizon.unwrap_or(u64::from(p.iterations) * u64::from(p.steps));
+        let mut node = params.clone();
+        if let Value::Struct(record) = &mut node {
+            record.fields.remove("iterations");
+            record.fields.insert("horizon".into(), Some(horizon).write());
+        }
+        let note = "The horizon is not stated, so it follows from iterations x steps; state `horizon` to keep finished iterations.";
+        let steps = (0..p.iterations).map(|i| {
+            let mut params = node.clone();
+            params.set_field("first_step", (u64::from(i) * u64::from(p.steps)).write());
+            let mut inputs = vec![("data".to_owned(), InputRef::Named(p.data.0.clone()))];
+            inputs.push(match i.checked_sub(1) {
+                None => ("weights".to_owned(), InputRef::Named(p.weights.0.clone())),
+                Some(before) => ("state".to_owned(), InputRef::Sibling(before as usize)),
+            });
+            let note = if stated { String::new() } else { note.to_owned() };
+            Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, note }
+        });
+        Ok(steps.collect())
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        super::training::run(job)
+    }
+}

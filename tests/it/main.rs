@@ -1,0 +1,3 @@
+//! All integration tests are one binary: linking is most of a test's build.
+
+mod layers;
