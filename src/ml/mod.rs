@@ -6,4 +6,7 @@
 //! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 
+pub mod colors;
+pub mod data;
+pub mod metrics;
 pub mod rng;

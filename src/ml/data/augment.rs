@@ -1,0 +1,212 @@
+//! From decoded pixels to what a network is fed, in the reference's order: channels and mean, random scale, random
+//! mirror, padding at the bottom and right, random crop.
+//!
+//! The draws of a sample are a function of (seed, position in the stream). Each is drawn whether it is used or not, so
+//! that switching mirroring off leaves scales and crops as they are.
+
+use super::raster::{Image, Labels, Rgb};
+use super::resize;
+use crate::ml::rng::Rng;
+
+/// The order of the channels that a network is fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// Blue, green, red, as Caffe's encoders were trained.
+    Bgr,
+    /// Red, green, blue, as slim's were.
+    Rgb,
+}
+
+/// How 8-bit colours become the network's numbers: reordered, less a mean, not divided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalise {
+    /// The order of the channels.
+    pub channels: Channels,
+    /// The mean of each channel in that order, in levels of 255.
+    pub mean: [f32; 3],
+}
+
+impl Default for Normalise {
+    /// The reference's: BGR, less the mean of its encoder's training images.
+    fn default() -> Self {
+        Normalise { channels: Channels::Bgr, mean: [104.006_99, 116.668_77, 122.678_92] }
+    }
+}
+
+impl Normalise {
+    /// The image as the network sees it.
+    pub fn apply(&self, image: &Rgb) -> Image {
+        image.map(|[r, g, b]| {
+            let ordered = if self.channels == Channels::Bgr { [b, g, r] } else { [r, g, b] };
+            std::array::from_fn(|c| f32::from(ordered[c]) - self.mean[c])
+        })
+    }
+}
+
+/// What is varied at random.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Augment {
+    /// The interval, without its end, from which the factor of height and width is drawn.
+    pub scale: Option<(f32, f32)>,
+    /// Whether half of the samples are mirrored.
+    pub mirror: bool,
+}
+
+/// What was drawn for one sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draws {
+    /// The factor of height and width.
+    pub scale: Option<f32>,
+    /// Whether left and right are exchanged.
+    pub mirrored: bool,
+    /// Where the crop lies among the places where it fits: row and column, each as a fraction of 2^32.
+    pub place: [u32; 2],
+}
+
+impl Augment {
+    /// The draws for the sample at position `sample` of the stream.
+    pub fn draws(&self, seed: u64, sample: u64) -> Draws {
+        let mut rng = Rng::new(seed, "augment", sample);
+        let (low, high) = self.scale.unwrap_or((1.0, 1.0));
+        let factor = rng.range(low, high);
+        let mirrored = mirrors(rng.uniform()) && self.mirror;
+        Draws { scale: self.scale.map(|_| factor), mirrored, place: [rng.bits(), rng.bits()] }
+    }
+}
+
+/// Whether a uniform draw from `[0, 1)` mirrors.
+fn mirrors(draw: f32) -> bool {
+    draw < 0.5
+}
+
+/// Applies draws: scale (image bilinear, labels nearest), mirror, then a crop of height and width `crop` from the
+/// image, padded at the bottom and right with 0 and the labels with `ignore` where it is smaller. Image and labels
+/// have the same size.
+pub fn apply(image: Image, labels: Labels, draws: &Draws, crop: (usize, usize), ignore: u8) -> (Image, Labels) {
+    let (image, labels) = match draws.scale {
+        None => (image, labels),
+        Some(factor) => {
+            let size = (resize::scaled(image.height(), factor), resize::scaled(image.width(), factor));
+            (resize::bilinear(&image, size), resize::nearest(&labels, size))
+        }
+    };
+    let (image, labels) = if draws.mirrored { (image.mirrored(), labels.mirrored()) } else { (image, labels) };
+    let offset = |side: usize, crop: usize, place: u32| {
+        let places = side.saturating_sub(crop) as u64 + 1;
+        (u64::from(place) * places >> 32) as usize
+    };
+    let offset = (offset(image.height(), crop.0, draws.place[0]), offset(image.width(), crop.1, draws.place[1]));
+    (image.window(offset, crop, [0.0; 3]), labels.window(offset, crop, ignore))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{self, Arrays};
+    use super::*;
+
+    fn image(arrays: &Arrays, name: &str) -> Image {
+        let (shape, values) = arrays.floats(name);
+        Image::new(shape[0], shape[1], values.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect()).unwrap()
+    }
+
+    fn labels(arrays: &Arrays, name: &str) -> Labels {
+        let (shape, ids) = arrays.bytes(name);
+        Labels::new(shape[0], shape[1], ids).unwrap()
+    }
+
+    /// The draw that puts the crop at `offset`.
+    fn place(offset: usize, side: usize, crop: usize) -> u32 {
+        let places = side.saturating_sub(crop) as u64 + 1;
+        ((offset as u64) << 32).div_ceil(places) as u32
+    }
+
+    fn agree(got: &Image, expected: &Image, what: &str) {
+        assert_eq!(got.size(), expected.size(), "{what}");
+        let pairs = got.pixels().as_flattened().iter().zip(expected.pixels().as_flattened());
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-4, "{what}: {worst}");
+    }
+
+    #[test]
+    fn the_chain_agrees_with_the_reference_for_the_same_draws() {
+        let Some(folder) = golden::folder("preprocess") else { return };
+        let arrays = Arrays::open(&folder.join("arrays.safetensors"));
+        let index = crate::fsio::read_to_string(&folder.join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        let pair = |value: &serde_json::Value| {
+            let [a, b]: [usize; 2] = serde_json::from_value(value.clone()).unwrap();
+            (a, b)
+        };
+        let mut seen = [0; 3];
+        for case in index["cases"].as_array().unwrap() {
+            let draw = case["mirror_draw"].as_f64().or(case["draw"].as_f64());
+            let mirrored = draw.is_some_and(|draw| mirrors(draw as f32));
+            if case["op"] == "image_mirroring" {
+                assert_eq!(mirrored, case["mirrored"].as_bool().unwrap());
+                seen[0] += 1;
+                continue;
+            }
+            if case["op"] == "image_scaling" {
+                // Held against the arrays in `resize`.
+                continue;
+            }
+            let key = case["key"].as_str().unwrap();
+            let source = case["image"].as_str().unwrap_or_else(|| key.split('/').next().unwrap());
+            let whole = image(&arrays, &format!("{source}/bgr_minus_mean"));
+            let ids = labels(&arrays, &format!("{source}/label"));
+            let scale = case["scale"].as_f64().map(|s| s as f32);
+            let size =
+                scale.map_or(whole.size(), |s| (resize::scaled(whole.height(), s), resize::scaled(whole.width(), s)));
+            let (crop, offset) = (pair(&case["crop_hw"]), pair(&case["offset_yx"]));
+            let place = [place(offset.0, size.0, crop.0), place(offset.1, size.1, crop.1)];
+            let (got, got_ids) = apply(whole, ids, &Draws { scale, mirrored, place }, crop, 255);
+            agree(&got, &image(&arrays, &format!("{key}/image")), key);
+            assert_eq!(got_ids, labels(&arrays, &format!("{key}/label")), "{key}");
+            seen[if case["op"] == "crop_and_pad" { 1 } else { 2 }] += 1;
+        }
+        assert!(seen.iter().all(|&n| n >= 4), "{seen:?}");
+    }
+
+    #[test]
+    fn normalising_agrees_with_the_reference() {
+        let Some(folder) = golden::folder("preprocess") else { return };
+        let arrays = Arrays::open(&folder.join("arrays.safetensors"));
+        for name in ["a_420_q90", "d_gray"] {
+            let (shape, bytes) = arrays.bytes(&format!("{name}/decoded_rgb"));
+            let pixels = bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+            let decoded = Rgb::new(shape[0], shape[1], pixels).unwrap();
+            let expected = image(&arrays, &format!("{name}/bgr_minus_mean"));
+            assert_eq!(Normalise::default().apply(&decoded), expected, "{name}");
+        }
+        let rgb = Normalise { channels: Channels::Rgb, mean: [1.0, 2.0, 3.0] };
+        let pixel = Rgb::new(1, 1, vec![[10, 20, 30]]).unwrap();
+        assert_eq!(rgb.apply(&pixel).pixels(), [[9.0, 18.0, 27.0]]);
+    }
+
+    #[test]
+    fn draws_cover_what_they_may_and_do_not_hang_together() {
+        let full = Augment { scale: Some((0.5, 1.5)), mirror: true };
+        let draws: Vec<Draws> = (0..2000).map(|k| full.draws(7, k)).collect();
+        let scales = || draws.iter().filter_map(|d| d.scale);
+        assert!(scales().all(|s| (0.5..1.5).contains(&s)));
+        assert!(scales().fold(2.0, f32::min) < 0.51 && scales().fold(0.0, f32::max) > 1.49);
+        let mirrored = draws.iter().filter(|d| d.mirrored).count();
+        assert!((900..1100).contains(&mirrored), "{mirrored}");
+        let plain = Augment { scale: None, mirror: false }.draws(7, 3);
+        assert_eq!((plain.scale, plain.mirrored, plain.place), (None, false, draws[3].place));
+    }
+
+    #[test]
+    fn crops_reach_every_place_and_no_other() {
+        let column = Labels::from_fn(9, 1, |y, _| y as u8);
+        let picture = Image::from_fn(9, 1, |_, _| [0.0; 3]);
+        let first = |place: u32| {
+            let draws = Draws { scale: None, mirrored: false, place: [place, 0] };
+            apply(picture.clone(), column.clone(), &draws, (4, 1), 255).1.at(0, 0)
+        };
+        assert_eq!((first(0), first(u32::MAX)), (0, 5));
+        let padded =
+            apply(picture.clone(), column.clone(), &Augment { scale: None, mirror: false }.draws(1, 1), (11, 2), 255).1;
+        assert_eq!((padded.at(8, 0), padded.at(9, 0), padded.at(0, 1)), (8, 255, 255));
+    }
+}

@@ -1,0 +1,149 @@
+//! The index of a data set: what lies where, checked as a whole, with digests to check it again when it is used.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::list::Sample;
+use super::{Error, Fault, all, both, jpeg, labels, read};
+use crate::hash::Digest;
+
+/// Gives a sample's file by its relative path.
+pub type Resolve<'a> = dyn Fn(&str) -> PathBuf + Sync + 'a;
+
+/// One checked sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The paths.
+    pub sample: Sample,
+    /// The digest of the image file.
+    pub image_digest: Digest,
+    /// The digest of the label file, where there is one.
+    pub label_digest: Option<Digest>,
+    /// The height in pixels.
+    pub height: usize,
+    /// The width in pixels.
+    pub width: usize,
+    /// The number of pixels of each class; zeros where there is no label.
+    pub pixels: Vec<u64>,
+    /// The number of pixels with the ignore value.
+    pub ignored: u64,
+}
+
+/// Reads and checks every file of `samples`: image and label are there, decode, and have the same size; every id is
+/// below `classes` or is `ignore`. Rows and faults come in the order of the samples, whatever the number of threads.
+pub fn build(samples: &[Sample], resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Vec<Row>, Error> {
+    all(samples.par_iter().map(|sample| row(sample, resolve, classes, ignore)).collect())
+}
+
+fn row(sample: &Sample, resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Row, Error> {
+    let label = sample.label.as_deref().map(|path| label(path, resolve, classes, ignore)).transpose();
+    let ((image_digest, (height, width)), label) = both(image(&sample.image, resolve), label)?;
+    let unlabelled = Label { digest: None, size: (height, width), pixels: vec![0; classes], ignored: 0 };
+    let Label { digest: label_digest, size, pixels, ignored } = label.unwrap_or(unlabelled);
+    if size != (height, width) {
+        let message = format!("The label is {} x {} pixels, the image {width} x {height}.", size.1, size.0);
+        let place = sample.label.as_deref().unwrap_or_default();
+        return Err(Fault::new(place, message, "Each pixel of the image needs its label.").into());
+    }
+    Ok(Row { sample: sample.clone(), image_digest, label_digest, height, width, pixels, ignored })
+}
+
+/// The digest and the size of an image. It is decoded as a whole, so that a file cut short is found here and not in
+/// the middle of a training.
+fn image(path: &str, resolve: &Resolve<'_>) -> Result<(Digest, (usize, usize)), Fault> {
+    let bytes = read(&resolve(path), path)?;
+    Ok((Digest::of(&bytes), jpeg::decode(&bytes, path)?.size()))
+}
+
+struct Label {
+    digest: Option<Digest>,
+    size: (usize, usize),
+    pixels: Vec<u64>,
+    ignored: u64,
+}
+
+fn label(path: &str, resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Label, Fault> {
+    let bytes = read(&resolve(path), path)?;
+    let ids = labels::decode(&bytes, path)?;
+    let mut counts = [0_u64; 256];
+    for &id in ids.pixels() {
+        counts[usize::from(id)] += 1;
+    }
+    let ignored = if usize::from(ignore) < classes { 0 } else { std::mem::take(&mut counts[usize::from(ignore)]) };
+    let strange: Vec<String> =
+        (classes..256).filter(|&id| counts[id] > 0).map(|id| format!("{id} ({} pixels)", counts[id])).collect();
+    if strange.is_empty() {
+        return Ok(Label {
+            digest: Some(Digest::of(&bytes)),
+            size: ids.size(),
+            pixels: counts[..classes].to_vec(),
+            ignored,
+        });
+    }
+    let (shown, more) = strange.split_at(strange.len().min(5));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} others", more.len()) };
+    let at = ids.pixels().iter().position(|&id| usize::from(id) >= classes && id != ignore).unwrap_or(0);
+    let message = format!(
+        "The label holds ids that are no class: {}{more}, first at row {}, column {}.",
+        shown.join(", "),
+        at / ids.width(),
+        at % ids.width()
+    );
+    let hint = format!("Ids go from 0 to {}, and {ignore} for pixels to ignore.", classes - 1);
+    Err(Fault::new(path, message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::raster::{Labels, Rgb};
+    use super::*;
+    use crate::fsio;
+
+    /// Two good samples and one with a fault of each sort.
+    fn data() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, bytes: &[u8]| fsio::write_atomic(&dir.path().join(path), bytes).unwrap();
+        let image = |h, w| jpeg::encode(&Rgb::from_fn(h, w, |y, x| [y as u8, x as u8, 0]), 90, "x").unwrap();
+        let label = |h, w, id| labels::encode_grey(&Labels::from_fn(h, w, |y, _| if y == 0 { id } else { 1 }), "x");
+        for (id, first) in [("a", 255), ("b", 0), ("strange", 9)] {
+            write(&format!("JPEGImages/{id}.jpg"), &image(20, 30));
+            write(&format!("L/{id}.png"), &label(20, 30, first).unwrap());
+        }
+        write("JPEGImages/small.jpg", &image(20, 30));
+        write("L/small.png", &label(20, 31, 0).unwrap());
+        write("JPEGImages/cut.jpg", &image(20, 30)[..300]);
+        dir
+    }
+
+    #[test]
+    fn rows_hold_digests_sizes_and_counts() {
+        let dir = data();
+        let resolve = |path: &str| dir.path().join(path);
+        let samples = [Sample::voc("a", Some("L")), Sample::voc("b", Some("L")), Sample::voc("b", None)];
+        let rows = build(&samples, &resolve, 3, 255).unwrap();
+        assert_eq!((rows[0].height, rows[0].width, rows[0].ignored), (20, 30, 30));
+        assert_eq!(rows[0].pixels, [0, 570, 0]);
+        assert_eq!((rows[1].pixels[0], rows[1].ignored), (30, 0));
+        assert_eq!(rows[1].image_digest, fsio::digest(&resolve("JPEGImages/b.jpg")).unwrap());
+        assert_eq!((rows[2].label_digest, rows[2].pixels.len()), (None, 3));
+    }
+
+    #[test]
+    fn every_fault_is_found_in_order() {
+        let dir = data();
+        let samples = ["strange", "a", "small", "cut", "gone"].map(|id| Sample::voc(id, Some("L")));
+        let error = build(&samples, &|path: &str| dir.path().join(path), 3, 255).unwrap_err();
+        let faults = error.faults();
+        let places: Vec<&str> = faults.iter().map(|f| f.place.as_str()).collect();
+        assert_eq!(
+            places,
+            ["L/strange.png", "L/small.png", "JPEGImages/cut.jpg", "L/cut.png", "JPEGImages/gone.jpg", "L/gone.png"]
+        );
+        assert_eq!(
+            faults[0].message,
+            "The label holds ids that are no class: 9 (30 pixels), first at row 0, column 0."
+        );
+        assert_eq!(faults[1].message, "The label is 31 x 20 pixels, the image 30 x 20.");
+    }
+}

@@ -1,0 +1,165 @@
+//! PNG files: class ids, and the pictures that predictions are shown as.
+//!
+//! A label is a palette image, whose indices are the ids, or a grey image, whose values are the ids; colours are
+//! never read. Files are written without compression choices that depend on the machine: the same pixels give the
+//! same bytes everywhere.
+
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Transformations};
+
+use super::Fault;
+use super::raster::{Labels, Raster, Rgb};
+
+const HINT: &str = "Fetch the file again; it may be incomplete.";
+
+/// Decodes a label; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
+/// values instead of ids.
+pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
+    let fault = |error| Fault::new(place, format!("The label cannot be decoded: {error}."), HINT);
+    let mut decoder = Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(Transformations::IDENTITY);
+    let mut reader = decoder.read_info().map_err(fault)?;
+    let (height, width) = (reader.info().height as usize, reader.info().width as usize);
+    let (color, depth) = (reader.info().color_type, reader.info().bit_depth);
+    if !matches!(color, ColorType::Indexed | ColorType::Grayscale) || depth == BitDepth::Sixteen {
+        let hint = "Labels are palette or grey PNG files whose values are class ids; convert the colours to ids.";
+        return Err(Fault::new(place, format!("The label holds {} instead of ids.", kind(color, depth)), hint));
+    }
+    let short = || Fault::new(place, "The label is too large.", "");
+    let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(short)?];
+    let frame = reader.next_frame(&mut buffer).map_err(fault)?;
+    reader.finish().map_err(fault)?;
+    let bits = depth as usize;
+    let ids = buffer.chunks_exact(frame.line_size).flat_map(|line| (0..width).map(move |x| sample(line, x, bits)));
+    Raster::new(height, width, ids.collect()).ok_or_else(|| Fault::new(place, "The label is cut short.", HINT))
+}
+
+/// Sample `x` of a line whose samples have `bits` bits, the first in the highest.
+fn sample(line: &[u8], x: usize, bits: usize) -> u8 {
+    let at = x * bits;
+    let mask = (0xff_u16 >> (8 - bits)) as u8;
+    line[at / 8] >> (8 - bits - at % 8) & mask
+}
+
+fn kind(color: ColorType, depth: BitDepth) -> String {
+    let name = match color {
+        ColorType::Rgb => "RGB colours",
+        ColorType::Rgba => "RGBA colours",
+        ColorType::GrayscaleAlpha => "grey values with transparency",
+        ColorType::Grayscale | ColorType::Indexed => "values",
+    };
+    format!("{name} of {} bits", depth as u8)
+}
+
+/// Writes ids as a palette PNG; id `i` is shown in `palette[i]`.
+pub fn encode_palette(ids: &Labels, palette: &[[u8; 3]; 256], place: &str) -> Result<Vec<u8>, Fault> {
+    encode(ids.size(), ids.pixels(), ColorType::Indexed, Some(palette.as_flattened()), place)
+}
+
+/// Writes ids, or any values of 8 bits, as a grey PNG.
+pub fn encode_grey(values: &Labels, place: &str) -> Result<Vec<u8>, Fault> {
+    encode(values.size(), values.pixels(), ColorType::Grayscale, None, place)
+}
+
+/// Writes colours as an RGB PNG.
+pub fn encode_rgb(image: &Rgb, place: &str) -> Result<Vec<u8>, Fault> {
+    encode(image.size(), image.pixels().as_flattened(), ColorType::Rgb, None, place)
+}
+
+fn encode(
+    (height, width): (usize, usize),
+    data: &[u8],
+    color: ColorType,
+    palette: Option<&[u8]>,
+    place: &str,
+) -> Result<Vec<u8>, Fault> {
+    let side = |n: usize| u32::try_from(n).unwrap_or(0);
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, side(width), side(height));
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    // One compressor without machine-dependent paths. It is made for rows that are mostly zero, and labels less the
+    // row above are just that.
+    encoder.set_deflate_compression(DeflateCompression::FdeflateUltraFast);
+    encoder.set_filter(Filter::Up);
+    if let Some(palette) = palette {
+        encoder.set_palette(palette.to_vec());
+    }
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(data).and_then(|()| writer.finish()))
+        .map_err(|error| Fault::new(place, format!("The image cannot be encoded: {error}."), ""))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::*;
+    use crate::ml::colors;
+
+    fn ids() -> Labels {
+        Labels::from_fn(7, 13, |y, x| (y * 13 + x) as u8 % 16)
+    }
+
+    /// The ids written with `bits` bits a pixel.
+    fn packed(color: ColorType, bits: usize) -> Vec<u8> {
+        let ids = ids();
+        let mut data = Vec::new();
+        for y in 0..ids.height() {
+            let mut line = vec![0; (ids.width() * bits).div_ceil(8)];
+            for (x, &id) in ids.row(y).iter().enumerate() {
+                line[x * bits / 8] |= (id % (1 << bits)) << (8 - bits - x * bits % 8);
+            }
+            data.extend(line);
+        }
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, 13, 7);
+        encoder.set_color(color);
+        encoder.set_depth(BitDepth::from_u8(bits as u8).unwrap());
+        encoder.set_palette(vec![7; 3 << bits]);
+        encoder.write_header().unwrap().write_image_data(&data).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn ids_come_from_indices_and_grey_values_of_any_depth() {
+        for bits in [1, 2, 4] {
+            for color in [ColorType::Indexed, ColorType::Grayscale] {
+                assert_eq!(decode(&packed(color, bits), "x").unwrap(), ids().map(|id| id % (1 << bits)), "{bits}");
+            }
+        }
+        assert_eq!(decode(&encode_palette(&ids(), &colors::VOC_MAP, "x").unwrap(), "x").unwrap(), ids());
+        assert_eq!(decode(&encode_grey(&ids(), "x").unwrap(), "x").unwrap(), ids());
+    }
+
+    #[test]
+    fn colours_and_broken_files_are_faults() {
+        let colours = encode_rgb(&Rgb::from_fn(2, 2, |_, _| [1, 2, 3]), "x").unwrap();
+        let fault = decode(&colours, "labels/x.png").unwrap_err();
+        assert_eq!(fault.message, "The label holds RGB colours of 8 bits instead of ids.");
+        let whole = encode_grey(&ids(), "x").unwrap();
+        for cut in [0, 10, 40, whole.len() - 13] {
+            assert!(decode(&whole[..cut], "x").is_err(), "{cut}");
+        }
+        let mut flipped = whole.clone();
+        flipped[50] ^= 1;
+        assert!(decode(&flipped, "x").is_err());
+    }
+
+    #[test]
+    fn the_recorded_palette_label_gives_its_indices() {
+        let Some(folder) = golden::folder("preprocess") else { return };
+        let arrays = golden::Arrays::open(&folder.join("arrays.safetensors"));
+        let read = |file: &str| decode(&crate::fsio::read(&folder.join(file)).unwrap(), file).unwrap();
+        assert_eq!(read("palette_label.png").pixels(), arrays.bytes("palette/indices").1);
+        assert_eq!(read("b_420_odd_label.png").pixels(), arrays.bytes("b_420_odd/label").1);
+    }
+
+    #[test]
+    fn written_bytes_stay_as_they_are() {
+        let digest = crate::hash::Digest::of(&encode_palette(&ids(), &colors::VOC_MAP, "x").unwrap());
+        assert_eq!(digest.short(), "20f62450a82b");
+    }
+}

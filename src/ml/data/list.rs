@@ -1,0 +1,214 @@
+//! List files: one sample a line, `/JPEGImages/X.jpg /SegmentationClassAug/X.png` below a data root; a test list has
+//! images only.
+//!
+//! An id is the image's file name without its extension, and no two samples of a list share one.
+
+use std::collections::BTreeMap;
+
+use super::Fault;
+use crate::hash::Digest;
+
+/// An image, and its label where it has one, by paths relative to a data root, without a leading slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The image's file name without its extension.
+    pub id: String,
+    /// The image's path.
+    pub image: String,
+    /// The label's path.
+    pub label: Option<String>,
+}
+
+impl Sample {
+    /// The sample in VOC's folders: `JPEGImages/ID.jpg` and `LABELS/ID.png`.
+    pub fn voc(id: &str, labels: Option<&str>) -> Self {
+        Sample {
+            id: id.to_owned(),
+            image: format!("JPEGImages/{id}.jpg"),
+            label: labels.map(|folder| format!("{folder}/{id}.png")),
+        }
+    }
+}
+
+/// What a line of a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An image and its label.
+    Labelled,
+    /// An image alone, as in a test list.
+    ImagesOnly,
+}
+
+/// Parses a list; `place` names its file. Blank lines, a byte order mark and Windows line ends are tolerated. Every
+/// bad line is a fault: fields missing or too many, paths that leave the root, ids that occur twice. So is an empty
+/// list.
+pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fault>> {
+    let mut samples = Vec::new();
+    let mut faults = Vec::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        let fields = fields(line);
+        if fields.is_empty() {
+            continue;
+        }
+        let before = faults.len();
+        let mut fault = |column: usize, message: String, hint: &str| {
+            faults.push(Fault::new(format_args!("{place}:{number}:{column}"), message, hint));
+        };
+        let wanted = if form == Form::Labelled { 2 } else { 1 };
+        if fields.len() < wanted {
+            let hint = "Write `/image/path /label/path` on each line; only a test list has images alone.";
+            fault(line.trim_end().chars().count() + 1, "The label is missing.".to_owned(), hint);
+        }
+        if let Some((column, extra)) = fields.get(wanted) {
+            let hint = "Separate the paths by one space; a path cannot hold spaces.";
+            fault(*column, format!("`{extra}` is one field too many."), hint);
+        }
+        for (column, path) in fields.iter().take(wanted) {
+            if let Err(why) = below_root(path) {
+                fault(*column, format!("`{path}` {why}."), "Write paths relative to the data root, with `/`.");
+            }
+        }
+        let (column, image) = fields[0];
+        let id = id(image);
+        match seen.get(id) {
+            Some(first) => fault(
+                column,
+                format!("The id `{id}` is already that of line {first}."),
+                "Give each image its own name.",
+            ),
+            None => drop(seen.insert(id.to_owned(), number)),
+        }
+        if faults.len() == before {
+            let plain = |field: &(usize, &str)| field.1.trim_start_matches('/').to_owned();
+            let label = (form == Form::Labelled).then(|| plain(&fields[1]));
+            samples.push(Sample { id: id.to_owned(), image: plain(&fields[0]), label });
+        }
+    }
+    if seen.is_empty() {
+        faults.push(Fault::new(place, "The list names no sample.", "Write one sample on each line."));
+    }
+    if faults.is_empty() { Ok(samples) } else { Err(faults) }
+}
+
+/// The fields of a line with their columns, counted in characters from 1.
+fn fields(line: &str) -> Vec<(usize, &str)> {
+    let start = |field: &str| field.as_ptr() as usize - line.as_ptr() as usize;
+    line.split_whitespace().map(|field| (line[..start(field)].chars().count() + 1, field)).collect()
+}
+
+/// Whether a path stays below its root and names one place in one way; if not, why.
+pub(super) fn below_root(path: &str) -> Result<(), &'static str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    match path.split('/').find_map(|part| match part {
+        ".." => Some("leaves the data root by `..`"),
+        "" => Some("has an empty part"),
+        "." => Some("has a part that is `.`"),
+        _ if part.contains(['\\', '\0']) => Some("has a backslash or a zero in it"),
+        _ => None,
+    }) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
+}
+
+/// The file name without its extension.
+fn id(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// The text of a list, as [`parse`] reads it.
+pub fn write(samples: &[Sample]) -> String {
+    samples
+        .iter()
+        .map(|sample| match &sample.label {
+            Some(label) => format!("/{} /{label}\n", sample.image),
+            None => format!("/{}\n", sample.image),
+        })
+        .collect()
+}
+
+/// What a set of samples is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// The number of ids.
+    pub count: usize,
+    /// The digest of the ids; see [`digest_of_ids`].
+    pub digest: Digest,
+}
+
+/// BLAKE3 of the sorted ids, one a line, each ended by a newline.
+pub fn digest_of_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Digest {
+    let mut ids: Vec<&str> = ids.into_iter().collect();
+    ids.sort_unstable();
+    let text: String = ids.iter().flat_map(|id| [id, "\n"]).collect();
+    Digest::of(text.as_bytes())
+}
+
+/// Checks the number of samples and the digest of their ids against what they must be. `place` names the set.
+pub fn check(samples: &[Sample], expected: Expected, place: &str) -> Result<(), Fault> {
+    let count = samples.len();
+    let digest = digest_of_ids(samples.iter().map(|sample| sample.id.as_str()));
+    if count == expected.count && digest == expected.digest {
+        return Ok(());
+    }
+    let message = format!(
+        "The set has {count} ids with digest {digest}; it must have {} with digest {}.",
+        expected.count, expected.digest
+    );
+    let hint = match count.cmp(&expected.count) {
+        std::cmp::Ordering::Less => "Some files are missing: unpack the whole data set again.",
+        std::cmp::Ordering::Greater => "There are files too many: remove what is not part of the data set.",
+        std::cmp::Ordering::Equal => "The ids are others than in the published set: use the original files.",
+    };
+    Err(Fault::new(place, message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_with_marks_and_line_ends_of_other_systems() {
+        let text = "\u{feff}/JPEGImages/a.b.jpg /Aug/a.b.png\r\n\r\n  JPEGImages/c.jpg\tAug/c.png";
+        let samples = parse(text, "train.txt", Form::Labelled).unwrap();
+        assert_eq!(samples[0].id, "a.b");
+        assert_eq!(samples[1], Sample::voc("c", Some("Aug")));
+        assert_eq!(parse(&write(&samples), "x", Form::Labelled).unwrap(), samples);
+        let test = vec![Sample::voc("q", None)];
+        assert_eq!(parse(&write(&test), "x", Form::ImagesOnly).unwrap(), test);
+    }
+
+    #[test]
+    fn every_bad_line_is_reported_with_its_column() {
+        let text = "/i/a.jpg\n/i/b.jpg /l/b.png more\n/i/../c.jpg /l//c.png\n/i/d.jpg /l/d.png\n/k/d.jpg /l/d.png\n";
+        let faults = parse(text, "t.txt", Form::Labelled).unwrap_err();
+        let seen: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.place, f.message)).collect();
+        assert_eq!(
+            seen,
+            [
+                "t.txt:1:9: The label is missing.",
+                "t.txt:2:19: `more` is one field too many.",
+                "t.txt:3:1: `/i/../c.jpg` leaves the data root by `..`.",
+                "t.txt:3:13: `/l//c.png` has an empty part.",
+                "t.txt:5:1: The id `d` is already that of line 4.",
+            ]
+        );
+        assert_eq!(parse("\n \n", "t.txt", Form::Labelled).unwrap_err()[0].message, "The list names no sample.");
+        assert_eq!(parse("a.jpg a.png", "t.txt", Form::ImagesOnly).unwrap_err()[0].place, "t.txt:1:7");
+    }
+
+    #[test]
+    fn the_digest_is_of_sorted_lines_and_a_difference_says_what_was_found() {
+        assert_eq!(digest_of_ids(["b", "a"]), Digest::of(b"a\nb\n"));
+        let samples = [Sample::voc("a", None)];
+        let digest = digest_of_ids(["a"]);
+        assert!(check(&samples, Expected { count: 1, digest }, "val").is_ok());
+        let fault = check(&samples, Expected { count: 2, digest }, "val").unwrap_err();
+        assert!(fault.message.starts_with("The set has 1 ids"), "{fault}");
+        assert!(fault.hint.starts_with("Some files are missing"), "{fault}");
+    }
+}

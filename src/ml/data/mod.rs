@@ -1,0 +1,168 @@
+//! Images and labels: decoding, checking, indexing, augmenting, batching, and making.
+//!
+//! Invariants:
+//! - a [`Sample`](list::Sample) names its files by relative paths with `/`; where they lie is the caller's business;
+//! - decoders, resize and writers use integers or plain `f32` arithmetic: the same bytes on every instruction set;
+//! - every fault of the data is reported, not the first: checks return lists of [`Fault`];
+//! - all draws are functions of (seed, purpose, index), so that nothing here has a state to save.
+
+pub mod archive;
+pub mod augment;
+pub mod index;
+pub mod jpeg;
+pub mod labels;
+pub mod list;
+pub mod raster;
+pub mod resize;
+pub mod sampler;
+pub mod shapes;
+pub mod source;
+pub mod voc;
+
+pub use raster::{Image, Labels, Raster, Rgb};
+
+use std::fmt;
+use std::path::Path;
+
+use crate::fsio;
+
+/// One fault of the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file, with line and column where it has lines.
+    pub place: String,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+impl Fault {
+    /// A fault of `place`.
+    pub fn new(place: impl fmt::Display, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Fault { place: place.to_string(), message: message.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, " {}", self.hint) }
+    }
+}
+
+/// Why data could not be read, checked or made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data are at fault; every fault that was found.
+    #[error("{}", lines(.0))]
+    Faults(Vec<Fault>),
+    /// The disk refused.
+    #[error(transparent)]
+    Io(#[from] fsio::Error),
+    /// A tensor could not be made.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Faults(vec![fault])
+    }
+}
+
+impl Error {
+    /// The faults of the data; none where another thing failed.
+    pub fn faults(&self) -> &[Fault] {
+        match self {
+            Error::Faults(faults) => faults,
+            _ => &[],
+        }
+    }
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads a file of the data; one that cannot be read is a fault of `place`.
+fn read(path: &Path, place: &str) -> Result<Vec<u8>, Fault> {
+    fsio::read(path).map_err(|error| {
+        if error.is_missing() {
+            let hint = "Check the list against the folder that the data root names.";
+            Fault::new(place, format!("The file is not there (looked for `{}`).", path.display()), hint)
+        } else {
+            Fault::new(place, error.to_string(), error.hint())
+        }
+    })
+}
+
+/// The values in order, or every fault of all results; another error than faults stands alone.
+fn all<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Error> {
+    let mut values = Vec::with_capacity(results.len());
+    let mut faults = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(Error::Faults(more)) => faults.extend(more),
+            Err(other) => return Err(other),
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(Error::Faults(faults)) }
+}
+
+/// Both values, or the faults of both.
+fn both<A, B>(a: Result<A, Fault>, b: Result<B, Fault>) -> Result<(A, B), Error> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => Err(Error::Faults(a.err().into_iter().chain(b.err()).collect())),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod golden {
+    //! Access to the recorded arrays of the reference.
+
+    use std::path::PathBuf;
+
+    /// The folder of recorded arrays below `REPRO_GOLDEN` or `../shared/golden`; none where it is absent.
+    pub fn folder(name: &str) -> Option<PathBuf> {
+        let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
+        let path = std::env::var_os("REPRO_GOLDEN").map_or(beside, PathBuf::from).join(name);
+        if path.is_dir() {
+            return Some(path);
+        }
+        eprintln!("skipped: no golden data at {}", path.display());
+        None
+    }
+
+    /// The arrays of a safetensors file, by name, as bytes.
+    pub struct Arrays(Vec<u8>);
+
+    impl Arrays {
+        pub fn open(path: &std::path::Path) -> Self {
+            Arrays(crate::fsio::read(path).unwrap())
+        }
+
+        pub fn bytes(&self, name: &str) -> (Vec<usize>, Vec<u8>) {
+            let arrays = safetensors::SafeTensors::deserialize(&self.0).unwrap();
+            let view = arrays.tensor(name).unwrap();
+            (view.shape().to_vec(), view.data().to_vec())
+        }
+
+        pub fn floats(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+            let (shape, bytes) = self.bytes(name);
+            (shape, bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        }
+
+        pub fn ints(&self, name: &str) -> (Vec<usize>, Vec<i64>) {
+            let (shape, bytes) = self.bytes(name);
+            let width = bytes.len() / shape.iter().product::<usize>().max(1);
+            let value = |b: &[u8]| match width {
+                4 => i64::from(i32::from_le_bytes(b.try_into().unwrap())),
+                _ => i64::from_le_bytes(b.try_into().unwrap()),
+            };
+            (shape, bytes.chunks_exact(width).map(value).collect())
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Pixels in rows, on the processor: the form in which images are decoded and augmented.
+
+use candle_core::{Device, Tensor};
+
+/// A rectangle of pixels, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Raster<P> {
+    height: usize,
+    width: usize,
+    pixels: Vec<P>,
+}
+
+/// A decoded photograph: red, green, blue.
+pub type Rgb = Raster<[u8; 3]>;
+/// An image as networks see it: three channels, mean subtracted.
+pub type Image = Raster<[f32; 3]>;
+/// A class id a pixel.
+pub type Labels = Raster<u8>;
+
+impl<P: Copy> Raster<P> {
+    /// The raster of these pixels, or nothing if their number is not `height * width`.
+    pub fn new(height: usize, width: usize, pixels: Vec<P>) -> Option<Self> {
+        (height.checked_mul(width) == Some(pixels.len())).then_some(Raster { height, width, pixels })
+    }
+
+    /// The raster whose pixel at row `y` and column `x` is `pixel(y, x)`.
+    pub fn from_fn(height: usize, width: usize, mut pixel: impl FnMut(usize, usize) -> P) -> Self {
+        let mut pixels = Vec::with_capacity(height * width);
+        for y in 0..height {
+            pixels.extend((0..width).map(|x| pixel(y, x)));
+        }
+        Raster { height, width, pixels }
+    }
+
+    /// The number of rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The number of columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height and width.
+    pub fn size(&self) -> (usize, usize) {
+        (self.height, self.width)
+    }
+
+    /// All pixels, row by row.
+    pub fn pixels(&self) -> &[P] {
+        &self.pixels
+    }
+
+    /// The pixel at row `y` and column `x`, both within bounds.
+    pub fn at(&self, y: usize, x: usize) -> P {
+        self.pixels[y * self.width + x]
+    }
+
+    /// Sets the pixel at row `y` and column `x`, both within bounds.
+    pub fn set(&mut self, y: usize, x: usize, pixel: P) {
+        self.pixels[y * self.width + x] = pixel;
+    }
+
+    /// The row `y`.
+    pub fn row(&self, y: usize) -> &[P] {
+        &self.pixels[y * self.width..(y + 1) * self.width]
+    }
+
+    /// Every pixel changed by `f`.
+    pub fn map<Q: Copy>(&self, f: impl FnMut(P) -> Q) -> Raster<Q> {
+        Raster { height: self.height, width: self.width, pixels: self.pixels.iter().copied().map(f).collect() }
+    }
+
+    /// Left and right exchanged.
+    pub fn mirrored(&self) -> Self {
+        Raster::from_fn(self.height, self.width, |y, x| self.at(y, self.width - 1 - x))
+    }
+
+    /// The window of `height` rows and `width` columns from (`top`, `left`); `fill` where it reaches over the edge.
+    pub fn window(&self, (top, left): (usize, usize), (height, width): (usize, usize), fill: P) -> Self {
+        Raster::from_fn(height, width, |y, x| {
+            let (y, x) = (top + y, left + x);
+            if y < self.height && x < self.width { self.at(y, x) } else { fill }
+        })
+    }
+}
+
+impl Image {
+    /// The image as a tensor of `f32` on the processor.
+    ///
+    /// # Shapes
+    /// `[3, H, W]`
+    pub fn to_tensor(&self) -> candle_core::Result<Tensor> {
+        let mut planes = Vec::with_capacity(3 * self.pixels.len());
+        for channel in 0..3 {
+            planes.extend(self.pixels.iter().map(|pixel| pixel[channel]));
+        }
+        Tensor::from_vec(planes, (3, self.height, self.width), &Device::Cpu)
+    }
+}
+
+impl Labels {
+    /// The ids as a tensor of `u8` on the processor.
+    ///
+    /// # Shapes
+    /// `[H, W]`
+    pub fn to_tensor(&self) -> candle_core::Result<Tensor> {
+        Tensor::from_slice(&self.pixels, (self.height, self.width), &Device::Cpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_mirror_and_planes() {
+        let ids = Labels::new(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(ids.mirrored().pixels(), [3, 2, 1, 6, 5, 4]);
+        assert_eq!(ids.window((1, 1), (2, 3), 9).pixels(), [5, 6, 9, 9, 9, 9]);
+        assert!(Labels::new(2, 3, vec![1]).is_none());
+        let image = Image::new(1, 2, vec![[1., 2., 3.], [4., 5., 6.]]).unwrap();
+        let planes = image.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(planes, [1., 4., 2., 5., 3., 6.]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Scores of predictions, all from one table of counts.
+//!
+//! Rows are the truth and columns the predictions. The reference has them the other way round; per-class figures are
+//! the same either way.
+
+/// Counts of pixels by true class and predicted class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    counts: Vec<u64>,
+}
+
+impl Confusion {
+    /// No pixels yet.
+    pub fn new(classes: usize) -> Self {
+        Confusion { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// The table with these counts, row by row; nothing if they are not `classes * classes`.
+    pub fn from_counts(classes: usize, counts: Vec<u64>) -> Option<Self> {
+        (counts.len() == classes * classes).then_some(Confusion { classes, counts })
+    }
+
+    /// Counts pixels: `truth` and `predicted` are ids of the same pixels. A true id that is no class is not counted,
+    /// whatever the ignore value is. Every predicted id is a class.
+    pub fn add(&mut self, truth: &[u8], predicted: &[u8]) {
+        debug_assert_eq!(truth.len(), predicted.len());
+        for (&truth, &predicted) in truth.iter().zip(predicted) {
+            if usize::from(truth) < self.classes {
+                self.counts[usize::from(truth) * self.classes + usize::from(predicted)] += 1;
+            }
+        }
+    }
+
+    /// Adds the counts of another table of the same classes.
+    pub fn merge(&mut self, other: &Confusion) {
+        debug_assert_eq!(self.classes, other.classes);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The counts, row by row.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// The pixels of class `truth` that were predicted as `predicted`.
+    pub fn at(&self, truth: usize, predicted: usize) -> u64 {
+        self.counts[truth * self.classes + predicted]
+    }
+
+    /// The pixels whose true class is `class`.
+    pub fn truth(&self, class: usize) -> u64 {
+        (0..self.classes).map(|predicted| self.at(class, predicted)).sum()
+    }
+
+    /// The pixels that were predicted as `class`.
+    pub fn predicted(&self, class: usize) -> u64 {
+        (0..self.classes).map(|truth| self.at(truth, class)).sum()
+    }
+
+    /// All counted pixels.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Intersection over union of a class; none where it occurs in neither truth nor prediction.
+    pub fn iou(&self, class: usize) -> Option<f64> {
+        let union = self.truth(class) + self.predicted(class) - self.at(class, class);
+        (union > 0).then(|| self.at(class, class) as f64 / union as f64)
+    }
+
+    /// The mean over the classes that occur, and their number; none where no class occurs.
+    pub fn mean_iou(&self) -> Option<MeanIou> {
+        let ious: Vec<f64> = (0..self.classes).filter_map(|class| self.iou(class)).collect();
+        let classes = ious.len();
+        (classes > 0).then(|| MeanIou { value: ious.iter().sum::<f64>() / classes as f64, classes })
+    }
+
+    /// The reference's mean in validation: over all classes, and NaN where one occurs in neither.
+    pub fn reference_mean_iou(&self) -> f64 {
+        (0..self.classes).map(|class| self.iou(class).unwrap_or(f64::NAN)).sum::<f64>() / self.classes as f64
+    }
+
+    /// The reference's running mean in training (`tf.metrics.mean_iou` of TensorFlow 1.3): over all classes, with 0
+    /// for one that occurs in neither.
+    pub fn streaming_mean_iou(&self) -> f64 {
+        (0..self.classes).map(|class| self.iou(class).unwrap_or(0.0)).sum::<f64>() / self.classes as f64
+    }
+
+    /// The share of counted pixels that are right; none where no pixel is counted.
+    pub fn pixel_accuracy(&self) -> Option<f64> {
+        let right: u64 = (0..self.classes).map(|class| self.at(class, class)).sum();
+        let total = self.total();
+        (total > 0).then(|| right as f64 / total as f64)
+    }
+
+    /// The best mean that predicting one class everywhere would have: what a network must beat. None where no pixel
+    /// is counted.
+    pub fn best_constant_mean_iou(&self) -> Option<f64> {
+        let truth: Vec<u64> = (0..self.classes).map(|class| self.truth(class)).collect();
+        constant_mean_iou(&truth)
+    }
+}
+
+/// A mean over classes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanIou {
+    /// The mean.
+    pub value: f64,
+    /// The number of classes that it is over.
+    pub classes: usize,
+}
+
+/// The best mean IoU of a constant prediction, from the pixels of each class; none where there are none.
+pub fn constant_mean_iou(pixels: &[u64]) -> Option<f64> {
+    let total: u64 = pixels.iter().sum();
+    let present = pixels.iter().filter(|&&n| n > 0).count();
+    let most = *pixels.iter().max()?;
+    // A constant scores on its own class alone, with all pixels as the union; the others that occur score 0.
+    (total > 0).then(|| most as f64 / total as f64 / present as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::data::golden::{self, Arrays};
+
+    #[test]
+    fn every_figure_agrees_with_the_reference() {
+        let Some(folder) = golden::folder("metrics") else { return };
+        let arrays = Arrays::open(&folder.join("metrics.safetensors"));
+        let index = crate::fsio::read_to_string(&folder.join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        // "nan" is written as a string.
+        let close = |got: Option<f64>, expected: &serde_json::Value| match expected.as_f64() {
+            Some(expected) => got.is_some_and(|got| (got - expected).abs() < 1e-6),
+            None => got.is_none_or(f64::is_nan),
+        };
+        let cases = index["cases"].as_array().unwrap();
+        assert!(cases.len() >= 9);
+        for case in cases {
+            let id = case["id"].as_str().unwrap();
+            let classes = case["num_classes"].as_u64().unwrap() as usize;
+            let mut confusion = Confusion::new(classes);
+            for image in 0..case["images"].as_u64().unwrap() {
+                let mut one = Confusion::new(classes);
+                let truth = arrays.bytes(&format!("{id}/label{image}")).1;
+                one.add(&truth, &arrays.bytes(&format!("{id}/pred{image}")).1);
+                confusion.merge(&one);
+            }
+            let (_, expected) = arrays.ints(&format!("{id}/confusion_matrix_total"));
+            for (truth, predicted) in (0..classes).flat_map(|t| (0..classes).map(move |p| (t, p))) {
+                assert_eq!(confusion.at(truth, predicted) as i64, expected[predicted * classes + truth], "{id}");
+            }
+            for (class, expected) in case["iou_per_class"].as_array().unwrap().iter().enumerate() {
+                assert!(close(confusion.iou(class), expected), "{id} {class}");
+            }
+            let mean = confusion.mean_iou().map(|mean| mean.value);
+            assert!(close(mean, &case["mIoU_mean_over_present_classes"]), "{id}");
+            let reference = Some(confusion.reference_mean_iou());
+            assert!(close(reference, &case["mIoU_from_compute_IoU_per_class"]), "{id}");
+            assert!(close(Some(confusion.streaming_mean_iou()), &case["streaming_mean_iou"]), "{id}");
+            let accuracy = confusion.pixel_accuracy().or(Some(0.0));
+            assert!(close(accuracy, &case["pixel_accuracy"]), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_best_constant_is_what_predicting_it_scores() {
+        let truth: Vec<u8> = [[0; 6].as_slice(), &[1; 3], &[3; 1], &[255; 4]].concat();
+        let mut best = 0.0_f64;
+        for class in 0..4 {
+            let mut confusion = Confusion::new(4);
+            confusion.add(&truth, &vec![class; truth.len()]);
+            best = best.max(confusion.mean_iou().unwrap().value);
+            assert_eq!(confusion.best_constant_mean_iou(), Some(0.6 / 3.0));
+        }
+        assert_eq!(best, 0.6 / 3.0);
+        assert_eq!(constant_mean_iou(&[0, 0]), None);
+    }
+
+    #[test]
+    fn means_say_over_how_many_classes_they_are() {
+        let mut confusion = Confusion::new(3);
+        assert_eq!(confusion.mean_iou(), None);
+        confusion.add(&[0, 0, 1, 255], &[0, 1, 1, 2]);
+        assert_eq!(confusion.mean_iou(), Some(MeanIou { value: 0.5, classes: 2 }));
+        assert!(confusion.reference_mean_iou().is_nan());
+        assert_eq!(Confusion::from_counts(3, confusion.counts().to_vec()), Some(confusion));
+    }
+}
