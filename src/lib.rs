@@ -33,4 +33,6 @@ pub mod fsio;
 pub mod hash;
 pub mod ml;
 #[forbid(unsafe_code)]
+pub mod pipeline;
+#[forbid(unsafe_code)]
 pub mod stage;

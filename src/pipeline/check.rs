@@ -1,0 +1,281 @@
+//! Trees against types: complete values come out, or every fault.
+//!
+//! Invariants:
+//! - a value that comes out has every field of its type, within its bounds;
+//! - the place of every stated value is kept under the path that [`references`](crate::stage::kind::references)
+//!   gives it, as `from[0]` or `schedule.power`.
+
+use std::collections::BTreeMap;
+
+use super::diagnose::{Diagnostic, Span, names, suggestion};
+use super::include::{Declared, tidy};
+use super::syntax::{Form, Tree, Word};
+use crate::stage::schema::{Enumeration, Structure};
+use crate::stage::value::Record;
+use crate::stage::{Fault, Field, Kind, Registry, Type, Value};
+
+/// A stage that was checked.
+pub(super) struct Checked<'a> {
+    /// The kind, if there is one of that name.
+    pub kind: Option<&'a dyn Kind>,
+    /// The parameters, if they have no fault.
+    pub params: Option<Value>,
+    /// Where the stage's kind stands.
+    pub span: Span,
+    /// Where each stated value stands, by its path.
+    pub places: BTreeMap<String, Span>,
+    /// The references that the stage states.
+    pub references: Vec<Reference>,
+}
+
+/// A reference as stated.
+pub(super) struct Reference {
+    pub text: String,
+    pub span: Span,
+    /// What the stage referred to may yield.
+    pub yields: Vec<&'static str>,
+}
+
+impl Checked<'_> {
+    /// A fault that a kind found, at the field that it names or the nearest one around it.
+    pub fn place(&self, fault: Fault) -> Diagnostic {
+        let mut path = fault.field.as_str();
+        let span = loop {
+            match (self.places.get(path), path.rfind(['.', '['])) {
+                (Some(span), _) => break span,
+                (None, Some(end)) => path = &path[..end],
+                (None, None) => break &self.span,
+            }
+        };
+        Diagnostic::new(span, fault.message).hint(fault.hint)
+    }
+}
+
+/// Checks a stage against its kind.
+pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mut Vec<Diagnostic>) -> Checked<'a> {
+    let head = declared.tree.structure().and_then(|(name, _)| name);
+    let span = head.map_or(&declared.tree.span, |name| &name.span).clone();
+    let mut checked = Checked { kind: None, params: None, span, places: BTreeMap::new(), references: Vec::new() };
+    let (Some(head), Some((_, fields))) = (head, declared.tree.structure()) else {
+        let message = format!("Expected a stage, found {}.", declared.tree.describe());
+        let hint = "A stage is a kind with its fields, each by name, as `Train(data: \"images\")`.";
+        faults.push(Diagnostic::new(&declared.tree.span, message).hint(hint));
+        return checked;
+    };
+    let kinds = || registry.kinds.iter().map(|kind| kind.name());
+    let Some(kind) = registry.kind(&head.text) else {
+        let message = format!("There is no stage kind `{}`{}", head.text, suggestion(&head.text, kinds()));
+        faults.push(Diagnostic::new(&head.span, message).hint(format!("The kinds are {}.", names(kinds()))));
+        return checked;
+    };
+    checked.kind = Some(kind);
+    let mut checker = Checker { faults, places: BTreeMap::new(), references: Vec::new(), path: String::new() };
+    let record = checker.fields(kind.name(), &kind.schema().fields, fields, &head.span, None);
+    checked.places = checker.places;
+    checked.references = checker.references;
+    if let Some(record) = record {
+        let params = Value::Struct(record);
+        faults.extend(kind.check(&params).into_iter().map(|fault| checked.place(fault)));
+        checked.params = Some(params);
+    }
+    checked
+}
+
+struct Checker<'a> {
+    faults: &'a mut Vec<Diagnostic>,
+    places: BTreeMap<String, Span>,
+    references: Vec<Reference>,
+    /// The path of the value being checked.
+    path: String,
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, fault: Diagnostic) {
+        self.faults.push(fault);
+    }
+
+    fn mismatch<T>(&mut self, tree: &Tree, expected: &str, hint: impl Into<String>) -> Option<T> {
+        let message = format!("Expected {expected}, found {}.", tree.describe());
+        let label = if self.path.is_empty() { String::new() } else { format!("value of `{}`", self.path) };
+        self.fault(Diagnostic::new(&tree.span, message).label(label).hint(hint));
+        None
+    }
+
+    /// Checks `tree` as the part of the value here that `step` leads to.
+    fn part(&mut self, step: &str, ty: &Type, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
+        let outer = self.path.len();
+        self.path.push_str(if outer == 0 { step.trim_start_matches('.') } else { step });
+        let value = self.value(ty, tree, hint, default);
+        self.path.truncate(outer);
+        value
+    }
+
+    /// The value of `tree` as a `ty`; none if there is a fault. `default` is what a structure without a name changes.
+    fn value(&mut self, ty: &Type, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
+        self.places.insert(self.path.clone(), tree.span.clone());
+        let expected = ty.describe();
+        match (ty, &tree.form) {
+            (Type::Bool, Form::Bool(value)) => Some(Value::Bool(*value)),
+            (Type::Int { min, max }, Form::Int(value)) if (min..=max).contains(&value) => Some(Value::Int(*value)),
+            (Type::Int { .. }, Form::Float(value)) if value.fract() == 0.0 => {
+                self.mismatch(tree, &expected, format!("Write `{value:.0}`, without a point. {hint}"))
+            }
+            (Type::Float(bounds), Form::Float(value)) if bounds.contains(*value) => Some(Value::Float(*value)),
+            (Type::Float(bounds), Form::Int(value)) if bounds.contains(*value as f64) => {
+                Some(Value::Float(*value as f64))
+            }
+            (Type::Str, Form::Str(text)) if !text.is_empty() => Some(Value::Str(text.clone())),
+            (Type::File, Form::Str(text)) if !text.is_empty() => Some(Value::File(file(text, tree))),
+            (Type::Ref(yields), Form::Str(text)) if !text.is_empty() => {
+                let (text, span) = (text.clone(), tree.span.clone());
+                self.references.push(Reference { text: text.clone(), span, yields: yields.clone() });
+                Some(Value::Ref(text))
+            }
+            (Type::Str | Type::File | Type::Ref(_), Form::Word(word)) => {
+                self.mismatch(tree, &expected, format!("Put it in quotes: `\"{}\"`.", word.text))
+            }
+            (Type::List { item, min }, Form::List(items)) if items.len() >= *min => {
+                let parts: Vec<_> =
+                    items.iter().enumerate().map(|(i, tree)| (format!("[{i}]"), &**item, tree)).collect();
+                self.parts(parts, hint).map(Value::List)
+            }
+            (Type::Tuple(types), Form::Tuple { name: None, items }) if items.len() == types.len() => {
+                let parts = types.iter().zip(items).enumerate().map(|(i, (ty, tree))| (format!("[{i}]"), ty, tree));
+                self.parts(parts.collect(), hint).map(Value::Tuple)
+            }
+            (Type::Tuple(types), Form::List(items)) if items.len() == types.len() => {
+                self.mismatch(tree, &expected, "A tuple stands in parentheses: `(…, …)`.")
+            }
+            (Type::List { .. }, Form::Tuple { name: None, .. }) => {
+                self.mismatch(tree, &expected, "A list stands in brackets: `[…, …]`.")
+            }
+            (Type::Map(item), Form::Map(entries)) => self.map(item, entries, hint),
+            (Type::Option(_), Form::Word(word)) if word.text == "None" => Some(Value::Option(None)),
+            (Type::Option(inner), _) => {
+                let default = default.and_then(|value| match value {
+                    Value::Option(Some(value)) => Some(&**value),
+                    _ => None,
+                });
+                let value = self.value(inner, tree.some().unwrap_or(tree), hint, default)?;
+                Some(Value::Option(Some(Box::new(value))))
+            }
+            (Type::Struct(structure), _) => self.structure(structure, tree, hint, default),
+            (Type::Enum(enumeration), _) => self.variant(enumeration, tree, hint, default),
+            _ => self.mismatch(tree, &expected, hint),
+        }
+    }
+
+    /// All parts, or none if any has a fault; every part is looked at.
+    fn parts(&mut self, parts: Vec<(String, &Type, &Tree)>, hint: &str) -> Option<Vec<Value>> {
+        let values: Vec<Option<Value>> =
+            parts.into_iter().map(|(step, ty, tree)| self.part(&step, ty, tree, hint, None)).collect();
+        values.into_iter().collect()
+    }
+
+    fn map(&mut self, item: &Type, entries: &[(Tree, Tree)], hint: &str) -> Option<Value> {
+        let mut out = Some(BTreeMap::new());
+        for (key, value) in entries {
+            let entry = match &key.form {
+                Form::Str(name) => {
+                    self.part(&format!("[{name:?}]"), item, value, hint, None).map(|value| (name.clone(), value))
+                }
+                _ => self.mismatch(key, "a key in quotes", hint),
+            };
+            out = out.zip(entry).map(|(mut out, (name, value))| {
+                out.insert(name, value);
+                out
+            });
+        }
+        out.map(Value::Map)
+    }
+
+    fn structure(&mut self, ty: &Structure, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
+        let Some((name, fields)) = tree.structure() else {
+            return self.mismatch(tree, &format!("a structure `{}(…)`", ty.name), hint);
+        };
+        if let Some(name) = name.filter(|name| name.text != ty.name) {
+            let message = format!("Expected `{}`, found `{}`.", ty.name, name.text);
+            self.fault(Diagnostic::new(&name.span, message).hint("The name may be left out."));
+            return None;
+        }
+        let default = default.filter(|_| name.is_none());
+        let span = name.map_or(&tree.span, |name| &name.span);
+        self.fields(ty.name, &ty.fields, fields, span, default).map(Value::Struct)
+    }
+
+    fn variant(&mut self, ty: &Enumeration, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
+        let variants = || ty.variants.iter().map(|variant| variant.name);
+        let expected = format!("one of {}", names(variants()));
+        let Some((name, fields)) = tree.structure() else { return self.mismatch(tree, &expected, hint) };
+        let (stated, span) = match (name, default) {
+            (Some(name), _) => (name.text.as_str(), &name.span),
+            (None, Some(Value::Struct(record))) => (record.name.as_str(), &tree.span),
+            (None, _) => return self.mismatch(tree, &expected, hint),
+        };
+        let Some(variant) = ty.variants.iter().find(|variant| variant.name == stated) else {
+            let message = format!("There is no {} `{stated}`{}", ty.name, suggestion(stated, variants()));
+            self.fault(Diagnostic::new(span, message).hint(format!("Expected {expected}.")));
+            return None;
+        };
+        let default = default.filter(|_| name.is_none());
+        self.fields(variant.name, &variant.fields, fields, span, default).map(Value::Struct)
+    }
+
+    /// The record `name` with `fields`, of which some are `given`. A field that is not given has its value from
+    /// `default`, where there is one, or else its own default.
+    fn fields(
+        &mut self,
+        name: &str,
+        fields: &[Field],
+        given: &[(Word, Tree)],
+        span: &Span,
+        default: Option<&Value>,
+    ) -> Option<Record> {
+        let mut out = Some(BTreeMap::new());
+        let all = || fields.iter().map(|field| field.name);
+        for (word, _) in given.iter().filter(|(word, _)| all().all(|field| field != word.text)) {
+            let message = format!("Unknown field `{}`{}", word.text, suggestion(&word.text, all()));
+            let hint = match fields.is_empty() {
+                true => format!("`{name}` has no fields."),
+                false => format!("`{name}` has the fields {}.", names(all())),
+            };
+            self.fault(Diagnostic::new(&word.span, message).hint(hint));
+            out = None;
+        }
+        for field in fields {
+            let default = default.and_then(|value| value.field(field.name)).or(field.default.as_ref());
+            let value = match given.iter().find(|(word, _)| word.text == field.name) {
+                Some((_, tree)) => self.part(&format!(".{}", field.name), &field.ty, tree, &about(field), default),
+                None if default.is_some() => default.cloned(),
+                None => {
+                    let message = format!("The field `{}` is missing.", field.name);
+                    let hint = format!("Expected {}. {}", field.ty.describe(), about(field));
+                    self.fault(Diagnostic::new(span, message).label(format!("in `{name}`")).hint(hint));
+                    None
+                }
+            };
+            out = out.zip(value).map(|(mut out, value)| {
+                out.insert(field.name.to_owned(), value);
+                out
+            });
+        }
+        Some(Record { name: name.to_owned(), fields: out? })
+    }
+}
+
+/// What a field is: the first sentence of its documentation, and its unit.
+fn about(field: &Field) -> String {
+    let sentence = field.doc.split_once(". ").map_or(field.doc, |(first, _)| first).trim_end_matches('.');
+    let unit = if field.unit.is_empty() { String::new() } else { format!(" (in {})", field.unit) };
+    if sentence.is_empty() { String::new() } else { format!("`{}`{unit}: {sentence}.", field.name) }
+}
+
+/// A file below a data root stays as it is; a relative path starts from the folder of the text that states it.
+fn file(text: &str, tree: &Tree) -> String {
+    let root = text.split_once(':').map_or("", |(root, _)| root);
+    let is_root = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !root.is_empty() && root.chars().all(is_root) {
+        return text.to_owned();
+    }
+    tidy(&tree.span.text.folder.join(text)).display().to_string()
+}

@@ -1,0 +1,241 @@
+//! Reading a pipeline's file and the files that it includes.
+//!
+//! Invariants:
+//! - files come in an order in which every file follows those that it includes, the pipeline's own file last;
+//! - a file is read once, however many ways lead to it;
+//! - every stage is defined in one place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::diagnose::{Diagnostic, Diagnostics, Span, Text, names, suggestion};
+use super::syntax::{Form, Tree, Word, parse};
+use crate::fsio;
+
+/// A file and what it states.
+pub(super) struct Document {
+    pub text: Arc<Text>,
+    /// The pipeline's name; only its own file states one.
+    pub name: String,
+    pub stages: Vec<(Word, Tree)>,
+    pub profiles: Vec<(Word, Tree)>,
+    /// The files whose stages it sees, by number, its own among them.
+    pub sees: BTreeSet<usize>,
+}
+
+/// A stage as stated, with the changes that apply to it.
+#[derive(Clone)]
+pub(super) struct Declared {
+    pub name: Word,
+    pub tree: Tree,
+    /// The file that states it, by number.
+    pub document: usize,
+}
+
+/// Reads `file` and all that it includes. What can be used comes back with the faults that lose nothing.
+pub(super) fn load(file: &Path, faults: &mut Vec<Diagnostic>) -> Result<Vec<Document>, Diagnostics> {
+    let mut loader = Loader { documents: Vec::new(), known: BTreeMap::new(), stack: Vec::new(), faults, whole: true };
+    if let Err(error) = loader.load(file, None) {
+        loader.fault(Diagnostic::unplaced(error.to_string()).hint(error.hint()));
+    }
+    let (documents, whole) = (loader.documents, loader.whole);
+    if whole { Ok(documents) } else { Err(Diagnostics::new(std::mem::take(faults))) }
+}
+
+/// The stages of all files, by name.
+pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Declared> {
+    let mut stages: BTreeMap<String, Declared> = BTreeMap::new();
+    for (document, name, tree) in
+        documents.iter().enumerate().flat_map(|(n, d)| d.stages.iter().map(move |(w, t)| (n, w, t)))
+    {
+        if !is_stage_name(&name.text) {
+            let message = format!("`{}` cannot be the name of a stage.", name.text);
+            let hint = "Use letters, digits, `_`, `-` and `.`, with a letter, a digit or `_` first.";
+            faults.push(Diagnostic::new(&name.span, message).hint(hint));
+        }
+        match stages.get(&name.text) {
+            Some(earlier) => faults.push(
+                Diagnostic::new(&name.span, format!("The stage `{}` is defined twice.", name.text))
+                    .label("again")
+                    .related(&earlier.name.span, "first defined here")
+                    .hint("Rename one of them; to change an included stage, use a profile."),
+            ),
+            None => {
+                let declared = Declared { name: name.clone(), tree: tree.clone(), document };
+                stages.insert(name.text.clone(), declared);
+            }
+        }
+    }
+    stages
+}
+
+/// A name that is safe in a path and in a reference.
+fn is_stage_name(name: &str) -> bool {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.chars().all(safe) && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// `path` without `.` and without `..` where these can be resolved in the text alone.
+pub(super) fn tidy(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            _ => out.push(component),
+        }
+    }
+    out
+}
+
+struct Loader<'a> {
+    documents: Vec<Document>,
+    /// The number of every file that was read, by its canonical path.
+    known: BTreeMap<PathBuf, usize>,
+    /// The files being read, each included by the one before: canonical path and name.
+    stack: Vec<(PathBuf, String)>,
+    faults: &'a mut Vec<Diagnostic>,
+    whole: bool,
+}
+
+impl Loader<'_> {
+    fn fault(&mut self, fault: Diagnostic) {
+        self.whole = false;
+        self.faults.push(fault);
+    }
+
+    /// Reads a file unless that was done, and returns its number; none for a file that includes itself.
+    fn load(&mut self, path: &Path, included: Option<&Span>) -> fsio::Result<Option<usize>> {
+        let canonical = fsio::canonical(path)?;
+        if let Some(&number) = self.known.get(&canonical) {
+            return Ok(Some(number));
+        }
+        let name = tidy(path).display().to_string();
+        if let (Some(start), Some(span)) = (self.stack.iter().position(|(open, _)| *open == canonical), included) {
+            let chain: Vec<&str> = self.stack[start..].iter().map(|(_, name)| name.as_str()).chain([&*name]).collect();
+            let fault = Diagnostic::new(span, format!("The files include each other: {}.", chain.join(" -> ")))
+                .hint("Remove this one, or move what both need into a file of its own.");
+            self.fault(fault);
+            return Ok(None);
+        }
+        let content = fsio::read_to_string(path)?;
+        let folder = canonical.parent().unwrap_or(&canonical).to_owned();
+        let parsed = parse(&Arc::new(Text { name: name.clone(), content, folder }), 0);
+        self.whole &= parsed.whole;
+        self.faults.extend(parsed.faults);
+        self.stack.push((canonical.clone(), name));
+        let document = self.document(parsed.tree, included.is_none(), path.parent().unwrap_or(Path::new("")));
+        self.stack.pop();
+        self.known.insert(canonical, self.documents.len());
+        self.documents.push(document);
+        Ok(Some(self.documents.len() - 1))
+    }
+
+    /// Takes a file apart and reads what it includes.
+    fn document(&mut self, tree: Tree, main: bool, folder: &Path) -> Document {
+        let text = tree.span.text.clone();
+        let mut document =
+            Document { text, name: String::new(), stages: vec![], profiles: vec![], sees: BTreeSet::new() };
+        let (wanted, known): (&str, &[&str]) = match main {
+            true => ("Pipeline", &["name", "include", "stages", "profiles"]),
+            false => ("Stages", &["include", "stages", "profiles"]),
+        };
+        let fields = match tree.structure() {
+            Some((Some(head), fields)) if head.text == wanted => fields,
+            _ if tree.form == Form::Broken => return document,
+            head => {
+                let found =
+                    head.and_then(|(name, _)| name).map_or(tree.describe(), |name| format!("`{}(…)`", name.text));
+                let hint = match main {
+                    true => {
+                        "A pipeline is written `Pipeline(name: \"…\", stages: {…})`; `Stages(…)` is for included files."
+                    }
+                    false => "An included file is written `Stages(stages: {…})`; a pipeline cannot be included.",
+                };
+                let start = head.and_then(|(name, _)| name).map_or(&tree.span, |name| &name.span);
+                self.fault(Diagnostic::new(start, format!("Expected `{wanted}(…)`, found {found}.")).hint(hint));
+                return document;
+            }
+        };
+        for (field, value) in fields {
+            match field.text.as_str() {
+                "name" if main => self.name(value, &mut document),
+                "include" => self.include(value, folder, &mut document),
+                "stages" => document.stages = self.map(value, "stages", "`\"train\": Train(…)`"),
+                "profiles" => document.profiles = self.map(value, "profiles", "`\"tiny\": { \"train\": (steps: 5) }`"),
+                other => {
+                    let message = format!("Unknown field `{other}`{}", suggestion(other, known.iter().copied()));
+                    let hint = format!("`{wanted}` has the fields {}.", names(known.iter().copied()));
+                    self.faults.push(Diagnostic::new(&field.span, message).hint(hint));
+                }
+            }
+        }
+        let required = if main { &["name", "stages"][..] } else { &["stages"] };
+        for missing in required.iter().filter(|name| fields.iter().all(|(field, _)| field.text != **name)) {
+            let head = tree.structure().and_then(|(name, _)| name).map_or(&tree.span, |name| &name.span);
+            let fault = Diagnostic::new(head, format!("The field `{missing}` is missing."));
+            let hint = format!("`{wanted}` needs {}.", names(required.iter().copied()));
+            self.faults.push(fault.hint(hint));
+        }
+        document.sees.insert(self.documents.len());
+        document
+    }
+
+    fn name(&mut self, value: &Tree, document: &mut Document) {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        match &value.form {
+            Form::Str(name) if !name.is_empty() && name.chars().all(allowed) => document.name.clone_from(name),
+            _ => {
+                let message = format!("Expected the name of the pipeline, found {}.", value.describe());
+                let hint = "A name is a text of small letters, digits, `_` and `-`; results are kept under it.";
+                self.faults.push(Diagnostic::new(&value.span, message).hint(hint));
+            }
+        }
+    }
+
+    fn include(&mut self, value: &Tree, folder: &Path, document: &mut Document) {
+        let Form::List(items) = &value.form else {
+            let fault = Diagnostic::new(&value.span, format!("Expected a list of files, found {}.", value.describe()));
+            return self.fault(fault.hint("Write `include: [\"../stages/voc2012.ron\"]`."));
+        };
+        for item in items {
+            let Form::Str(relative) = &item.form else {
+                let message = format!("Expected the path of a file in quotes, found {}.", item.describe());
+                self.fault(Diagnostic::new(&item.span, message).hint("Write `\"../stages/voc2012.ron\"`."));
+                continue;
+            };
+            match self.load(&folder.join(relative), Some(&item.span)) {
+                Ok(None) => {}
+                Ok(Some(number)) => document.sees.extend(self.documents[number].sees.clone()),
+                Err(error) => {
+                    let hint = format!("Paths start from the folder of this file. {}", error.hint());
+                    self.fault(Diagnostic::new(&item.span, error.to_string()).hint(hint.trim_end()));
+                }
+            }
+        }
+    }
+
+    /// The entries of a map from names.
+    fn map(&mut self, value: &Tree, what: &str, example: &str) -> Vec<(Word, Tree)> {
+        let hint = format!("Write `{what}: {{ … }}` with entries like {example}.");
+        let Form::Map(entries) = &value.form else {
+            let fault = Diagnostic::new(&value.span, format!("Expected a map, found {}.", value.describe()));
+            self.faults.push(fault.hint(hint));
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (key, value) in entries {
+            match &key.form {
+                Form::Str(text) => out.push((Word { text: text.clone(), span: key.span.clone() }, value.clone())),
+                _ => {
+                    let message = format!("Expected a name in quotes, found {}.", key.describe());
+                    self.faults.push(Diagnostic::new(&key.span, message).hint(&hint));
+                }
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,160 @@
+//! What a node is, as flat text by component, and the two digests made from it.
+//!
+//! The *recipe* is known before anything runs: kind, version, parameters, and the recipes of the inputs. It names
+//! jobs and log folders. The *action key* has the content of every input in place of its recipe. It names results.
+//!
+//! Invariants:
+//! - no stage name, no position in a file, no spelling enters either;
+//! - the content that enters an action key is by digest alone, so that moved data change nothing;
+//! - a component is never the empty text, so that an absent one and a present one always differ;
+//! - the encoding is pinned by `tests::golden_preimages`. If that test fails, every cache in the world is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Node, RunNode, Source};
+use crate::hash::Digest;
+use crate::stage::{Outputs, Value};
+
+/// Every component of an identity by its name, as `params.optimizer.lr` or `input.data.index`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Preimage(pub BTreeMap<String, String>);
+
+/// A component in which two identities differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its name.
+    pub component: String,
+    /// What it was, if it was there.
+    pub old: Option<String>,
+    /// What it is, if it is there.
+    pub new: Option<String>,
+}
+
+impl Preimage {
+    /// The digest that the components have together.
+    pub fn digest(&self) -> Digest {
+        Digest::of_canonical(&self.0)
+    }
+
+    /// Where `self` differs from `old`, by component.
+    pub fn changes(&self, old: &Preimage) -> Vec<Change> {
+        let components: BTreeSet<&String> = self.0.keys().chain(old.0.keys()).collect();
+        let change = |component: &String| Change {
+            component: component.clone(),
+            old: old.0.get(component).cloned(),
+            new: self.0.get(component).cloned(),
+        };
+        components.into_iter().map(change).filter(|change| change.old != change.new).collect()
+    }
+
+    fn of(kind: &str, version: u32, identity: &Value) -> Self {
+        let mut preimage = Preimage::default();
+        preimage.add("kind", kind);
+        preimage.add("version", version.to_string());
+        for (step, value) in identity.children() {
+            preimage.flatten(&format!("params{step}"), value);
+        }
+        preimage
+    }
+
+    fn add(&mut self, component: impl Into<String>, text: impl Into<String>) {
+        self.0.insert(component.into(), text.into());
+    }
+
+    /// Adds the leaves of `value`, and the name of every structure at its own path. References and files say
+    /// nothing here: what they lead to enters as `input.` and `file.`.
+    fn flatten(&mut self, path: &str, value: &Value) {
+        match value {
+            Value::Bool(value) => self.add(path, value.to_string()),
+            Value::Int(value) => self.add(path, value.to_string()),
+            // The sum has one zero: -0.0 becomes 0.0.
+            Value::Float(value) => self.add(path, format!("{:?}", value + 0.0)),
+            // The quote tells a text from a word; no end is needed, so nothing is escaped.
+            Value::Str(text) => self.add(path, format!("\"{text}\"")),
+            Value::Ref(_) | Value::File(_) => {}
+            Value::List(items) | Value::Tuple(items) if items.is_empty() => self.add(path, "[]"),
+            Value::Map(map) if map.is_empty() => self.add(path, "{}"),
+            Value::Option(None) => self.add(path, "None"),
+            Value::Struct(record) if record.name.is_empty() => self.add(path, "()"),
+            Value::Struct(record) => self.add(path, &record.name),
+            Value::List(_) | Value::Tuple(_) | Value::Map(_) | Value::Option(Some(_)) => {}
+        }
+        for (step, child) in value.children() {
+            self.flatten(&format!("{path}{step}"), child);
+        }
+    }
+
+    fn add_outputs(&mut self, slot: &str, outputs: &Outputs) {
+        for (name, artifact) in outputs {
+            self.add(format!("{slot}.{name}"), artifact.digest.to_string());
+        }
+    }
+}
+
+/// The recipe of a node. `files` says by slot which files it names, in words that do not change with the machine;
+/// `recipe_of` gives the recipes of the nodes that it needs.
+pub fn recipe(
+    kind: &str,
+    version: u32,
+    identity: &Value,
+    files: &BTreeMap<String, String>,
+    inputs: &BTreeMap<String, Vec<Source>>,
+    recipe_of: &dyn Fn(usize) -> Digest,
+) -> Preimage {
+    let mut preimage = Preimage::of(kind, version, identity);
+    for (slot, file) in files {
+        preimage.add(format!("file.{slot}"), file);
+    }
+    for (slot, sources) in inputs {
+        for (i, source) in sources.iter().enumerate() {
+            let component = format!("input.{slot}[{i}]");
+            match source {
+                Source::Node(node) => preimage.add(component, recipe_of(*node).to_string()),
+                Source::Run { node: RunNode { outputs, .. }, .. } => preimage.add_outputs(&component, outputs),
+            }
+        }
+    }
+    preimage
+}
+
+/// The identity of a node's results.
+///
+/// `inputs` gives the outputs of the nodes that it needs, `files` the content of its file parameters by slot,
+/// `externals` the other files outside the store that it reads, by name, and `numeric` what changes the bits of
+/// arithmetic, for a kind that computes.
+pub fn action(
+    node: &Node,
+    inputs: &dyn Fn(usize) -> Outputs,
+    files: &BTreeMap<String, Digest>,
+    externals: &[(String, Digest)],
+    numeric: Option<&BTreeMap<String, String>>,
+) -> Preimage {
+    let mut preimage = Preimage::of(&node.kind, node.version, &node.identity);
+    for (slot, sources) in &node.inputs {
+        for (i, source) in sources.iter().enumerate() {
+            let mut component = format!("input.{slot}");
+            if sources.len() > 1 {
+                let _ = write!(component, "[{i}]");
+            }
+            match source {
+                Source::Node(needed) => preimage.add_outputs(&component, &inputs(*needed)),
+                Source::Run { node, .. } => preimage.add_outputs(&component, &node.outputs),
+            }
+        }
+    }
+    for (slot, digest) in files {
+        preimage.add(format!("file.{slot}"), digest.to_string());
+    }
+    if !externals.is_empty() {
+        let listing: BTreeMap<String, Digest> = externals.iter().cloned().collect();
+        preimage.add("externals.count", listing.len().to_string());
+        preimage.add("externals", Digest::of_canonical(&listing).to_string());
+    }
+    for (name, value) in numeric.into_iter().flatten() {
+        preimage.add(format!("numeric.{name}"), value);
+    }
+    preimage
+}

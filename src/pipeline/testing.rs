@@ -1,0 +1,282 @@
+//! Kinds that compute nothing, and pipelines made of them, for tests.
+
+use std::collections::BTreeMap;
+
+use super::{Diagnostics, Pipeline, Request, RunLookup, RunNode, load};
+use crate::hash::Digest;
+use crate::stage::params::{FileRef, Ref};
+use crate::stage::schema::Structure;
+use crate::stage::{
+    Artifact, ArtifactKind, Bare, Extents, Fault, InputRef, Job, Kind, Outputs, Param, Produced, Registry, StageError,
+    Step, Type, Value,
+};
+
+crate::params! {
+    /// Images with labels.
+    pub struct Images {
+        /// The number of classes.
+        classes: u32 = 3, where min(2.0).max(255.0);
+        /// A list of images.
+        list: Option<FileRef> = None;
+        /// What the images show.
+        title: String = "images".to_owned();
+    }
+
+    /// How the weights change.
+    pub enum Optimizer {
+        /// Stochastic gradient descent.
+        Sgd {
+            /// The learning rate.
+            lr: f64 = 2e-3, where above(0.0);
+            /// Momentum.
+            momentum: f64 = 0.9, where min(0.0).below(1.0);
+        }
+        /// Adam.
+        Adam {
+            /// The learning rate.
+            lr: f64 = 1e-3, where above(0.0);
+        }
+        /// No change at all.
+        Frozen {}
+    }
+
+    /// Changes to images.
+    pub struct Augment {
+        /// The range of scales.
+        scale: (f64, f64) = (0.5, 1.5), where above(0.0);
+        /// Whether to mirror.
+        mirror: bool = true;
+    }
+
+    /// A training.
+    pub struct Train {
+        /// The images.
+        data: Ref, where to(&["dataset"]);
+        /// Where to start.
+        weights: Option<Ref> = None, where to(&["weights", "model"]);
+        /// Repetitions.
+        iterations: u32 = 1, where min(1.0).unkeyed();
+        /// Updates in an iteration.
+        steps: u32, where min(1.0).unit("updates");
+        /// Height and width of a crop.
+        crop: (u32, u32) = (321, 321), where min(1.0).unit("pixels");
+        /// How the weights change.
+        optimizer: Optimizer = Optimizer::Sgd { lr: 0.5, momentum: 0.25 };
+        /// Changes to images.
+        augment: Option<Augment> = Some(Augment { scale: (0.75, 1.25), mirror: false });
+        /// Updates with a small rate.
+        warmup: u32 = 0;
+        /// Seed of all draws.
+        seed: u64 = 1234;
+    }
+
+    /// Figures of a model.
+    pub struct Score {
+        /// The model.
+        model: Ref, where to(&["model"]);
+        /// The images.
+        data: Ref, where to(&["dataset"]);
+        /// Whether to score the model of each iteration.
+        every_iteration: bool = false, where unkeyed();
+    }
+
+    /// A format of tables.
+    pub enum Format {
+        /// Markdown.
+        Markdown {}
+        /// Comma-separated values.
+        Csv {}
+    }
+
+    /// A table.
+    pub struct Table {
+        /// The figures.
+        from: Vec<Ref>, where to(&["metrics"]).nonempty();
+        /// How to write it.
+        formats: Vec<Format> = vec![Format::Markdown {}];
+        /// Headings by column.
+        labels: BTreeMap<String, String> = BTreeMap::new();
+    }
+
+    /// An external program.
+    pub struct Tool {
+        /// The program.
+        script: FileRef;
+        /// What it reads.
+        inputs: BTreeMap<String, Ref> = BTreeMap::new(), where to(&["dataset", "model"]);
+    }
+}
+
+struct Fake {
+    name: &'static str,
+    yields: &'static str,
+    bare: Bare,
+    ty: fn() -> Type,
+}
+
+impl Kind for Fake {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn schema(&self) -> Structure {
+        match (self.ty)() {
+            Type::Struct(structure) => structure,
+            other => panic!("{other:?} is no structure"),
+        }
+    }
+
+    fn yields(&self) -> &'static str {
+        self.yields
+    }
+
+    fn bare(&self) -> Bare {
+        self.bare
+    }
+
+    fn check(&self, params: &Value) -> Vec<Fault> {
+        let Some(train) = Train::read(params).filter(|train| train.warmup >= train.steps) else { return Vec::new() };
+        vec![Fault {
+            field: "warmup".to_owned(),
+            message: format!("The warm-up ({} updates) is not shorter than the training.", train.warmup),
+            hint: format!("Write less than {}.", train.steps),
+        }]
+    }
+
+    /// A training is a chain of nodes; a score with `every_iteration` has a node beside each.
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let references = || crate::stage::kind::references(params).into_iter();
+        let named = |(slot, name): (String, String)| (slot, InputRef::Named(name));
+        let step = |iteration, params: Value, inputs| Step { iteration, params, inputs, note: String::new() };
+        if let Some(train) = Train::read(params) {
+            return Ok((0..train.iterations)
+                .map(|i| {
+                    let mut params = params.clone();
+                    params.set_field("first", Value::Int(i64::from(i * train.steps)));
+                    let first = references().map(named);
+                    let later = references().filter(|(slot, _)| slot == "data").map(named);
+                    let before = i.checked_sub(1).map(|j| ("previous".to_owned(), InputRef::Sibling(j as usize)));
+                    step(Some(i + 1), params, if i == 0 { first.collect() } else { later.chain(before).collect() })
+                })
+                .collect());
+        }
+        match Score::read(params).filter(|score| score.every_iteration) {
+            Some(score) => {
+                let of = |i| ("model".to_owned(), InputRef::Node(score.model.0.clone(), i as usize));
+                let data = ("data".to_owned(), InputRef::Named(score.data.0.clone()));
+                let nodes = u32::try_from(extents.nodes(&score.model.0)).unwrap();
+                Ok((0..nodes).map(|i| step(Some(i + 1), params.clone(), vec![of(i), data.clone()])).collect())
+            }
+            None => Ok(vec![step(None, params.clone(), references().map(named).collect())]),
+        }
+    }
+
+    fn run(&self, _job: &Job<'_>) -> Result<Produced, StageError> {
+        Ok(Produced::default())
+    }
+}
+
+/// The kinds `Images`, `Train`, `Score`, `Table` and `Tool`.
+pub(super) fn registry() -> Registry {
+    let kind = |name, yields, bare, ty| Box::new(Fake { name, yields, bare, ty }) as Box<dyn Kind>;
+    let kinds = vec![
+        kind("Images", "dataset", Bare::Last, Images::ty),
+        kind("Score", "metrics", Bare::All, Score::ty),
+        kind("Table", "report", Bare::Last, Table::ty),
+        kind("Tool", "files", Bare::Last, Tool::ty),
+        kind("Train", "model", Bare::Last, Train::ty),
+    ];
+    Registry { kinds, numeric_profile: |_| Ok(BTreeMap::new()) }
+}
+
+/// Outputs with one file of that content.
+pub(super) fn outputs(name: &str, content: &str) -> Outputs {
+    let digest = Digest::of(content.as_bytes());
+    let (kind, file, tree) = (ArtifactKind::File, name.to_owned(), BTreeMap::new());
+    BTreeMap::from([(name.to_owned(), Artifact { digest, bytes: 1, kind, file, path: None, tree })])
+}
+
+/// Knows the run `old` alone, in which `score` has two nodes and `train` one.
+pub(super) struct OldRun;
+
+impl RunLookup for OldRun {
+    fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String> {
+        let node = |yields: &str, content: &str| RunNode {
+            outputs: outputs(yields, content),
+            yields: yields.to_owned(),
+            key: Digest::of(content.as_bytes()),
+        };
+        match (run, stage) {
+            ("old", "score") => Ok(vec![node("metrics", "one"), node("metrics", "two")]),
+            ("old", "train") => Ok(vec![node("model", "weights")]),
+            ("old", _) => Err(format!("The run `old` has no stage `{stage}`.")),
+            _ => Err(format!("There is no run `{run}`.")),
+        }
+    }
+}
+
+/// A folder with files, and what is asked of them.
+pub(super) struct Case {
+    dir: tempfile::TempDir,
+    pub request: Request,
+}
+
+impl Case {
+    /// A pipeline alone in a folder.
+    pub fn new(pipeline: &str) -> Self {
+        Case::with(&[("main.ron", pipeline)])
+    }
+
+    /// Several files, the pipeline's first.
+    pub fn with(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            crate::fsio::write_atomic(&dir.path().join(name), content.as_bytes()).unwrap();
+        }
+        let file = dir.path().join(files[0].0);
+        Case { dir, request: Request { file, ..Request::default() } }
+    }
+
+    /// A pipeline that states nothing but these stages.
+    pub fn stages(stages: &str) -> Self {
+        Case::new(&format!("Pipeline(name: \"test\", stages: {{\n{stages}\n}})"))
+    }
+
+    pub fn profile(mut self, profile: &str) -> Self {
+        self.request.profile = Some(profile.to_owned());
+        self
+    }
+
+    pub fn set(mut self, argument: &str) -> Self {
+        self.request.sets.push(argument.to_owned());
+        self
+    }
+
+    pub fn load(&self) -> Result<Pipeline, Diagnostics> {
+        load(&self.request, &registry(), &OldRun)
+    }
+
+    /// The pipeline, which must have no fault.
+    pub fn good(&self) -> Pipeline {
+        self.load().unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    /// The faults as text, with the folder left out. There must be some.
+    pub fn faults(&self) -> String {
+        let text = self.load().expect_err("no fault was found").to_string();
+        let folder = crate::fsio::canonical(self.dir.path()).unwrap();
+        [self.dir.path(), &folder].iter().fold(text, |text, dir| text.replace(&format!("{}/", dir.display()), ""))
+    }
+}
+
+/// Images, a training of two iterations, its scores and a table.
+pub(super) const WHOLE: &str = r#"
+    "images": Images(classes: 5),
+    "train": Train(data: "images", iterations: 2, steps: 10, optimizer: Sgd(lr: 2e-3), augment: (mirror: true)),
+    "score": Score(model: "train", data: "images", every_iteration: true),
+    "table": Table(from: ["score", "run:old/score"], formats: [Markdown, Csv], labels: { "iou": "IoU" }),
+"#;
