@@ -13,7 +13,7 @@ use super::{Failure, Format, print};
 use crate::cli::exit::Exit;
 use crate::stage::{ArtifactKind, Registry, Type, Value};
 use crate::store::{RunNodeRecord, RunRecord, Store};
-use crate::table::Table;
+use crate::table::{self, Kind, Table};
 
 /// The arguments of `repro diff`.
 #[derive(Debug, Args)]
@@ -295,8 +295,23 @@ fn verdict(diff: &Diff) -> String {
 fn table_detail(store: &Store, a: &crate::hash::Digest, b: &crate::hash::Digest) -> String {
     let load = |digest| Table::from_canonical(&store.read(digest).ok()?).ok();
     match (load(a), load(b)) {
-        (Some(a), Some(b)) => a.difference_in_words(&b),
+        (Some(a), Some(b)) => table_words(&a, &b),
         _ => String::new(),
+    }
+}
+
+/// How the rows of two tables differ, told by the columns that name a row: texts and integers.
+fn table_words(a: &Table, b: &Table) -> String {
+    let keys: Vec<&str> =
+        a.columns().iter().filter(|column| column.kind == Kind::Text).map(|column| column.name.as_str()).collect();
+    match table::diff(a, b, &keys) {
+        Ok(diff) => {
+            let largest = diff.changed.iter().filter_map(|change| change.absolute).map(f64::abs).fold(0.0, f64::max);
+            let (changed, added, removed) = (diff.changed.len(), diff.rows_added.len(), diff.rows_removed.len());
+            format!("{changed} cells changed (at most by {largest:.4}), {added} rows added, {removed} removed")
+        }
+        // Rows that no text names apart are compared by their number alone.
+        Err(_) => format!("{} rows -> {}", a.rows(), b.rows()),
     }
 }
 

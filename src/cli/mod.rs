@@ -170,7 +170,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(cli, args, registry),
         Command::Plan(args) => plan::run(cli, args, registry),
-        Command::Diff(args) => diff::run(&open_store(cli, None)?, args),
+        Command::Diff(args) => diff::run(&open_store(cli, None)?, registry, args),
         Command::Runs(args) => runs::list(&open_store(cli, None)?, args),
         Command::Show(args) => runs::show(&open_store(cli, None)?, args),
         Command::Graph(args) => graph::run(cli, args, registry),
@@ -219,6 +219,7 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         only: args.only.clone(),
         force: args.force.clone(),
         keep_going: args.keep_going,
+        launcher: engine::this_program,
     })
 }
 

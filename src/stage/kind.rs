@@ -57,6 +57,19 @@ pub trait Kind: Sync + Send {
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError>;
 }
 
+impl Publication {
+    /// A file or a tree, copied as it is.
+    pub fn copy(output: &str) -> Self {
+        Publication { output: output.to_owned(), formats: Vec::new(), digits: None, print: false }
+    }
+
+    /// A table in these formats.
+    pub fn table(output: &str, formats: &[&str]) -> Self {
+        let formats = formats.iter().map(|format| (*format).to_owned()).collect();
+        Publication { formats, ..Publication::copy(output) }
+    }
+}
+
 /// The meaning of a reference without an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bare {
@@ -147,8 +160,10 @@ impl External {
 pub struct Publication {
     /// The name of the output.
     pub output: String,
-    /// The formats of a table: `csv`, `parquet`, `md`, `tex`. Empty for files and trees, which are copied.
+    /// The formats of a table by name, as `Markdown`. Empty for files and trees, which are copied.
     pub formats: Vec<String>,
+    /// The digits after the point that a table for people shows; none: as many as there are.
+    pub digits: Option<usize>,
     /// Whether the table is printed at the end of a run.
     pub print: bool,
 }

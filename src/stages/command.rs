@@ -44,7 +44,7 @@ impl Kind for Command {
     }
 
     fn schema(&self) -> Structure {
-        super::support::structure(CommandParams::ty(), "Command")
+        super::support::structure(CommandParams::ty())
     }
 
     fn yields(&self) -> &'static str {
@@ -178,7 +178,6 @@ fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageE
     }
 }
 
-/// Never used for identity: a command's structure is its declaration.
 #[cfg(test)]
 mod tests {
     use super::*;

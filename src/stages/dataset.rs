@@ -230,19 +230,21 @@ impl Kind for Dataset {
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication { output: "index".into(), formats: vec!["Parquet".into(), "Csv".into()], print: false }]
+        vec![Publication::table("index", &["Parquet", "Csv"])]
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: DatasetParams = support::read(job.params)?;
         let info = Info { classes: p.classes.names(), ignore: p.ignore };
         let mut produced = Produced::default();
+        let pool = support::pool(job.threads)?;
         let (root, samples) = match &p.source {
             Source::Shapes { images, seed, first, size } => {
                 let folder = job.out.join("files");
-                let sizes = shapes::Shapes { width: size.0 as usize, height: size.1 as usize };
-                let numbers = u64::from(*first)..u64::from(*first) + u64::from(*images);
-                let samples = shapes::write(&folder, *seed, numbers, &sizes).map_err(support::data_error)?;
+                let sizes = shapes::Shapes { width: size.0, height: size.1 };
+                let numbers = *first..first.saturating_add(*images);
+                let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
+                let samples = written.map_err(support::data_error)?;
                 (folder, samples)
             }
             source if source.archives().is_empty() => {
@@ -263,7 +265,6 @@ impl Kind for Dataset {
         }
         job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
         let resolve = |path: &str| root.join(path);
-        let pool = support::pool(job.threads)?;
         let rows = pool.install(|| index::build(&samples, &resolve, info.classes.len(), info.ignore));
         let rows = rows.map_err(support::faults)?;
         support::write_table(job, &mut produced, "index", &support::index_table(&rows, &info)?)?;
@@ -290,7 +291,7 @@ fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), Stag
             let rest = if prefix.is_empty() { path } else { path.strip_prefix(prefix)?.strip_prefix('/')? };
             Some(rest.to_owned())
         };
-        archive::extract(file, digest, folder, &place).map_err(support::data_error)?;
+        archive::extract(file, &file.display().to_string(), digest, folder, &place).map_err(support::data_error)?;
     }
     Ok(())
 }

@@ -8,8 +8,10 @@ mod erf;
 mod model;
 mod predict;
 mod report;
+mod subject;
 mod support;
 mod train;
+mod training;
 mod validate;
 mod weights;
 
@@ -33,5 +35,7 @@ pub fn registry() -> Registry {
 }
 
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
-    Ok(support::device(device)?.numeric_profile())
+    // A device that is missing is an error here, before anything runs.
+    support::device(device)?;
+    Ok(crate::ml::device::numeric_profile(support::gpu(device)))
 }

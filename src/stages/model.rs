@@ -1,8 +1,8 @@
 //! The parameters that name a network: made from `ml`'s registries, so that a new encoder or pre-filter needs no line here.
 
-use crate::ml::models::{self, ModelSpec};
+use crate::ml::models;
 use crate::ml::layers::prefilter;
-use crate::ml::spec::{Arg, ArgSpec, Args, Choice};
+use crate::ml::spec::{Arg, ArgSpec, Choice, ModelSpec};
 use crate::params;
 use crate::stage::params::Param;
 use crate::stage::schema::{Bounds, Enumeration};
@@ -43,13 +43,13 @@ pub struct Prefilter(pub Choice);
 
 impl Prefilter {
     fn regular() -> Self {
-        Prefilter(Choice { name: "Regular".to_owned(), args: Args::new() })
+        Prefilter(Choice::new("Regular"))
     }
 }
 
 impl Param for Encoder {
     fn ty() -> Type {
-        let entries = models::ENCODERS.iter().map(|e| (e.name, e.doc, e.args));
+        let entries = models::ENCODERS.iter().map(|e| (e.name, e.doc, (e.args)()));
         enumeration("Encoder", "A residual encoder.", entries)
     }
     fn read(value: &Value) -> Option<Self> {
@@ -62,7 +62,7 @@ impl Param for Encoder {
 
 impl Param for Prefilter {
     fn ty() -> Type {
-        let entries = prefilter::PREFILTERS.iter().map(|e| (e.name, e.doc, e.args));
+        let entries = prefilter::PREFILTERS.iter().map(|e| (e.name, e.doc, (e.args)()));
         enumeration("Prefilter", "A type of dilated convolution.", entries)
     }
     fn read(value: &Value) -> Option<Self> {
@@ -76,7 +76,7 @@ impl Param for Prefilter {
 fn enumeration(
     name: &'static str,
     doc: &'static str,
-    entries: impl Iterator<Item = (&'static str, &'static str, &'static [ArgSpec])>,
+    entries: impl Iterator<Item = (&'static str, &'static str, Vec<ArgSpec>)>,
 ) -> Type {
     let variants = entries
         .map(|(name, doc, args)| Variant { name, doc, fields: args.iter().map(field).collect() })

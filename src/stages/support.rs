@@ -14,7 +14,7 @@ use crate::stage::schema::Structure;
 use crate::stage::{
     Artifact, ArtifactKind, DataFault, DeviceSpec, InputNode, Job, Made, Param, Produced, StageError, Type, Value,
 };
-use crate::table::{Column, Table};
+use crate::table::{Cell, Column, Table};
 
 /// What a data set says of itself beside its index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,27 +61,31 @@ pub fn data_error(error: data::Error) -> StageError {
 }
 
 /// An error of the numerics; `place` names the file where the weights are at fault.
-pub fn ml_error(error: ml::Error, place: &str) -> StageError {
+pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
     let hint = error.hint().to_owned();
     match error {
-        ml::Error::File(error) => error.into(),
-        ml::Error::Device { message, hint } => StageError::Device { message, hint },
-        ml::Error::Weights(list) => {
+        ml::error::Error::File(error) => error.into(),
+        ml::error::Error::Device { message, hint } => StageError::Device { message, hint },
+        ml::error::Error::Weights(list) => {
             StageError::Data(list.into_iter().map(|message| DataFault::new(place, message, "")).collect())
         }
-        ml::Error::Model(message) => StageError::Data(vec![DataFault::new(place, message, hint)]),
-        error @ ml::Error::NonFinite { .. } => StageError::Numeric { message: error.to_string(), hint },
+        ml::error::Error::Model(message) => StageError::Data(vec![DataFault::new(place, message, hint)]),
+        error @ ml::error::Error::NonFinite { .. } => StageError::Numeric { message: error.to_string(), hint },
         error => StageError::Bug(error.to_string()),
     }
 }
 
 /// The device that a job names.
-pub fn device(spec: &DeviceSpec) -> Result<ml::device::Device, StageError> {
-    let spec = match spec {
-        DeviceSpec::Cpu => ml::device::Spec::Cpu,
-        DeviceSpec::Cuda(n) => ml::device::Spec::Cuda(*n),
-    };
-    ml::device::Device::open(spec).map_err(|error| ml_error(error, ""))
+pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
+    ml::device::device(gpu(spec)).map_err(|error| ml_error(error, ""))
+}
+
+/// The number of the GPU, or none for the processor.
+pub fn gpu(spec: &DeviceSpec) -> Option<usize> {
+    match spec {
+        DeviceSpec::Cpu => None,
+        DeviceSpec::Cuda(number) => Some(*number),
+    }
 }
 
 /// A pool of `threads` threads: how many never changes a result.
@@ -121,6 +125,64 @@ pub fn json<T: DeserializeOwned>(node: &InputNode, name: &str) -> Result<T, Stag
 /// A table artifact.
 pub fn table(node: &InputNode, name: &str) -> Result<Table, StageError> {
     Table::from_canonical(&content(artifact(node, name)?)?).map_err(|error| StageError::Bug(error.to_string()))
+}
+
+/// A column's cells.
+fn cells(table: &Table, name: &str) -> Result<Vec<Cell>, StageError> {
+    let missing = || StageError::Bug(format!("A stored table lacks the column `{name}`."));
+    let column = table.position(name).ok_or_else(missing)?;
+    Ok((0..table.rows()).map(|row| table.cell(row, column)).collect())
+}
+
+/// A column of texts.
+pub fn texts(table: &Table, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    Ok(cells(table, name)?.iter().map(|cell| cell.text().map(str::to_owned)).collect())
+}
+
+/// A column of integers.
+pub fn ints(table: &Table, name: &str) -> Result<Vec<Option<i64>>, StageError> {
+    let int = |cell: &Cell| if let Cell::Int(value) = cell { Some(*value) } else { None };
+    Ok(cells(table, name)?.iter().map(int).collect())
+}
+
+/// A column of numbers.
+pub fn numbers(table: &Table, name: &str) -> Result<Vec<Option<f64>>, StageError> {
+    Ok(cells(table, name)?.iter().map(Cell::number).collect())
+}
+
+/// The values of a new column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Texts.
+    Text(Vec<Option<String>>),
+    /// Integers.
+    Int(Vec<Option<i64>>),
+    /// Floating-point numbers.
+    Float(Vec<Option<f64>>),
+}
+
+/// A table of columns of one length.
+pub fn new_table(columns: Vec<(String, Values)>) -> Result<Table, StageError> {
+    let head = columns.iter().map(|(name, values)| match values {
+        Values::Text(_) => Column::text(name.as_str()),
+        Values::Int(_) => Column::int(name.as_str()),
+        Values::Float(_) => Column::float(name.as_str()),
+    });
+    let cell = |values: &Values, row: usize| -> Option<Cell> {
+        Some(match values {
+            Values::Text(values) => values.get(row)?.clone().into(),
+            Values::Int(values) => (*values.get(row)?).into(),
+            Values::Float(values) => (*values.get(row)?).into(),
+        })
+    };
+    let mut rows = Vec::new();
+    while let Some(row) = columns.iter().map(|(_, values)| cell(values, rows.len())).collect::<Option<Vec<Cell>>>() {
+        rows.push(row);
+        if columns.is_empty() {
+            break;
+        }
+    }
+    Table::new(head.collect(), rows).map_err(|error| StageError::Bug(error.to_string()))
 }
 
 /// Adds a table to the outputs.
@@ -196,8 +258,8 @@ impl Data {
 
 /// The index as a table: a row a sample, a column a class with its pixels.
 pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
-    let text = |f: &dyn Fn(&Row) -> Option<String>| Column::Text(rows.iter().map(f).collect());
-    let number = |f: &dyn Fn(&Row) -> u64| Column::Int(rows.iter().map(|row| Some(f(row) as i64)).collect());
+    let text = |f: &dyn Fn(&Row) -> Option<String>| Values::Text(rows.iter().map(f).collect());
+    let number = |f: &dyn Fn(&Row) -> u64| Values::Int(rows.iter().map(|row| Some(f(row) as i64)).collect());
     let mut columns = vec![
         ("id".to_owned(), text(&|row| Some(row.sample.id.clone()))),
         ("image".to_owned(), text(&|row| Some(row.sample.image.clone()))),
@@ -211,18 +273,15 @@ pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
     for (class, name) in info.classes.iter().enumerate() {
         columns.push((format!("{class} {name}"), number(&|row| row.pixels[class])));
     }
-    Table::new(columns).map_err(|error| StageError::Bug(error.to_string()))
+    new_table(columns)
 }
 
 fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
-    let broken = |_| StageError::Bug("The index of a data set is not as it was written.".into());
-    let text = |name: &str| table.texts(name).map_err(broken);
-    let ints = |name: &str| table.ints(name).map_err(broken);
-    let (ids, images, labels) = (text("id")?, text("image")?, text("label")?);
-    let (image_digests, label_digests) = (text("image_digest")?, text("label_digest")?);
-    let (heights, widths, ignored) = (ints("height")?, ints("width")?, ints("ignored")?);
-    let pixels: Vec<Vec<Option<i64>>> =
-        info.classes.iter().enumerate().map(|(class, name)| ints(&format!("{class} {name}"))).collect::<Result<_, _>>()?;
+    let (ids, images, labels) = (texts(table, "id")?, texts(table, "image")?, texts(table, "label")?);
+    let (image_digests, label_digests) = (texts(table, "image_digest")?, texts(table, "label_digest")?);
+    let (heights, widths, ignored) = (ints(table, "height")?, ints(table, "width")?, ints(table, "ignored")?);
+    let class = |(class, name): (usize, &String)| ints(table, &format!("{class} {name}"));
+    let pixels: Vec<Vec<Option<i64>>> = info.classes.iter().enumerate().map(class).collect::<Result<_, _>>()?;
     let row = |i: usize| -> Option<Row> {
         let count = |column: &[Option<i64>]| u64::try_from(column[i]?).ok();
         let size = |column: &[Option<i64>]| usize::try_from(column[i]?).ok();

@@ -68,7 +68,7 @@ impl Kind for Weights {
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication { output: "report".into(), formats: vec!["Csv".into()], print: false }]
+        vec![Publication::table("report", &["Csv"])]
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -1,0 +1,181 @@
+//! Writes below `results/<pipeline>/` what a run publishes, from the store, on hits too.
+//!
+//! Invariants:
+//! - nothing here is read back: the folder may be deleted at any time;
+//! - `manifest.json` says which artifact each file was made from; a file whose artifact did not change and that is
+//!   still there with its size is not written again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, fail};
+use crate::cli::exit::Exit;
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::{Artifact, ArtifactKind, Publication, Registry};
+use crate::store::{RunNodeRecord, RunRecord, Store};
+use crate::table::{self, Kind, Style, Table};
+
+const MANIFEST: &str = "manifest.json";
+
+/// The files below `results/<pipeline>/` by relative path.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Manifest {
+    version: u32,
+    files: BTreeMap<String, Entry>,
+}
+
+/// What a file was made from, and its size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    digest: Digest,
+    bytes: u64,
+}
+
+/// Writes what the finished nodes of a run publish, and gives the tables to print.
+pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Path) -> Result<Vec<String>, Failure> {
+    let folder = results.join(&run.pipeline);
+    let old = load(&folder.join(MANIFEST));
+    let mut writer = Writer { store, folder: &folder, old: &old, new: Manifest { version: 1, ..Manifest::default() } };
+    let mut printed = Vec::new();
+    let mut log = Vec::new();
+    for node in run.nodes.iter().filter(|node| node.status.is_done()) {
+        let params = run.params.get(&node.stage);
+        let publications = match (registry.kind(&node.kind), params) {
+            (Some(kind), Some(params)) => kind.publish(params),
+            _ => Vec::new(),
+        };
+        let place = match node.iteration {
+            None => node.stage.clone(),
+            Some(i) => format!("{}/{i}", node.stage),
+        };
+        for publication in &publications {
+            let Some(artifact) = node.outputs.get(&publication.output) else { continue };
+            writer.output(&place, publication, artifact)?;
+            if publication.print {
+                let table = table(store, &artifact.digest)?;
+                printed.push(table::to_terminal(&table, &style(&table, publication), Some(terminal_width())));
+            }
+        }
+        log.extend(log_part(node));
+    }
+    writer.log(&log)?;
+    let new = writer.new;
+    for gone in old.files.keys().filter(|name| !new.files.contains_key(*name)) {
+        fsio::remove_file(&folder.join(gone))?;
+    }
+    if new != old {
+        let text = serde_json::to_string_pretty(&new).unwrap_or_default();
+        fsio::write_atomic(&folder.join(MANIFEST), text.as_bytes())?;
+    }
+    Ok(printed)
+}
+
+/// A manifest that is missing or unreadable means that every file is written again.
+fn load(path: &Path) -> Manifest {
+    let text = fsio::read(path).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
+    Table::from_canonical(&store.read(digest)?)
+        .map_err(|error| fail(Exit::Storage, format!("The stored table {} cannot be read: {error}", digest.short())))
+}
+
+/// The digits that a publication asks for, in every column of floating-point numbers.
+fn style(table: &Table, publication: &Publication) -> Style {
+    let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
+    let with = |style: Style, digits| floats.fold(style, |style, column| style.with(column.name.clone(), digits));
+    publication.digits.map_or_else(Style::default, |digits| with(Style::default(), digits))
+}
+
+/// The width of the terminal, or of a page where there is none.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| usize::from(size.ws_col));
+    size.ok().filter(|&width| width >= 40).unwrap_or(120)
+}
+
+/// The log of a node, headed by its iteration as the reference's is.
+fn log_part(node: &RunNodeRecord) -> Option<(Option<u32>, Digest)> {
+    node.outputs.get("log").filter(|log| log.kind == ArtifactKind::File).map(|log| (node.iteration, log.digest))
+}
+
+struct Writer<'a> {
+    store: &'a Store,
+    folder: &'a Path,
+    old: &'a Manifest,
+    new: Manifest,
+}
+
+impl Writer<'_> {
+    fn output(&mut self, place: &str, publication: &Publication, artifact: &Artifact) -> Result<(), Failure> {
+        match artifact.kind {
+            ArtifactKind::File => {
+                self.file(format!("{place}/{}", artifact.file), artifact.digest, &|store| Ok(store.read(&artifact.digest)?))
+            }
+            ArtifactKind::Tree => {
+                for (name, entry) in self.store.listing(&artifact.digest)? {
+                    self.file(format!("{place}/{name}"), entry.digest, &|store| Ok(store.read(&entry.digest)?))?;
+                }
+                Ok(())
+            }
+            ArtifactKind::Table => {
+                for format in table::FORMATS.iter().filter(|format| publication.formats.iter().any(|name| name == format.name)) {
+                    let path = format!("{place}/{}.{}", publication.output, format.extension);
+                    self.file(path, artifact.digest, &|store| {
+                        let table = table(store, &artifact.digest)?;
+                        (format.render)(&table, &style(&table, publication))
+                            .map_err(|error| fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name)))
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a file unless it is there, made from the same artifact.
+    fn file(
+        &mut self,
+        path: String,
+        digest: Digest,
+        content: &dyn Fn(&Store) -> Result<Vec<u8>, Failure>,
+    ) -> Result<(), Failure> {
+        let target = self.folder.join(&path);
+        let known = self.old.files.get(&path).filter(|entry| entry.digest == digest);
+        let known = known.filter(|entry| fsio::stat(&target).is_ok_and(|stat| stat.bytes == entry.bytes));
+        let entry = match known {
+            Some(entry) => entry.clone(),
+            None => {
+                let bytes = content(self.store)?;
+                fsio::write_atomic(&target, &bytes)?;
+                Entry { digest, bytes: bytes.len() as u64 }
+            }
+        };
+        self.new.files.insert(path, entry);
+        Ok(())
+    }
+
+    /// Joins the logs of training and validation, iteration by iteration, into one `log.txt` as the reference's.
+    fn log(&mut self, parts: &[(Option<u32>, Digest)]) -> Result<(), Failure> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let mut parts = parts.to_vec();
+        parts.sort_by_key(|(iteration, _)| iteration.unwrap_or(u32::MAX));
+        let names: Vec<String> = parts.iter().map(|(iteration, digest)| format!("{iteration:?} {digest}")).collect();
+        self.file("log.txt".to_owned(), Digest::of_canonical(&names), &|store| {
+            let mut text = Vec::new();
+            let mut last = None;
+            for (iteration, digest) in &parts {
+                if iteration.is_some() && *iteration != last {
+                    text.extend_from_slice(format!("Iteration: {}\n", iteration.unwrap_or_default()).as_bytes());
+                }
+                last = *iteration;
+                text.extend(store.read(digest)?);
+            }
+            Ok(text)
+        })
+    }
+}

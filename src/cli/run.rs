@@ -1,0 +1,106 @@
+//! `repro run FILE`: run what is not cached, then write and print what the pipeline publishes.
+
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::ui::Ui;
+use super::{Cli, Failure, PlanArgs, fail, load, open_store, options, plan, print, project, publish};
+use crate::cli::exit::Exit;
+use crate::engine::{self, RunEvent};
+use crate::stage::{Cancel, Registry, StageError};
+use crate::store::RunStatus;
+
+/// The arguments of `repro run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Show the plan; run nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print events as JSON, one a line.
+    #[arg(long)]
+    json: bool,
+    /// Where results are written [default: `results` at the project's root]
+    #[arg(long, value_name = "DIR")]
+    results: Option<std::path::PathBuf>,
+}
+
+/// Runs a pipeline.
+pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
+    let file = &args.plan.file;
+    let store = open_store(cli, Some(file))?;
+    let pipeline = load(&args.plan, registry, &store)?;
+    let options = options(&args.plan)?;
+    let made = engine::plan(&pipeline, registry, &store, &options)?;
+    if args.dry_run {
+        print(&plan::text(&pipeline, &made));
+        return Ok(Exit::Success);
+    }
+    let cancel = Cancel::default();
+    listen(&cancel)?;
+    let mut ui = Ui::new(args.json);
+    let mut first_failure = None;
+    let record = engine::run(&made, &pipeline, registry, &store, &options, &cancel, &mut |event| {
+        if let RunEvent::NodeFailed { failure, .. } = &event {
+            first_failure.get_or_insert_with(|| exit_of(failure));
+        }
+        ui.event(&event);
+    })?;
+    let folder = match &args.results {
+        Some(folder) => folder.clone(),
+        None => project(Some(file))?.join("results"),
+    };
+    let tables = publish::publish(&store, registry, &record, &folder)?;
+    if !args.json {
+        tables.iter().for_each(|table| print(table));
+    }
+    Ok(match record.status {
+        RunStatus::Done => Exit::Success,
+        RunStatus::Interrupted | RunStatus::Running => Exit::Interrupted,
+        RunStatus::Failed => first_failure.unwrap_or(Exit::Stage),
+    })
+}
+
+/// Asks the run to stop at the first Ctrl-C or SIGTERM; a second one ends the process at once.
+fn listen(cancel: &Cancel) -> Result<(), Failure> {
+    for signal in [SIGINT, SIGTERM] {
+        let flag = cancel.flag();
+        // In this order: the second signal finds the flag set and ends the process, the first one sets it.
+        let armed = signal_hook::flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, flag.clone());
+        armed
+            .and_then(|_| signal_hook::flag::register(signal, flag))
+            .map_err(|error| fail(Exit::Bug, format!("Could not listen for signals: {error}.")))?;
+    }
+    Ok(())
+}
+
+fn exit_of(failure: &engine::Failure) -> Exit {
+    match failure {
+        engine::Failure::Stage(error) => match error {
+            StageError::Data(_) => Exit::Data,
+            StageError::Io { .. } | StageError::CorruptInput { .. } => Exit::Storage,
+            StageError::Numeric { .. } => Exit::Numeric,
+            StageError::Device { .. } => Exit::Device,
+            StageError::Command { .. } => Exit::Stage,
+            StageError::Cancelled => Exit::Interrupted,
+            StageError::Bug(_) => Exit::Bug,
+        },
+        engine::Failure::Setup { .. } => Exit::Storage,
+        engine::Failure::Killed { .. } | engine::Failure::Exited { .. } => Exit::Stage,
+    }
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        let hint = error.hint();
+        let exit = match &error {
+            engine::Error::Store(_) => Exit::Storage,
+            engine::Error::Selection(_) => Exit::Usage,
+            engine::Error::Inputs(_) => Exit::Data,
+            engine::Error::Device(_) => Exit::Device,
+            engine::Error::UnknownKind(_) => Exit::Bug,
+        };
+        fail(exit, error.to_string()).hint(hint)
+    }
+}

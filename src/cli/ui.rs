@@ -1,0 +1,211 @@
+//! What a person sees of a run: bars on a terminal, plain lines in a pipe, JSON events if asked for.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Failure, print, runs::figure};
+use crate::engine::{NodeLabel, RunEvent};
+use crate::stage::Event;
+use crate::store::RunStatus;
+
+/// How often a piped run says how far a stage is.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Whether errors go to a terminal, so that they may be coloured.
+pub fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Prints a failure: what, where, what to do.
+#[expect(clippy::print_stderr, reason = "the one place that prints errors")]
+pub fn failure(failure: &Failure) {
+    // Diagnostics of a pipeline come rendered; everything else gets its label here.
+    let label = if failure.message.starts_with("error") || failure.message.contains("\x1b[") { "" } else { "error: " };
+    eprintln!("{label}{}", failure.message.trim_end());
+    if !failure.hint.is_empty() {
+        eprintln!("hint: {}", failure.hint);
+    }
+}
+
+/// Renders the events of a run.
+pub enum Ui {
+    /// One JSON object a line.
+    Json,
+    /// One plain line an event.
+    Plain(Plain),
+    /// Bars.
+    Bars(Bars),
+}
+
+/// What the plain rendering remembers.
+#[derive(Default)]
+pub struct Plain {
+    said: BTreeMap<NodeLabel, Instant>,
+    scalars: BTreeMap<NodeLabel, String>,
+}
+
+/// What the bars remember.
+pub struct Bars {
+    all: MultiProgress,
+    bars: BTreeMap<NodeLabel, ProgressBar>,
+}
+
+impl Ui {
+    /// Bars on a terminal, plain lines elsewhere; JSON if asked for.
+    pub fn new(json: bool) -> Self {
+        if json {
+            Ui::Json
+        } else if std::io::stdout().is_terminal() {
+            Ui::Bars(Bars { all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()), bars: BTreeMap::new() })
+        } else {
+            Ui::Plain(Plain::default())
+        }
+    }
+
+    /// Renders one event.
+    pub fn event(&mut self, event: &RunEvent) {
+        match self {
+            Ui::Json => print(&serde_json::to_string(event).unwrap_or_default()),
+            Ui::Plain(plain) => {
+                if let RunEvent::NodeEvent { node, what } = event {
+                    plain.progress(node, what);
+                } else if let Some(line) = line(event) {
+                    print(&line);
+                }
+            }
+            Ui::Bars(bars) => bars.event(event),
+        }
+    }
+}
+
+/// An event that both renderings show as a line.
+fn line(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::RunStarted { run, pipeline, nodes, done } => {
+            format!("{pipeline}: run {run}, {nodes} nodes, {done} cached.")
+        }
+        RunEvent::NodeStarted { node, .. } => format!("{node}: started."),
+        RunEvent::NodeHit { .. } => return None,
+        RunEvent::NodeEvent { node, what } => match what {
+            Event::Warning { text } => format!("{node}: warning: {text}"),
+            Event::Resumed { step } => format!("{node}: resumed at step {step}."),
+            _ => return None,
+        },
+        RunEvent::NodeWaiting { node, .. } => format!("{node}: another run computes the same; waiting for it."),
+        RunEvent::NodeDone { node, seconds, metrics, .. } => {
+            let figures: Vec<String> = metrics.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
+            let figures = if figures.is_empty() { String::new() } else { format!("; {}", figures.join(", ")) };
+            format!("{node}: done in {seconds:.1} s{figures}.")
+        }
+        RunEvent::NodeFailed { node, failure, tail, log } => {
+            let mut text = format!("{node}: failed. {failure}");
+            let hint = failure.hint();
+            if !hint.is_empty() {
+                text += &format!("\nhint: {hint}");
+            }
+            if !tail.trim().is_empty() {
+                text += &format!("\nThe end of its log:\n  {}", tail.trim_end().replace('\n', "\n  "));
+            }
+            if let Some(log) = log {
+                text += &format!("\nThe whole log is at {}.", log.display());
+            }
+            text
+        }
+        RunEvent::NodeInterrupted { node } => format!("{node}: stopped."),
+        RunEvent::NodeSkipped { node, reason } => format!("{node}: skipped. {reason}"),
+        RunEvent::NodeRemade { node, wanted_by, digest } => {
+            format!("{node}: its output {} is damaged and is made again for {wanted_by}.", digest.short())
+        }
+        RunEvent::Warning { node, text } => match node {
+            Some(node) => format!("{node}: warning: {text}"),
+            None => format!("warning: {text}"),
+        },
+        RunEvent::RunFinished { run, status, ran, hits, failed, skipped, seconds } => match status {
+            RunStatus::Done if *ran == 0 => format!("Nothing to do: all {hits} nodes are cached (run {run})."),
+            RunStatus::Done => format!("Done in {seconds:.1} s: {ran} ran, {hits} cached (run {run})."),
+            RunStatus::Failed => {
+                format!("Failed after {seconds:.1} s: {ran} ran, {hits} cached, {failed} failed, {skipped} skipped (run {run}).")
+            }
+            RunStatus::Interrupted | RunStatus::Running => {
+                format!("Stopped after {seconds:.1} s: {ran} ran, {hits} cached; run again to go on (run {run}).")
+            }
+        },
+    })
+}
+
+fn scalars(values: &BTreeMap<String, f64>) -> String {
+    values.iter().map(|(name, value)| format!("{name} {value:.4}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Plain {
+    fn progress(&mut self, node: &NodeLabel, event: &Event) {
+        match event {
+            Event::Scalars { values, .. } => {
+                self.scalars.insert(node.clone(), scalars(values));
+            }
+            Event::Progress { done, total, unit } => {
+                let due = self.said.get(node).is_none_or(|said| said.elapsed() >= PLAIN_INTERVAL);
+                if due && done < total {
+                    let scalars = self.scalars.get(node).map_or(String::new(), |text| format!("; {text}"));
+                    print(&format!("{node}: {done} of {total} {unit}{scalars}."));
+                    self.said.insert(node.clone(), Instant::now());
+                }
+            }
+            other => {
+                if let Some(line) = line(&RunEvent::NodeEvent { node: node.clone(), what: other.clone() }) {
+                    print(&line);
+                }
+            }
+        }
+    }
+}
+
+impl Bars {
+    fn event(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::NodeStarted { node, .. } => {
+                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(node.to_string());
+                bar.enable_steady_tick(Duration::from_millis(120));
+                self.bars.insert(node.clone(), bar);
+            }
+            RunEvent::NodeEvent { node, what } => self.progress(node, what, event),
+            _ => {
+                if let RunEvent::NodeDone { node, .. } | RunEvent::NodeFailed { node, .. } | RunEvent::NodeInterrupted { node } =
+                    event
+                    && let Some(bar) = self.bars.remove(node)
+                {
+                    bar.finish_and_clear();
+                }
+                if let Some(line) = line(event) {
+                    self.all.suspend(|| print(&line));
+                }
+            }
+        }
+    }
+
+    fn progress(&self, node: &NodeLabel, what: &Event, event: &RunEvent) {
+        let Some(bar) = self.bars.get(node) else { return };
+        match what {
+            Event::Progress { done, total, unit } => {
+                if bar.length() != Some(*total) {
+                    let template =
+                        format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left  {{msg}}");
+                    if let Ok(style) = ProgressStyle::with_template(&template) {
+                        bar.set_style(style);
+                    }
+                    bar.set_length(*total);
+                }
+                bar.set_position(*done);
+            }
+            Event::Scalars { values, .. } => bar.set_message(scalars(values)),
+            _ => {
+                if let Some(line) = line(event) {
+                    self.all.suspend(|| print(&line));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A trained model as other stages see it, and how tables name it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::Digest;
+use crate::ml::data::augment::{Channels, Normalise};
+use crate::ml::data::{Labels, Rgb};
+use crate::ml::models::Network;
+use crate::ml::ops::{loss, resize};
+use crate::ml::spec::{Arg, Choice};
+use crate::ml::state::State;
+use crate::stage::{Job, StageError};
+
+use super::support::{self, Values};
+
+/// What a model says of itself beside its network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// How many iterations it has been trained.
+    pub iteration: u64,
+    /// The seed of its training.
+    pub seed: u64,
+    /// The classes in the order of their ids.
+    pub classes: Vec<String>,
+    /// How pixels become numbers.
+    pub input: InputForm,
+}
+
+/// How pixels become numbers, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct InputForm {
+    rgb: bool,
+    mean: [f32; 3],
+}
+
+impl From<Normalise> for InputForm {
+    fn from(normalise: Normalise) -> Self {
+        InputForm { rgb: normalise.channels == Channels::Rgb, mean: normalise.mean }
+    }
+}
+
+impl From<InputForm> for Normalise {
+    fn from(form: InputForm) -> Self {
+        Normalise { channels: if form.rgb { Channels::Rgb } else { Channels::Bgr }, mean: form.mean }
+    }
+}
+
+/// What a stored state says of itself.
+pub fn about(state: &State) -> Result<About, StageError> {
+    let text = state.extra.get("about").map_or("", String::as_str);
+    serde_json::from_str(text).map_err(|error| StageError::Bug(format!("A model does not say what it is: {error}.")))
+}
+
+/// A trained network, ready to predict.
+pub struct Model {
+    /// The network.
+    pub network: Network,
+    /// How pixels become numbers.
+    pub normalise: Normalise,
+    /// How tables name it.
+    pub subject: Subject,
+}
+
+/// How tables name a model: all of it follows from the model's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    model: String,
+    encoder: String,
+    prefilter: String,
+    seed: u64,
+    iteration: u64,
+    step: u64,
+}
+
+/// The columns of [`Subject::columns`], in their order.
+pub const SUBJECT: [&str; 6] = ["model", "encoder", "prefilter", "seed", "iteration", "step"];
+
+impl Model {
+    /// Opens the model of a slot.
+    pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
+        let bytes = support::content(support::artifact(support::input(job, slot)?, "model")?)?;
+        let wrong = |error| support::ml_error(error, slot);
+        let state = State::read(&bytes).map_err(wrong)?;
+        let about = about(&state)?;
+        let network = state.network(&support::device(job.device)?).map_err(wrong)?;
+        let subject = Subject {
+            model: Digest::of(&bytes).short(),
+            encoder: name(&network.spec().encoder),
+            prefilter: name(&network.spec().prefilter),
+            seed: about.seed,
+            iteration: about.iteration,
+            step: state.step,
+        };
+        Ok(Model { network, normalise: about.input.into(), subject })
+    }
+
+    /// The classes of an image's pixels: the largest logit after resizing to the image.
+    pub fn predict(&self, image: &Rgb) -> Result<Labels, StageError> {
+        let (height, width) = image.size();
+        let tensor = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));
+        let input = self.normalise.apply(image).to_tensor().and_then(|x| x.unsqueeze(0)).map_err(tensor)?;
+        let input = input.to_device(self.network.device()).map_err(tensor)?;
+        let wrong = |error| support::ml_error(error, "the image");
+        let logits = self.network.forward(&input).map_err(wrong)?;
+        let logits = resize::bilinear(&logits, height, width).map_err(wrong)?;
+        let classes = loss::argmax(&logits).map_err(wrong)?;
+        Labels::new(height, width, classes)
+            .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
+    }
+}
+
+impl Subject {
+    /// Columns that name the model in each of `rows` rows.
+    pub fn columns(&self, rows: usize) -> Vec<(String, Values)> {
+        let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
+        let int = |value: u64| Values::Int(vec![Some(value as i64); rows]);
+        let columns = [
+            text(&self.model),
+            text(&self.encoder),
+            text(&self.prefilter),
+            int(self.seed),
+            int(self.iteration),
+            int(self.step),
+        ];
+        SUBJECT.iter().map(|name| (*name).to_owned()).zip(columns).collect()
+    }
+}
+
+/// A choice as a pipeline would state it.
+fn name(choice: &Choice) -> String {
+    if choice.args.is_empty() {
+        return choice.name.clone();
+    }
+    let arg = |arg: &Arg| match arg {
+        Arg::Bool(value) => value.to_string(),
+        Arg::Int(value) => value.to_string(),
+        Arg::Float(value) => format!("{value:?}"),
+        Arg::Text(value) => format!("{value:?}"),
+        Arg::Ints(values) => format!("{values:?}"),
+    };
+    let args: Vec<String> = choice.args.iter().map(|(key, value)| format!("{key}: {}", arg(value))).collect();
+    format!("{}({})", choice.name, args.join(", "))
+}

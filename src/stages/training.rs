@@ -1,0 +1,265 @@
+//! The loop behind `Train`: one node's steps, with inner checkpoints that survive a killed process.
+//!
+//! Invariants:
+//! - the state after a step is a function of the state before it, the seed and the step's number, so a run that was
+//!   killed and taken up ends with the same bytes as one that was not;
+//! - an inner checkpoint holds all that the outputs are made from, the log included; it is written whole or not at all,
+//!   into a folder that belongs to this node's inputs alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fsio;
+use crate::ml::data::augment::{self, Channels, Normalise};
+use crate::ml::data::source::{Batching, Images};
+use crate::ml::metrics::Confusion;
+use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::state::State;
+use crate::ml::train::{Settings, StepReport, Trainer};
+use crate::ml::weights::Scheme;
+use crate::stage::{Event, Job, Param, Produced, StageError};
+
+use super::subject::About;
+use super::support::{self, Data, Values};
+use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
+
+/// The least time between inner checkpoints.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// The time between inner checkpoints is at least this multiple of the time that writing one takes.
+const CHECKPOINT_SHARE: u32 = 50;
+/// The file of the inner checkpoint.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// A line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Line {
+    step: u64,
+    loss: f64,
+    cross_entropy: f64,
+    rate: f32,
+    counted: u64,
+    mean_iou: f64,
+}
+
+/// What an iteration has seen so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Progress {
+    lines: Vec<Line>,
+    confusion: Vec<u64>,
+}
+
+/// Trains one node's steps.
+pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
+    let p: TrainParams = support::read(&complete(job)?)?;
+    let first = support::added(job.params, "first_step")?;
+    let last = first + u64::from(p.steps);
+    let settings = settings(&p)?;
+    let data = Data::open(job, "data")?;
+    let spec = p.model.spec();
+    data.fits(spec.classes)?;
+    let pool = support::pool(job.threads)?;
+    let device = support::device(job.device)?;
+    let checkpoint = job.scratch.join(CHECKPOINT);
+
+    let (mut trainer, mut progress, about) = match resume(&checkpoint, &device)? {
+        Some((trainer, progress, about)) => {
+            job.events.emit(Event::Resumed { step: trainer.step });
+            (trainer, progress, about)
+        }
+        None => pool.install(|| start(job, &p, &data, &device))?,
+    };
+    let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
+        .unwrap_or_else(|| Confusion::new(spec.classes));
+
+    let resolve = |path: &str| data.resolve(path);
+    let images = Images::new(&data.rows, &resolve);
+    let batching = batching(&p, data.info.ignore);
+    let mut written = Instant::now();
+    let mut cost = Duration::ZERO;
+    let mut batches = images.batches(&batching, trainer.step..last);
+    while trainer.step < last {
+        let cancelled = job.cancel.requested();
+        let due = written.elapsed() >= CHECKPOINT_INTERVAL.max(cost * CHECKPOINT_SHARE);
+        if (due || cancelled) && trainer.step > first {
+            let began = Instant::now();
+            progress.confusion = confusion.counts().to_vec();
+            save_inner(&checkpoint, &trainer, &progress, &about)?;
+            (written, cost) = (Instant::now(), began.elapsed());
+            job.events.emit(Event::Checkpoint { step: trainer.step });
+        }
+        if cancelled {
+            return Err(StageError::Cancelled);
+        }
+        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device))?;
+        confusion.add(&report.targets, &report.predictions);
+        tell(job, &report, &confusion, last - first, first, &mut progress);
+    }
+    produce(job, &trainer, &progress, &about)
+}
+
+/// The parameters with what expansion took out, so that they read as the stage's own.
+fn complete(job: &Job<'_>) -> Result<crate::stage::Value, StageError> {
+    let mut params = job.params.clone();
+    params.set_field("iterations", 1_u32.write());
+    Ok(params)
+}
+
+fn settings(p: &TrainParams) -> Result<Settings, StageError> {
+    let Optimizer::Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr } = p.optimizer.clone();
+    let schedule = match p.schedule {
+        super::train::Schedule::Poly { power } => Schedule::Poly { power },
+        super::train::Schedule::Constant {} => Schedule::Constant,
+    };
+    let horizon = p.horizon.ok_or_else(|| StageError::Bug("A training node has no horizon.".into()))?;
+    Ok(Settings { optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr }, schedule, horizon })
+}
+
+/// How pixels become numbers.
+pub fn normalise(input: &Input) -> Normalise {
+    let (b, g, r) = input.mean_bgr;
+    match input.order {
+        ChannelOrder::Bgr {} => Normalise { channels: Channels::Bgr, mean: [b as f32, g as f32, r as f32] },
+        ChannelOrder::Rgb {} => Normalise { channels: Channels::Rgb, mean: [r as f32, g as f32, b as f32] },
+    }
+}
+
+fn batching(p: &TrainParams, ignore: u8) -> Batching {
+    let Augment { scale, mirror } = p.augment;
+    Batching {
+        seed: p.seed,
+        batch: p.batch as usize,
+        crop: (p.crop.0 as usize, p.crop.1 as usize),
+        normalise: normalise(&p.input),
+        augment: augment::Augment { scale: scale.map(|(low, high)| (low as f32, high as f32)), mirror },
+        ignore,
+    }
+}
+
+/// The trainer before the node's first step: from the iteration before, or from weights.
+fn start(
+    job: &Job<'_>,
+    p: &TrainParams,
+    data: &Data,
+    device: &candle_core::Device,
+) -> Result<(Trainer, Progress, About), StageError> {
+    let about = About {
+        iteration: 1,
+        seed: p.seed,
+        classes: data.info.classes.clone(),
+        input: normalise(&p.input).into(),
+    };
+    if job.inputs.contains_key("state") {
+        let bytes = support::content(support::artifact(support::input(job, "state")?, "model")?)?;
+        let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;
+        let before: About = super::subject::about(&state)?;
+        let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
+        return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
+    }
+    let bytes = support::content(support::artifact(support::input(job, "weights")?, "weights")?)?;
+    let (network, report) = super::weights::network(&p.model.spec(), device, &bytes, Scheme::default(), p.seed)
+        .map_err(|error| support::ml_error(error, "weights"))?;
+    job.events.emit(Event::Log { text: report.in_words() });
+    let trainer = Trainer::new(network).map_err(|error| support::ml_error(error, "weights"))?;
+    Ok((trainer, Progress::default(), about))
+}
+
+fn step(
+    trainer: &mut Trainer,
+    settings: &Settings,
+    batches: &mut crate::ml::data::source::Batches<'_>,
+    device: &candle_core::Device,
+) -> Result<StepReport, StageError> {
+    let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
+    let (images, labels) = batch.map_err(support::data_error)?;
+    let tensor = |error: candle_core::Error| StageError::Bug(format!("A batch could not be moved: {error}."));
+    let images = images.to_device(device).map_err(tensor)?;
+    let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
+    trainer.step(settings, &images, &labels).map_err(|error| support::ml_error(error, "the batch"))
+}
+
+fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, steps: u64, first: u64, progress: &mut Progress) {
+    if report.counted == 0 {
+        let text = format!("No pixel of the batch at step {} counts: every label is ignored.", report.step);
+        job.events.emit(Event::Warning { text });
+    }
+    let line = Line {
+        step: report.step,
+        loss: report.loss,
+        cross_entropy: report.cross_entropy,
+        rate: report.rate,
+        counted: report.counted as u64,
+        mean_iou: confusion.streaming_mean_iou(),
+    };
+    let values = BTreeMap::from([("loss".to_owned(), line.loss), ("mIoU".to_owned(), line.mean_iou)]);
+    job.events.emit(Event::Scalars { step: line.step, values });
+    job.events.emit(Event::Progress { done: report.step + 1 - first, total: steps, unit: "steps".into() });
+    progress.lines.push(line);
+}
+
+/// Takes up an inner checkpoint. One that cannot be read is left behind with a start from the beginning: it was
+/// written whole, so only a damaged disk makes it so, and its content is no input of anything.
+fn resume(path: &Path, device: &candle_core::Device) -> Result<Option<(Trainer, Progress, About)>, StageError> {
+    let bytes = match fsio::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(content) = unsealed(&bytes) else { return Ok(None) };
+    let state = State::read(content).map_err(|error| support::ml_error(error, "checkpoint"))?;
+    let about = super::subject::about(&state)?;
+    let Some(progress) = state.extra.get("progress").and_then(|text| serde_json::from_str(text).ok()) else {
+        return Ok(None);
+    };
+    let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "checkpoint"))?;
+    Ok(Some((trainer, progress, about)))
+}
+
+fn save_inner(path: &Path, trainer: &Trainer, progress: &Progress, about: &About) -> Result<(), StageError> {
+    let progress = serde_json::to_string(progress).map_err(|error| StageError::Bug(error.to_string()))?;
+    let bytes = save(trainer, about, Some(progress))?;
+    let sealed = [crate::hash::Digest::of(&bytes).as_bytes().as_slice(), &bytes].concat();
+    Ok(fsio::write_atomic(path, &sealed)?)
+}
+
+/// The content of an inner checkpoint, if the digest before it is right.
+fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let (digest, content) = bytes.split_at_checked(32)?;
+    (crate::hash::Digest::of(content).as_bytes() == digest).then_some(content)
+}
+
+fn save(trainer: &Trainer, about: &About, progress: Option<String>) -> Result<Vec<u8>, StageError> {
+    let about = serde_json::to_string(about).map_err(|error| StageError::Bug(error.to_string()))?;
+    let mut extra = BTreeMap::from([("about".to_owned(), about)]);
+    extra.extend(progress.map(|progress| ("progress".to_owned(), progress)));
+    State::write(trainer, &extra).map_err(|error| support::ml_error(error, "model"))
+}
+
+fn produce(job: &Job<'_>, trainer: &Trainer, progress: &Progress, about: &About) -> Result<Produced, StageError> {
+    let lines = &progress.lines;
+    let mut produced = Produced::default();
+    support::write_file(job, &mut produced, "model", "model.safetensors", &save(trainer, about, None)?)?;
+    let int = |f: &dyn Fn(&Line) -> u64| Values::Int(lines.iter().map(|line| Some(f(line) as i64)).collect());
+    let float = |f: &dyn Fn(&Line) -> f64| Values::Float(lines.iter().map(|line| Some(f(line))).collect());
+    let table = support::new_table(vec![
+        ("step".to_owned(), int(&|line| line.step)),
+        ("loss".to_owned(), float(&|line| line.loss)),
+        ("cross_entropy".to_owned(), float(&|line| line.cross_entropy)),
+        ("rate".to_owned(), float(&|line| f64::from(line.rate))),
+        ("counted".to_owned(), int(&|line| line.counted)),
+        ("mean_iou".to_owned(), float(&|line| line.mean_iou)),
+    ])?;
+    support::write_table(job, &mut produced, "steps", &table)?;
+    let text: String =
+        lines.iter().map(|line| format!("{}, {:.3}, {:.3}\n", line.step, line.loss, line.mean_iou)).collect();
+    support::write_file(job, &mut produced, "log", "log.txt", text.as_bytes())?;
+    let mean = lines.iter().map(|line| line.loss).sum::<f64>() / lines.len().max(1) as f64;
+    produced.metrics.insert("mean_loss".to_owned(), mean);
+    if let Some(last) = lines.last() {
+        produced.metrics.insert("last_loss".to_owned(), last.loss);
+        produced.metrics.insert("running_mean_iou".to_owned(), last.mean_iou);
+    }
+    Ok(produced)
+}

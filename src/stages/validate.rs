@@ -1,0 +1,191 @@
+//! `Validate`: a model's predictions on whole images, against the truth.
+
+use crate::ml::data::source::Images;
+use crate::ml::metrics::Confusion;
+use crate::params;
+use crate::stage::params::{Param, Ref};
+use crate::stage::schema::Structure;
+use crate::stage::{Bare, Event, Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::table::Table;
+
+use super::subject::Model;
+use super::support::{self, Data, Values};
+
+params! {
+    /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
+    /// to the image (TensorFlow's legacy bilinear sampling), and the largest wins. Leaves a summary (mean IoU over the
+    /// classes that occur, their number, the reference's mean, pixel accuracy, the best constant prediction's mean
+    /// IoU), a row a class, and the counts of each image.
+    pub struct ValidateParams {
+        /// The model.
+        model: Ref, where to(&["model"]);
+        /// The images with labels.
+        data: Ref, where to(&["dataset"]);
+        /// Whether every iteration of the training is validated, or the last alone.
+        every_iteration: bool = false;
+    }
+}
+
+/// The kind.
+pub struct Validate;
+
+impl Kind for Validate {
+    fn name(&self) -> &'static str {
+        "Validate"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn schema(&self) -> Structure {
+        support::structure(ValidateParams::ty())
+    }
+
+    fn yields(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn bare(&self) -> Bare {
+        Bare::All
+    }
+
+    fn computes(&self) -> bool {
+        true
+    }
+
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
+        let mut node = params.clone();
+        if let Value::Struct(record) = &mut node {
+            // Which iterations are validated is no parameter of any one validation.
+            record.fields.remove("every_iteration");
+        }
+        let step = |iteration, model| Step {
+            iteration,
+            params: node.clone(),
+            inputs: vec![("model".to_owned(), model), ("data".to_owned(), InputRef::Named(p.data.0.clone()))],
+            note: String::new(),
+        };
+        let count = extents.nodes(&p.model.0);
+        if !p.every_iteration || count <= 1 {
+            return Ok(vec![step(None, InputRef::Named(p.model.0.clone()))]);
+        }
+        let nodes = (0..count).map(|i| step(u32::try_from(i + 1).ok(), InputRef::Node(p.model.0.clone(), i)));
+        Ok(nodes.collect())
+    }
+
+    fn publish(&self, _params: &Value) -> Vec<Publication> {
+        vec![
+            Publication::table("summary", &["Csv", "Parquet"]),
+            Publication::table("classes", &["Markdown", "Csv", "Parquet"]),
+            Publication::table("confusion", &["Parquet"]),
+        ]
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        let data = Data::open(job, "data")?;
+        let model = Model::open(job, "model")?;
+        data.fits(model.network.spec().classes)?;
+        let resolve = |path: &str| data.resolve(path);
+        let images = Images::new(&data.rows, &resolve);
+        let pool = support::pool(job.threads)?;
+        let mut total = Confusion::new(data.info.classes.len());
+        let mut each = Vec::with_capacity(images.len());
+        for i in 0..images.len() {
+            job.cancel.check()?;
+            let confusion = pool.install(|| -> Result<Confusion, StageError> {
+                let fault = |fault| support::faults(vec![fault]);
+                let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
+                let mut confusion = Confusion::new(data.info.classes.len());
+                confusion.add(truth.pixels(), model.predict(&image)?.pixels());
+                Ok(confusion)
+            })?;
+            total.merge(&confusion);
+            each.push((images.row(i).sample.id.clone(), confusion));
+            job.events.emit(Event::Progress { done: i as u64 + 1, total: images.len() as u64, unit: "images".into() });
+        }
+        produce(job, &model, &data, &total, &each)
+    }
+}
+
+fn produce(
+    job: &Job<'_>,
+    model: &Model,
+    data: &Data,
+    total: &Confusion,
+    each: &[(String, Confusion)],
+) -> Result<Produced, StageError> {
+    let names = &data.info.classes;
+    let mean = total.mean_iou();
+    let (accuracy, constant) = (total.pixel_accuracy(), total.best_constant_mean_iou());
+    let mut produced = Produced::default();
+    let mut figure = |name: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            produced.metrics.insert(name.to_owned(), value);
+        }
+    };
+    figure("mean_iou", mean.map(|mean| mean.value));
+    figure("pixel_accuracy", accuracy);
+    figure("constant_mean_iou", constant);
+    figure("classes_present", mean.map(|mean| mean.classes as f64));
+
+    let mut summary = model.subject.columns(1);
+    summary.extend([
+        ("images".to_owned(), Values::Int(vec![Some(each.len() as i64)])),
+        ("mean_iou".to_owned(), Values::Float(vec![mean.map(|mean| mean.value)])),
+        ("classes_present".to_owned(), Values::Int(vec![mean.map(|mean| mean.classes as i64)])),
+        ("reference_mean_iou".to_owned(), Values::Float(vec![Some(total.reference_mean_iou())])),
+        ("pixel_accuracy".to_owned(), Values::Float(vec![accuracy])),
+        ("constant_mean_iou".to_owned(), Values::Float(vec![constant])),
+    ]);
+    support::write_table(job, &mut produced, "summary", &support::new_table(summary)?)?;
+
+    let count = |f: &dyn Fn(usize) -> u64| Values::Int((0..names.len()).map(|class| Some(f(class) as i64)).collect());
+    let mut classes = model.subject.columns(names.len());
+    classes.extend([
+        ("class".to_owned(), count(&|class| class as u64)),
+        ("name".to_owned(), Values::Text(names.iter().map(|name| Some(name.clone())).collect())),
+        ("iou".to_owned(), Values::Float((0..names.len()).map(|class| total.iou(class)).collect())),
+        ("right".to_owned(), count(&|class| total.at(class, class))),
+        ("truth".to_owned(), count(&|class| total.truth(class))),
+        ("predicted".to_owned(), count(&|class| total.predicted(class))),
+    ]);
+    support::write_table(job, &mut produced, "classes", &support::new_table(classes)?)?;
+    support::write_table(job, &mut produced, "confusion", &per_image(each, names.len())?)?;
+    support::write_file(job, &mut produced, "log", "log.txt", log(total, accuracy).as_bytes())?;
+    Ok(produced)
+}
+
+/// The counts of each image that are not zero: image, true class, predicted class, pixels.
+fn per_image(each: &[(String, Confusion)], classes: usize) -> Result<Table, StageError> {
+    let (mut ids, mut truths, mut predictions, mut pixels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (id, confusion) in each {
+        for (at, &count) in confusion.counts().iter().enumerate().filter(|(_, count)| **count > 0) {
+            ids.push(Some(id.clone()));
+            truths.push(Some((at / classes) as i64));
+            predictions.push(Some((at % classes) as i64));
+            pixels.push(Some(count as i64));
+        }
+    }
+    support::new_table(vec![
+        ("image".to_owned(), Values::Text(ids)),
+        ("truth".to_owned(), Values::Int(truths)),
+        ("predicted".to_owned(), Values::Int(predictions)),
+        ("pixels".to_owned(), Values::Int(pixels)),
+    ])
+}
+
+/// The lines that the reference writes after a validation.
+fn log(total: &Confusion, accuracy: Option<f64>) -> String {
+    let mut lines = vec![format!("Pixel Accuracy: {:.3}", accuracy.unwrap_or(f64::NAN))];
+    for class in 0..total.classes() {
+        lines.push(match total.iou(class) {
+            Some(iou) => format!("class {class}: {iou:.3}"),
+            None => format!("class {class}: nan"),
+        });
+    }
+    let mean = total.reference_mean_iou();
+    lines.push(if mean.is_nan() { "mIoU: nan".to_owned() } else { format!("mIoU: {mean:.3}") });
+    lines.join("\n") + "\n"
+}
