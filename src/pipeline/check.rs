@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::diagnose::{Diagnostic, Span, names, suggestion};
 use super::include::{Declared, tidy};
-use super::syntax::{Form, Tree, Word};
+use super::syntax::{FieldTree, Form, Tree};
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
 use crate::stage::{Fault, Field, Kind, Registry, Type, Value};
@@ -213,7 +213,7 @@ impl Checker<'_> {
             (None, _) => return self.mismatch(tree, &expected, hint),
         };
         let Some(variant) = ty.variants.iter().find(|variant| variant.name == stated) else {
-            let message = format!("There is no {} `{stated}`{}", ty.name, suggestion(stated, variants()));
+            let message = format!("There is no `{}` called `{stated}`{}", ty.name, suggestion(stated, variants()));
             self.fault(Diagnostic::new(span, message).hint(format!("Expected {expected}.")));
             return None;
         };
@@ -227,7 +227,7 @@ impl Checker<'_> {
         &mut self,
         name: &str,
         fields: &[Field],
-        given: &[(Word, Tree)],
+        given: &[FieldTree],
         span: &Span,
         default: Option<&Value>,
     ) -> Option<Record> {

@@ -62,6 +62,9 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
 }
 
+/// The result of what stops at its first fault.
+pub(super) type Fallible<T> = Result<T, Box<Diagnostic>>;
+
 impl Diagnostic {
     /// A fault at `span`.
     pub fn new(span: &Span, message: impl Into<String>) -> Self {
@@ -100,6 +103,11 @@ impl Diagnostic {
     pub fn related(mut self, span: &Span, label: impl Into<String>) -> Self {
         self.related.push((span.clone(), label.into()));
         self
+    }
+
+    /// The fault as what stops its finder.
+    pub(super) fn stop<T>(self) -> Fallible<T> {
+        Err(Box::new(self))
     }
 
     fn render(&self, renderer: &Renderer) -> String {

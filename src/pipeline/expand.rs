@@ -198,14 +198,3 @@ fn from(folder: &Path, file: String) -> String {
     let down = path.components().skip(common).map(|component| Path::new(component.as_os_str()));
     up.chain(down).collect::<PathBuf>().display().to_string()
 }
-
-impl Node {
-    /// The nodes whose outputs it reads, sorted.
-    pub fn needs(&self) -> Vec<usize> {
-        let nodes = self.inputs.values().flatten().filter_map(|source| match source {
-            Source::Node(number) => Some(*number),
-            Source::Run { .. } => None,
-        });
-        nodes.collect::<BTreeSet<usize>>().into_iter().collect()
-    }
-}

@@ -127,15 +127,17 @@ impl Loader<'_> {
         self.whole &= parsed.whole;
         self.faults.extend(parsed.faults);
         self.stack.push((canonical.clone(), name));
-        let document = self.document(parsed.tree, included.is_none(), path.parent().unwrap_or(Path::new("")));
+        let main = included.is_none();
+        let document = self.document(parsed.tree, parsed.whole, main, path.parent().unwrap_or(Path::new("")));
         self.stack.pop();
         self.known.insert(canonical, self.documents.len());
         self.documents.push(document);
         Ok(Some(self.documents.len() - 1))
     }
 
-    /// Takes a file apart and reads what it includes.
-    fn document(&mut self, tree: Tree, main: bool, folder: &Path) -> Document {
+    /// Takes a file apart and reads what it includes. Of a file that is not whole only the includes are followed:
+    /// what else is missing there may be due to the faults of its syntax.
+    fn document(&mut self, tree: Tree, whole: bool, main: bool, folder: &Path) -> Document {
         let text = tree.span.text.clone();
         let mut document =
             Document { text, name: String::new(), stages: vec![], profiles: vec![], sees: BTreeSet::new() };
@@ -145,7 +147,7 @@ impl Loader<'_> {
         };
         let fields = match tree.structure() {
             Some((Some(head), fields)) if head.text == wanted => fields,
-            _ if tree.form == Form::Broken => return document,
+            _ if !whole => return document,
             head => {
                 let found =
                     head.and_then(|(name, _)| name).map_or(tree.describe(), |name| format!("`{}(…)`", name.text));
@@ -162,8 +164,9 @@ impl Loader<'_> {
         };
         for (field, value) in fields {
             match field.text.as_str() {
-                "name" if main => self.name(value, &mut document),
                 "include" => self.include(value, folder, &mut document),
+                _ if !whole => {}
+                "name" if main => self.name(value, &mut document),
                 "stages" => document.stages = self.map(value, "stages", "`\"train\": Train(…)`"),
                 "profiles" => document.profiles = self.map(value, "profiles", "`\"tiny\": { \"train\": (steps: 5) }`"),
                 other => {
@@ -173,7 +176,11 @@ impl Loader<'_> {
                 }
             }
         }
-        let required = if main { &["name", "stages"][..] } else { &["stages"] };
+        let required: &[&str] = match (whole, main) {
+            (false, _) => &[],
+            (true, true) => &["name", "stages"],
+            (true, false) => &["stages"],
+        };
         for missing in required.iter().filter(|name| fields.iter().all(|(field, _)| field.text != **name)) {
             let head = tree.structure().and_then(|(name, _)| name).map_or(&tree.span, |name| &name.span);
             let fault = Diagnostic::new(head, format!("The field `{missing}` is missing."));

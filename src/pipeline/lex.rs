@@ -327,7 +327,7 @@ impl<'a> Lexer<'a> {
             _ => None,
         };
         if found.is_none() {
-            let message = format!("`{}` is not an escape.", self.text[start..self.at].escape_debug());
+            let message = format!("`{}` is not an escape.", self.text[start..self.at].trim_end());
             self.fault(start..self.at, message, r#"The escapes are \" \' \\ \n \r \t \0 \x41 \u{e9}; r"…" has none."#);
         }
         found

@@ -1,7 +1,8 @@
 //! RON text into a checked plan graph, before any compute starts.
 //!
 //! The passes, each in a file of its own: `lex` and `syntax` (text into trees with places), `include` (files into
-//! one set of stages), `overrides` (profiles and `--set`), `check` (trees against the schemas of the kinds),
+//! one set of stages), `overrides` and `set`
+//! (profiles and `--set`), `check` (trees against the schemas of the kinds),
 //! `reference` (which stage needs which), `expand` (stages into nodes), [`key`] (nodes into identities). Faults are
 //! told by `diagnose`.
 //!
@@ -27,6 +28,7 @@ pub mod key;
 mod lex;
 mod overrides;
 mod reference;
+mod set;
 mod syntax;
 
 #[cfg(test)]
@@ -135,6 +137,17 @@ pub struct Node {
     pub recipe: Digest,
 }
 
+impl Node {
+    /// The nodes whose outputs it reads, sorted.
+    pub fn needs(&self) -> Vec<usize> {
+        let nodes = self.inputs.values().flatten().filter_map(|source| match source {
+            Source::Node(number) => Some(*number),
+            Source::Run { .. } => None,
+        });
+        nodes.collect::<BTreeSet<usize>>().into_iter().collect()
+    }
+}
+
 /// Where an input comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -162,7 +175,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
         let folder = fsio::canonical(Path::new("."))
             .map_err(|error| Diagnostics(vec![Diagnostic::unplaced(error.to_string()).hint(error.hint())]))?;
         for argument in &request.sets {
-            overrides::set(argument, &folder, &mut declared, &mut faults);
+            set::set(argument, &folder, &mut declared, &mut faults);
         }
     }
     let checked: BTreeMap<String, _> =

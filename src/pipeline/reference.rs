@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Checked, Reference};
-use super::diagnose::{Diagnostic, names, suggestion};
+use super::diagnose::{Diagnostic, Fallible, names, suggestion};
 use super::{RunLookup, RunNode};
 use crate::dag;
 use crate::stage::{Bare, Registry};
@@ -91,7 +91,7 @@ pub(super) fn follow(
         let mut needs = BTreeMap::new();
         for reference in &stage.references {
             match resolve(reference, name, stages, runs) {
-                Err(fault) => faults.push(fault),
+                Err(fault) => faults.push(*fault),
                 Ok(Some(needed)) => drop(needs.entry(needed.as_str()).or_insert(reference)),
                 Ok(None) => {}
             }
@@ -108,7 +108,7 @@ fn resolve<'a>(
     from: &str,
     stages: &'a BTreeMap<String, Checked<'_>>,
     runs: &mut Runs<'_>,
-) -> Result<Option<&'a String>, Diagnostic> {
+) -> Fallible<Option<&'a String>> {
     let fault = |message: String| Diagnostic::new(&reference.span, message);
     let target = Target::read(&reference.text).map_err(|message| {
         fault(message)
@@ -120,19 +120,10 @@ fn resolve<'a>(
         let nodes = runs.find(run, &target.stage).map_err(|message| {
             fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one.")
         })?;
-        if let Some(index) = target.index.filter(|index| *index > nodes.len()) {
-            let message = format!(
-                "`{}` of the run `{run}` has {} nodes, so there is no number {index}.",
-                target.stage,
-                nodes.len()
-            );
-            return Err(fault(message).hint("They are counted from 1."));
-        }
         return match nodes.iter().find(|node| !fits(&node.yields)) {
-            Some(node) => {
-                Err(fault(format!("`{}` yields {}, and {wanted} is needed here.", reference.text, node.yields))
-                    .hint("Name a stage of the run that yields what is needed."))
-            }
+            Some(node) => fault(format!("`{}` yields {}, but {wanted} is needed here.", reference.text, node.yields))
+                .hint("Name a stage of the run that yields what is needed.")
+                .stop(),
             None => Ok(None),
         };
     }
@@ -149,16 +140,19 @@ fn resolve<'a>(
     let Some((name, stage)) = stages.get_key_value(&target.stage) else {
         let all = stages.keys().map(String::as_str);
         let message = format!("There is no stage `{}`{}", target.stage, suggestion(&target.stage, all));
-        return Err(fault(message).hint(fitting()));
+        return fault(message).hint(fitting()).stop();
     };
     if name == from {
-        return Err(fault(format!("The stage `{from}` refers to itself.")).hint(fitting()));
+        return fault(format!("The stage `{from}` refers to itself.")).hint(fitting()).stop();
     }
     match stage.kind {
         Some(kind) if !fits(kind.yields()) => {
-            let message =
-                format!("`{name}` is a `{}`, which yields {}; {wanted} is needed here.", kind.name(), kind.yields());
-            Err(fault(message).related(&stage.span, format!("`{name}` is defined here")).hint(fitting()))
+            let message = format!(
+                "`{name}` is of kind `{}`, which yields {}, but {wanted} is needed here.",
+                kind.name(),
+                kind.yields()
+            );
+            fault(message).related(&stage.span, format!("`{name}` is defined here")).hint(fitting()).stop()
         }
         _ => Ok(Some(name)),
     }

@@ -34,10 +34,13 @@ pub(super) enum Form {
     Word(Word),
     List(Vec<Tree>),
     Map(Vec<(Tree, Tree)>),
-    Struct { name: Option<Word>, fields: Vec<(Word, Tree)> },
+    Struct { name: Option<Word>, fields: Vec<FieldTree> },
     Tuple { name: Option<Word>, items: Vec<Tree> },
     Broken,
 }
+
+/// A field of a structure.
+pub(super) type FieldTree = (Word, Tree);
 
 /// A name that stands without quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub(super) struct Word {
 
 impl Tree {
     /// Name and fields of a structure in any spelling: `Name(a: 1)`, `(a: 1)`, `Name()`, `Name`, `()`.
-    pub fn structure(&self) -> Option<(Option<&Word>, &[(Word, Tree)])> {
+    pub fn structure(&self) -> Option<(Option<&Word>, &[FieldTree])> {
         match &self.form {
             Form::Struct { name, fields } => Some((name.as_ref(), fields)),
             Form::Tuple { name, items } if items.is_empty() => Some((name.as_ref(), &[])),
@@ -61,6 +64,14 @@ impl Tree {
     pub fn some(&self) -> Option<&Tree> {
         match &self.form {
             Form::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => items.first(),
+            _ => None,
+        }
+    }
+
+    /// The inside of `Some(x)`, to change it.
+    pub fn some_mut(&mut self) -> Option<&mut Tree> {
+        match &mut self.form {
+            Form::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => items.first_mut(),
             _ => None,
         }
     }
@@ -79,7 +90,8 @@ impl Tree {
             Form::Map(_) => "a map".to_owned(),
             Form::Struct { name: Some(name), .. } => format!("a structure `{}(…)`", name.text),
             Form::Struct { name: None, .. } => "a structure without a name".to_owned(),
-            Form::Tuple { name: Some(name), .. } => format!("`{}(…)`", name.text),
+            Form::Tuple { name: Some(name), items } if items.is_empty() => format!("`{}()`", name.text),
+            Form::Tuple { name: Some(name), .. } => format!("`{}(…)` without names of fields", name.text),
             Form::Tuple { name: None, items } => match items.len() {
                 1 => "a tuple of one item".to_owned(),
                 n => format!("a tuple of {n} items"),
@@ -100,14 +112,15 @@ pub(super) struct Parsed {
 /// Reads the RON in `text` from byte `from` on, telling as many faults as can be told apart.
 pub(super) fn parse(text: &Arc<Text>, from: usize) -> Parsed {
     let (lexemes, bad) = lex(&text.content, from);
-    let mut parser = Parser { text, lexemes, at: 0, open: Vec::new(), faults: Vec::new(), whole: true, muted: false };
+    let mut parser =
+        Parser { text, lexemes, at: 0, open: Vec::new(), faults: Vec::new(), whole: true, muted: false, ended: false };
     for fault in bad {
         parser.fault(fault.range, fault.message, fault.hint);
     }
     let tree = parser.value();
     if *parser.peek() != Token::End {
         let hint = "A file holds one value; remove what follows it, or check the brackets before.";
-        parser.unexpected("the end", hint);
+        parser.unexpected("the end of the text", hint);
     }
     Parsed { tree, faults: parser.faults, whole: parser.whole }
 }
@@ -121,6 +134,8 @@ struct Parser<'a> {
     faults: Vec<Diagnostic>,
     whole: bool,
     muted: bool,
+    /// Whether a bracket was found open at the end.
+    ended: bool,
 }
 
 impl Parser<'_> {
@@ -246,7 +261,7 @@ impl Parser<'_> {
             });
             return Form::Tuple { name, items };
         }
-        let mut fields: Vec<(Word, Tree)> = Vec::new();
+        let mut fields: Vec<FieldTree> = Vec::new();
         self.items(|parser| {
             let Token::Word(text) = parser.peek().clone() else {
                 parser.unexpected("the name of a field", "Every value in this structure needs a name: `name: value`.");
@@ -369,7 +384,16 @@ impl Parser<'_> {
                 }
                 fault
             }
-            _ => Diagnostic::new(&self.span(opening.clone()), "This bracket is never closed.").label("opened here"),
+            // Which of the open brackets lacks its partner cannot be known: one fault shows them all.
+            _ if self.ended => return,
+            _ => {
+                self.ended = true;
+                let (_, outer) = self.open.split_last().unwrap_or((&(close, 0..0), &[]));
+                let fault = Diagnostic::new(&self.span(opening.clone()), "This bracket is never closed.");
+                outer.iter().fold(fault.label("opened here"), |fault, (_, range)| {
+                    fault.related(&self.span(range.clone()), "still open as well")
+                })
+            }
         };
         self.report(fault.hint(format!("Close it with `{close}`.")));
     }

@@ -253,10 +253,52 @@ fn golden_preimages() {
         let lines: Vec<String> = preimage.0.iter().map(|(component, text)| format!("{component} = {text}")).collect();
         format!("{}\n{}", lines.join("\n"), preimage.digest())
     };
-    insta::assert_snapshot!(text(&train), @"");
+    insta::assert_snapshot!(text(&train), @r"
+    externals = aab7ea53b07bef44f4bd0b91488d98911d314296b3ce0dbb731974a49c4a835b
+    externals.count = 2
+    file.script = 6c737280e30ad499f0612336da629536d6af3f7b06d40284620b99a59a60e342
+    input.data.index = a4cf1c7ce5df043b27cbb98fb4ff77d3cf672e92b31d43932336e30398111623
+    input.previous.weights = b1e4898724a4f3d717da36c96129321269495573c7a63462f36dc5e042766294
+    kind = Train
+    numeric.isa = avx512
+    params.augment = Augment
+    params.augment.mirror = true
+    params.augment.scale[0] = 0.75
+    params.augment.scale[1] = 1.25
+    params.crop[0] = 321
+    params.crop[1] = 321
+    params.first = 10
+    params.optimizer = Sgd
+    params.optimizer.lr = 0.002
+    params.optimizer.momentum = 0.9
+    params.seed = 1234
+    params.steps = 10
+    params.warmup = 0
+    params.weights = None
+    version = 1
+    0025f32a2d5608fb17cfbc80d8410dc2adf660f6c4515d91384c662eac9ec684
+    ");
     let table = key::action(&pipeline.nodes[5], &of, &BTreeMap::new(), &[], None);
-    insta::assert_snapshot!(text(&table), @"");
-    insta::assert_snapshot!(pipeline.nodes.iter().map(|n| n.recipe.to_string()).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(text(&table), @r#"
+    input.from[0][0].weights = 133f9aa0f2b0b36bfd936fa827ad5ba6ef7fa1f264fecb7fa48031dc9bf0c99a
+    input.from[0][1].weights = cc022d324667d4c3a0a6f0422587f187446f7493820434025f2097bc1d447718
+    input.from[1][0].metrics = d33fb48ab5adff269ae172b29a6913ff04f6f266207a7a8e976f2ecd571d4492
+    input.from[1][1].metrics = dc770fff53f50835f8cc957e01c0d5731d3c2ed544c375493a28c09be5e09763
+    kind = Table
+    params.formats[0] = Markdown
+    params.formats[1] = Csv
+    params.labels["iou"] = "IoU"
+    version = 1
+    74076062184aed5e20e9cfe4e6590f4e85268683c33ff1df7fcd505c75554a11
+    "#);
+    insta::assert_snapshot!(pipeline.nodes.iter().map(|n| n.recipe.to_string()).collect::<Vec<_>>().join("\n"), @r"
+    e1e44cc062da0892fda59e27fc05c8c273ba5c6ef3ece90101025bcd69473983
+    3a91fff5bca2b6c146bae808f54710c08e8dbb6ead3598d13b055460415894e6
+    44b0687ded35402a71290339068676b75a18bbe692fb1605eae4dc5d9f7ee51e
+    2be36c516dc1978c15598818c613e95e3a2442624407046646db8574d6ccbebb
+    e7674eb74cefeb55e69730a44f84e59e9f90bf5db24a484ab2a0c1c46224ae5c
+    1d2ad611274bc9345396e10d91daee3809a035c56644067152f951442c49c6aa
+    ");
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! Single changes from the command line: `--set PATH=VALUE`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::diagnose::{Diagnostic, Fallible, Span, Text};
+use super::include::Declared;
+use super::overrides::{fields_mut, merge, unknown_stage};
+use super::syntax::{DEEPEST, Form, Tree, Word, parse};
+
+/// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`.
+pub(super) fn set(
+    argument: &str,
+    folder: &Path,
+    stages: &mut BTreeMap<String, Declared>,
+    faults: &mut Vec<Diagnostic>,
+) {
+    let text = Text { name: format!("--set '{argument}'"), content: argument.to_owned(), folder: folder.to_owned() };
+    let mut cursor = Cursor { text: Arc::new(text), at: 0 };
+    match cursor.path() {
+        Err(fault) => faults.push(*fault),
+        Ok((stage, steps)) => {
+            let parsed = parse(&cursor.text, cursor.at);
+            faults.extend(parsed.faults);
+            if !parsed.whole {
+                return;
+            }
+            let all: Vec<String> = stages.keys().cloned().collect();
+            match stages.get_mut(&stage.text) {
+                Some(declared) => {
+                    faults.extend(place(&mut declared.tree, &steps, parsed.tree).err().map(|fault| *fault))
+                }
+                None => faults.push(unknown_stage(&stage, &all.iter().map(String::as_str).collect::<Vec<_>>())),
+            }
+        }
+    }
+}
+
+/// A step of a path.
+enum Step {
+    Field(Word),
+    Index(usize, Span),
+    Key(String, Span),
+}
+
+/// Changes what `steps` lead to below `base`.
+fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
+    let Some((step, rest)) = steps.split_first() else {
+        merge(base, value);
+        return Ok(());
+    };
+    if let Some(inner) = base.some_mut() {
+        return place(inner, steps, value);
+    }
+    match step {
+        Step::Field(field) => {
+            let empty = Form::Struct { name: None, fields: Vec::new() };
+            if fields_mut(base).is_none() {
+                // What stands there has no fields; the check says what its type is.
+                *base = Tree { span: field.span.clone(), form: empty.clone() };
+            }
+            let Some(fields) = fields_mut(base) else { return Ok(()) };
+            let at = match fields.iter().position(|(existing, _)| existing.text == field.text) {
+                Some(at) => at,
+                None => {
+                    if let Some(Step::Index(_, span) | Step::Key(_, span)) = rest.first() {
+                        let message =
+                            format!("The pipeline does not state `{}`, so no part of it can be set.", field.text);
+                        return Diagnostic::new(span, message).hint("Set it as a whole.").stop();
+                    }
+                    let tree =
+                        if rest.is_empty() { value.clone() } else { Tree { span: field.span.clone(), form: empty } };
+                    fields.push((field.clone(), tree));
+                    fields.len() - 1
+                }
+            };
+            place(&mut fields[at].1, rest, value)
+        }
+        Step::Index(index, span) => {
+            let found = base.describe();
+            match &mut base.form {
+                Form::List(items) | Form::Tuple { name: None, items } if *index < items.len() => {
+                    place(&mut items[*index], rest, value)
+                }
+                Form::List(items) | Form::Tuple { name: None, items } => {
+                    let message = format!("There is no item {index}: there are {}, counted from 0.", items.len());
+                    Diagnostic::new(span, message).hint("To add items, set the list as a whole.").stop()
+                }
+                _ => Diagnostic::new(span, format!("Expected a list or a tuple here, found {found}."))
+                    .hint("Only lists and tuples have numbered items.")
+                    .stop(),
+            }
+        }
+        Step::Key(key, span) => {
+            let Form::Map(entries) = &mut base.form else {
+                let message = format!("Expected a map here, found {}.", base.describe());
+                return Diagnostic::new(span, message).hint("Only maps have keys in quotes.").stop();
+            };
+            let form = Form::Str(key.clone());
+            let at = entries.iter().position(|(existing, _)| existing.form == form).unwrap_or_else(|| {
+                entries.push((Tree { span: span.clone(), form }, value.clone()));
+                entries.len() - 1
+            });
+            place(&mut entries[at].1, rest, value)
+        }
+    }
+}
+
+/// Reads the path of a `--set`.
+struct Cursor {
+    text: Arc<Text>,
+    at: usize,
+}
+
+impl Cursor {
+    fn rest(&self) -> &str {
+        &self.text.content[self.at..]
+    }
+
+    fn fault(&self, expected: &str) -> Diagnostic {
+        let len = self.rest().chars().next().map_or(0, char::len_utf8);
+        let span = Span { text: self.text.clone(), start: self.at, end: self.at + len };
+        let found = if len == 0 { "the end".to_owned() } else { format!("`{}`", &self.rest()[..len]) };
+        Diagnostic::new(&span, format!("Expected {expected}, found {found}."))
+            .hint("Write `--set stage.field=VALUE`, as `train.steps=50`, `train.crop[0]=64` or `train=Train(…)`.")
+    }
+
+    /// Moves behind `symbol` if it is next.
+    fn eat(&mut self, symbol: char) -> bool {
+        let found = self.rest().starts_with(symbol);
+        self.at += if found { symbol.len_utf8() } else { 0 };
+        found
+    }
+
+    fn take(&mut self, keep: impl Fn(char) -> bool) -> Word {
+        let len = self.rest().find(|c| !keep(c)).unwrap_or(self.rest().len());
+        let span = Span { text: self.text.clone(), start: self.at, end: self.at + len };
+        let text = self.rest()[..len].to_owned();
+        self.at += len;
+        Word { text, span }
+    }
+
+    fn name(&mut self, what: &str) -> Fallible<Word> {
+        let word = if self.eat('"') {
+            let word = self.take(|c| c != '"');
+            if !self.eat('"') {
+                return self.fault("a closing quote").stop();
+            }
+            word
+        } else {
+            self.take(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        if word.text.is_empty() { self.fault(what).stop() } else { Ok(word) }
+    }
+
+    fn path(&mut self) -> Fallible<(Word, Vec<Step>)> {
+        let stage = self.name("the name of a stage")?;
+        let mut steps = Vec::new();
+        loop {
+            if steps.len() > DEEPEST {
+                return self.fault("`=`").stop();
+            } else if self.eat('=') {
+                return Ok((stage, steps));
+            } else if self.eat('.') {
+                steps.push(Step::Field(self.name("the name of a field")?));
+            } else if self.eat('[') {
+                if self.rest().starts_with('"') {
+                    let key = self.name("a key")?;
+                    steps.push(Step::Key(key.text, key.span));
+                } else {
+                    let number = self.take(|c| c.is_ascii_digit());
+                    let index = number.text.parse().map_err(|_| self.fault("a number or a key in quotes"))?;
+                    steps.push(Step::Index(index, number.span));
+                }
+                if !self.eat(']') {
+                    return self.fault("`]`").stop();
+                }
+            } else {
+                return self.fault("`.`, `[` or `=`").stop();
+            }
+        }
+    }
+}
