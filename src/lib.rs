@@ -36,3 +36,5 @@ pub mod ml;
 pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod stage;
+#[forbid(unsafe_code)]
+pub mod table;

@@ -86,7 +86,7 @@ pub fn scene(seed: u64, index: u64, shapes: &Shapes) -> Scene {
     let lattice: Vec<f32> = (0..LATTICE * LATTICE).map(|_| rng.range(-1.0, 1.0)).collect();
     let mut colours = ground(&mut rng, &lattice, height, width);
     let mut ids = Labels::from_fn(height, width, |_, _| 0);
-    for _ in 0..4 + rng.below(4) {
+    for _ in 0..5 + rng.below(4) {
         let shape = shape(&mut rng, height, width);
         paint(&shape, &lattice, &mut colours, &mut ids);
     }
@@ -134,7 +134,7 @@ fn shape(rng: &mut Rng, height: usize, width: usize) -> Shape {
     let angle = rng.range(0.0, std::f32::consts::TAU);
     let hue = if rng.below(8) == 0 { rng.uniform() } else { HUES[class] + 0.05 * noise(rng) };
     // Small shapes are as frequent as large ones, as far as the smaller side allows.
-    let largest = height.min(width) as f32 / 4.0;
+    let largest = height.min(width) as f32 / 3.5;
     Shape {
         form,
         class: class as u8 + 1,
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!((rows[0].height, rows[0].width), expected.labels.size());
         let read = labels::decode(&fsio::read(&dir.path().join("SegmentationClassAug/shapes_00001.png")).unwrap(), "x");
         assert_eq!(read.unwrap(), expected.labels);
-        assert_eq!(rows[0].image_digest.short(), "000000000000");
-        assert_eq!(rows[0].label_digest.map(|d| d.short()).as_deref(), Some("000000000000"));
+        assert_eq!(rows[0].image_digest.short(), "6bf607dff1a3");
+        assert_eq!(rows[0].label_digest.map(|d| d.short()).as_deref(), Some("f509fe069a03"));
     }
 }

@@ -1,0 +1,467 @@
+//! Tables: typed columns over a polars frame, their canonical rows, their renderings and their differences.
+//!
+//! Invariants:
+//! - a table's identity is the digest of its canonical rows ([`Table::to_canonical`]), never that of a rendering;
+//! - the order of rows and columns is part of a table; every value is of its column's kind or null;
+//! - every rendering is one entry of [`FORMATS`].
+
+mod canonical;
+mod diff;
+mod render;
+
+use std::collections::BTreeSet;
+
+use polars::prelude::{AnyValue, DataFrame, DataType};
+use serde::{Serialize, Serializer};
+
+use crate::hash::Digest;
+pub use diff::{Change, Diff, diff};
+pub use render::{FORMATS, Format, Style, format, to_terminal};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Texts.
+    Text,
+    /// Integers of 64 bits.
+    Int,
+    /// Floating-point numbers of 64 bits; NaN and the infinities are values, other than null.
+    Float,
+    /// Truth values.
+    Bool,
+}
+
+const KINDS: [(Kind, &str); 4] = [(Kind::Text, "text"), (Kind::Int, "i64"), (Kind::Float, "f64"), (Kind::Bool, "bool")];
+
+impl Kind {
+    /// The name in the canonical rows.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+/// A column's name and kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The name; no two columns of a table share one.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+impl Column {
+    /// A column of that name and kind.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Column { name: name.into(), kind }
+    }
+
+    /// A column of texts.
+    pub fn text(name: impl Into<String>) -> Self {
+        Column::new(name, Kind::Text)
+    }
+
+    /// A column of integers.
+    pub fn int(name: impl Into<String>) -> Self {
+        Column::new(name, Kind::Int)
+    }
+
+    /// A column of floating-point numbers.
+    pub fn float(name: impl Into<String>) -> Self {
+        Column::new(name, Kind::Float)
+    }
+
+    /// A column of truth values.
+    pub fn bool(name: impl Into<String>) -> Self {
+        Column::new(name, Kind::Bool)
+    }
+}
+
+/// One value.
+#[derive(Debug, Clone)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// A text.
+    Text(String),
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
+}
+
+impl Cell {
+    /// The kind; none for null.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Cell::Null => None,
+            Cell::Text(_) => Some(Kind::Text),
+            Cell::Int(_) => Some(Kind::Int),
+            Cell::Float(_) => Some(Kind::Float),
+            Cell::Bool(_) => Some(Kind::Bool),
+        }
+    }
+
+    /// The number, of either numeric kind.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Cell::Int(value) => Some(*value as f64),
+            Cell::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Cell::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Equal kind and value; NaN equals NaN, as in the canonical rows.
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Cell::Null, Cell::Null) => true,
+            (Cell::Text(a), Cell::Text(b)) => a == b,
+            (Cell::Int(a), Cell::Int(b)) => a == b,
+            (Cell::Float(a), Cell::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+            (Cell::Bool(a), Cell::Bool(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// As in the canonical rows: `null`, a text, a number, `"NaN"`, `"inf"`, `"-inf"`, a truth value.
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Cell::Null => serializer.serialize_none(),
+            Cell::Text(text) => serializer.serialize_str(text),
+            Cell::Int(value) => serializer.serialize_i64(*value),
+            Cell::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Cell::Float(value) => serializer.collect_str(value),
+            Cell::Bool(value) => serializer.serialize_bool(*value),
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Cell::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Cell::Text(text)
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(value: i64) -> Self {
+        Cell::Int(value)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Cell::Float(value)
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(value: bool) -> Self {
+        Cell::Bool(value)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Cell::Null, T::into)
+    }
+}
+
+/// Why a table could not be made, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Rows or columns do not fit together.
+    #[error("{0}")]
+    Shape(String),
+    /// Bytes that are no canonical rows.
+    #[error("The table is not readable at line {line}: {message}.")]
+    Canonical {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Canonical rows of a later format.
+    #[error("The table has format version {found}, and this program reads up to {known}: use a newer `repro`.")]
+    Newer {
+        /// The version of the bytes.
+        found: u64,
+        /// The latest version known here.
+        known: u64,
+    },
+    /// Polars refused.
+    #[error("The table could not be processed: {0}.")]
+    Polars(#[from] polars::error::PolarsError),
+}
+
+/// Rows under typed columns.
+#[derive(Debug, Clone)]
+pub struct Table {
+    columns: Vec<Column>,
+    frame: DataFrame,
+}
+
+/// Equal columns and equal cells.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.columns == other.columns && self.rows() == other.rows() && self.all_rows() == other.all_rows()
+    }
+}
+
+impl Table {
+    /// The table of `rows`. Errors: two columns of one name, a row of another length than the columns, a cell of
+    /// another kind than its column.
+    pub fn new(columns: Vec<Column>, rows: Vec<Vec<Cell>>) -> Result<Self, Error> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) = columns.iter().find(|column| !names.insert(column.name.as_str())) {
+            return Err(Error::Shape(format!("Two columns have the name `{}`.", twice.name)));
+        }
+        for (number, row) in rows.iter().enumerate() {
+            fits(&columns, row).map_err(|why| Error::Shape(format!("Row {}: {why}.", number + 1)))?;
+        }
+        let count = rows.len();
+        let mut by_column: Vec<Vec<Cell>> = columns.iter().map(|_| Vec::with_capacity(count)).collect();
+        for row in rows {
+            for (cells, cell) in by_column.iter_mut().zip(row) {
+                cells.push(cell);
+            }
+        }
+        let series = columns.iter().zip(by_column).map(|(column, cells)| series(column, cells)).collect();
+        let frame = DataFrame::new(count, series)?;
+        Ok(Table { columns, frame })
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.frame.height()
+    }
+
+    /// The polars frame, for whatever polars can do.
+    pub fn frame(&self) -> &DataFrame {
+        &self.frame
+    }
+
+    /// The position of the column `name`.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The value in a row of the column at a position; null outside of the table.
+    pub fn cell(&self, row: usize, column: usize) -> Cell {
+        let value = self.frame.columns().get(column).and_then(|column| column.get(row).ok());
+        match value {
+            Some(AnyValue::String(text)) => Cell::Text(text.to_owned()),
+            Some(AnyValue::StringOwned(text)) => Cell::Text(text.to_string()),
+            Some(AnyValue::Int64(value)) => Cell::Int(value),
+            Some(AnyValue::Float64(value)) => Cell::Float(value),
+            Some(AnyValue::Boolean(value)) => Cell::Bool(value),
+            _ => Cell::Null,
+        }
+    }
+
+    /// The cells of a row.
+    pub fn row(&self, row: usize) -> Vec<Cell> {
+        (0..self.columns.len()).map(|column| self.cell(row, column)).collect()
+    }
+
+    /// All rows.
+    pub fn all_rows(&self) -> Vec<Vec<Cell>> {
+        (0..self.rows()).map(|row| self.row(row)).collect()
+    }
+
+    /// The table as an unchecked polars frame says it is: columns of texts, 64-bit numbers and truth values.
+    pub fn from_frame(frame: DataFrame) -> Result<Self, Error> {
+        let kind = |dtype: &DataType| match dtype {
+            DataType::String => Some(Kind::Text),
+            DataType::Int64 => Some(Kind::Int),
+            DataType::Float64 => Some(Kind::Float),
+            DataType::Boolean => Some(Kind::Bool),
+            _ => None,
+        };
+        let columns = frame
+            .columns()
+            .iter()
+            .map(|series| match kind(series.dtype()) {
+                Some(kind) => Ok(Column::new(series.name().as_str(), kind)),
+                None => Err(Error::Shape(format!("Column `{}` has type {}.", series.name(), series.dtype()))),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Table { columns, frame })
+    }
+
+    /// The tables under one another. Columns are those of all tables in the order of their first occurrence, with
+    /// null where a table has none. A column of two kinds is an error.
+    pub fn stack(tables: &[Table]) -> Result<Self, Error> {
+        let mut columns: Vec<Column> = Vec::new();
+        for column in tables.iter().flat_map(Table::columns) {
+            match columns.iter().find(|known| known.name == column.name) {
+                None => columns.push(column.clone()),
+                Some(known) if known.kind == column.kind => {}
+                Some(known) => {
+                    let (a, b) = (known.kind.name(), column.kind.name());
+                    return Err(Error::Shape(format!(
+                        "Column `{}` is {a} in one table and {b} in another.",
+                        known.name
+                    )));
+                }
+            }
+        }
+        let mut rows = Vec::new();
+        for table in tables {
+            let positions: Vec<Option<usize>> = columns.iter().map(|column| table.position(&column.name)).collect();
+            let cells = |row| positions.iter().map(|at| at.map_or(Cell::Null, |at| table.cell(row, at))).collect();
+            rows.extend((0..table.rows()).map(cells));
+        }
+        Table::new(columns, rows)
+    }
+
+    /// The table with a first column `column` that has `value` in every row.
+    pub fn labelled(&self, column: Column, value: impl Into<Cell>) -> Result<Self, Error> {
+        let value = value.into();
+        let columns = std::iter::once(column).chain(self.columns.iter().cloned()).collect();
+        let rows = self.all_rows().into_iter().map(|row| std::iter::once(value.clone()).chain(row).collect()).collect();
+        Table::new(columns, rows)
+    }
+
+    /// The table's identity: the digest of its canonical rows.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_canonical())
+    }
+}
+
+/// Whether a row has the columns' length and kinds; if not, why.
+fn fits(columns: &[Column], row: &[Cell]) -> Result<(), String> {
+    if row.len() != columns.len() {
+        return Err(format!("{} cells where there are {} columns", row.len(), columns.len()));
+    }
+    for (column, cell) in columns.iter().zip(row) {
+        if cell.kind().is_some_and(|kind| kind != column.kind) {
+            let kind = cell.kind().map_or("", Kind::name);
+            return Err(format!("a value of kind {kind} in column `{}` of kind {}", column.name, column.kind.name()));
+        }
+    }
+    Ok(())
+}
+
+/// The cells, which are of the column's kind or null, as a polars column.
+fn series(column: &Column, cells: Vec<Cell>) -> polars::prelude::Column {
+    use polars::prelude::{Column, NamedFrom, Series};
+    let name = column.name.as_str().into();
+    let series = match column.kind {
+        Kind::Text => {
+            let texts: Vec<Option<&str>> = cells.iter().map(Cell::text).collect();
+            Series::new(name, texts)
+        }
+        Kind::Int => {
+            let int = |cell: &Cell| if let Cell::Int(value) = cell { Some(*value) } else { None };
+            Series::new(name, cells.iter().map(int).collect::<Vec<_>>())
+        }
+        Kind::Float => Series::new(name, cells.iter().map(Cell::number).collect::<Vec<_>>()),
+        Kind::Bool => {
+            let bool = |cell: &Cell| if let Cell::Bool(value) = cell { Some(*value) } else { None };
+            Series::new(name, cells.iter().map(bool).collect::<Vec<_>>())
+        }
+    };
+    Column::from(series)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A table with each kind, null, and what is hard to write.
+    pub fn sample() -> Table {
+        let columns = vec![Column::text("class"), Column::int("pixels"), Column::float("iou"), Column::bool("seen")];
+        let rows = vec![
+            vec!["dog".into(), 12_i64.into(), 0.625.into(), true.into()],
+            vec!["a|b, \"c\"\n_%".into(), Cell::Null, f64::NAN.into(), false.into()],
+            vec![Cell::Null, (-3_i64).into(), 0.1_f64.into(), Cell::Null],
+            vec!["".into(), 0_i64.into(), Cell::Null, true.into()],
+        ];
+        Table::new(columns, rows).unwrap()
+    }
+
+    /// A table of random shape and content.
+    pub fn random(index: u64) -> Table {
+        let mut state = index;
+        // SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+        let mut bits = move || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ mixed >> 31
+        };
+        let columns: Vec<Column> = (0..1 + bits() % 5)
+            .map(|i| Column::new(format!("column {i}"), KINDS[bits() as usize % KINDS.len()].0))
+            .collect();
+        let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324];
+        let mut cell = |kind| match (bits() % 6, kind) {
+            (0, _) => Cell::Null,
+            (_, Kind::Text) => (0..bits() % 6).map(|_| char::from((bits() % 127) as u8)).collect::<String>().into(),
+            (_, Kind::Int) => (bits() as i64).into(),
+            (1, Kind::Float) => special[bits() as usize % special.len()].into(),
+            (2, Kind::Float) => f64::from(bits() as i16).into(),
+            (_, Kind::Float) => Some(f64::from_bits(bits())).filter(|value| !value.is_nan()).into(),
+            (_, Kind::Bool) => (bits() % 2 == 0).into(),
+        };
+        let rows = (0..index % 6).map(|_| columns.iter().map(|column| cell(column.kind)).collect()).collect();
+        Table::new(columns, rows).unwrap()
+    }
+
+    #[test]
+    fn cells_come_back_as_they_were() {
+        let table = sample();
+        assert_eq!(table.row(0), vec!["dog".into(), 12_i64.into(), 0.625.into(), true.into()]);
+        assert_eq!((table.cell(2, 0), table.cell(1, 2), table.cell(9, 0)), (Cell::Null, f64::NAN.into(), Cell::Null));
+        assert_eq!(Table::from_frame(table.frame().clone()).unwrap(), table);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_words() {
+        let refuse = |columns, rows| Table::new(columns, rows).unwrap_err().to_string();
+        assert_eq!(refuse(vec![Column::int("a"), Column::text("a")], vec![]), "Two columns have the name `a`.");
+        assert_eq!(
+            refuse(vec![Column::int("a")], vec![vec![Cell::Null], vec![0.5.into()]]),
+            "Row 2: a value of kind f64 in column `a` of kind i64."
+        );
+        assert_eq!(refuse(vec![Column::int("a")], vec![vec![]]), "Row 1: 0 cells where there are 1 columns.");
+    }
+
+    #[test]
+    fn tables_stack_with_nulls_where_one_has_no_column() {
+        let one = |name: &str, value: f64| Table::new(vec![Column::float(name)], vec![vec![value.into()]]).unwrap();
+        let stacked = Table::stack(&[one("a", 1.0), one("b", 2.0)]).unwrap();
+        assert_eq!(stacked.all_rows(), [vec![1.0.into(), Cell::Null], vec![Cell::Null, 2.0.into()]]);
+        let text = Table::new(vec![Column::text("a")], vec![]).unwrap();
+        assert!(Table::stack(&[one("a", 1.0), text]).unwrap_err().to_string().contains("f64 in one table and text"));
+        let labelled = one("a", 1.0).labelled(Column::text("stage"), "train").unwrap();
+        assert_eq!(labelled.row(0), vec!["train".into(), 1.0.into()]);
+    }
+}
