@@ -34,3 +34,5 @@ pub mod hash;
 pub mod ml;
 #[forbid(unsafe_code)]
 pub mod stage;
+#[forbid(unsafe_code)]
+pub mod store;
