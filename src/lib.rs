@@ -28,6 +28,8 @@
 #[forbid(unsafe_code)]
 pub mod dag;
 #[forbid(unsafe_code)]
+pub mod engine;
+#[forbid(unsafe_code)]
 pub mod fsio;
 #[forbid(unsafe_code)]
 pub mod hash;
