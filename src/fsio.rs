@@ -6,7 +6,7 @@
 //! - every write, sync and rename passes a failpoint (see [`failpoint`]), so that tests can stop or break the
 //!   process at each of them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -36,6 +36,11 @@ impl Error {
     /// Whether the disk or a quota is full.
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether a rename failed because the two places are on different file systems.
+    pub fn is_other_disk(&self) -> bool {
+        self.source.kind() == io::ErrorKind::CrossesDevices
     }
 
     /// The path.
@@ -227,12 +232,29 @@ pub fn append(path: &Path) -> Result<File> {
     at("open", path, OpenOptions::new().append(true).create(true).open(path))
 }
 
-/// Opens a lock file, making it where it is missing. Lock it by [`File::lock`] or [`File::try_lock`].
-pub fn lock_file(path: &Path) -> Result<File> {
+/// A lock, held until it is dropped or the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock that is the file at `path`, making the file where it is missing; none if somebody holds it.
+pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
     if let Some(parent) = path.parent() {
         create_dir_all(parent)?;
     }
-    at("open", path, OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path))
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = at("open", path, opened)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => at("lock", path, Err(source)),
+    }
+}
+
+/// Whether `path` is a symbolic link.
+pub fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink())
 }
 
 /// Makes a file read-only.
@@ -382,6 +404,16 @@ mod tests {
     fn failpoints_are_parsed_by_role() {
         let plan = parse_failpoints("exec:write@3=kill,rename@1=full,run:sync@2=panic", "exec");
         assert_eq!(plan, [(Point::Write, 3, "kill".into()), (Point::Rename, 1, "full".into())]);
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_freed_when_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/a");
+        let held = try_lock(&path).unwrap();
+        assert!(held.is_some() && try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(try_lock(&path).unwrap().is_some());
     }
 
     #[test]

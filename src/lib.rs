@@ -26,7 +26,11 @@
 //! - No silent fallback: a missing device, weight, file or an unknown key is an error.
 
 #[forbid(unsafe_code)]
+pub mod cli;
+#[forbid(unsafe_code)]
 pub mod dag;
+#[forbid(unsafe_code)]
+pub mod engine;
 #[forbid(unsafe_code)]
 pub mod fsio;
 #[forbid(unsafe_code)]
@@ -36,5 +40,9 @@ pub mod ml;
 pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod stage;
+#[forbid(unsafe_code)]
+pub mod stages;
+#[forbid(unsafe_code)]
+pub mod store;
 #[forbid(unsafe_code)]
 pub mod table;

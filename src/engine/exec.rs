@@ -1,0 +1,271 @@
+//! The child process: one node's work, from the job file to the action record.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::identity::missing_output;
+use super::job::{FORMAT, FRAME, Frame, JobFile};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::job::DataFault;
+use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
+use crate::stage::{Registry, StageError};
+use crate::store::{self, ActionRecord, Store};
+
+/// How long a stage that was asked to stop may go on: time for an inner checkpoint.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// The exit codes of a child. The parent goes by the frames; the codes are for people and schedulers.
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const BUSY: u8 = 3;
+const STOPPED: u8 = 130;
+
+/// Runs the job file at `job` as a child process: standard output carries frames, standard error is the log, and the
+/// end of standard input, or `stop`, asks to stop. Returns the exit code.
+pub fn exec(job: &Path, registry: &Registry) -> u8 {
+    let voice = Voice::new(job);
+    let verdict = match read_job(job).and_then(|job_file| work(&job_file, job, registry, &voice)) {
+        Ok(frame) => frame,
+        Err(error) => {
+            voice.log(&format!("The stage failed: {error}"));
+            Frame::Failed(error)
+        }
+    };
+    voice.say(&verdict);
+    match verdict {
+        Frame::Busy => BUSY,
+        Frame::Failed(StageError::Cancelled) => STOPPED,
+        Frame::Failed(_) => FAILED,
+        Frame::Done { .. } | Frame::Started { .. } | Frame::Event(_) => DONE,
+    }
+}
+
+fn read_job(path: &Path) -> Result<JobFile, StageError> {
+    let text = fsio::read(path)?;
+    match serde_json::from_slice::<JobFile>(&text) {
+        Ok(job) if job.format == FORMAT => Ok(job),
+        Ok(job) => Err(StageError::Bug(format!("The job file has format {}, not {FORMAT}.", job.format))),
+        Err(error) => Err(StageError::Bug(format!("The job file `{}` does not read: {error}.", path.display()))),
+    }
+}
+
+/// Everything between the job file and the last frame.
+fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Result<Frame, StageError> {
+    let kind = registry.kind(&job.node.kind).filter(|kind| kind.version() == job.version).ok_or_else(|| {
+        let (kind, version) = (&job.node.kind, job.version);
+        StageError::Bug(format!("The program changed during the run: it has no kind `{kind}` of version {version}."))
+    })?;
+    let store = Store::open(&job.store).map_err(stage_error)?;
+    let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok(Frame::Busy) };
+    if !job.force
+        && let Some(record) = store.record(&job.key).map_err(stage_error)?
+        && missing_output(&store, &record).is_none()
+    {
+        return Ok(Frame::Done { key: job.key, reused: true });
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let out = folder.join("out");
+    sweep(&store, job);
+    fsio::create_dir_all(&out)?;
+    let result = make(job, kind, &store, &out, voice);
+    if let Err(StageError::CorruptInput { digest }) = &result {
+        // Whatever the verdict, a damaged object is set aside by now; a missing one is for the parent to make again.
+        let _ = store.verify(digest);
+    }
+    fsio::remove_dir_all(&out)?;
+    store.write_record(&result?).map_err(stage_error)?;
+    fsio::remove_dir_all(&store.scratch(&job.key))?;
+    Ok(Frame::Done { key: job.key, reused: false })
+}
+
+/// Runs the stage and stores what it made.
+fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice) -> Result<ActionRecord, StageError> {
+    let scratch = store.scratch(&job.key);
+    fsio::create_dir_all(&scratch)?;
+    let inputs = fill_in(&job.inputs, store)?;
+    let cancel = Cancel::default();
+    stop_on_request(&cancel);
+    // The pool exists already where a test runs several jobs in one process; then it stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build_global();
+    let work = Job {
+        params: &job.params,
+        inputs: &inputs,
+        files: &job.files,
+        roots: &job.roots,
+        out,
+        scratch: &scratch,
+        device: &job.device,
+        threads: job.threads,
+        events: voice,
+        cancel: &cancel,
+    };
+    voice.say(&Frame::Started { pid: std::process::id() });
+    let produced = catch_unwind(AssertUnwindSafe(|| kind.run(&work)))
+        .unwrap_or_else(|panic| Err(StageError::Bug(format!("The stage panicked: {}.", panic_text(&*panic)))))?;
+    recheck(job, store)?;
+    if let Some((name, _)) = produced.metrics.iter().find(|(_, value)| !value.is_finite()) {
+        return Err(StageError::Bug(format!("The stage reports a figure `{name}` that is not a finite number.")));
+    }
+    let outputs = produced
+        .outputs
+        .iter()
+        .map(|(name, made)| Ok((name.clone(), put(store, out, name, made)?)))
+        .collect::<Result<_, StageError>>()?;
+    let Produced { metrics, .. } = produced;
+    Ok(ActionRecord {
+        format: ActionRecord::FORMAT,
+        key: job.key,
+        recipe: job.recipe,
+        kind: job.node.kind.clone(),
+        version: job.version,
+        preimage: job.preimage.clone(),
+        outputs,
+        metrics,
+        root: kind.root(&job.params),
+    })
+}
+
+/// Says where the contents of the inputs are. One that is missing is a corrupt input: its maker runs again.
+fn fill_in(
+    inputs: &BTreeMap<String, Vec<InputNode>>,
+    store: &Store,
+) -> Result<BTreeMap<String, Vec<InputNode>>, StageError> {
+    let mut filled = inputs.clone();
+    for artifact in filled.values_mut().flatten().flat_map(|node| node.outputs.values_mut()) {
+        artifact.path = Some(present(store, artifact.digest)?);
+        if artifact.kind == ArtifactKind::Tree {
+            let listing = store.listing(&artifact.digest).map_err(stage_error)?;
+            artifact.tree = listing
+                .into_iter()
+                .map(|(file, entry)| {
+                    let path = Some(present(store, entry.digest)?);
+                    let leaf = Artifact {
+                        digest: entry.digest,
+                        bytes: entry.bytes,
+                        kind: ArtifactKind::File,
+                        file: file.clone(),
+                        path,
+                        tree: BTreeMap::new(),
+                    };
+                    Ok((file, leaf))
+                })
+                .collect::<Result<_, StageError>>()?;
+        }
+    }
+    Ok(filled)
+}
+
+fn present(store: &Store, digest: Digest) -> Result<PathBuf, StageError> {
+    if store.contains(&digest) { Ok(store.object_path(&digest)) } else { Err(StageError::CorruptInput { digest }) }
+}
+
+/// Whether the files outside the store are what they were when the key was computed.
+fn recheck(job: &JobFile, store: &Store) -> Result<(), StageError> {
+    let externals: Vec<_> = job.checks.iter().map(super::job::Check::external).collect();
+    let digests = store.fingerprints().digests(&externals);
+    let changed = job.checks.iter().zip(digests).filter(|(check, now)| !now.as_ref().is_ok_and(|d| *d == check.digest));
+    let faults: Vec<DataFault> = changed
+        .map(|(check, now)| {
+            let what = if now.is_ok() { "changed" } else { "went away" };
+            let message = format!("This file {what} while the stage was reading, so its result is not kept.");
+            DataFault::new(check.path.display(), message, "Run again when nothing writes there any more.")
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(StageError::Data(faults)) }
+}
+
+/// Stores one output.
+fn put(store: &Store, out: &Path, name: &str, made: &Made) -> Result<Artifact, StageError> {
+    let inside = Path::new(&made.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let path = out.join(&made.path);
+    let file = Path::new(&made.path).file_name().map(|file| file.to_string_lossy().into_owned());
+    let is_tree = made.kind == ArtifactKind::Tree;
+    let (true, Some(file), true) = (inside, file, fsio::stat(&path).is_ok_and(|stat| stat.is_dir == is_tree)) else {
+        return Err(StageError::Bug(format!("The stage did not make its output `{name}` at `{}`.", made.path)));
+    };
+    if is_tree {
+        return store.put_tree(&path, &file).map_err(stage_error);
+    }
+    let (digest, bytes) = store.put_file(&path).map_err(stage_error)?;
+    Ok(Artifact { digest, bytes, kind: made.kind, file, path: None, tree: BTreeMap::new() })
+}
+
+/// Removes outputs that killed processes left half made under the same key. The lock is held, so none is alive.
+fn sweep(store: &Store, job: &JobFile) {
+    let jobs = store.jobs(&job.recipe);
+    for run in fsio::list(&jobs).unwrap_or_default() {
+        let folder = jobs.join(run);
+        let old = fsio::read(&folder.join("job.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        if old.is_some_and(|old: JobFile| old.key == job.key) {
+            // What cannot be removed costs space and nothing else.
+            let _ = fsio::remove_dir_all(&folder.join("out"));
+        }
+    }
+}
+
+/// Turns `stop`, and the end of standard input (the parent is gone), into a request; a stage that does not heed it
+/// within the grace is ended, so that no orphan goes on.
+fn stop_on_request(cancel: &Cancel) {
+    let cancel = cancel.clone();
+    thread::spawn(move || {
+        // Whatever comes, and also nothing at all, means stop.
+        let _ = std::io::stdin().read(&mut [0]);
+        cancel.request();
+        thread::sleep(GRACE);
+        std::process::exit(i32::from(STOPPED));
+    });
+}
+
+fn stage_error(error: store::Error) -> StageError {
+    match error {
+        store::Error::Corrupt { digest, .. } | store::Error::Missing(digest) => StageError::CorruptInput { digest },
+        error => StageError::Io { message: error.to_string(), hint: error.hint(), full: error.is_full() },
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
+}
+
+/// How a child speaks: frames on standard output and in the job's `events`, text on standard error, the log.
+struct Voice(Mutex<Option<Box<dyn Write + Send>>>);
+
+impl Voice {
+    fn new(job: &Path) -> Self {
+        let events = fsio::append(&job.with_file_name("events")).ok();
+        Voice(Mutex::new(events.map(|file| Box::new(file) as Box<dyn Write + Send>)))
+    }
+
+    /// Says a frame. Nobody may be listening any more, which is no reason to fail.
+    fn say(&self, frame: &Frame) {
+        let Ok(json) = serde_json::to_string(frame) else { return };
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(&[&[FRAME], json.as_bytes(), b"\n"].concat());
+        let _ = stdout.flush();
+        let _ = events.as_mut().map(|events| events.write_all(format!("{json}\n").as_bytes()));
+    }
+
+    fn log(&self, text: &str) {
+        let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+impl Events for Voice {
+    fn emit(&self, event: Event) {
+        match &event {
+            Event::Log { text } => self.log(text),
+            Event::Warning { text } => self.log(&format!("Warning: {text}")),
+            _ => {}
+        }
+        self.say(&Frame::Event(event));
+    }
+}

@@ -1,0 +1,70 @@
+//! The action key of a node, and what the store knows under it.
+
+use std::collections::BTreeMap;
+
+use super::outside::Outside;
+use super::{Error, Options};
+use crate::hash::Digest;
+use crate::pipeline::key::{Preimage, action};
+use crate::pipeline::{Node, Pipeline, Source};
+use crate::stage::{Outputs, Registry};
+use crate::store::{self, ActionRecord, Store};
+
+/// What planning and running share.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub pipeline: &'a Pipeline,
+    pub registry: &'a Registry,
+    pub store: &'a Store,
+    pub options: &'a Options,
+}
+
+/// What the store knows under a key.
+pub(super) enum Known {
+    /// A record whose outputs are there.
+    Done(Box<ActionRecord>),
+    /// A record of which this output is gone.
+    OutputMissing(Digest),
+    /// Nothing.
+    Nothing,
+}
+
+impl Context<'_> {
+    /// The components of a node's action key.
+    pub fn preimage(
+        &self,
+        index: usize,
+        outside: &BTreeMap<usize, Outside>,
+        numeric: &BTreeMap<String, String>,
+        outputs: &dyn Fn(usize) -> Outputs,
+    ) -> Result<Preimage, Error> {
+        let node = &self.pipeline.nodes[index];
+        let kind = self.registry.kind(&node.kind).ok_or_else(|| Error::UnknownKind(node.kind.clone()))?;
+        let nothing = Outside::default();
+        let outside = outside.get(&index).unwrap_or(&nothing);
+        let numeric = kind.computes().then_some(numeric);
+        Ok(action(node, outputs, &outside.file_digests, &outside.external_digests, numeric))
+    }
+
+    /// What the store knows under `key`. Outputs are looked for, not read.
+    pub fn known(&self, key: &Digest) -> store::Result<Known> {
+        Ok(match self.store.record(key)? {
+            None => Known::Nothing,
+            Some(record) => match missing_output(self.store, &record) {
+                None => Known::Done(Box::new(record)),
+                Some(digest) => Known::OutputMissing(digest),
+            },
+        })
+    }
+}
+
+/// The first output of a record that is not in the store.
+pub(super) fn missing_output(store: &Store, record: &ActionRecord) -> Option<Digest> {
+    record.outputs.values().map(|artifact| artifact.digest).find(|digest| !store.contains(digest))
+}
+
+/// The nodes of the plan that a node takes inputs from.
+pub(super) fn dependencies(node: &Node) -> Vec<usize> {
+    let sources = node.inputs.values().flatten();
+    sources.filter_map(|source| if let Source::Node(index) = source { Some(*index) } else { None }).collect()
+}

@@ -1,0 +1,25 @@
+//! References to earlier runs, `run:NAME/STAGE`, resolved when a pipeline is loaded.
+
+use crate::pipeline::{RunLookup, RunNode};
+use crate::store::{RunNodeRecord, Store};
+
+impl RunLookup for Store {
+    fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String> {
+        let wanted = format!(" that finished the stage `{stage}`");
+        let record = self
+            .find_run_where(run, &wanted, |record| record.finished_stage(stage).is_some())
+            .map_err(|error| format!("{error} {}", error.hint()))?;
+        let Some(nodes) = record.finished_stage(stage) else {
+            let mut stages: Vec<&str> = record.nodes.iter().map(|node| node.stage.as_str()).collect();
+            stages.dedup();
+            let known = stages.join("`, `");
+            return Err(format!("Run `{}` did not finish a stage `{stage}`; its stages are `{known}`.", record.id));
+        };
+        Ok(nodes.into_iter().filter_map(run_node).collect())
+    }
+}
+
+/// A node as an input. A node that is done has a key.
+fn run_node(node: &RunNodeRecord) -> Option<RunNode> {
+    Some(RunNode { outputs: node.outputs.clone(), yields: node.yields.clone(), key: node.key? })
+}

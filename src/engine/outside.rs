@@ -1,0 +1,186 @@
+//! What nodes take from outside the store: data roots, `File` parameters, and the files that a kind names.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Options};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::pipeline::{Node, Pipeline, Source};
+use crate::stage::job::DataFault;
+use crate::stage::kind::files;
+use crate::stage::{External, Kind, Registry, StageError};
+use crate::store::Store;
+
+/// How many faults are told one by one: a data set that lies elsewhere misses thousands of files.
+const SHOWN: usize = 50;
+
+/// What one node takes from outside the store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outside {
+    /// The `File` parameters by slot.
+    pub files: BTreeMap<String, PathBuf>,
+    /// Their digests.
+    pub file_digests: BTreeMap<String, Digest>,
+    /// The files that the kind names.
+    pub externals: Vec<External>,
+    /// Their digests by name, in the same order.
+    pub external_digests: Vec<(String, Digest)>,
+    /// The data roots that the kind asked for.
+    pub roots: BTreeMap<String, PathBuf>,
+    /// The data root that the node's outputs refer to.
+    pub root: Option<PathBuf>,
+    /// The same for inputs that come from earlier runs, by action key.
+    pub run_roots: BTreeMap<Digest, PathBuf>,
+}
+
+/// Finds and digests what the `wanted` nodes take from outside.
+///
+/// # Errors
+/// All missing roots and files at once.
+pub(super) fn gather(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    store: &Store,
+    options: &Options,
+    wanted: &[usize],
+) -> Result<BTreeMap<usize, Outside>, Error> {
+    let mut faults: Vec<DataFault> = Vec::new();
+    let mut found = BTreeMap::new();
+    for &index in wanted {
+        let node = &pipeline.nodes[index];
+        let kind = registry.kind(&node.kind).ok_or_else(|| Error::UnknownKind(node.kind.clone()))?;
+        let mut run_roots = Vec::new();
+        for source in node.inputs.values().flatten() {
+            if let Source::Run { node, .. } = source
+                && let Some(name) = store.record(&node.key)?.and_then(|record| record.root)
+            {
+                run_roots.push((node.key, name));
+            }
+        }
+        let place = format!("stage `{}`", node.stage);
+        found.insert(index, locate(node, kind, options, run_roots, &mut |e| faults.extend(blame(&place, e))));
+    }
+    digest(&mut found, store, &mut faults)?;
+    let mut seen = std::collections::BTreeSet::new();
+    faults.retain(|fault| seen.insert((fault.place.clone(), fault.message.clone())));
+    if faults.len() > SHOWN {
+        let more = faults.len() - SHOWN;
+        faults.truncate(SHOWN);
+        faults.push(DataFault::new("and more", format!("{more} other files or roots are missing or at fault."), ""));
+    }
+    if faults.is_empty() { Ok(found) } else { Err(Error::Inputs(faults)) }
+}
+
+/// Where everything is that a node takes from outside. Faults go to `fail`.
+fn locate(
+    node: &Node,
+    kind: &dyn Kind,
+    options: &Options,
+    run_roots: Vec<(Digest, String)>,
+    fail: &mut dyn FnMut(StageError),
+) -> Outside {
+    let asked = RefCell::new(BTreeMap::new());
+    let root = |name: &str| {
+        let path = data_root(options, name)?;
+        asked.borrow_mut().insert(name.to_owned(), path.clone());
+        Ok(path)
+    };
+    let mut outside = Outside::default();
+    match kind.externals(&node.params, &root) {
+        Ok(externals) => outside.externals = externals,
+        Err(error) => fail(error),
+    }
+    match kind.root(&node.params).map(|name| root(&name)).transpose() {
+        Ok(root) => outside.root = root,
+        Err(error) => fail(error),
+    }
+    for (slot, text) in files(&node.params) {
+        match resolve(options, &text) {
+            Ok(path) => drop(outside.files.insert(slot, path)),
+            Err(error) => fail(error),
+        }
+    }
+    for (key, name) in run_roots {
+        match data_root(options, &name) {
+            Ok(path) => drop(outside.run_roots.insert(key, path)),
+            Err(error) => fail(error),
+        }
+    }
+    outside.roots = asked.into_inner();
+    outside
+}
+
+/// The file behind `root:relative` or an absolute path.
+fn resolve(options: &Options, text: &str) -> Result<PathBuf, StageError> {
+    match text.split_once(':') {
+        Some((name, relative)) if !text.starts_with('/') => Ok(data_root(options, name)?.join(relative)),
+        _ => Ok(PathBuf::from(text)),
+    }
+}
+
+/// The folder of a data root.
+fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
+    let variable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let hint =
+        format!("Name its folder by `--data {name}=PATH` or the variable REPRO_DATA_{}.", variable.to_uppercase());
+    let place = format!("data root `{name}`");
+    let Some(path) = options.roots.get(name) else {
+        return Err(DataFault::new(place, "Nobody says where this data root is.", hint).into());
+    };
+    if fsio::stat(path).is_ok_and(|stat| stat.is_dir) {
+        // Absolute, because children and the memory of fingerprints outlive this process's current folder.
+        return Ok(fsio::canonical(path)?);
+    }
+    Err(DataFault::new(place, format!("There is no folder `{}`.", path.display()), hint).into())
+}
+
+/// Digests all files in one go.
+fn digest(found: &mut BTreeMap<usize, Outside>, store: &Store, faults: &mut Vec<DataFault>) -> Result<(), Error> {
+    let fingerprints = store.fingerprints();
+    for outside in found.values_mut() {
+        let all = outside.all();
+        let digests = fingerprints.digests(&all);
+        let mut named = Vec::with_capacity(all.len());
+        for (external, digest) in all.into_iter().zip(digests) {
+            match digest {
+                Ok(digest) => named.push((external.name, digest)),
+                Err(error) => faults.push(unreadable(&external.path, &error)),
+            }
+        }
+        if named.len() == outside.files.len() + outside.externals.len() {
+            outside.external_digests = named.split_off(outside.files.len());
+            outside.file_digests = named.into_iter().collect();
+        }
+    }
+    Ok(fingerprints.save()?)
+}
+
+impl Outside {
+    /// Every file: the `File` parameters first.
+    pub(super) fn all(&self) -> Vec<External> {
+        let files = self.files.iter().map(|(slot, path)| External { name: slot.clone(), path: path.clone() });
+        files.chain(self.externals.iter().cloned()).collect()
+    }
+
+    /// Every file's digest, in the order of [`Outside::all`].
+    pub(super) fn all_digests(&self) -> impl Iterator<Item = Digest> {
+        self.file_digests.values().chain(self.external_digests.iter().map(|(_, digest)| digest)).copied()
+    }
+}
+
+fn unreadable(path: &Path, error: &fsio::Error) -> DataFault {
+    if error.is_missing() {
+        DataFault::new(path.display(), "This file is missing.", "")
+    } else {
+        DataFault::new(path.display(), error.to_string(), error.hint())
+    }
+}
+
+fn blame(place: &str, error: StageError) -> Vec<DataFault> {
+    match error {
+        StageError::Data(faults) => faults,
+        other => vec![DataFault::new(place, other.to_string(), super::report::stage_hint(&other))],
+    }
+}

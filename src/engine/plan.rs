@@ -1,0 +1,132 @@
+//! The plan: what is done, what runs, what depends on what runs, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::explain::{History, Why};
+use super::identity::{Context, Known, dependencies};
+use super::outside::{Outside, gather};
+use super::{Error, Options};
+use crate::dag;
+use crate::hash::Digest;
+use crate::pipeline::key::Preimage;
+use crate::pipeline::{Pipeline, Source};
+use crate::stage::{Outputs, Registry};
+use crate::store::{ActionRecord, Store};
+
+/// What a run would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The nodes wanted and all they need, each after what it needs.
+    pub nodes: Vec<Planned>,
+    /// What changes bits on the device; empty where no node computes.
+    pub numeric: BTreeMap<String, String>,
+    /// The nodes that run even if they are done.
+    pub(super) forced: BTreeSet<usize>,
+    /// What the nodes take from outside the store.
+    pub(super) outside: BTreeMap<usize, Outside>,
+}
+
+/// What a run would do with one node.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The node's index in the pipeline.
+    pub node: usize,
+    /// Whether it is done.
+    pub state: State,
+}
+
+/// Whether a node is done.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// It is in the store.
+    Hit {
+        /// Its action key.
+        key: Digest,
+        /// What it made.
+        record: Box<ActionRecord>,
+    },
+    /// It runs.
+    Run {
+        /// Its action key.
+        key: Digest,
+        /// The key's components.
+        preimage: Preimage,
+        /// Why it is not taken from the store.
+        why: Why,
+    },
+    /// Its key is known only when others are done. If they give what they gave before, it may still be a hit.
+    Depends {
+        /// The nodes of the pipeline that it waits for: those of its inputs that are not done.
+        on: Vec<usize>,
+        /// What is known by now.
+        why: Why,
+    },
+}
+
+impl Plan {
+    /// Whether nothing is left to run.
+    pub fn is_done(&self) -> bool {
+        self.nodes.iter().all(|planned| matches!(planned.state, State::Hit { .. }))
+    }
+}
+
+/// Makes the plan: digests what the wanted nodes read from outside, and consults the store.
+///
+/// # Errors
+/// Unknown names in `only` and `force`, all missing roots and files, a missing device, a store that refuses.
+pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &Options) -> Result<Plan, Error> {
+    let context = Context { pipeline, registry, store, options };
+    let wanted = wanted(pipeline, options)?;
+    let forced = match options.force.is_empty() {
+        true => BTreeSet::new(),
+        false => pipeline.select(&options.force).map_err(Error::Selection)?,
+    };
+    let outside = gather(pipeline, registry, store, options, &wanted)?;
+    let kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
+    let numeric = match kinds.map(|kind| kind.computes()).any(|computes| computes) {
+        true => (registry.numeric_profile)(&options.device)?,
+        false => BTreeMap::new(),
+    };
+    let mut history = History::new(store, &pipeline.name);
+    let mut done: BTreeMap<usize, Outputs> = BTreeMap::new();
+    let mut nodes = Vec::with_capacity(wanted.len());
+    for index in wanted {
+        let node = &pipeline.nodes[index];
+        let forced = forced.contains(&index);
+        let on: Vec<usize> = dependencies(node).into_iter().filter(|need| !done.contains_key(need)).collect();
+        let outputs = |need: usize| done.get(&need).cloned().unwrap_or_default();
+        let preimage = context.preimage(index, &outside, &numeric, &outputs)?;
+        let state = if !on.is_empty() {
+            let waits = |sources: &Vec<Source>| sources.iter().any(|s| matches!(s, Source::Node(n) if on.contains(n)));
+            let unknown: Vec<&str> =
+                node.inputs.iter().filter(|(_, sources)| waits(sources)).map(|(slot, _)| slot.as_str()).collect();
+            let why = if forced { Why::Forced } else { history.why(node, &preimage, &unknown)? };
+            State::Depends { on, why }
+        } else {
+            let key = preimage.digest();
+            match context.known(&key)? {
+                _ if forced => State::Run { key, preimage, why: Why::Forced },
+                Known::Done(record) => {
+                    done.insert(index, record.outputs.clone());
+                    State::Hit { key, record }
+                }
+                Known::OutputMissing(digest) => State::Run { key, preimage, why: Why::OutputMissing(digest) },
+                Known::Nothing => {
+                    let why = history.why(node, &preimage, &[])?;
+                    State::Run { key, preimage, why }
+                }
+            }
+        };
+        nodes.push(Planned { node: index, state });
+    }
+    Ok(Plan { nodes, numeric, forced, outside })
+}
+
+/// The nodes wanted and all they need. A pipeline's nodes are in topological order already.
+fn wanted(pipeline: &Pipeline, options: &Options) -> Result<Vec<usize>, Error> {
+    if options.only.is_empty() {
+        return Ok((0..pipeline.nodes.len()).collect());
+    }
+    let named = pipeline.select(&options.only).map_err(Error::Selection)?;
+    Ok(dag::closure(named, |node| dependencies(&pipeline.nodes[node])).into_iter().collect())
+}

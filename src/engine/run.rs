@@ -1,0 +1,563 @@
+//! Execution: one loop that consults the store, starts children, listens to them, and writes the run record.
+//!
+//! A node goes from [`Phase::Pending`] (inputs not done) over [`Phase::Ready`] (key known, not in the store) to
+//! [`Phase::Running`], or waits as [`Phase::Held`] while somebody else holds its lock, and ends as done, failed or
+//! interrupted. What is still pending when nothing more can start is skipped.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::exec::GRACE;
+use super::identity::{Context, Known, dependencies};
+use super::job::{Check, FORMAT, Frame, JobFile};
+use super::launch::{Message, Running, launch};
+use super::report::{Failure, NodeLabel, RunEvent, signal_name};
+use super::{Error, Options, Plan, machine};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::pipeline::key::Preimage;
+use crate::pipeline::{Pipeline, Source};
+use crate::stage::{Artifact, Cancel, InputNode, Registry, StageError};
+use crate::store::{ActionRecord, RunNodeRecord, RunRecord, RunStatus, Status, Store, rfc3339};
+
+/// How long a request to stop, or a freed lock, may go unnoticed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often the makers of a node's damaged inputs run again before it is given up.
+const REMAKES: usize = 2;
+
+/// How much of a failed stage's log is shown, in bytes.
+const TAIL: u64 = 4096;
+
+/// Where a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Pending,
+    Ready,
+    Held { asked: Instant },
+    Running,
+    Done,
+    Failed,
+    Interrupted,
+}
+
+/// One node of the plan while it runs.
+struct Progress {
+    phase: Phase,
+    /// Whether to run even if there is a record: the user's wish, or a damaged output.
+    again: bool,
+    /// Whether it ran in this run.
+    ran: bool,
+    key: Option<Digest>,
+    preimage: Preimage,
+    record: Option<Box<ActionRecord>>,
+    seconds: f64,
+    remakes: usize,
+    launches: usize,
+    message: String,
+}
+
+struct Run<'a> {
+    context: Context<'a>,
+    plan: &'a Plan,
+    id: &'a str,
+    started: i128,
+    cancel: &'a Cancel,
+    sink: &'a mut dyn FnMut(RunEvent),
+    nodes: BTreeMap<usize, Progress>,
+    children: BTreeMap<usize, Running>,
+    sender: Sender<(usize, Message)>,
+    messages: Receiver<(usize, Message)>,
+    /// No node is started any more.
+    closed: bool,
+    /// When children that were asked to stop are killed.
+    deadline: Option<Instant>,
+}
+
+/// Carries out `plan`. A failed stage is not an error here: the record and the events tell it.
+///
+/// # Errors
+/// If the run record cannot be written.
+pub fn run(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    registry: &Registry,
+    store: &Store,
+    options: &Options,
+    cancel: &Cancel,
+    sink: &mut dyn FnMut(RunEvent),
+) -> Result<RunRecord, Error> {
+    let begin = Instant::now();
+    let claim = store.claim_run()?;
+    let (sender, messages) = channel();
+    let mut run = Run {
+        context: Context { pipeline, registry, store, options },
+        plan,
+        id: &claim.id,
+        started: fsio::now(),
+        cancel,
+        sink,
+        nodes: plan
+            .nodes
+            .iter()
+            .map(|planned| (planned.node, Progress::new(plan.forced.contains(&planned.node))))
+            .collect(),
+        children: BTreeMap::new(),
+        sender,
+        messages,
+        closed: false,
+        deadline: None,
+    };
+    let hits = plan.nodes.iter().filter(|planned| matches!(planned.state, super::State::Hit { .. })).count();
+    let (id, name) = (claim.id.clone(), pipeline.name.clone());
+    run.emit(RunEvent::RunStarted { run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
+    if !plan.is_done() {
+        store.write_run(&run.record(RunStatus::Running))?;
+    }
+    run.drive();
+    let status = run.status();
+    let record = run.record(status);
+    store.write_run(&record)?;
+    let count = |test: &dyn Fn(Status) -> bool| record.nodes.iter().filter(|node| test(node.status)).count();
+    run.emit(RunEvent::RunFinished {
+        run: claim.id.clone(),
+        status,
+        ran: count(&|status| status == Status::Ran),
+        hits: count(&|status| status == Status::Hit),
+        failed: count(&|status| status == Status::Failed),
+        skipped: count(&|status| matches!(status, Status::Skipped | Status::Interrupted)),
+        seconds: begin.elapsed().as_secs_f64(),
+    });
+    Ok(record)
+}
+
+impl Progress {
+    fn new(forced: bool) -> Self {
+        Progress {
+            phase: Phase::Pending,
+            again: forced,
+            ran: false,
+            key: None,
+            preimage: Preimage(BTreeMap::new()),
+            record: None,
+            seconds: 0.0,
+            remakes: 0,
+            launches: 0,
+            message: String::new(),
+        }
+    }
+}
+
+impl Run<'_> {
+    fn drive(&mut self) {
+        loop {
+            if self.cancel.requested() {
+                self.stop();
+            }
+            self.advance();
+            self.tell_notices();
+            let waiting = self.nodes.values().any(|node| matches!(node.phase, Phase::Held { .. }));
+            if self.children.is_empty() && (self.closed || !waiting) {
+                break;
+            }
+            let mut next = self.messages.recv_timeout(TICK).ok();
+            while let Some((node, message)) = next {
+                self.hear(node, message);
+                next = self.messages.try_recv().ok();
+            }
+        }
+        self.skip_the_rest();
+    }
+
+    /// Takes every node as far as it goes without waiting.
+    fn advance(&mut self) {
+        let order: Vec<usize> = self.plan.nodes.iter().map(|planned| planned.node).collect();
+        for index in order {
+            if self.closed {
+                return;
+            }
+            let result = match self.nodes[&index].phase {
+                Phase::Pending if self.inputs_done(index) => self.consult(index),
+                Phase::Held { asked } if asked.elapsed() >= TICK => self.ask_again(index),
+                _ => Ok(()),
+            };
+            let result = result.and_then(|()| match self.nodes[&index].phase {
+                Phase::Ready if self.children.len() < self.context.options.jobs.max(1) => self.start(index),
+                _ => Ok(()),
+            });
+            if let Err(failure) = result {
+                self.fail(index, failure, None);
+            }
+        }
+    }
+
+    fn inputs_done(&self, index: usize) -> bool {
+        let needs = dependencies(&self.context.pipeline.nodes[index]);
+        needs.iter().all(|need| self.nodes.get(need).is_some_and(|node| node.phase == Phase::Done))
+    }
+
+    /// All inputs are done: computes the key and looks it up.
+    fn consult(&mut self, index: usize) -> Result<(), Failure> {
+        let outputs = |need: usize| {
+            let record = self.nodes.get(&need).and_then(|node| node.record.as_ref());
+            record.map(|record| record.outputs.clone()).unwrap_or_default()
+        };
+        let preimage = self.context.preimage(index, &self.plan.outside, &self.plan.numeric, &outputs)?;
+        let key = preimage.digest();
+        let known = self.context.known(&key)?;
+        let node = self.node(index);
+        (node.preimage, node.key, node.phase) = (preimage, Some(key), Phase::Ready);
+        match known {
+            Known::Done(record) if !node.again => self.finish(index, record, false),
+            Known::Done(record) => node.record = Some(record),
+            Known::OutputMissing(_) | Known::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Somebody held the lock when it was last tried.
+    fn ask_again(&mut self, index: usize) -> Result<(), Failure> {
+        let Some(key) = self.nodes[&index].key else { return Ok(()) };
+        if self.is_held(&key)? {
+            self.node(index).phase = Phase::Held { asked: Instant::now() };
+            return Ok(());
+        }
+        self.consult(index)
+    }
+
+    fn is_held(&self, key: &Digest) -> Result<bool, Failure> {
+        Ok(self.children.values().any(|child| child.key == *key) || self.context.store.lock(key)?.is_none())
+    }
+
+    fn wait_for_others(&mut self, index: usize, key: Digest) {
+        self.node(index).phase = Phase::Held { asked: Instant::now() };
+        let node = self.label(index);
+        self.emit(RunEvent::NodeWaiting { node, key });
+    }
+
+    /// Starts a child, unless somebody holds the lock.
+    fn start(&mut self, index: usize) -> Result<(), Failure> {
+        let Some(key) = self.nodes[&index].key else { return Ok(()) };
+        if self.is_held(&key)? {
+            self.wait_for_others(index, key);
+            return Ok(());
+        }
+        let launches = self.nodes[&index].launches;
+        let recipe = self.context.pipeline.nodes[index].recipe;
+        let twins = self.twins_before(index);
+        let name = match launches + twins {
+            0 => self.id.to_owned(),
+            n => format!("{}-{}", self.id, n + 1),
+        };
+        let folder = self.context.store.jobs(&recipe).join(name);
+        let job = self.job(index, key);
+        let path = folder.join("job.json");
+        let text = serde_json::to_vec(&job).map_err(|error| Failure::setup(error, ""))?;
+        fsio::write_atomic(&path, &text)?;
+        let program = (self.context.options.launcher)(&path)
+            .map_err(|error| Failure::setup(format!("Could not find this program's own file: {error}."), ""))?;
+        let child = launch(program, &folder, key, index, &self.sender)?;
+        let (node, log) = (self.label(index), child.log());
+        self.children.insert(index, child);
+        let progress = self.node(index);
+        progress.phase = Phase::Running;
+        progress.launches += 1;
+        self.emit(RunEvent::NodeStarted { node, key, log });
+        Ok(())
+    }
+
+    /// How often nodes of the same recipe under other names were started: each start has a job folder of its own.
+    fn twins_before(&self, index: usize) -> usize {
+        let nodes = &self.context.pipeline.nodes;
+        let twins =
+            self.nodes.iter().filter(|(other, _)| **other != index && nodes[**other].recipe == nodes[index].recipe);
+        twins.map(|(_, node)| node.launches).sum()
+    }
+
+    fn job(&self, index: usize, key: Digest) -> JobFile {
+        let (node, options) = (&self.context.pipeline.nodes[index], self.context.options);
+        let outside = self.plan.outside.get(&index).cloned().unwrap_or_default();
+        let checks = outside.all().into_iter().zip(outside.all_digests());
+        let input = |source: &Source| match source {
+            Source::Node(need) => InputNode {
+                outputs: self.nodes[need].record.as_ref().map(|record| record.outputs.clone()).unwrap_or_default(),
+                root: self.plan.outside.get(need).and_then(|outside| outside.root.clone()),
+            },
+            Source::Run { node, .. } => {
+                InputNode { outputs: node.outputs.clone(), root: outside.run_roots.get(&node.key).cloned() }
+            }
+        };
+        JobFile {
+            format: FORMAT,
+            store: self.context.store.path().to_owned(),
+            run: self.id.to_owned(),
+            node: self.label(index),
+            version: node.version,
+            recipe: node.recipe,
+            key,
+            preimage: self.nodes[&index].preimage.0.clone(),
+            params: node.params.clone(),
+            inputs: node
+                .inputs
+                .iter()
+                .map(|(slot, sources)| (slot.clone(), sources.iter().map(input).collect()))
+                .collect(),
+            checks: checks.map(|(external, digest)| Check { path: external.path, digest }).collect(),
+            files: outside.files,
+            roots: outside.roots,
+            device: options.device,
+            threads: (options.threads / options.jobs.max(1)).max(1),
+            force: self.nodes[&index].again,
+        }
+    }
+
+    fn hear(&mut self, index: usize, message: Message) {
+        match message {
+            Message::Frame(Frame::Started { .. }) => {}
+            Message::Frame(Frame::Event(what)) => {
+                let node = self.label(index);
+                self.emit(RunEvent::NodeEvent { node, what });
+            }
+            Message::Frame(verdict) => {
+                if let Some(child) = self.children.get_mut(&index) {
+                    child.verdict = Some(verdict);
+                }
+            }
+            Message::Ended => {
+                if let Some(child) = self.children.remove(&index) {
+                    self.conclude(index, child);
+                }
+            }
+        }
+    }
+
+    /// A child ended: what came of it?
+    fn conclude(&mut self, index: usize, mut child: Running) {
+        self.node(index).seconds += child.since.elapsed().as_secs_f64();
+        let status = child.reap();
+        let failure = match (child.verdict.take(), status) {
+            (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
+                Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
+                Ok(None) => Failure::setup("The stage finished, but its record is not in the store.", "Run again."),
+                Err(error) => error.into(),
+            },
+            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key),
+            (Some(Frame::Failed(StageError::Cancelled)), _) if self.deadline.is_some() => return self.interrupt(index),
+            (Some(Frame::Failed(StageError::CorruptInput { digest })), _) => match self.remake(index, digest) {
+                true => return,
+                false => Failure::Stage(StageError::CorruptInput { digest }),
+            },
+            (Some(Frame::Failed(error)), _) => Failure::Stage(error),
+            (_, _) if self.deadline.is_some() => return self.interrupt(index),
+            (_, Ok(status)) => match status.signal() {
+                Some(signal) => Failure::Killed { signal, name: signal_name(signal) },
+                None => Failure::Exited { code: status.code().unwrap_or_default() },
+            },
+            (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
+        };
+        // A killed child could not tidy up; its scratch stays, to go on from.
+        let _ = fsio::remove_dir_all(&child.folder.join("out"));
+        self.fail(index, failure, Some(child));
+    }
+
+    fn finish(&mut self, index: usize, record: Box<ActionRecord>, ran: bool) {
+        let (key, metrics) = (record.key, record.metrics.clone());
+        let node = self.node(index);
+        let old = node.record.replace(record);
+        (node.phase, node.again, node.ran) = (Phase::Done, false, node.ran || ran);
+        let seconds = node.seconds;
+        if let (Some(old), true) = (old, ran) {
+            self.compare(index, &old);
+        }
+        let node = self.label(index);
+        self.emit(match ran {
+            true => RunEvent::NodeDone { node, key, seconds, metrics },
+            false => RunEvent::NodeHit { node, key },
+        });
+    }
+
+    /// A node that ran again under the same key should have made the same.
+    fn compare(&mut self, index: usize, old: &ActionRecord) {
+        let Some(new) = &self.nodes[&index].record else { return };
+        let digest = |artifact: Option<&Artifact>| artifact.map(|artifact| artifact.digest);
+        let names = new.outputs.keys().chain(old.outputs.keys().filter(|name| !new.outputs.contains_key(*name)));
+        let mut differ: Vec<String> = names
+            .filter(|name| old.key == new.key && digest(old.outputs.get(*name)) != digest(new.outputs.get(*name)))
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if old.key == new.key && old.metrics != new.metrics {
+            differ.push("its figures".to_owned());
+        }
+        if !differ.is_empty() {
+            let node = self.label(index);
+            let text = format!(
+                "`{node}` is not reproducible: with the same inputs it made other {} than before. The new outputs are \
+                 kept.",
+                differ.join(", ")
+            );
+            self.emit(RunEvent::Warning { node: Some(node), text });
+        }
+    }
+
+    /// Lets the maker of a damaged input run again, and then the node. False if that is of no use.
+    fn remake(&mut self, index: usize, digest: Digest) -> bool {
+        let store = self.context.store;
+        let needs = dependencies(&self.context.pipeline.nodes[index]);
+        let makes = |need: &usize| {
+            let record = self.nodes.get(need).and_then(|node| node.record.as_ref());
+            record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
+        };
+        let Some(maker) = needs.iter().copied().find(makes) else { return false };
+        if self.closed || self.nodes[&index].remakes == REMAKES {
+            return false;
+        }
+        let node = self.node(index);
+        (node.phase, node.remakes) = (Phase::Pending, node.remakes + 1);
+        if self.nodes[&maker].phase == Phase::Done {
+            (self.node(maker).phase, self.node(maker).again) = (Phase::Pending, true);
+            // Keys that rest on the maker's outputs may change with them.
+            for (other, node) in &mut self.nodes {
+                let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
+                if waits && dependencies(&self.context.pipeline.nodes[*other]).contains(&maker) {
+                    node.phase = Phase::Pending;
+                }
+            }
+        }
+        let (node, wanted_by) = (self.label(maker), self.label(index));
+        self.emit(RunEvent::NodeRemade { node, wanted_by, digest });
+        true
+    }
+
+    fn fail(&mut self, index: usize, failure: Failure, child: Option<Running>) {
+        let log = child.map(|child| child.log());
+        let tail = log.as_ref().and_then(|log| fsio::tail(log, TAIL).ok()).unwrap_or_default();
+        let node = self.node(index);
+        (node.phase, node.message) = (Phase::Failed, format!("{failure} {}", failure.hint()).trim_end().to_owned());
+        let node = self.label(index);
+        self.emit(RunEvent::NodeFailed { node, failure, tail, log });
+        self.closed |= !self.context.options.keep_going;
+    }
+
+    fn interrupt(&mut self, index: usize) {
+        let node = self.node(index);
+        (node.phase, node.message) = (Phase::Interrupted, "Stopped at the user's wish.".to_owned());
+        let node = self.label(index);
+        self.emit(RunEvent::NodeInterrupted { node });
+    }
+
+    /// Asks all children to stop; kills them when the grace is over.
+    fn stop(&mut self) {
+        self.closed = true;
+        match self.deadline {
+            None => {
+                self.deadline = Some(Instant::now() + GRACE);
+                self.children.values_mut().for_each(Running::ask_to_stop);
+            }
+            Some(deadline) if Instant::now() >= deadline => self.children.values().for_each(Running::kill),
+            Some(_) => {}
+        }
+    }
+
+    fn skip_the_rest(&mut self) {
+        let open = |node: &Progress| matches!(node.phase, Phase::Pending | Phase::Ready | Phase::Held { .. });
+        let left: Vec<usize> = self.nodes.iter().filter(|(_, node)| open(node)).map(|(index, _)| *index).collect();
+        for index in left {
+            let needs = dependencies(&self.context.pipeline.nodes[index]);
+            let undone = needs.iter().find(|need| self.nodes[need].phase != Phase::Done);
+            let reason = match undone {
+                Some(need) => format!("It needs `{}`, which is not done.", self.label(*need)),
+                None => "The run stopped before.".to_owned(),
+            };
+            self.node(index).message.clone_from(&reason);
+            let node = self.label(index);
+            self.emit(RunEvent::NodeSkipped { node, reason });
+        }
+    }
+
+    fn tell_notices(&mut self) {
+        for text in self.context.store.take_notices() {
+            self.emit(RunEvent::Warning { node: None, text });
+        }
+    }
+
+    fn status(&self) -> RunStatus {
+        let any = |test: &dyn Fn(Phase) -> bool| self.nodes.values().any(|node| test(node.phase));
+        if any(&|phase| phase == Phase::Failed) {
+            RunStatus::Failed
+        } else if any(&|phase| phase != Phase::Done) {
+            RunStatus::Interrupted
+        } else {
+            RunStatus::Done
+        }
+    }
+
+    fn record(&self, status: RunStatus) -> RunRecord {
+        let Context { pipeline, options, .. } = self.context;
+        RunRecord {
+            format: RunRecord::FORMAT,
+            id: self.id.to_owned(),
+            pipeline: pipeline.name.clone(),
+            file: pipeline.file.clone(),
+            profile: pipeline.profile.clone(),
+            sets: pipeline.sets.clone(),
+            resolved: pipeline.resolved(),
+            started: rfc3339(self.started),
+            finished: (status != RunStatus::Running).then(|| rfc3339(fsio::now())),
+            status,
+            device: options.device.to_string(),
+            nodes: self.nodes.iter().map(|(index, node)| self.node_record(*index, node)).collect(),
+            machine: machine::machine(),
+            versions: machine::versions(),
+            numeric: self.plan.numeric.clone(),
+            params: pipeline.stages.iter().map(|(name, stage)| (name.clone(), stage.params.clone())).collect(),
+        }
+    }
+
+    fn node_record(&self, index: usize, progress: &Progress) -> RunNodeRecord {
+        let node = &self.context.pipeline.nodes[index];
+        let done = progress.record.as_ref().filter(|_| progress.phase == Phase::Done);
+        RunNodeRecord {
+            stage: node.stage.clone(),
+            iteration: node.iteration,
+            kind: node.kind.clone(),
+            yields: self.context.registry.kind(&node.kind).map(|kind| kind.yields().to_owned()).unwrap_or_default(),
+            recipe: node.recipe,
+            key: progress.key,
+            status: match progress.phase {
+                Phase::Done if progress.ran => Status::Ran,
+                Phase::Done => Status::Hit,
+                Phase::Failed => Status::Failed,
+                Phase::Running | Phase::Interrupted => Status::Interrupted,
+                Phase::Pending | Phase::Ready | Phase::Held { .. } => Status::Skipped,
+            },
+            seconds: progress.seconds,
+            outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),
+            metrics: done.map(|record| record.metrics.clone()).unwrap_or_default(),
+            preimage: progress.preimage.0.clone(),
+            message: progress.message.clone(),
+        }
+    }
+
+    fn label(&self, index: usize) -> NodeLabel {
+        let node = &self.context.pipeline.nodes[index];
+        NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
+    }
+
+    /// A node of the plan; every index in here is one.
+    fn node(&mut self, index: usize) -> &mut Progress {
+        self.nodes.entry(index).or_insert_with(|| Progress::new(false))
+    }
+
+    fn emit(&mut self, event: RunEvent) {
+        (self.sink)(event);
+    }
+}
+
+/// Whether an output is the object, or a tree that holds it.
+fn holds(store: &Store, artifact: &Artifact, digest: &Digest) -> bool {
+    artifact.digest == *digest
+        || artifact.kind == crate::stage::ArtifactKind::Tree
+            && store.listing(&artifact.digest).is_ok_and(|files| files.values().any(|entry| entry.digest == *digest))
+}

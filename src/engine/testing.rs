@@ -1,0 +1,351 @@
+//! Fake kinds, pipelines made of them, and children that are this test binary itself.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Options, Plan, RunEvent, exec, plan, run};
+use crate::fsio;
+use crate::hash::{Canonical, Encoder};
+use crate::pipeline::{Node, Origin, Pipeline, Source, Stage};
+use crate::stage::schema::Structure;
+use crate::stage::{
+    ArtifactKind, Cancel, DeviceSpec, Event, External, Field, Job, Kind, Made, Produced, Registry, StageError, Type,
+    Value,
+};
+use crate::store::{RunRecord, Status, Store};
+
+/// The variable by which a child learns its job file.
+const JOB: &str = "REPRO_TEST_JOB";
+
+/// Children are this test binary, running only the test [`child`].
+pub fn launcher(job: &Path) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--exact", "engine::testing::child", "--nocapture", "--test-threads=1"]).env(JOB, job);
+    Ok(command)
+}
+
+#[test]
+fn child() {
+    let Ok(job) = std::env::var(JOB) else {
+        let command = launcher(Path::new("job.json")).unwrap();
+        assert_eq!(command.get_envs().count(), 1);
+        return;
+    };
+    std::process::exit(i32::from(exec(Path::new(&job), &registry())));
+}
+
+pub fn registry() -> Registry {
+    Registry {
+        kinds: vec![Box::new(Photos), Box::new(Work)],
+        numeric_profile: |device: &DeviceSpec| Ok(BTreeMap::from([("device".to_owned(), device.to_string())])),
+    }
+}
+
+fn text(params: &Value, field: &str) -> String {
+    match params.at(field) {
+        Some(Value::Str(text) | Value::File(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Tells that a stage ran, in a file that several processes add to.
+fn trace(params: &Value) {
+    let line = format!("{}\n", text(params, "text"));
+    fsio::append(Path::new(&text(params, "trace"))).unwrap().write_all(line.as_bytes()).unwrap();
+}
+
+/// Takes texts from its inputs, adds its own, and misbehaves on demand.
+struct Work;
+
+impl Kind for Work {
+    fn name(&self) -> &'static str {
+        "Work"
+    }
+    fn version(&self) -> u32 {
+        1
+    }
+    fn schema(&self) -> Structure {
+        let fields = vec![
+            Field::new("text", "", Type::Str),
+            Field::new("act", "", Type::Str),
+            Field::new("from", "", Type::List { item: Box::new(Type::Ref(vec!["text"])), min: 0 }),
+            Field::new("file", "", Type::Option(Box::new(Type::File))),
+            Field::new("trace", "", Type::Str).unkeyed(),
+            Field::new("gate", "", Type::Str).unkeyed(),
+        ];
+        Structure { name: "Work", doc: "", fields }
+    }
+    fn yields(&self) -> &'static str {
+        "text"
+    }
+    fn computes(&self) -> bool {
+        true
+    }
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        trace(job.params);
+        let gate = PathBuf::from(text(job.params, "gate"));
+        let mut made = String::new();
+        for artifact in job.inputs.values().flatten().flat_map(|node| node.outputs.values()) {
+            let leaves =
+                if artifact.kind == ArtifactKind::Tree { artifact.tree.values().collect() } else { vec![artifact] };
+            for leaf in leaves {
+                let bytes = leaf.verified(fsio::read(leaf.path.as_deref().unwrap())?)?;
+                made.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+        }
+        for file in job.files.values() {
+            made.push_str(&fsio::read_to_string(file)?);
+        }
+        match text(job.params, "act").as_str() {
+            "panic" => panic!("on purpose"),
+            "fail" => return Err(StageError::Command { message: "It failed.".into(), hint: "Do better.".into() }),
+            "kill" => std::process::Command::new("kill")
+                .args(["-9", &std::process::id().to_string()])
+                .status()
+                .map(drop)
+                .unwrap(),
+            "wait" => {
+                while !fsio::exists(&gate) {
+                    job.cancel.check()?;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            "deaf" => std::thread::sleep(Duration::from_secs(3600)),
+            "resume" => {
+                let mark = job.scratch.join("mark");
+                if !fsio::exists(&mark) {
+                    fsio::write_atomic(&mark, b"")?;
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+                }
+                job.events.emit(Event::Resumed { step: 1 });
+            }
+            "meddle" => {
+                for file in job.files.values() {
+                    fsio::write_atomic(file, b"meddled")?;
+                }
+            }
+            "wobble" => made.push_str(&fsio::now().to_string()),
+            "constant" => made.clear(),
+            "noise" => std::io::stdout().write_all(b"no line end here").unwrap(),
+            _ => {}
+        }
+        made.push_str(&text(job.params, "text"));
+        job.events.emit(Event::Log { text: format!("made {made}") });
+        if text(job.params, "act") == "tree" {
+            fsio::write_atomic(&job.out.join("files/a"), made.as_bytes())?;
+            fsio::write_atomic(&job.out.join("files/sub/b"), b"b")?;
+            let out = Made { path: "files".into(), kind: ArtifactKind::Tree };
+            return Ok(Produced { outputs: BTreeMap::from([("out".into(), out)]), metrics: BTreeMap::new() });
+        }
+        fsio::write_atomic(&job.out.join("out.txt"), made.as_bytes())?;
+        let out = Made { path: "out.txt".into(), kind: ArtifactKind::File };
+        let metrics = BTreeMap::from([("length".to_owned(), made.len() as f64)]);
+        Ok(Produced { outputs: BTreeMap::from([("out".to_owned(), out)]), metrics })
+    }
+}
+
+/// Reads two files below the data root `photos`.
+struct Photos;
+
+impl Kind for Photos {
+    fn name(&self) -> &'static str {
+        "Photos"
+    }
+    fn version(&self) -> u32 {
+        1
+    }
+    fn schema(&self) -> Structure {
+        let field = |name| Field::new(name, "", Type::Str).unkeyed();
+        Structure { name: "Photos", doc: "", fields: vec![field("text"), field("trace")] }
+    }
+    fn yields(&self) -> &'static str {
+        "text"
+    }
+    fn externals(
+        &self,
+        _params: &Value,
+        root: &dyn Fn(&str) -> Result<PathBuf, StageError>,
+    ) -> Result<Vec<External>, StageError> {
+        let root = root("photos")?;
+        Ok(["a.jpg", "sub/b.jpg"].map(|name| External::below(&root, name)).to_vec())
+    }
+    fn root(&self, _params: &Value) -> Option<String> {
+        Some("photos".to_owned())
+    }
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        trace(job.params);
+        let root = &job.roots["photos"];
+        let index = format!("{}{}", fsio::digest(&root.join("a.jpg"))?, fsio::digest(&root.join("sub/b.jpg"))?);
+        fsio::write_atomic(&job.out.join("index"), index.as_bytes())?;
+        let made = Made { path: "index".into(), kind: ArtifactKind::File };
+        Ok(Produced { outputs: BTreeMap::from([("index".into(), made)]), metrics: BTreeMap::new() })
+    }
+}
+
+/// A folder with a store, a trace of what ran, and the stages of a pipeline to come.
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub store: Store,
+    pub options: Options,
+    pub events: Vec<RunEvent>,
+    stages: Vec<(String, &'static str, Value)>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let options = Options { launcher, ..Options::default() };
+        Bench { dir, store, options, events: Vec::new(), stages: Vec::new() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Adds a stage, or replaces the one of that name. Its text is its name.
+    pub fn work(&mut self, name: &str, act: &str, from: &[&str]) -> &mut Self {
+        self.work_with(name, name, act, from, None)
+    }
+
+    pub fn work_with(&mut self, name: &str, text: &str, act: &str, from: &[&str], file: Option<&Path>) -> &mut Self {
+        let str = |text: &str| Value::Str(text.to_owned());
+        let file = file.map(|path| Box::new(Value::File(path.to_str().unwrap().to_owned())));
+        let params = Value::record(
+            "Work",
+            [
+                ("text", str(text)),
+                ("act", str(act)),
+                ("from", Value::List(from.iter().map(|name| Value::Ref((*name).to_owned())).collect())),
+                ("file", Value::Option(file)),
+                ("trace", str(self.path("trace").to_str().unwrap())),
+                ("gate", str(self.path("gate").to_str().unwrap())),
+            ],
+        );
+        self.put(name, "Work", params)
+    }
+
+    pub fn photos(&mut self, name: &str) -> &mut Self {
+        let trace = Value::Str(self.path("trace").to_str().unwrap().to_owned());
+        let params = Value::record("Photos", [("text", Value::Str(name.to_owned())), ("trace", trace)]);
+        self.put(name, "Photos", params)
+    }
+
+    fn put(&mut self, name: &str, kind: &'static str, params: Value) -> &mut Self {
+        match self.stages.iter_mut().find(|stage| stage.0 == name) {
+            Some(stage) => *stage = (name.to_owned(), kind, params),
+            None => self.stages.push((name.to_owned(), kind, params)),
+        }
+        self
+    }
+
+    pub fn clear(&mut self) -> &mut Self {
+        self.stages.clear();
+        self
+    }
+
+    /// The stages as a pipeline, one node each. A stage follows those that it names.
+    pub fn pipeline(&self) -> Pipeline {
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut stages = BTreeMap::new();
+        for (index, (name, kind, params)) in self.stages.iter().enumerate() {
+            let registry = registry();
+            let identity = Type::Struct(registry.kind(kind).unwrap().schema()).identity(params);
+            let references = crate::stage::kind::references(params);
+            let at = |name: &String| self.stages.iter().position(|stage| stage.0 == *name).unwrap();
+            let sources = references.iter().map(|(slot, name)| (slot.clone(), vec![Source::Node(at(name))]));
+            let inputs: BTreeMap<String, Vec<Source>> = sources.collect();
+            let mut encoder = Encoder::default();
+            identity.encode(&mut encoder);
+            references.iter().for_each(|(_, name)| nodes[at(name)].recipe.encode(&mut encoder));
+            nodes.push(Node {
+                stage: name.clone(),
+                iteration: None,
+                kind: (*kind).to_owned(),
+                version: 1,
+                params: params.clone(),
+                identity,
+                inputs,
+                note: "A note.".to_owned(),
+                recipe: encoder.digest(),
+            });
+            let origin = Origin { file: PathBuf::from("test.ron"), line: 1 };
+            let stage = Stage {
+                name: name.clone(),
+                kind: (*kind).to_owned(),
+                params: params.clone(),
+                origin,
+                nodes: vec![index],
+                target: true,
+            };
+            stages.insert(name.clone(), stage);
+        }
+        Pipeline {
+            name: "test".to_owned(),
+            file: PathBuf::from("test.ron"),
+            profile: None,
+            profiles: Vec::new(),
+            sets: Vec::new(),
+            stages,
+            nodes,
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan(&self.pipeline(), &registry(), &self.store, &self.options).unwrap()
+    }
+
+    pub fn run(&mut self) -> RunRecord {
+        self.run_with(&Cancel::default(), |_| {})
+    }
+
+    /// Runs everything; `watch` sees each event as it comes.
+    pub fn run_with(&mut self, cancel: &Cancel, watch: impl Fn(&RunEvent)) -> RunRecord {
+        let (plan, pipeline, registry) = (self.plan(), self.pipeline(), registry());
+        self.events.clear();
+        let events = &mut self.events;
+        let mut sink = |event: RunEvent| {
+            watch(&event);
+            events.push(event);
+        };
+        run(&plan, &pipeline, &registry, &self.store, &self.options, cancel, &mut sink).unwrap()
+    }
+
+    /// The texts of the stages that ran, in order, since this was last asked.
+    pub fn ran(&self) -> Vec<String> {
+        let text = fsio::read_to_string(&self.path("trace")).unwrap_or_default();
+        fsio::remove_file(&self.path("trace")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The content of a stage's output.
+    pub fn output(&self, record: &RunRecord, stage: &str) -> String {
+        let node = record.nodes.iter().find(|node| node.stage == stage).unwrap();
+        String::from_utf8(self.store.read(&node.outputs["out"].digest).unwrap()).unwrap()
+    }
+
+    /// The failure that the events of the last run tell, with its hint and the end of the log.
+    pub fn failure(&self) -> String {
+        let failed = self.events.iter().find_map(|event| match event {
+            RunEvent::NodeFailed { node, failure, tail, .. } => {
+                Some(format!("{node}: {failure} {}\n{tail}", failure.hint()))
+            }
+            _ => None,
+        });
+        failed.unwrap_or_default()
+    }
+
+    pub fn warnings(&self) -> Vec<&str> {
+        let warning = |event: &RunEvent| matches!(event, RunEvent::Warning { .. });
+        let text = |event| if let &RunEvent::Warning { ref text, .. } = event { text.as_str() } else { "" };
+        self.events.iter().filter(|event| warning(event)).map(text).collect()
+    }
+}
+
+/// How each node ended, in order.
+pub fn statuses(record: &RunRecord) -> Vec<Status> {
+    record.nodes.iter().map(|node| node.status).collect()
+}

@@ -1,0 +1,362 @@
+//! The engine with real child processes, over fake kinds.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::testing::{Bench, registry, statuses};
+use super::{Error, RunEvent, State, Why, plan};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::pipeline::RunLookup;
+use crate::stage::Cancel;
+use crate::store::{ActionRecord, RunStatus, Status, Status::*, Store};
+
+/// a -> b -> d, and c on its own.
+fn diamond() -> Bench {
+    let mut bench = Bench::new();
+    bench.work("a", "", &[]).work("b", "", &["a"]).work("c", "", &[]).work("d", "", &["b"]);
+    bench
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fsio::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fsio::write_atomic(path, &bytes).unwrap();
+}
+
+/// The file of a node's action record.
+fn record_file(store: &Store, key: &Digest) -> std::path::PathBuf {
+    let name = key.to_string();
+    store.path().join("actions").join(&name[..2]).join(format!("{}.json", &name[2..]))
+}
+
+#[test]
+fn a_second_run_executes_nothing_and_is_quick() {
+    let mut bench = diamond();
+    let first = bench.run();
+    assert_eq!(first.status, RunStatus::Done);
+    assert_eq!(statuses(&first), [Ran; 4]);
+    assert_eq!(bench.output(&first, "d"), "abd");
+    assert_eq!(first.nodes[3].metrics["length"], 3.0);
+    assert_eq!(bench.ran(), ["a", "b", "c", "d"]);
+    let begin = Instant::now();
+    let second = bench.run();
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(statuses(&second), [Hit; 4]);
+    assert_eq!(second.nodes[3].outputs, first.nodes[3].outputs);
+    assert!(bench.ran().is_empty());
+    assert!(second.id > first.id || second.started == first.started);
+    assert_eq!(bench.store.find_run("test").unwrap().status, RunStatus::Done);
+}
+
+#[test]
+fn what_a_job_leaves_is_its_log_alone() {
+    let mut bench = Bench::new();
+    bench.work("a", "noise", &[]);
+    let record = bench.run();
+    let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
+    assert_eq!(fsio::list(&folder).unwrap(), ["events", "job.json", "log.txt"]);
+    let log = fsio::read_to_string(&folder.join("log.txt")).unwrap();
+    assert!(log.contains("made a") && log.contains("no line end here"), "{log}");
+    assert!(fsio::list(&bench.store.path().join("scratch")).unwrap().is_empty());
+    assert!(bench.events.iter().any(|event| matches!(event, RunEvent::NodeEvent { .. })));
+}
+
+#[test]
+fn a_changed_parameter_runs_only_what_depends_on_it_and_says_why() {
+    let mut bench = diamond();
+    bench.run();
+    bench.ran();
+    bench.work_with("b", "B", "", &["a"], None);
+    let plan = bench.plan();
+    assert!(matches!(plan.nodes[0].state, State::Hit { .. }) && matches!(plan.nodes[2].state, State::Hit { .. }));
+    let State::Run { why: Why::Changed { changes, note }, .. } = &plan.nodes[1].state else {
+        panic!("{:?}", plan.nodes[1].state)
+    };
+    assert_eq!(note, "A note.");
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].component, "params.text");
+    assert!(changes[0].old.as_ref().is_some_and(|old| old.contains('b')));
+    assert!(changes[0].new.as_ref().is_some_and(|new| new.contains('B')));
+    let State::Depends { on, why: Why::Upstream } = &plan.nodes[3].state else { panic!("{:?}", plan.nodes[3].state) };
+    assert_eq!(on, &[1]);
+    let record = bench.run();
+    assert_eq!(bench.ran(), ["B", "d"]);
+    assert_eq!(statuses(&record), [Hit, Ran, Hit, Ran]);
+    assert_eq!(bench.output(&record, "d"), "aBd");
+}
+
+#[test]
+fn reasons_are_new_forced_unfinished_and_output_missing() {
+    let mut bench = diamond();
+    let why = |bench: &Bench| match bench.plan().nodes[0].state.clone() {
+        State::Run { why, .. } => format!("{why:?}"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&bench), "New");
+    let record = bench.run();
+    bench.options.force = vec!["a".into()];
+    assert_eq!(why(&bench), "Forced");
+    bench.options.force.clear();
+    let digest = record.nodes[0].outputs["out"].digest;
+    fsio::remove_file(&bench.store.object_path(&digest)).unwrap();
+    assert_eq!(why(&bench), format!("OutputMissing(Digest({digest}))"));
+    fsio::remove_file(&record_file(&bench.store, &record.nodes[0].key.unwrap())).unwrap();
+    assert_eq!(why(&bench), "Unfinished");
+    let again = bench.run();
+    assert_eq!(statuses(&again), [Ran, Hit, Hit, Hit]);
+}
+
+#[test]
+fn equal_output_stops_the_cascade() {
+    let mut bench = Bench::new();
+    bench.work("a", "", &[]).work_with("b", "same", "constant", &["a"], None).work("c", "", &["b"]);
+    bench.run();
+    bench.ran();
+    bench.work_with("a", "other", "", &[], None);
+    let record = bench.run();
+    assert_eq!(bench.ran(), ["other", "same"]);
+    assert_eq!(statuses(&record), [Ran, Ran, Hit]);
+}
+
+#[test]
+fn renamed_and_reordered_stages_are_hits() {
+    let mut bench = diamond();
+    bench.run();
+    bench.ran();
+    bench.clear().work_with("third", "c", "", &[], None).work_with("first", "a", "", &[], None);
+    bench.work_with("second", "b", "", &["first"], None);
+    assert_eq!(statuses(&bench.run()), [Hit; 3]);
+    assert!(bench.ran().is_empty());
+}
+
+#[test]
+fn touched_and_moved_data_are_hits_and_changed_data_are_not() {
+    let mut bench = Bench::new();
+    bench.photos("data").work("train", "", &["data"]);
+    let error = plan(&bench.pipeline(), &registry(), &bench.store, &bench.options).unwrap_err();
+    assert!(error.to_string().contains("`--data photos=PATH` or the variable REPRO_DATA_PHOTOS"), "{error}");
+    let root = bench.path("photos");
+    fsio::write_atomic(&root.join("other"), b"").unwrap();
+    bench.options.roots.insert("photos".into(), root.clone());
+    let Err(Error::Inputs(faults)) = plan(&bench.pipeline(), &registry(), &bench.store, &bench.options) else {
+        panic!("both files are missing")
+    };
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    fsio::write_atomic(&root.join("a.jpg"), b"a").unwrap();
+    fsio::write_atomic(&root.join("sub/b.jpg"), b"b").unwrap();
+    assert_eq!(statuses(&bench.run()), [Ran, Ran]);
+    fsio::open(&root.join("a.jpg")).unwrap().set_modified(SystemTime::now()).unwrap();
+    assert_eq!(statuses(&bench.run()), [Hit, Hit]);
+    let moved = bench.path("elsewhere");
+    fsio::rename(&root, &moved).unwrap();
+    bench.options.roots.insert("photos".into(), moved.clone());
+    assert_eq!(statuses(&bench.run()), [Hit, Hit]);
+    fsio::write_atomic(&moved.join("a.jpg"), b"A").unwrap();
+    assert_eq!(statuses(&bench.run()), [Ran, Ran]);
+    bench.options.only = vec!["other".into()];
+    let error = plan(&bench.pipeline(), &registry(), &bench.store, &bench.options).unwrap_err();
+    assert!(matches!(error, Error::Selection(_)), "{error}");
+}
+
+#[test]
+fn an_input_that_changes_during_its_stage_is_not_recorded() {
+    let mut bench = Bench::new();
+    let file = bench.path("input");
+    fsio::write_atomic(&file, b"before").unwrap();
+    bench.work_with("a", "a", "meddle", &[], Some(&file));
+    let record = bench.run();
+    assert_eq!(statuses(&record), [Failed]);
+    assert!(bench.failure().contains("changed while the stage was reading"), "{}", bench.failure());
+    assert!(bench.store.record(&record.nodes[0].key.unwrap()).unwrap().is_none());
+    // Now it holds what the stage writes, so it does not change any more.
+    assert_eq!(statuses(&bench.run()), [Ran]);
+}
+
+#[test]
+fn a_flipped_bit_in_an_output_is_found_when_read_and_made_again() {
+    for act in ["", "tree"] {
+        let mut bench = Bench::new();
+        bench.work("a", act, &[]).work("b", "", &["a"]);
+        let first = bench.run();
+        bench.ran();
+        let output = first.nodes[0].outputs["out"].digest;
+        let victim = if act.is_empty() { output } else { bench.store.listing(&output).unwrap()["a"].digest };
+        flip(&bench.store.object_path(&victim));
+        bench.work_with("b", "B", "", &["a"], None);
+        let record = bench.run();
+        assert_eq!(bench.ran(), ["B", "a", "B"], "{}", bench.failure());
+        assert_eq!(statuses(&record), [Ran, Ran]);
+        assert_eq!(record.nodes[0].outputs, first.nodes[0].outputs);
+        assert!(bench.events.iter().any(|e| matches!(e, RunEvent::NodeRemade { digest, .. } if *digest == victim)));
+        assert_eq!(fsio::list(&bench.store.path().join("quarantine")).unwrap().len(), 1);
+        bench.store.verify(&victim).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_and_a_torn_record_are_misses() {
+    let mut bench = diamond();
+    let first = bench.run();
+    bench.ran();
+    flip(&record_file(&bench.store, &first.nodes[0].key.unwrap()));
+    fsio::write_atomic(&record_file(&bench.store, &first.nodes[2].key.unwrap()), b"").unwrap();
+    assert_eq!(statuses(&bench.run()), [Ran, Hit, Ran, Hit]);
+    assert_eq!(bench.warnings().len(), 2);
+    assert_eq!(bench.ran(), ["a", "c"]);
+}
+
+#[test]
+fn a_panic_a_signal_and_an_error_each_end_one_stage_and_are_told() {
+    let fails = |act: &str| {
+        let mut bench = Bench::new();
+        bench.work("a", act, &[]).work("b", "", &["a"]);
+        let record = bench.run();
+        assert_eq!((record.status, statuses(&record)), (RunStatus::Failed, vec![Failed, Skipped]), "{act}");
+        let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
+        assert!(!fsio::exists(&folder.join("out")));
+        bench.failure()
+    };
+    let panic = fails("panic");
+    assert!(panic.starts_with("a: The stage panicked: on purpose. This is a bug in repro."), "{panic}");
+    assert!(panic.contains("src/engine/testing.rs"), "the log shows where: {panic}");
+    let killed = fails("kill");
+    assert!(killed.starts_with("a: The stage's process was killed by SIGKILL (signal 9)."), "{killed}");
+    assert!(killed.contains("out-of-memory killer"), "{killed}");
+    let failed = fails("fail");
+    assert!(failed.starts_with("a: It failed. Do better."), "{failed}");
+}
+
+#[test]
+fn a_killed_stage_goes_on_from_its_scratch() {
+    let mut bench = Bench::new();
+    bench.work("a", "resume", &[]);
+    assert_eq!(statuses(&bench.run()), [Failed]);
+    assert_eq!(statuses(&bench.run()), [Ran]);
+    let resumed = |event: &RunEvent| format!("{event:?}").contains("Resumed { step: 1 }");
+    assert!(bench.events.iter().any(resumed));
+}
+
+#[test]
+fn two_runs_at_once_compute_once() {
+    let mut one = Bench::new();
+    one.work("a", "wait", &[]).work("b", "", &["a"]);
+    let (path, gate, trace) = (one.store.path().to_owned(), one.path("gate"), one.path("trace"));
+    let mut two = Bench::new();
+    two.store = Store::open(&path).unwrap();
+    two.work("a", "wait", &[]).work("b", "", &["a"]).work("own", "", &[]);
+    // Neither paths of gates nor of traces enter a key.
+    let other = std::thread::spawn(move || {
+        let record = one.run();
+        (one, record)
+    });
+    let begin = Instant::now();
+    while !fsio::exists(&trace) {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let record = two.run_with(&Cancel::default(), |event| {
+        // What does not depend on the other run goes on; only then does the other one go on.
+        if matches!(event, RunEvent::NodeDone { node, .. } if node.stage == "own") {
+            fsio::write_atomic(&gate, b"").unwrap();
+        }
+    });
+    let (one, first) = other.join().unwrap();
+    assert_eq!(statuses(&first), [Ran, Ran]);
+    assert_eq!(statuses(&record)[0], Hit);
+    assert!(two.events.iter().any(|event| matches!(event, RunEvent::NodeWaiting { node, .. } if node.stage == "a")));
+    let both = one.ran().into_iter().chain(two.ran()).collect::<Vec<_>>();
+    assert_eq!(both.iter().filter(|text| *text == "a").count(), 1);
+    assert_eq!(both.iter().filter(|text| *text == "b").count(), 1);
+    assert_ne!(first.id, record.id);
+}
+
+#[test]
+fn two_stages_that_mean_the_same_are_computed_once() {
+    let mut bench = Bench::new();
+    bench.options.jobs = 2;
+    bench.work_with("one", "x", "", &[], None).work_with("two", "x", "", &[], None);
+    let record = bench.run();
+    assert_eq!(statuses(&record), [Ran, Hit]);
+    assert_eq!(bench.ran(), ["x"]);
+}
+
+#[test]
+fn keep_going_runs_what_does_not_depend_on_the_failure() {
+    let mut bench = Bench::new();
+    bench.work("a", "fail", &[]).work("b", "", &["a"]).work("c", "", &[]).work("d", "", &["c"]);
+    assert_eq!(statuses(&bench.run()), [Failed, Skipped, Skipped, Skipped]);
+    bench.options.keep_going = true;
+    let record = bench.run();
+    assert_eq!((record.status, statuses(&record)), (RunStatus::Failed, vec![Failed, Skipped, Ran, Ran]));
+    assert_eq!(record.nodes[1].message, "It needs `a`, which is not done.");
+}
+
+#[test]
+fn only_runs_what_is_named_and_what_it_needs() {
+    let mut bench = diamond();
+    bench.options.only = vec!["b".into()];
+    let record = bench.run();
+    assert_eq!(record.nodes.iter().map(|node| node.stage.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn force_runs_again_and_warns_of_other_outputs() {
+    let mut bench = Bench::new();
+    bench.work("a", "", &[]).work("w", "wobble", &[]).work("z", "", &["a"]);
+    bench.run();
+    bench.options.force = vec!["a".into(), "w".into()];
+    let record = bench.run();
+    assert_eq!(statuses(&record), [Ran, Ran, Hit]);
+    let warnings = bench.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("`w` is not reproducible") && warnings[0].contains("`out`"), "{warnings:?}");
+}
+
+#[test]
+fn a_request_to_stop_stops_running_stages_and_starts_no_more() {
+    let mut bench = Bench::new();
+    bench.work("a", "wait", &[]).work("b", "", &["a"]);
+    let cancel = Cancel::default();
+    let begin = Instant::now();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!((record.status, statuses(&record)), (RunStatus::Interrupted, vec![Interrupted, Skipped]));
+    assert_eq!(bench.store.find_run("latest").unwrap().status, RunStatus::Interrupted);
+}
+
+#[test]
+fn a_finished_stage_of_a_run_can_be_referred_to() {
+    let mut bench = diamond();
+    let record = bench.run();
+    let nodes = bench.store.find("test", "d").unwrap();
+    assert_eq!(nodes.len(), 1);
+    assert_eq!((&nodes[0].outputs, nodes[0].yields.as_str()), (&record.nodes[3].outputs, "text"));
+    bench.work("d", "fail", &["b"]);
+    let failed = bench.run();
+    assert_eq!(bench.store.find("test", "d").unwrap()[0].key, nodes[0].key, "the failed run is passed over");
+    let message = bench.store.find(&failed.id, "d").err().unwrap();
+    assert!(message.contains("did not finish a stage `d`"), "{message}");
+    let message = bench.store.find("tset", "d").err().unwrap();
+    assert!(message.contains("Did you mean `test`?"), "{message}");
+}
+
+#[test]
+fn records_hold_nothing_of_the_run() {
+    let mut bench = Bench::new();
+    bench.work("a", "", &[]);
+    let record = bench.run();
+    let key = record.nodes[0].key.unwrap();
+    let first: ActionRecord = bench.store.record(&key).unwrap().unwrap();
+    let bytes = fsio::read(&record_file(&bench.store, &key)).unwrap();
+    bench.options.force = vec!["a".into()];
+    bench.run();
+    assert_eq!(fsio::read(&record_file(&bench.store, &key)).unwrap(), bytes);
+    assert_eq!(first.preimage["numeric.device"], "cpu");
+    assert_eq!(statuses(&record), [Status::Ran]);
+}

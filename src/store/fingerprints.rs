@@ -1,0 +1,243 @@
+//! The digests of files outside the store, remembered so that a data set is hashed once.
+//!
+//! Invariants:
+//! - a digest is believed only while size, both times and inode are what they were when it was computed, and only
+//!   if the file had been left alone for [`SETTLED`] by then: a file changed in the same instant as it was hashed
+//!   looks unchanged (git's rule for racy entries);
+//! - the memory is no more than that: losing it, or a part of it, costs time and nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::records::{frame, unframe};
+use super::{Result, Store};
+use crate::fsio::{self, Stat};
+use crate::hash::Digest;
+use crate::stage::External;
+
+/// The first line of a stored memory.
+const FORMAT: &str = "repro externals 1";
+
+/// For how long, in nanoseconds, a file must have been left alone when it is hashed: two seconds, the coarsest
+/// time stamp of a file system in use.
+const SETTLED: i128 = 2_000_000_000;
+
+/// What is known of one file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Known {
+    digest: Digest,
+    stat: Stat,
+    /// When hashing began, in nanoseconds since 1970.
+    hashed: i128,
+}
+
+impl Known {
+    fn still(&self, stat: &Stat) -> bool {
+        self.stat == *stat && stat.mtime.max(stat.ctime) + SETTLED < self.hashed
+    }
+}
+
+/// The files of one folder by name.
+#[derive(Debug, Default)]
+struct Folder {
+    files: BTreeMap<String, Known>,
+    changed: bool,
+}
+
+/// Digests of external files. Folders are loaded when first asked for; [`Fingerprints::save`] keeps what is new.
+#[derive(Debug)]
+pub struct Fingerprints<'a> {
+    store: &'a Store,
+    folders: Mutex<BTreeMap<PathBuf, Folder>>,
+}
+
+impl<'a> Fingerprints<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Fingerprints { store, folders: Mutex::default() }
+    }
+
+    /// The digest of one file.
+    pub fn digest_of(&self, external: &External) -> fsio::Result<Digest> {
+        self.digests(std::slice::from_ref(external)).remove(0)
+    }
+
+    /// The digest of each file, in order; files that are not known are read, several at once.
+    pub fn digests(&self, externals: &[External]) -> Vec<fsio::Result<Digest>> {
+        let mut folders = self.folders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for external in externals {
+            let (folder, _) = split(&external.path);
+            if !folders.contains_key(folder) {
+                folders.insert(folder.to_owned(), self.load(folder));
+            }
+        }
+        let found: Vec<fsio::Result<Known>> = externals
+            .par_iter()
+            .map(|external| {
+                let (folder, name) = split(&external.path);
+                let known = folders.get(folder).and_then(|folder| folder.files.get(&name));
+                fingerprint(&external.path, known)
+            })
+            .collect();
+        let mut digests = Vec::with_capacity(found.len());
+        for (external, known) in externals.iter().zip(found) {
+            let (folder, name) = split(&external.path);
+            if let (Ok(known), Some(folder)) = (&known, folders.get_mut(folder)) {
+                folder.changed |= folder.files.insert(name, *known) != Some(*known);
+            }
+            digests.push(known.map(|known| known.digest));
+        }
+        digests
+    }
+
+    /// Keeps what was learned.
+    pub fn save(&self) -> Result<()> {
+        let mut folders = self.folders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (path, folder) in folders.iter_mut().filter(|(_, folder)| folder.changed) {
+            self.store.place(&self.file(path), &frame(print(&folder.files).as_bytes()))?;
+            folder.changed = false;
+        }
+        Ok(())
+    }
+
+    /// What is stored of a folder. What cannot be read is forgotten.
+    fn load(&self, folder: &Path) -> Folder {
+        let bytes = fsio::read(&self.file(folder)).unwrap_or_default();
+        let text = unframe(&bytes).and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
+        Folder { files: parse(text).unwrap_or_default(), changed: false }
+    }
+
+    fn file(&self, folder: &Path) -> PathBuf {
+        let name = Digest::of(folder.as_os_str().as_encoded_bytes()).short();
+        self.store.path().join("externals").join(name)
+    }
+}
+
+fn split(path: &Path) -> (&Path, String) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    (path.parent().unwrap_or(Path::new("")), name)
+}
+
+/// What is known of a file now. One that changes while it is read is read again; if that goes on, its last state is
+/// taken, and the check after the stage finds the change.
+fn fingerprint(path: &Path, known: Option<&Known>) -> fsio::Result<Known> {
+    let mut stat = fsio::stat(path)?;
+    if let Some(known) = known.filter(|known| known.still(&stat)) {
+        return Ok(*known);
+    }
+    let mut attempts = 0;
+    loop {
+        let hashed = fsio::now();
+        let digest = fsio::digest(path)?;
+        let after = fsio::stat(path)?;
+        attempts += 1;
+        if after == stat || attempts == 3 {
+            return Ok(Known { digest, stat: after, hashed });
+        }
+        stat = after;
+    }
+}
+
+/// One line a file: digest, size, mtime, ctime, inode, time of hashing, name. A name with a line break is left out.
+fn print(files: &BTreeMap<String, Known>) -> String {
+    let mut text = format!("{FORMAT}\n");
+    for (name, Known { digest, stat, hashed }) in files.iter().filter(|(name, _)| !name.contains(['\n', '\r'])) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{digest} {} {} {} {} {hashed} {name}", stat.bytes, stat.mtime, stat.ctime, stat.inode);
+    }
+    text
+}
+
+fn parse(text: &str) -> Option<BTreeMap<String, Known>> {
+    let mut lines = text.lines();
+    if lines.next() != Some(FORMAT) {
+        return None;
+    }
+    lines
+        .map(|line| {
+            let mut parts = line.splitn(7, ' ');
+            let digest = parts.next()?.parse().ok()?;
+            let bytes = parts.next()?.parse().ok()?;
+            let mtime = parts.next()?.parse().ok()?;
+            let ctime = parts.next()?.parse().ok()?;
+            let inode = parts.next()?.parse().ok()?;
+            let hashed = parts.next()?.parse().ok()?;
+            let stat = Stat { bytes, mtime, ctime, inode, is_dir: false };
+            Some((parts.next()?.to_owned(), Known { digest, stat, hashed }))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant, SystemTime};
+
+    fn known(name: &str, hashed: i128) -> (String, Known) {
+        let stat = Stat { bytes: 3, mtime: 10, ctime: 20, inode: 7, is_dir: false };
+        (name.to_owned(), Known { digest: Digest::of(name.as_bytes()), stat, hashed })
+    }
+
+    #[test]
+    fn an_entry_made_in_the_same_instant_is_not_believed() {
+        let (_, entry) = known("a", 20 + SETTLED);
+        assert!(!entry.still(&entry.stat));
+        let (_, entry) = known("a", 21 + SETTLED);
+        assert!(entry.still(&entry.stat));
+        assert!(!entry.still(&Stat { inode: 8, ..entry.stat }));
+        assert!(!entry.still(&Stat { ctime: 19, ..entry.stat }));
+    }
+
+    #[test]
+    fn a_file_changed_in_place_has_its_new_digest_and_a_missing_one_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let root = dir.path().join("data");
+        fsio::write_atomic(&root.join("a.jpg"), b"one").unwrap();
+        let externals = [External::below(&root, "a.jpg"), External::below(&root, "b.jpg")];
+        let digests = store.fingerprints().digests(&externals);
+        assert_eq!(*digests[0].as_ref().unwrap(), Digest::of(b"one"));
+        assert!(digests[1].as_ref().unwrap_err().is_missing());
+        let prints = store.fingerprints();
+        prints.digest_of(&externals[0]).unwrap();
+        prints.save().unwrap();
+        fsio::write_atomic(&root.join("a.jpg"), b"two").unwrap();
+        assert_eq!(store.fingerprints().digest_of(&externals[0]).unwrap(), Digest::of(b"two"));
+    }
+
+    #[test]
+    fn a_settled_file_is_not_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let external = External::below(dir.path(), "a");
+        fsio::write_atomic(&external.path, b"one").unwrap();
+        fsio::open(&external.path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        let stat = fsio::stat(&external.path).unwrap();
+        // Only a wrong digest in the memory shows that the file itself was not read.
+        let wrong = Digest::of(b"remembered");
+        let entry = Known { digest: wrong, stat, hashed: fsio::now() + 2 * SETTLED };
+        let prints = store.fingerprints();
+        let files = BTreeMap::from([("a".to_owned(), entry)]);
+        prints.folders.lock().unwrap().insert(dir.path().to_owned(), Folder { files, changed: true });
+        prints.save().unwrap();
+        assert_eq!(store.fingerprints().digest_of(&external).unwrap(), wrong);
+        let file = prints.file(dir.path());
+        let mut bytes = fsio::read(&file).unwrap();
+        bytes[100] ^= 1;
+        fsio::write_atomic(&file, &bytes).unwrap();
+        assert_eq!(store.fingerprints().digest_of(&external).unwrap(), Digest::of(b"one"));
+    }
+
+    #[test]
+    fn many_entries_load_in_milliseconds() {
+        let files: BTreeMap<String, Known> = (0..25_000).map(|i| known(&format!("2007_{i:06}.jpg"), i)).collect();
+        let bytes = frame(print(&files).as_bytes());
+        let start = Instant::now();
+        let text = std::str::from_utf8(unframe(&bytes).unwrap()).unwrap();
+        assert_eq!(parse(text).unwrap(), files);
+        assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,235 @@
+//! Blobs and trees, named by their content.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result, Store};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::{Artifact, ArtifactKind};
+
+/// The first field of a stored tree.
+const TREE: &str = "repro tree 1";
+
+/// A file of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tree {
+    format: String,
+    files: BTreeMap<String, Entry>,
+}
+
+impl Store {
+    /// Where an object is, or would be.
+    pub fn object_path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join("objects").join(&name[..2]).join(&name[2..])
+    }
+
+    /// Whether an object is there; its content is not looked at.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        fsio::exists(&self.object_path(digest))
+    }
+
+    /// Stores `bytes`. An object that is there already is verified, and replaced if it is corrupt.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        if !self.holds(&digest)? {
+            let temporary = self.temporary();
+            fsio::write_synced(&temporary, bytes)?;
+            self.adopt(&temporary, &digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Stores the file at `path` and takes it away from there: it is moved where the file system allows it, and
+    /// copied otherwise. A symbolic link is stored as the file that it points to. Returns the size too.
+    pub fn put_file(&self, path: &Path) -> Result<(Digest, u64)> {
+        let digest = fsio::digest(path)?;
+        let bytes = fsio::stat(path)?.bytes;
+        if !self.holds(&digest)? {
+            if fsio::is_link(path) {
+                self.copy(path, &digest)?;
+            } else {
+                fsio::sync(path)?;
+                match self.adopt(path, &digest) {
+                    Err(Error::Io(error)) if error.is_other_disk() => self.copy(path, &digest)?,
+                    result => result?,
+                }
+            }
+        }
+        fsio::remove_file(path)?;
+        Ok((digest, bytes))
+    }
+
+    /// Stores every file below `folder`, taking them away, and a listing of them: the artifact's digest is the
+    /// listing's. Empty folders are not kept.
+    pub fn put_tree(&self, folder: &Path, file: &str) -> Result<Artifact> {
+        let names = fsio::walk(folder)?;
+        let entries: Vec<Result<Entry>> = names
+            .par_iter()
+            .map(|name| self.put_file(&folder.join(name)).map(|(digest, bytes)| Entry { digest, bytes }))
+            .collect();
+        let files: BTreeMap<String, Entry> =
+            names.into_iter().zip(entries).map(|(name, entry)| Ok((name, entry?))).collect::<Result<_>>()?;
+        let bytes = files.values().map(|entry| entry.bytes).sum();
+        let listing = to_json(&Tree { format: TREE.to_owned(), files });
+        let digest = self.put_bytes(&listing)?;
+        Ok(Artifact {
+            digest,
+            bytes,
+            kind: ArtifactKind::Tree,
+            file: file.to_owned(),
+            path: None,
+            tree: BTreeMap::new(),
+        })
+    }
+
+    /// Reads an object and verifies it; a corrupt one is set aside.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.object_path(digest);
+        let bytes = fsio::read(&path).map_err(|error| missing(error, digest))?;
+        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.quarantine(digest)?) }
+    }
+
+    /// The files of a tree by relative path.
+    pub fn listing(&self, digest: &Digest) -> Result<BTreeMap<String, Entry>> {
+        let bytes = self.read(digest)?;
+        match serde_json::from_slice::<Tree>(&bytes) {
+            Ok(tree) if tree.format == TREE => Ok(tree.files),
+            Ok(tree) => Err(Error::Newer { path: self.object_path(digest), found: tree.format, known: TREE.into() }),
+            Err(_) => Err(Error::Newer {
+                path: self.object_path(digest),
+                found: "something that is not a tree".into(),
+                known: TREE.into(),
+            }),
+        }
+    }
+
+    /// Checks an object; a corrupt one is set aside.
+    pub fn verify(&self, digest: &Digest) -> Result<()> {
+        let found = fsio::digest(&self.object_path(digest)).map_err(|error| missing(error, digest))?;
+        if found == *digest { Ok(()) } else { Err(self.quarantine(digest)?) }
+    }
+
+    /// Sets an object aside and gives the error that says so.
+    pub fn quarantine(&self, digest: &Digest) -> Result<Error> {
+        let aside = self.set_aside(&self.object_path(digest), &format!("The stored object {digest}"))?;
+        Ok(Error::Corrupt { digest: *digest, aside })
+    }
+
+    /// Whether an object is there and sound; a corrupt one is set aside.
+    fn holds(&self, digest: &Digest) -> Result<bool> {
+        match self.verify(digest) {
+            Ok(()) => Ok(true),
+            Err(Error::Missing(_) | Error::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies a file into its place as an object.
+    fn copy(&self, path: &Path, digest: &Digest) -> Result<()> {
+        let temporary = self.temporary();
+        fsio::copy_atomic(path, &temporary)?;
+        self.adopt(&temporary, digest)
+    }
+
+    /// Moves a synced file to its place as an object.
+    fn adopt(&self, temporary: &Path, digest: &Digest) -> Result<()> {
+        fsio::set_readonly(temporary)?;
+        Ok(fsio::rename(temporary, &self.object_path(digest))?)
+    }
+}
+
+fn missing(error: fsio::Error, digest: &Digest) -> Error {
+    if error.is_missing() { Error::Missing(*digest) } else { Error::Io(error) }
+}
+
+/// The JSON text of a value that has one: the store's own types hold text keys and finite numbers only.
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        (dir, store)
+    }
+
+    /// Changes one bit of a read-only file.
+    fn flip(path: &Path) {
+        let mut bytes = fsio::read(path).unwrap();
+        bytes[0] ^= 1;
+        fsio::write_atomic(path, &bytes).unwrap();
+    }
+
+    #[test]
+    fn objects_are_read_only_and_named_by_content() {
+        let (dir, store) = store();
+        let digest = store.put_bytes(b"abc").unwrap();
+        assert_eq!(digest, Digest::of(b"abc"));
+        assert_eq!(store.read(&digest).unwrap(), b"abc");
+        let mode = fsio::open(&store.object_path(&digest)).unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o444);
+        let file = dir.path().join("file");
+        fsio::write_atomic(&file, b"abc").unwrap();
+        assert_eq!(store.put_file(&file).unwrap(), (digest, 3));
+        assert!(!fsio::exists(&file));
+        assert!(fsio::list(&store.path().join("tmp")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_link_is_stored_as_its_target_and_the_target_stays() {
+        let (dir, store) = store();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fsio::write_atomic(&target, b"abc").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        store.put_file(&link).unwrap();
+        assert!(fsio::exists(&target) && !fsio::exists(&link));
+        assert_eq!(store.read(&Digest::of(b"abc")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_flipped_bit_is_found_set_aside_and_healed() {
+        let (_dir, store) = store();
+        let digest = store.put_bytes(b"abc").unwrap();
+        flip(&store.object_path(&digest));
+        assert!(matches!(store.read(&digest), Err(Error::Corrupt { .. })));
+        assert!(matches!(store.read(&digest), Err(Error::Missing(_))));
+        assert_eq!(fsio::list(&store.path().join("quarantine")).unwrap().len(), 1);
+        assert_eq!(store.take_notices().len(), 1);
+        store.put_bytes(b"abc").unwrap();
+        flip(&store.object_path(&digest));
+        store.put_bytes(b"abc").unwrap();
+        assert_eq!(store.read(&digest).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn trees_list_their_files() {
+        let (dir, store) = store();
+        let folder = dir.path().join("out");
+        fsio::write_atomic(&folder.join("b/two"), b"22").unwrap();
+        fsio::write_atomic(&folder.join("one"), b"1").unwrap();
+        let tree = store.put_tree(&folder, "out").unwrap();
+        assert_eq!(tree.bytes, 3);
+        let listing = store.listing(&tree.digest).unwrap();
+        assert_eq!(listing.keys().collect::<Vec<_>>(), ["b/two", "one"]);
+        assert_eq!(store.read(&listing["b/two"].digest).unwrap(), b"22");
+        assert!(matches!(store.listing(&listing["one"].digest), Err(Error::Newer { .. })));
+    }
+}
