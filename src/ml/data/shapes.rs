@@ -5,7 +5,7 @@
 //! so that one reader serves all data. A scene is a function of (seed, index); its bytes are the same on every machine.
 
 use std::io::Write;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -236,21 +236,13 @@ fn hsv(hue: f32, saturation: f32, value: f32) -> [f32; 3] {
     })
 }
 
-/// Writes the scenes `1..=train` and the `val` next below `folder`, with `train.txt` and `val.txt`; gives the samples
-/// of both lists. The folder belongs to the caller alone: files are written in place.
-pub fn write(
-    folder: &Path,
-    seed: u64,
-    (train, val): (u32, u32),
-    shapes: &Shapes,
-) -> Result<(Vec<Sample>, Vec<Sample>), Error> {
-    let part = |range: RangeInclusive<u32>| -> Result<Vec<Sample>, Error> {
-        all(range.into_par_iter().map(|index| write_scene(folder, seed, index, shapes)).collect())
-    };
-    let parts = (part(1..=train)?, part(train + 1..=train + val)?);
-    write_file(&folder.join("train.txt"), list::write(&parts.0).as_bytes())?;
-    write_file(&folder.join("val.txt"), list::write(&parts.1).as_bytes())?;
-    Ok(parts)
+/// Writes the scenes of these numbers below `folder`, with the list file `list.txt`; gives its samples. The folder
+/// belongs to the caller alone: files are written in place.
+pub fn write(folder: &Path, seed: u64, numbers: Range<u32>, shapes: &Shapes) -> Result<Vec<Sample>, Error> {
+    let written = numbers.into_par_iter().map(|index| write_scene(folder, seed, index, shapes)).collect();
+    let samples: Vec<Sample> = all(written)?;
+    write_file(&folder.join("list.txt"), list::write(&samples).as_bytes())?;
+    Ok(samples)
 }
 
 fn write_scene(folder: &Path, seed: u64, index: u32, shapes: &Shapes) -> Result<Sample, Error> {
@@ -290,9 +282,9 @@ mod tests {
     #[test]
     fn the_written_set_reads_back_and_its_bytes_are_pinned() {
         let dir = tempfile::tempdir().unwrap();
-        let (train, val) = write(dir.path(), 1, (3, 2), &Shapes::default()).unwrap();
-        let text = fsio::read_to_string(&dir.path().join("val.txt")).unwrap();
-        assert_eq!(list::parse(&text, "val.txt", list::Form::Labelled).unwrap(), val);
+        let train = write(dir.path(), 1, 1..4, &Shapes::default()).unwrap();
+        let text = fsio::read_to_string(&dir.path().join("list.txt")).unwrap();
+        assert_eq!(list::parse(&text, "list.txt", list::Form::Labelled).unwrap(), train);
         assert_eq!(train[0].image, "JPEGImages/shapes_00001.jpg");
         let rows = super::super::index::build(&train, &|path: &str| dir.path().join(path), 6, IGNORE).unwrap();
         let expected = scene(1, 1, &Shapes::default());
