@@ -144,7 +144,7 @@ impl From<crate::fsio::Error> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        fail(if error.is_usage() { Exit::Usage } else { Exit::Storage }, error.to_string()).hint(error.hint())
+        fail(if matches!(error, store::Error::NoRun { .. }) { Exit::Usage } else { Exit::Storage }, error.to_string()).hint(error.hint())
     }
 }
 

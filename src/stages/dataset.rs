@@ -266,7 +266,7 @@ impl Kind for Dataset {
         job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
         let resolve = |path: &str| root.join(path);
         let rows = pool.install(|| index::build(&samples, &resolve, info.classes.len(), info.ignore));
-        let rows = rows.map_err(support::faults)?;
+        let rows = rows.map_err(support::data_error)?;
         support::write_table(job, &mut produced, "index", &support::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, "info", &info)?;
         produced.metrics.insert("images".into(), rows.len() as f64);
