@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::diagnose::{Diagnostic, Fallible, Span, Text};
 use super::include::Declared;
 use super::overrides::{fields_mut, merge, unknown_stage};
-use super::syntax::{DEEPEST, Form, Tree, Word, parse};
+use super::syntax::{DEEPEST, parse};
+use super::tree::{Form, Tree, Word};
 
 /// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`.
 pub(super) fn set(
