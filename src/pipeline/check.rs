@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::diagnose::{Diagnostic, Span, names, suggestion};
 use super::include::{Declared, tidy};
-use super::syntax::{FieldTree, Form, Tree};
+use super::tree::{FieldTree, Form, Tree};
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
 use crate::stage::{Fault, Field, Kind, Registry, Type, Value};

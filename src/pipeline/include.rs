@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Diagnostics, Span, Text, names, suggestion};
-use super::syntax::{Form, Tree, Word, parse};
+use super::syntax::parse;
+use super::tree::{Form, Tree, Word};
 use crate::fsio;
 
 /// A file and what it states.

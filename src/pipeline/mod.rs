@@ -1,6 +1,6 @@
 //! RON text into a checked plan graph, before any compute starts.
 //!
-//! The passes, each in a file of its own: `lex` and `syntax` (text into trees with places), `include` (files into
+//! The passes, each in a file of its own: `lex` and `syntax` (text into a `tree`), `include` (files into
 //! one set of stages), `overrides` and `set`
 //! (profiles and `--set`), `check` (trees against the schemas of the kinds),
 //! `reference` (which stage needs which), `expand` (stages into nodes), [`key`] (nodes into identities). Faults are
@@ -30,6 +30,7 @@ mod overrides;
 mod reference;
 mod set;
 mod syntax;
+mod tree;
 
 #[cfg(test)]
 mod malformed;
@@ -38,7 +39,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use diagnose::{Diagnostic, Diagnostics, Span, Text};
+pub use diagnose::{Diagnostic, Diagnostics, Span, Text, suggestion};
 
 /// What to load.
 #[derive(Debug, Clone, Default)]

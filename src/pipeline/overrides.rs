@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Span, Text, names, suggestion};
 use super::include::{Declared, Document};
-use super::syntax::{FieldTree, Form, Tree, Word};
+use super::tree::{FieldTree, Form, Tree, Word};
 
 /// Applies the profile `name` of every file, included files first.
 pub(super) fn profile(

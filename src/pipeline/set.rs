@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::diagnose::{Diagnostic, Fallible, Span, Text};
 use super::include::Declared;
 use super::overrides::{fields_mut, merge, unknown_stage};
-use super::syntax::{DEEPEST, Form, Tree, Word, parse};
+use super::syntax::{DEEPEST, parse};
+use super::tree::{Form, Tree, Word};
 
 /// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`.
 pub(super) fn set(
@@ -53,12 +54,13 @@ fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
     if let Some(inner) = base.some_mut() {
         return place(inner, steps, value);
     }
+    let empty = |span: &Span| Tree { span: span.clone(), form: Form::Struct { name: None, fields: Vec::new() } };
+    let fresh = |span: &Span| if rest.is_empty() { value.clone() } else { empty(span) };
     match step {
         Step::Field(field) => {
-            let empty = Form::Struct { name: None, fields: Vec::new() };
             if fields_mut(base).is_none() {
                 // What stands there has no fields; the check says what its type is.
-                *base = Tree { span: field.span.clone(), form: empty.clone() };
+                *base = empty(&field.span);
             }
             let Some(fields) = fields_mut(base) else { return Ok(()) };
             let at = match fields.iter().position(|(existing, _)| existing.text == field.text) {
@@ -69,9 +71,7 @@ fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
                             format!("The pipeline does not state `{}`, so no part of it can be set.", field.text);
                         return Diagnostic::new(span, message).hint("Set it as a whole.").stop();
                     }
-                    let tree =
-                        if rest.is_empty() { value.clone() } else { Tree { span: field.span.clone(), form: empty } };
-                    fields.push((field.clone(), tree));
+                    fields.push((field.clone(), fresh(&field.span)));
                     fields.len() - 1
                 }
             };
@@ -99,7 +99,7 @@ fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
             };
             let form = Form::Str(key.clone());
             let at = entries.iter().position(|(existing, _)| existing.form == form).unwrap_or_else(|| {
-                entries.push((Tree { span: span.clone(), form }, value.clone()));
+                entries.push((Tree { span: span.clone(), form }, fresh(span)));
                 entries.len() - 1
             });
             place(&mut entries[at].1, rest, value)

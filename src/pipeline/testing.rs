@@ -1,8 +1,10 @@
 //! Kinds that compute nothing, and pipelines made of them, for tests.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use super::{Diagnostics, Pipeline, Request, RunLookup, RunNode, load};
+use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
 use crate::stage::schema::Structure;
@@ -235,7 +237,7 @@ impl Case {
     pub fn with(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, content) in files {
-            crate::fsio::write_atomic(&dir.path().join(name), content.as_bytes()).unwrap();
+            fsio::create(&dir.path().join(name)).unwrap().write_all(content.as_bytes()).unwrap();
         }
         let file = dir.path().join(files[0].0);
         Case { dir, request: Request { file, ..Request::default() } }
@@ -268,7 +270,7 @@ impl Case {
     /// The faults as text, with the folder left out. There must be some.
     pub fn faults(&self) -> String {
         let text = self.load().expect_err("no fault was found").to_string();
-        let folder = crate::fsio::canonical(self.dir.path()).unwrap();
+        let folder = fsio::canonical(self.dir.path()).unwrap();
         [self.dir.path(), &folder].iter().fold(text, |text, dir| text.replace(&format!("{}/", dir.display()), ""))
     }
 }

@@ -140,6 +140,9 @@ fn everything_that_counts_changes_the_recipes_behind_it() {
     assert_eq!(kept("images.classes=6"), 0);
     assert_eq!(kept("train.iterations=3"), 5, "more iterations are only added, and the table has more inputs");
     assert_eq!(kept("train.steps=10"), 6);
+    assert_eq!(kept("train.optimizer.lr=0.2e-2"), 6);
+    let scale = |scale: &str| recipes(&Case::stages(WHOLE).set(&format!("train.augment.scale={scale}")).good());
+    assert_eq!(scale("(1, 2)"), scale("(1.0, 20e-1)"));
 }
 
 #[test]
@@ -358,4 +361,24 @@ fn damaged_text_never_panics() {
             assert!(!faults.render(round % 2 == 0).is_empty());
         }
     }
+}
+
+#[test]
+fn damaged_changes_never_panic() {
+    let argument = "\"train\".optimizer[\"é\"][0].lr=Sgd(lr: 'x')";
+    let case = Case::stages(WHOLE);
+    let chars: Vec<char> = argument.chars().collect();
+    for at in 0..chars.len() {
+        let (head, tail) = chars.split_at(at);
+        for middle in ["", "=", ".", "[", "]", "\"", "é", "\n"] {
+            let damaged: String = head.iter().copied().chain(middle.chars()).chain(tail[1..].iter().copied()).collect();
+            for set in [damaged, head.iter().collect()] {
+                let request = Request { sets: vec![set], ..case.request.clone() };
+                let faults = load(&request, &testing::registry(), &testing::OldRun).unwrap_err();
+                assert!(faults.to_string().contains("--set"), "{faults}");
+            }
+        }
+    }
+    let deep = format!("train{}=1", ".a".repeat(100_000));
+    assert!(Case::stages(WHOLE).set(&deep).faults().contains("Expected `=`"));
 }

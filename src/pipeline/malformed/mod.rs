@@ -1,0 +1,7 @@
+//! What is said of pipelines with faults, word for word.
+
+mod changes;
+mod files;
+mod references;
+mod text;
+mod values;

@@ -1,0 +1,88 @@
+//! RON as a tree that keeps what `ron::Value` loses: names of structures, order, and places.
+
+use super::diagnose::Span;
+
+/// A piece of RON and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tree {
+    pub span: Span,
+    pub form: Form,
+}
+
+/// What a piece of RON is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Form {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(String),
+    Char(char),
+    Word(Word),
+    List(Vec<Tree>),
+    Map(Vec<(Tree, Tree)>),
+    Struct { name: Option<Word>, fields: Vec<FieldTree> },
+    Tuple { name: Option<Word>, items: Vec<Tree> },
+    Broken,
+}
+
+/// A field of a structure.
+pub(super) type FieldTree = (Word, Tree);
+
+/// A name that stands without quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    pub text: String,
+    pub span: Span,
+}
+
+impl Tree {
+    /// Name and fields of a structure in any spelling: `Name(a: 1)`, `(a: 1)`, `Name()`, `Name`, `()`.
+    pub fn structure(&self) -> Option<(Option<&Word>, &[FieldTree])> {
+        match &self.form {
+            Form::Struct { name, fields } => Some((name.as_ref(), fields)),
+            Form::Tuple { name, items } if items.is_empty() => Some((name.as_ref(), &[])),
+            Form::Word(word) => Some((Some(word), &[])),
+            _ => None,
+        }
+    }
+
+    /// The inside of `Some(x)`.
+    pub fn some(&self) -> Option<&Tree> {
+        match &self.form {
+            Form::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => items.first(),
+            _ => None,
+        }
+    }
+
+    /// The inside of `Some(x)`, to change it.
+    pub fn some_mut(&mut self) -> Option<&mut Tree> {
+        match &mut self.form {
+            Form::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => items.first_mut(),
+            _ => None,
+        }
+    }
+
+    /// The tree in words, for messages: "the integer 5".
+    pub fn describe(&self) -> String {
+        match &self.form {
+            Form::Bool(value) => format!("`{value}`"),
+            Form::Int(value) => format!("the integer {value}"),
+            Form::Float(value) => format!("the number {value:?}"),
+            Form::Str(text) if text.is_empty() => "an empty text".to_owned(),
+            Form::Str(text) => format!("the text {text:?}"),
+            Form::Char(c) => format!("the character {c:?}"),
+            Form::Word(word) => format!("the word `{}`", word.text),
+            Form::List(_) => "a list".to_owned(),
+            Form::Map(_) => "a map".to_owned(),
+            Form::Struct { name: Some(name), .. } => format!("a structure `{}(…)`", name.text),
+            Form::Struct { name: None, .. } => "a structure without a name".to_owned(),
+            Form::Tuple { name: Some(name), items } if items.is_empty() => format!("`{}()`", name.text),
+            Form::Tuple { name: Some(name), .. } => format!("`{}(…)` without names of fields", name.text),
+            Form::Tuple { name: None, items } => match items.len() {
+                1 => "a tuple of one item".to_owned(),
+                n => format!("a tuple of {n} items"),
+            },
+            Form::Broken => "nothing that can be read".to_owned(),
+        }
+    }
+}
