@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::fsio;
 use crate::ml::data::augment::{self, Channels, Normalise};
 use crate::ml::data::source::{Batching, Images};
+use crate::ml::import;
 use crate::ml::metrics::Confusion;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
@@ -24,6 +25,7 @@ use crate::stage::{Event, Job, Param, Produced, StageError};
 
 use super::subject::About;
 use super::support::{self, Data, Values};
+use super::weights::is_encoder;
 use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
 
 /// The least time between inner checkpoints.
@@ -159,10 +161,13 @@ fn start(
         return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
     }
     let bytes = support::content(support::artifact(support::input(job, "weights")?, "weights")?)?;
-    let (network, report) = super::weights::network(&p.model.spec(), device, &bytes, Scheme::default(), p.seed)
-        .map_err(|error| support::ml_error(error, "weights"))?;
+    let wrong = |error| support::ml_error(error, "weights");
+    let tensors = import::safetensors(&bytes).map_err(wrong)?;
+    // The encoder is restored whole; the head and the pre-filters keep their initialisers.
+    let built = import::network(&p.model.spec(), device, &tensors, (Scheme::Plain, p.seed), is_encoder);
+    let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });
-    let trainer = Trainer::new(network).map_err(|error| support::ml_error(error, "weights"))?;
+    let trainer = Trainer::new(network).map_err(wrong)?;
     Ok((trainer, Progress::default(), about))
 }
 

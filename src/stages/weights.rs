@@ -1,13 +1,19 @@
 //! `Weights`: what an encoder starts from, drawn from a seed or imported.
 
-use crate::ml::weights as ml;
+use crate::fsio;
+use crate::ml::import::{self, Report, Tensors};
+use crate::ml::layers::{Parameter, Parameters, Role};
+use crate::ml::spec::{Choice, ModelSpec};
+use crate::ml::state;
+use crate::ml::weights::Scheme;
 use crate::params;
 use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
-use crate::stage::{Job, Kind, Produced, Publication, StageError, Value};
+use crate::stage::{Event, Job, Kind, Produced, Publication, StageError, Value};
+use crate::table::Table;
 
 use super::model::Encoder;
-use super::support;
+use super::support::{self, Values};
 
 params! {
     /// The weights that an encoder starts from. Every tensor is reported as loaded, initialised or left over, and
@@ -72,8 +78,64 @@ impl Kind for Weights {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let _p: WeightsParams = support::read(job.params)?;
-        let _ = ml::Init::Stable;
-        Err(StageError::Bug("unfinished".into()))
+        let p: WeightsParams = support::read(job.params)?;
+        // The head and the pre-filters are the model's own; any will do to list what belongs to the encoder.
+        let spec = ModelSpec { encoder: p.encoder.0.clone(), classes: 2, prefilter: Choice::new("Regular") };
+        let (tensors, start, partial, place) = match &p.source {
+            Source::Seeded { encoder, seed } => (Tensors::new(), (encoder.scheme(), *seed), true, "seed".to_owned()),
+            Source::Safetensors { partial, .. } => {
+                let slot = "source.file";
+                let path = job.files.get(slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
+                let place = path.display().to_string();
+                let tensors = import::safetensors(&fsio::read(path)?).map_err(|error| support::ml_error(error, &place))?;
+                (tensors, (Scheme::Stable, 1), *partial, place)
+            }
+        };
+        let device = candle_core::Device::Cpu;
+        let pool = support::pool(job.threads)?;
+        let built = pool.install(|| import::network(&spec, &device, &tensors, start, |p| !partial && is_encoder(p)));
+        let (network, report) = built.map_err(|error| support::ml_error(error, &place))?;
+        let bytes = state::weights(network.parameters(), is_encoder).map_err(|error| support::ml_error(error, &place))?;
+        job.events.emit(Event::Log { text: report.in_words() });
+
+        let mut produced = Produced::default();
+        support::write_file(job, &mut produced, "weights", "weights.safetensors", &bytes)?;
+        support::write_table(job, &mut produced, "report", &table(network.parameters(), &report)?)?;
+        Ok(produced)
     }
+}
+
+impl Init {
+    fn scheme(&self) -> Scheme {
+        match self {
+            Init::He {} => Scheme::Plain,
+            Init::Stable {} => Scheme::Stable,
+        }
+    }
+}
+
+/// Whether a parameter belongs to the encoder.
+pub fn is_encoder(parameter: &Parameter) -> bool {
+    matches!(parameter.role, Role::Conv | Role::Norm)
+}
+
+/// A row a tensor: name, shape, and what became of it.
+fn table(parameters: &Parameters, report: &Report) -> Result<Table, StageError> {
+    let (mut names, mut shapes, mut fates) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, parameter) in parameters.inventory().iter().filter(|(_, parameter)| is_encoder(parameter)) {
+        let loaded = report.loaded.contains(&parameter.name);
+        names.push(Some(parameter.name.clone()));
+        shapes.push(Some(format!("{:?}", parameter.shape)));
+        fates.push(Some(if loaded { "loaded" } else { "initialised" }.to_owned()));
+    }
+    for name in &report.left_over {
+        names.push(Some(name.clone()));
+        shapes.push(None);
+        fates.push(Some("left over".to_owned()));
+    }
+    support::new_table(vec![
+        ("tensor".to_owned(), Values::Text(names)),
+        ("shape".to_owned(), Values::Text(shapes)),
+        ("fate".to_owned(), Values::Text(fates)),
+    ])
 }

@@ -1,0 +1,209 @@
+//! The state of a training as one file: weights, momentum, step. What the next step depends on, and nothing else.
+//!
+//! The file is safetensors, so other programs read the weights: parameters under their own names, momentum under
+//! `momentum/` and the parameter's name, all f32. One entry of its metadata, `repro`, holds the rest as JSON: one
+//! entry, because safetensors writes several in no fixed order, and the same state must give the same bytes.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use super::error::{Error, Result};
+use super::import::{self, Tensors};
+use super::layers::Parameters;
+use super::models::Network;
+use super::optim::Momentum;
+use super::spec::ModelSpec;
+use super::train::Trainer;
+use super::weights::Scheme;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+const METADATA: &str = "repro";
+const MOMENTUM: &str = "momentum/";
+
+/// What stands beside the tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    spec: ModelSpec,
+    step: u64,
+    extra: BTreeMap<String, String>,
+}
+
+/// A state that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The network.
+    pub spec: ModelSpec,
+    /// The number of the next step.
+    pub step: u64,
+    /// What the writer added, by name.
+    pub extra: BTreeMap<String, String>,
+    tensors: Tensors,
+}
+
+impl State {
+    /// The file of a trainer's state with `extra` texts. The same state gives the same bytes.
+    pub fn write(trainer: &Trainer, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let parameters = trainer.network.parameters();
+        let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        for (id, parameter) in parameters.inventory().iter() {
+            tensors.insert(parameter.name.clone(), (parameter.shape.clone(), bytes(&parameters.view(id)?)?));
+            if let Some(momentum) = parameters.inventory().slot(id, trainer.momentum.flat())? {
+                let name = format!("{MOMENTUM}{}", parameter.name);
+                tensors.insert(name, (parameter.shape.clone(), bytes(&momentum)?));
+            }
+        }
+        let head =
+            Head { version: VERSION, spec: trainer.network.spec().clone(), step: trainer.step, extra: extra.clone() };
+        let text = serde_json::to_string(&head).map_err(|error| Error::Model(error.to_string()))?;
+        write(&tensors, Some(text))
+    }
+
+    /// Reads a state. A file that is none, or one of a newer version, is refused in words.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let wrong = |what: String| Error::Weights(vec![what]);
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|error| wrong(format!("The file is not a whole safetensors file: {error}.")))?;
+        let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA)).cloned();
+        let text = text.ok_or_else(|| wrong("The file holds weights, but no state of a training.".to_owned()))?;
+        let head: Head = serde_json::from_str(&text)
+            .map_err(|error| wrong(format!("The state's description cannot be read: {error}.")))?;
+        if head.version > VERSION {
+            return Err(wrong(format!("The state has version {}; this program reads {VERSION}.", head.version)));
+        }
+        Ok(State { spec: head.spec, step: head.step, extra: head.extra, tensors: import::safetensors(bytes)? })
+    }
+
+    /// The network alone, to predict with.
+    pub fn network(&self, device: &Device) -> Result<Network> {
+        // Every parameter is needed, so the initialiser is never asked.
+        Ok(import::network(&self.spec, device, &self.tensors, (Scheme::Plain, 0), |_| true)?.0)
+    }
+
+    /// The trainer, to go on with.
+    pub fn trainer(&self, device: &Device) -> Result<Trainer> {
+        let network = self.network(device)?;
+        let mut flat = Vec::with_capacity(network.parameters().inventory().trainable_len());
+        let mut missing = Vec::new();
+        for (_, parameter) in network.parameters().inventory().iter().filter(|(_, parameter)| parameter.trainable) {
+            match self.tensors.get(&format!("{MOMENTUM}{}", parameter.name)) {
+                Some((shape, values)) if *shape == parameter.shape => flat.extend_from_slice(values),
+                _ => missing.push(format!("The momentum of `{}` is missing.", parameter.name)),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::Weights(missing));
+        }
+        let len = flat.len();
+        Ok(Trainer { network, momentum: Momentum::new(Tensor::from_vec(flat, len, device)?), step: self.step })
+    }
+}
+
+/// The weights of a network whose names pass `keep`, as a plain safetensors file.
+pub fn weights(parameters: &Parameters, keep: impl Fn(&super::layers::Parameter) -> bool) -> Result<Vec<u8>> {
+    let mut tensors = BTreeMap::new();
+    for (id, parameter) in parameters.inventory().iter().filter(|(_, parameter)| keep(parameter)) {
+        tensors.insert(parameter.name.clone(), (parameter.shape.clone(), bytes(&parameters.view(id)?)?));
+    }
+    write(&tensors, None)
+}
+
+fn write(tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>, metadata: Option<String>) -> Result<Vec<u8>> {
+    let failed = |error: safetensors::SafeTensorError| Error::Model(format!("The weights cannot be written: {error}."));
+    let views: BTreeMap<&str, TensorView<'_>> = tensors
+        .iter()
+        .map(|(name, (shape, data))| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(failed)?;
+    safetensors::serialize(views, metadata.map(|text| [(METADATA.to_owned(), text)].into())).map_err(failed)
+}
+
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::Choice;
+    use crate::ml::train::Settings;
+    use crate::ml::weights::initialise;
+
+    fn trainer() -> Trainer {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: Choice::new("Average") };
+        Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()).unwrap()
+    }
+
+    fn step(trainer: &mut Trainer) -> f64 {
+        let settings = Settings {
+            optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            schedule: Schedule::Poly { power: 0.9 },
+            horizon: 9,
+        };
+        let pixels: Vec<f32> = (0..3 * 33 * 33).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
+        let images = Tensor::from_vec(pixels, (1, 3, 33, 33), &Device::Cpu).unwrap();
+        let labels: Vec<u8> = (0..33 * 33).map(|i| (i / 300) as u8).collect();
+        trainer.step(&settings, &images, &labels).unwrap().loss
+    }
+
+    #[test]
+    fn a_training_goes_on_from_its_state_bit_by_bit() {
+        let mut whole = trainer();
+        step(&mut whole);
+        let extra = BTreeMap::from([("b".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())]);
+        let bytes = State::write(&whole, &extra).unwrap();
+        assert_eq!(bytes, State::write(&whole, &extra).unwrap(), "the same state gives the same bytes");
+        let state = State::read(&bytes).unwrap();
+        assert_eq!((state.step, &state.extra), (1, &extra));
+        let mut resumed = state.trainer(&Device::Cpu).unwrap();
+        assert_eq!(step(&mut whole).to_bits(), step(&mut resumed).to_bits());
+        let none = BTreeMap::new();
+        assert_eq!(State::write(&whole, &none).unwrap(), State::write(&resumed, &none).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused_in_words() {
+        let trainer = trainer();
+        let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let refused = |bytes: &[u8]| State::read(bytes).unwrap_err().to_string();
+        assert!(refused(&bytes[..bytes.len() / 2]).contains("not a whole safetensors file"));
+        assert!(refused(&weights(trainer.network.parameters(), |_| true).unwrap()).contains("no state of a training"));
+        let mut newer = bytes.clone();
+        let wanted = b"\\\"version\\\":1";
+        let at = newer.windows(wanted.len()).position(|window| window == wanted).unwrap();
+        newer[at + wanted.len() - 1] = b'7';
+        assert!(refused(&newer).contains("version 7; this program reads 1"), "{}", refused(&newer));
+    }
+
+    #[test]
+    fn every_tensor_that_does_not_fit_is_named() {
+        let network = trainer().network;
+        let bytes = weights(network.parameters(), |_| true).unwrap();
+        let mut tensors = import::safetensors(&bytes).unwrap();
+        let load = |tensors: &Tensors| {
+            import::network(network.spec(), &Device::Cpu, tensors, (Scheme::Stable, 1), |p| p.name.starts_with("stem"))
+        };
+        let (_, report) = load(&tensors).unwrap();
+        assert!(report.initialised.is_empty() && report.left_over.is_empty());
+        tensors.remove("stem/conv/weights");
+        tensors.remove("head/aspp6/biases");
+        tensors.insert("head/aspp12/biases".to_owned(), (vec![2], vec![0.0; 2]));
+        tensors.insert("strange".to_owned(), (vec![1], vec![0.0]));
+        let error = load(&tensors).unwrap_err().to_string();
+        assert!(error.contains("`stem/conv/weights`") && error.contains("is missing"), "{error}");
+        assert!(error.contains("`head/aspp12/biases` has the shape [2]; the network needs [3]."), "{error}");
+        let (shape, values) = import::safetensors(&bytes).unwrap().remove("stem/conv/weights").unwrap();
+        tensors.insert("stem/conv/weights".to_owned(), (shape, values));
+        tensors.remove("head/aspp12/biases");
+        let (_, report) = load(&tensors).unwrap();
+        assert_eq!(report.initialised, ["head/aspp6/biases", "head/aspp12/biases"]);
+        assert_eq!(report.left_over, ["strange"]);
+    }
+}
