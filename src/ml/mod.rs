@@ -6,7 +6,34 @@
 //! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 
+#[forbid(unsafe_code)]
 pub mod colors;
+#[forbid(unsafe_code)]
 pub mod data;
+#[forbid(unsafe_code)]
+pub mod device;
+#[forbid(unsafe_code)]
+pub mod error;
+#[forbid(unsafe_code)]
+pub mod import;
+#[forbid(unsafe_code)]
+pub mod layers;
+#[forbid(unsafe_code)]
+pub mod loss;
+#[forbid(unsafe_code)]
 pub mod metrics;
+#[forbid(unsafe_code)]
+pub mod models;
+pub mod ops;
+#[forbid(unsafe_code)]
+pub mod optim;
+#[forbid(unsafe_code)]
 pub mod rng;
+#[forbid(unsafe_code)]
+pub mod spec;
+#[forbid(unsafe_code)]
+pub mod state;
+#[forbid(unsafe_code)]
+pub mod train;
+#[forbid(unsafe_code)]
+pub mod weights;

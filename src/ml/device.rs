@@ -1,0 +1,61 @@
+//! Where to compute, and what of it changes bits.
+
+use std::collections::BTreeMap;
+
+use candle_core::Device;
+
+use super::error::{Error, Result};
+
+/// The device `cpu`, or the GPU of that number. One that is missing is an error; nothing else is taken in its place.
+pub fn device(gpu: Option<usize>) -> Result<Device> {
+    match gpu {
+        None => Ok(Device::Cpu),
+        Some(number) => cuda(number),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(number: usize) -> Result<Device> {
+    Device::new_cuda(number).map_err(|error| Error::Device {
+        message: format!("The GPU `cuda:{number}` could not be opened: {error}."),
+        hint: "`nvidia-smi` lists the GPUs of this machine; `--device cpu` computes on the processor.".to_owned(),
+    })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(number: usize) -> Result<Device> {
+    Err(Error::Device {
+        message: format!("The GPU `cuda:{number}` was asked for, but this program was built without CUDA."),
+        hint: "Build it with `--features cuda`, or use `--device cpu`.".to_owned(),
+    })
+}
+
+/// What of the device enters the identity of what is computed on it, by name.
+///
+/// On the processor that is neither the instruction set nor the number of threads: all kernels compute the same
+/// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits.
+pub fn numeric_profile(gpu: Option<usize>) -> BTreeMap<String, String> {
+    let class = if gpu.is_some() { "cuda" } else { "cpu" };
+    [("device", class), ("precision", "fp32"), ("sums", "fused, blocks of 256"), ("deterministic", "true")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_gpu_is_an_error_that_names_it() {
+        assert!(device(None).unwrap().is_cpu());
+        let error = device(Some(63)).unwrap_err();
+        assert!(error.to_string().contains("cuda:63") && error.hint().contains("--device cpu"), "{error}");
+    }
+
+    #[test]
+    fn the_profile_does_not_depend_on_the_machine() {
+        let profile = numeric_profile(None);
+        assert_eq!(profile["device"], "cpu");
+        assert!(!profile.values().any(|value| value.contains("avx")));
+    }
+}

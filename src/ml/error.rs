@@ -1,0 +1,64 @@
+//! What can go wrong in the numerics.
+
+/// A failure in the numerics. Each says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tensor library refused an operation.
+    #[error("The tensor library failed: {0}.")]
+    Candle(#[from] candle_core::Error),
+    /// The requested device is not there.
+    #[error("{message}")]
+    Device {
+        /// What was looked for.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A model cannot be built as described.
+    #[error("{0}")]
+    Model(String),
+    /// A tensor does not have the shape that an operation needs.
+    #[error("{what} has the shape {found:?}, but {expected} is needed.")]
+    Shape {
+        /// The tensor.
+        what: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The needed shape, in words.
+        expected: String,
+    },
+    /// Stored weights do not fit the model; every fault that was found.
+    #[error("{}", .0.join("\n"))]
+    Weights(Vec<String>),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] crate::fsio::Error),
+    /// A loss or a weight is infinite or not a number.
+    #[error(
+        "The loss is {loss} at step {step} with learning rate {rate}; the first tensor that is not finite is `{tensor}`."
+    )]
+    NonFinite {
+        /// The step, from 0.
+        step: u64,
+        /// The base learning rate at that step.
+        rate: f32,
+        /// The loss.
+        loss: f64,
+        /// The tensor.
+        tensor: String,
+    },
+}
+
+impl Error {
+    /// What to do; may be empty.
+    pub fn hint(&self) -> &str {
+        match self {
+            Error::Device { hint, .. } => hint,
+            Error::NonFinite { .. } => "Lower the learning rate, or check the images and the weights it started from.",
+            _ => "",
+        }
+    }
+}
+
+/// The result of a numeric operation.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,105 @@
+//! A convolution followed by frozen batch norm.
+
+use candle_core::Tensor;
+
+use super::affine::{Affine, Norm};
+use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
+use crate::ml::error::Result;
+use crate::ml::ops::conv::{Conv2d, Epilogue};
+use crate::ml::ops::nchw;
+
+/// A convolution without bias, and the batch norm behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvNorm {
+    /// The geometry.
+    pub op: Conv2d,
+    /// The filter, `[O, C, K, K]`.
+    pub weights: ParameterId,
+    /// The batch norm.
+    pub norm: Norm,
+}
+
+/// The size of a convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvSize {
+    /// Channels of the input.
+    pub input: usize,
+    /// Channels of the output.
+    pub output: usize,
+    /// Taps along each axis.
+    pub kernel: usize,
+    /// The geometry.
+    pub op: Conv2d,
+}
+
+impl ConvNorm {
+    /// Adds the parameters below `name`, those of the norm beside a last `conv`. `gamma` and `variance` are those of the stable initialisation.
+    pub fn add(inventory: &mut Inventory, name: &str, size: ConvSize, gamma: f32, variance: f32) -> Self {
+        let weights = inventory.add(Parameter {
+            name: format!("{name}/weights"),
+            shape: vec![size.output, size.input, size.kernel, size.kernel],
+            role: Role::Conv,
+            trainable: true,
+            init: Init::HeNormal { fan_in: size.input * size.kernel * size.kernel },
+        });
+        let norm = name.strip_suffix("/conv").unwrap_or(name);
+        ConvNorm { op: size.op, weights, norm: Norm::add(inventory, norm, size.output, gamma, variance) }
+    }
+
+    /// The filter and the folded batch norm.
+    pub fn fold(&self, parameters: &Parameters) -> Result<Folded> {
+        Ok(Folded {
+            op: self.op,
+            id: self.weights,
+            weights: parameters.view(self.weights)?,
+            affine: self.norm.fold(parameters)?,
+        })
+    }
+}
+
+/// A convolution ready to run: its filter, a view of the parameters, and its folded batch norm.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The geometry.
+    pub op: Conv2d,
+    /// The filter's place.
+    pub id: ParameterId,
+    /// The filter.
+    pub weights: Tensor,
+    /// The batch norm.
+    pub affine: Affine,
+}
+
+impl Folded {
+    /// The convolution, the batch norm, then the sum with `add` and the ReLU where asked for.
+    ///
+    /// # Shapes
+    /// As [`Conv2d::forward`].
+    pub fn forward(&self, x: &Tensor, add: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let Affine { scale, shift } = &self.affine;
+        self.op.forward(x, &self.weights, Epilogue { scale: Some(scale), shift: Some(shift), add, relu, mask: None })
+    }
+
+    /// The gradient by the input `x`, plus `add`, masked by `mask`. The gradient by the filter goes to `gradients`.
+    pub fn backward(
+        &self,
+        x: &Tensor,
+        g: &Tensor,
+        gradients: Option<&Gradients>,
+        add: Option<&Tensor>,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        self.backward_weights(x, g, gradients)?;
+        let scale = Some(&self.affine.scale);
+        let shape = nchw("The input of a convolution", x)?;
+        self.op.backward_input(shape, g, &self.weights, scale, Epilogue { add, mask, ..Epilogue::default() })
+    }
+
+    /// The gradient by the filter alone.
+    pub fn backward_weights(&self, x: &Tensor, g: &Tensor, gradients: Option<&Gradients>) -> Result<()> {
+        let Some(slot) = gradients.map(|gradients| gradients.slot(self.id)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        self.op.backward_weights(x, g, Some(&self.affine.scale), &slot)
+    }
+}

@@ -1,0 +1,220 @@
+//! Parameters by name, in two flat buffers: what training changes, and what it leaves alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use crate::ml::error::{Error, Result};
+use crate::ml::ops;
+
+/// What a parameter is for. Decides its learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The weights of an encoder's convolution: rate 1x, with weight decay.
+    Conv,
+    /// Frozen batch norm.
+    Norm,
+    /// A pre-filter's own parameter: rate 1x, no weight decay.
+    Prefilter,
+    /// The weights of the head: rate 10x, with weight decay.
+    HeadWeights,
+    /// The biases of the head: rate 20x, no weight decay.
+    HeadBias,
+}
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Normal with the standard deviation `sqrt(2 / fan_in)` (He et al., arXiv 1502.01852, equation 10).
+    HeNormal {
+        /// Inputs of one output.
+        fan_in: usize,
+    },
+    /// Uniform up to `sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, AISTATS 2010, equation 16).
+    GlorotUniform {
+        /// Inputs of one output.
+        fan_in: usize,
+        /// Outputs of one input.
+        fan_out: usize,
+    },
+    /// The same value everywhere.
+    Constant(f32),
+    /// One value in plain initialisation, another in the stable one (see [`crate::ml::weights::Scheme`]).
+    Norm {
+        /// The plain value.
+        plain: f32,
+        /// The stable value.
+        stable: f32,
+    },
+}
+
+/// A parameter of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// The name, as `group4/block3/reduce/weights`.
+    pub name: String,
+    /// The shape; filters are OIHW.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// Whether training changes it.
+    pub trainable: bool,
+    /// How it starts.
+    pub init: Init,
+}
+
+impl Parameter {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether weight decay applies.
+    pub fn decayed(&self) -> bool {
+        self.trainable && matches!(self.role, Role::Conv | Role::HeadWeights)
+    }
+}
+
+/// The place of a parameter in an [`Inventory`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterId(usize);
+
+/// All parameters of a network, in the order of the network, and where each lies in its flat buffer.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    parameters: Vec<Parameter>,
+    offsets: Vec<usize>,
+    trainable: usize,
+    frozen: usize,
+}
+
+impl Inventory {
+    /// Appends a parameter.
+    pub fn add(&mut self, parameter: Parameter) -> ParameterId {
+        let end = if parameter.trainable { &mut self.trainable } else { &mut self.frozen };
+        self.offsets.push(*end);
+        *end += parameter.len();
+        self.parameters.push(parameter);
+        ParameterId(self.parameters.len() - 1)
+    }
+
+    /// The parameters in order.
+    pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
+        self.parameters.iter().enumerate().map(|(at, parameter)| (ParameterId(at), parameter))
+    }
+
+    /// A parameter.
+    pub fn get(&self, id: ParameterId) -> &Parameter {
+        &self.parameters[id.0]
+    }
+
+    /// Elements that training changes.
+    pub fn trainable_len(&self) -> usize {
+        self.trainable
+    }
+
+    /// The elements of a parameter within a flat buffer of the trainable ones.
+    pub fn slot(&self, id: ParameterId, flat: &Tensor) -> Result<Option<Tensor>> {
+        let parameter = self.get(id);
+        if !parameter.trainable {
+            return Ok(None);
+        }
+        Ok(Some(self.view(id, flat)?))
+    }
+
+    fn view(&self, id: ParameterId, flat: &Tensor) -> Result<Tensor> {
+        let parameter = self.get(id);
+        Ok(flat.narrow(0, self.offsets[id.0], parameter.len())?.reshape(parameter.shape.as_slice())?)
+    }
+}
+
+/// The values of a network's parameters.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    inventory: Arc<Inventory>,
+    trainable: Tensor,
+    frozen: Tensor,
+}
+
+impl Parameters {
+    /// Collects the values that `values` gives for each parameter.
+    pub fn build(
+        inventory: Arc<Inventory>,
+        device: &Device,
+        mut values: impl FnMut(&Parameter) -> Result<Vec<f32>>,
+    ) -> Result<Self> {
+        let mut trainable = Vec::with_capacity(inventory.trainable);
+        let mut frozen = Vec::with_capacity(inventory.frozen);
+        for (_, parameter) in inventory.iter() {
+            let data = values(parameter)?;
+            if data.len() != parameter.len() {
+                return Err(Error::Shape {
+                    what: format!("`{}`", parameter.name),
+                    found: vec![data.len()],
+                    expected: format!("{:?}", parameter.shape),
+                });
+            }
+            if parameter.trainable { &mut trainable } else { &mut frozen }.extend(data);
+        }
+        let flat = |data: Vec<f32>| {
+            let len = data.len();
+            Tensor::from_vec(data, len, device)
+        };
+        Ok(Parameters { trainable: flat(trainable)?, frozen: flat(frozen)?, inventory })
+    }
+
+    /// What and where the parameters are.
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inventory
+    }
+
+    /// The flat buffer that training changes in place.
+    pub fn trainable(&self) -> &Tensor {
+        &self.trainable
+    }
+
+    /// A parameter's values: a view, not a copy.
+    pub fn view(&self, id: ParameterId) -> Result<Tensor> {
+        let flat = if self.inventory.get(id).trainable { &self.trainable } else { &self.frozen };
+        self.inventory.view(id, flat)
+    }
+
+    /// A copy of all values by name.
+    pub fn to_map(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+        let entry = |(id, parameter): (ParameterId, &Parameter)| {
+            let data = self.view(id)?.flatten_all()?.to_vec1()?;
+            Ok((parameter.name.clone(), (parameter.shape.clone(), data)))
+        };
+        self.inventory.iter().map(entry).collect()
+    }
+}
+
+/// The gradients of all trainable parameters in one flat buffer.
+#[derive(Debug, Clone)]
+pub struct Gradients {
+    inventory: Arc<Inventory>,
+    flat: Tensor,
+}
+
+impl Gradients {
+    /// Zero gradients.
+    pub fn zeros(inventory: Arc<Inventory>, device: &Device) -> Result<Self> {
+        Ok(Gradients { flat: ops::zeros(&[inventory.trainable], device)?, inventory })
+    }
+
+    /// The flat buffer, in the order of the inventory.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// Where the gradient of a parameter goes; none where it is frozen.
+    pub fn slot(&self, id: ParameterId) -> Result<Option<Tensor>> {
+        self.inventory.slot(id, &self.flat)
+    }
+}

@@ -1,0 +1,119 @@
+//! The dilated convolutions: plain ones, and those smoothed by a pre-filter.
+//!
+//! A dilated type is one file and one line in [`PREFILTERS`]. It may filter before the convolution, replace the
+//! convolution, and own parameters of each layer and of the whole network.
+
+mod average;
+mod regular;
+
+use candle_core::Tensor;
+
+use super::parameters::Init;
+use crate::ml::error::{Error, Result};
+use crate::ml::ops::conv::Conv2d;
+use crate::ml::spec::{ArgSpec, Args, Choice, complete};
+
+/// A dilated type in the registry.
+pub struct Entry {
+    /// The name in a pipeline.
+    pub name: &'static str,
+    /// What it does, as a sentence.
+    pub doc: &'static str,
+    /// Its arguments.
+    pub args: fn() -> Vec<ArgSpec>,
+    /// Makes it from complete arguments.
+    pub build: fn(&Args) -> Result<Box<dyn DilatedConv>>,
+}
+
+/// Every dilated type.
+pub const PREFILTERS: &[Entry] = &[regular::ENTRY, average::ENTRY];
+
+/// The dilated type that `choice` names.
+pub fn build(choice: &Choice) -> Result<Box<dyn DilatedConv>> {
+    let entry = PREFILTERS.iter().find(|entry| entry.name == choice.name).ok_or_else(|| {
+        let names: Vec<_> = PREFILTERS.iter().map(|entry| entry.name).collect();
+        Error::Model(format!("There is no pre-filter `{}`; there are {}.", choice.name, names.join(", ")))
+    })?;
+    (entry.build)(&complete(entry.name, &(entry.args)(), &choice.args).map_err(Error::Model)?)
+}
+
+/// The size of a layer that a dilated type is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerSize {
+    /// Channels of the input.
+    pub channels: usize,
+    /// The dilation `d`.
+    pub dilation: usize,
+}
+
+/// A parameter that a dilated type owns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extra {
+    /// The name below the layer's `prefilter/`, or below the network's.
+    pub name: &'static str,
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// How it starts.
+    pub init: Init,
+    /// Whether training changes it.
+    pub trainable: bool,
+}
+
+/// A dilated convolution with what belongs to it, ready to run.
+#[derive(Debug)]
+pub struct Layer<'a> {
+    /// The geometry.
+    pub op: Conv2d,
+    /// The filter `[O, C, 3, 3]`.
+    pub weights: &'a Tensor,
+    /// Multiplies each output channel, `[O]`.
+    pub scale: Option<&'a Tensor>,
+    /// Is added to each output channel, `[O]`.
+    pub shift: Option<&'a Tensor>,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+    /// The type's own parameters of this layer, as it listed them.
+    pub own: &'a [Tensor],
+    /// The type's parameters of the network, as it listed them.
+    pub shared: &'a [Tensor],
+}
+
+/// Where the gradients of a layer's parameters go; none where nobody needs them.
+#[derive(Debug, Default)]
+pub struct LayerGradients {
+    /// Of the filter: overwritten.
+    pub weights: Option<Tensor>,
+    /// Of the layer's own parameters: overwritten.
+    pub own: Vec<Option<Tensor>>,
+    /// Of the network's parameters: added to, since every layer contributes.
+    pub shared: Vec<Option<Tensor>>,
+}
+
+/// A type of dilated convolution.
+pub trait DilatedConv: std::fmt::Debug + Send + Sync {
+    /// The parameters that a layer needs besides its filter.
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra>;
+
+    /// The parameters that all layers share.
+    fn network_parameters(&self) -> Vec<Extra> {
+        Vec::new()
+    }
+
+    /// The output after scale, shift and ReLU, and what [`DilatedConv::backward`] needs besides the input.
+    ///
+    /// # Shapes
+    /// `x` `[N, C, H, W]` -> `[N, O, H, W]`.
+    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)>;
+
+    /// The gradient by the input `x`, zero where `mask` is not positive, from the gradient `g` of the sums before the
+    /// ReLU (after scale and shift).
+    fn backward(
+        &self,
+        layer: &Layer<'_>,
+        x: &Tensor,
+        saved: &[Tensor],
+        g: &Tensor,
+        gradients: &LayerGradients,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor>;
+}

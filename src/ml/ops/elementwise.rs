@@ -1,0 +1,77 @@
+//! Sums, masks and tests over whole tensors.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::{Kernel, check, launch, nchw, read, zeros};
+use crate::ml::error::Result;
+
+/// Elements that are summed in one piece.
+const PIECE: usize = 1 << 14;
+
+/// `g` where `by` is positive, else zero: the gradient below a ReLU whose output is `by`.
+pub fn masked(g: &Tensor, by: &Tensor) -> Result<Tensor> {
+    check("A gradient to be masked", g, by.dims())?;
+    let out = zeros(g.dims(), g.device())?;
+    launch(&Masked, &[g, by], &out)?;
+    Ok(out)
+}
+
+/// Writes the sum over images and pixels of each channel to `sums`: the gradient by a bias.
+///
+/// # Shapes
+/// `g` `[N, C, H, W]`, `sums` `[C]`.
+pub fn sum_by_channel(g: &Tensor, sums: &Tensor) -> Result<()> {
+    let [_, channels, height, width] = nchw("A gradient to be summed", g)?;
+    check("The gradient of a bias", sums, &[channels])?;
+    launch(&ChannelSums { area: height * width }, &[g], sums)
+}
+
+/// The sum of squares, in 64-bit arithmetic.
+pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    read("the sum of squares", x, |x| sum(x, |v| v * v))
+}
+
+/// The sum, in 64-bit arithmetic.
+pub fn sum_of(x: &Tensor) -> Result<f64> {
+    read("the sum", x, |x| sum(x, |v| v))
+}
+
+/// Whether every element is finite.
+pub fn is_finite(x: &Tensor) -> Result<bool> {
+    read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| x.iter().all(|v| v.is_finite())))
+}
+
+fn sum(x: &[f32], term: impl Fn(f64) -> f64 + Sync) -> f64 {
+    let piece = |piece: &[f32]| piece.iter().fold(0.0, |sum, &v| sum + term(f64::from(v)));
+    let pieces: Vec<f64> = x.par_chunks(PIECE).map(piece).collect();
+    pieces.iter().sum()
+}
+
+struct Masked;
+
+impl Kernel for Masked {
+    const NAME: &'static str = "mask";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        for ((out, g), by) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
+            *out = if *by > 0.0 { *g } else { 0.0 };
+        }
+    }
+}
+
+struct ChannelSums {
+    area: usize,
+}
+
+impl Kernel for ChannelSums {
+    const NAME: &'static str = "the gradient of a bias";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let mut sums = vec![0.0_f64; output.len()];
+        for (at, plane) in inputs[0].chunks_exact(self.area.max(1)).enumerate() {
+            sums[at % output.len()] += plane.iter().map(|&g| f64::from(g)).sum::<f64>();
+        }
+        output.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
+    }
+}

@@ -1,0 +1,116 @@
+//! Softmax cross entropy at each pixel against class labels, where labels from the number of classes on are ignored.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::{Kernel, launch, nchw, read, zeros};
+use crate::ml::error::Result;
+
+/// The loss at each pixel, zero where the label is ignored.
+///
+/// # Shapes
+/// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, H, W]`.
+pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
+    let [n, classes, height, width] = nchw("The logits", logits)?;
+    let losses = zeros(&[n, height, width], logits.device())?;
+    launch(&CrossEntropy { labels, classes, area: height * width }, &[logits], &losses)?;
+    Ok(losses)
+}
+
+/// The gradient of the mean loss over `counted` pixels by the logits: `(softmax - one hot) / counted` where the label
+/// is not ignored.
+///
+/// # Shapes
+/// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, C, H, W]`.
+pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) -> Result<Tensor> {
+    let [_, classes, height, width] = nchw("The logits", logits)?;
+    let gradient = zeros(logits.dims(), logits.device())?;
+    let factor = 1.0 / counted.max(1) as f32;
+    launch(&Gradient { labels, classes, area: height * width, factor }, &[logits], &gradient)?;
+    Ok(gradient)
+}
+
+/// The class of the greatest logit at each pixel, the first of equals.
+///
+/// # Shapes
+/// `[N, C, H, W]` -> `[N, H, W]`.
+pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
+    let [n, classes, height, width] = nchw("The logits", logits)?;
+    let area = height * width;
+    read("argmax", logits, |logits| {
+        let mut out = vec![0; n * area];
+        out.par_chunks_mut(area.max(1)).zip(logits.par_chunks((classes * area).max(1))).for_each(|(out, logits)| {
+            let mut best = logits[..area].to_vec();
+            for class in 1..classes {
+                for (p, &value) in logits[class * area..(class + 1) * area].iter().enumerate() {
+                    if value > best[p] {
+                        best[p] = value;
+                        out[p] = class as u8;
+                    }
+                }
+            }
+        });
+        out
+    })
+}
+
+/// The greatest logit at pixel `p` of an image, and the sum of `exp(logit - greatest)` over the classes.
+fn normaliser(logits: &[f32], classes: usize, area: usize, p: usize) -> (f32, f32) {
+    let of = |class: usize| logits[class * area + p];
+    let greatest = (0..classes).map(of).fold(f32::NEG_INFINITY, f32::max);
+    (greatest, (0..classes).map(|class| libm::expf(of(class) - greatest)).sum())
+}
+
+struct CrossEntropy<'a> {
+    labels: &'a [u8],
+    classes: usize,
+    area: usize,
+}
+
+impl Kernel for CrossEntropy<'_> {
+    const NAME: &'static str = "cross entropy";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let images =
+            inputs[0].par_chunks((self.classes * self.area).max(1)).zip(self.labels.par_chunks(self.area.max(1)));
+        output.par_chunks_mut(self.area.max(1)).zip(images).for_each(|(out, (logits, labels))| {
+            for (p, (out, &label)) in out.iter_mut().zip(labels).enumerate() {
+                *out = 0.0;
+                if usize::from(label) < self.classes {
+                    let (greatest, sum) = normaliser(logits, self.classes, self.area, p);
+                    *out = libm::logf(sum) - (logits[usize::from(label) * self.area + p] - greatest);
+                }
+            }
+        });
+    }
+}
+
+struct Gradient<'a> {
+    labels: &'a [u8],
+    classes: usize,
+    area: usize,
+    factor: f32,
+}
+
+impl Kernel for Gradient<'_> {
+    const NAME: &'static str = "the gradient of cross entropy";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let size = (self.classes * self.area).max(1);
+        let images = inputs[0].par_chunks(size).zip(self.labels.par_chunks(self.area.max(1)));
+        output.par_chunks_mut(size).zip(images).for_each(|(out, (logits, labels))| {
+            out.fill(0.0);
+            for (p, &label) in labels.iter().enumerate() {
+                if usize::from(label) >= self.classes {
+                    continue;
+                }
+                let (greatest, sum) = normaliser(logits, self.classes, self.area, p);
+                for class in 0..self.classes {
+                    let at = class * self.area + p;
+                    let truth = if class == usize::from(label) { 1.0 } else { 0.0 };
+                    out[at] = (libm::expf(logits[at] - greatest) / sum - truth) * self.factor;
+                }
+            }
+        });
+    }
+}

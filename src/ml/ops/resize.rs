@@ -1,0 +1,134 @@
+//! TensorFlow's legacy resizing: output index `i` stands at `i * (in / out)` in 32-bit arithmetic, with neither
+//! aligned corners nor half-pixel centres.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::{Kernel, check, launch, nchw, zeros};
+use crate::ml::error::Result;
+
+/// Where an output reads along one axis: two neighbours, and the weight of the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tap {
+    /// The lower neighbour.
+    pub low: usize,
+    /// The upper neighbour, the lower one at the end.
+    pub high: usize,
+    /// The weight of the upper neighbour.
+    pub weight: f32,
+}
+
+/// The taps of a bilinear resize along one axis.
+pub fn bilinear_taps(from: usize, to: usize) -> Vec<Tap> {
+    let scale = from as f32 / to as f32;
+    let tap = |i: usize| {
+        let at = i as f32 * scale;
+        let low = (at as usize).min(from - 1);
+        Tap { low, high: (low + 1).min(from - 1), weight: at - low as f32 }
+    };
+    (0..to).map(tap).collect()
+}
+
+/// The source indices of a nearest-neighbour resize along one axis.
+pub fn nearest_indices(from: usize, to: usize) -> Vec<usize> {
+    let scale = from as f32 / to as f32;
+    (0..to).map(|i| ((i as f32 * scale) as usize).min(from - 1)).collect()
+}
+
+/// Labels brought to another size by nearest neighbour.
+///
+/// # Shapes
+/// `labels` `[N, H, W]` -> `[N, height, width]`.
+pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+    let (rows, columns) = (nearest_indices(from[0], to[0]), nearest_indices(from[1], to[1]));
+    let mut out = Vec::with_capacity(labels.len() / (from[0] * from[1]).max(1) * to[0] * to[1]);
+    for image in labels.chunks_exact((from[0] * from[1]).max(1)) {
+        for &y in &rows {
+            let line = &image[y * from[1]..(y + 1) * from[1]];
+            out.extend(columns.iter().map(|&x| line[x]));
+        }
+    }
+    out
+}
+
+/// `x` resized to `height` by `width`.
+///
+/// # Shapes
+/// `[N, C, H, W]` -> `[N, C, height, width]`.
+pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    let [n, c, h, w] = nchw("The input of a resize", x)?;
+    let y = zeros(&[n, c, height, width], x.device())?;
+    launch(&Bilinear::new([h, w], [height, width]), &[x], &y)?;
+    Ok(y)
+}
+
+/// The gradient by an input of `height` by `width` from the gradient `g` of a bilinear resize.
+///
+/// # Shapes
+/// `g` `[N, C, H, W]` -> `[N, C, height, width]`.
+pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    let [n, c, h, w] = nchw("The gradient of a resize", g)?;
+    let dx = zeros(&[n, c, height, width], g.device())?;
+    check("The gradient of a resize", g, &[n, c, h, w])?;
+    launch(&BilinearGradient(Bilinear::new([height, width], [h, w])), &[g], &dx)?;
+    Ok(dx)
+}
+
+struct Bilinear {
+    from: [usize; 2],
+    to: [usize; 2],
+    rows: Vec<Tap>,
+    columns: Vec<Tap>,
+}
+
+impl Bilinear {
+    fn new(from: [usize; 2], to: [usize; 2]) -> Self {
+        Bilinear { from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
+    }
+
+    fn areas(&self) -> (usize, usize) {
+        ((self.from[0] * self.from[1]).max(1), (self.to[0] * self.to[1]).max(1))
+    }
+}
+
+impl Kernel for Bilinear {
+    const NAME: &'static str = "bilinear resize";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let (from, to) = self.areas();
+        output.par_chunks_mut(to).zip(inputs[0].par_chunks(from)).for_each(|(out, plane)| {
+            for (out, row) in out.chunks_exact_mut(self.to[1].max(1)).zip(&self.rows) {
+                let line = |y: usize| &plane[y * self.from[1]..(y + 1) * self.from[1]];
+                let (top, bottom) = (line(row.low), line(row.high));
+                for (out, tap) in out.iter_mut().zip(&self.columns) {
+                    let upper = top[tap.low] + (top[tap.high] - top[tap.low]) * tap.weight;
+                    let lower = bottom[tap.low] + (bottom[tap.high] - bottom[tap.low]) * tap.weight;
+                    *out = upper + (lower - upper) * row.weight;
+                }
+            }
+        });
+    }
+}
+
+struct BilinearGradient(Bilinear);
+
+impl Kernel for BilinearGradient {
+    const NAME: &'static str = "the gradient of bilinear resize";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let Bilinear { from: size, to: grid, rows, columns } = &self.0;
+        let (from, to) = self.0.areas();
+        output.par_chunks_mut(from).zip(inputs[0].par_chunks(to)).for_each(|(out, g)| {
+            out.fill(0.0);
+            for (g, row) in g.chunks_exact(grid[1].max(1)).zip(rows) {
+                for (g, tap) in g.iter().zip(columns) {
+                    let mut add = |y: usize, x: usize, weight: f32| out[y * size[1] + x] += weight * g;
+                    add(row.low, tap.low, (1.0 - row.weight) * (1.0 - tap.weight));
+                    add(row.low, tap.high, (1.0 - row.weight) * tap.weight);
+                    add(row.high, tap.low, row.weight * (1.0 - tap.weight));
+                    add(row.high, tap.high, row.weight * tap.weight);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! What the optimiser does to flat buffers.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::{Kernel, launch};
+use crate::ml::error::Result;
+
+/// Elements that one task takes.
+const PIECE: usize = 1 << 14;
+
+/// `v = momentum * v + (g + decay * w)`.
+pub fn accumulate(v: &Tensor, g: &Tensor, w: &Tensor, momentum: f32, decay: f32) -> Result<()> {
+    launch(&Accumulate { momentum, decay }, &[g, w], v)
+}
+
+/// `w = w - rate * v`.
+pub fn descend(w: &Tensor, v: &Tensor, rate: f32) -> Result<()> {
+    launch(&Descend { rate }, &[v], w)
+}
+
+struct Accumulate {
+    momentum: f32,
+    decay: f32,
+}
+
+impl Kernel for Accumulate {
+    const NAME: &'static str = "the momentum of gradient descent";
+
+    fn cpu(&self, inputs: &[&[f32]], v: &mut [f32]) {
+        let gradients = inputs[0].par_chunks(PIECE).zip(inputs[1].par_chunks(PIECE));
+        v.par_chunks_mut(PIECE).zip(gradients).for_each(|(v, (g, w))| {
+            for ((v, g), w) in v.iter_mut().zip(g).zip(w) {
+                *v = self.momentum * *v + (g + self.decay * w);
+            }
+        });
+    }
+}
+
+struct Descend {
+    rate: f32,
+}
+
+impl Kernel for Descend {
+    const NAME: &'static str = "the step of gradient descent";
+
+    fn cpu(&self, inputs: &[&[f32]], w: &mut [f32]) {
+        w.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(w, v)| {
+            w.iter_mut().zip(v).for_each(|(w, v)| *w -= self.rate * v);
+        });
+    }
+}

@@ -1,0 +1,102 @@
+//! Stochastic gradient descent with momentum, in TensorFlow's form, and its learning rate.
+//!
+//! For each parameter: `v = m v + g + decay w`, `w = w - rate multiplier v`, where decay is 0 for biases and pre-filters. All
+//! gradients are computed before any parameter changes.
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::error::Result;
+use super::layers::{Gradients, Parameters, Role};
+use super::ops::{elementwise, update, zeros};
+
+/// The settings of gradient descent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sgd {
+    /// The base learning rate.
+    pub lr: f64,
+    /// The part of the last step that is kept.
+    pub momentum: f64,
+    /// The factor of `sum(w^2) / 2` in the loss.
+    pub weight_decay: f64,
+    /// Multiplies the rate of the head's weights.
+    pub head_lr: f64,
+    /// Multiplies the rate of the head's biases.
+    pub head_bias_lr: f64,
+}
+
+impl Sgd {
+    /// The factor of a parameter's rate.
+    pub fn multiplier(&self, role: Role) -> f64 {
+        match role {
+            Role::HeadWeights => self.head_lr,
+            Role::HeadBias => self.head_bias_lr,
+            Role::Conv | Role::Norm | Role::Prefilter => 1.0,
+        }
+    }
+}
+
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Schedule {
+    /// `lr (1 - step / horizon)^power`.
+    Poly {
+        /// The power.
+        power: f64,
+    },
+    /// The base rate throughout.
+    Constant,
+}
+
+impl Schedule {
+    /// The rate at `step` of `horizon` steps, in 32-bit arithmetic as in the reference; 0 from the horizon on.
+    pub fn rate(&self, lr: f64, step: u64, horizon: u64) -> f32 {
+        match *self {
+            Schedule::Constant => lr as f32,
+            Schedule::Poly { power } => {
+                let left = (1.0 - step as f32 / horizon.max(1) as f32).max(0.0);
+                lr as f32 * libm::powf(left, power as f32)
+            }
+        }
+    }
+}
+
+/// The momentum of all trainable parameters, in one flat buffer in the order of the inventory.
+#[derive(Debug, Clone)]
+pub struct Momentum(pub(super) Tensor);
+
+impl Momentum {
+    /// At rest.
+    pub fn zeros(len: usize, device: &Device) -> Result<Self> {
+        Ok(Momentum(zeros(&[len], device)?))
+    }
+
+    /// The flat buffer.
+    pub fn flat(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+/// The L2 term of the loss: `decay * sum(w^2) / 2` over the decayed parameters.
+pub fn l2(parameters: &Parameters, decay: f64) -> Result<f64> {
+    let mut sum = 0.0;
+    for (id, parameter) in parameters.inventory().iter() {
+        if parameter.decayed() {
+            sum += elementwise::sum_of_squares(&parameters.view(id)?)?;
+        }
+    }
+    Ok(decay * sum / 2.0)
+}
+
+/// One update of all trainable parameters at the base rate `rate`.
+pub fn step(sgd: &Sgd, rate: f32, parameters: &Parameters, momentum: &Momentum, gradients: &Gradients) -> Result<()> {
+    let inventory = parameters.inventory();
+    for (id, parameter) in inventory.iter() {
+        let (Some(v), Some(g)) = (inventory.slot(id, momentum.flat())?, gradients.slot(id)?) else { continue };
+        let decay = if parameter.decayed() { sgd.weight_decay as f32 } else { 0.0 };
+        let w = parameters.view(id)?;
+        update::accumulate(&v, &g, &w, sgd.momentum as f32, decay)?;
+        update::descend(&w, &v, rate * sgd.multiplier(parameter.role) as f32)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Where a network's values come from: initialisers that are functions of (seed, name, index), and files.
+
+use candle_core::Device;
+
+use super::error::Result;
+use super::layers::{Init, Parameter};
+use super::models::Network;
+use super::rng::Rng;
+use super::spec::ModelSpec;
+
+/// How a network starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// He-normal encoder, Glorot-uniform head (biases included), batch norm as if it were not there. Without
+    /// statistics of the data, a deep network explodes with it; it is for encoders whose values are loaded.
+    Plain,
+    /// The same draws, with the constants of the frozen batch norm chosen so that the second moment of activations
+    /// stays of order 1 from pixels (about 65 without their mean) to logits at any depth: the stem's variance is
+    /// twice the square of 65; the shortcut of a group has gamma `sqrt(1/2)`, since a convolution without ReLU
+    /// doubles the second moment; and the last convolution of each block has gamma `sqrt(1 / (2 blocks))`, so that a
+    /// group of any number of blocks adds as much as it was given.
+    Stable,
+}
+
+/// The first values of a parameter.
+pub fn initial(scheme: Scheme, seed: u64, parameter: &Parameter) -> Vec<f32> {
+    let draw = |value: &dyn Fn(&mut Rng) -> f32| {
+        (0..parameter.len() as u64).map(|index| value(&mut Rng::new(seed, &parameter.name, index))).collect()
+    };
+    match (parameter.init, scheme) {
+        (Init::HeNormal { fan_in }, _) => {
+            let deviation = (2.0 / fan_in as f32).sqrt();
+            draw(&|rng| deviation * rng.normal())
+        }
+        (Init::GlorotUniform { fan_in, fan_out }, _) => {
+            let limit = (6.0 / (fan_in + fan_out) as f32).sqrt();
+            draw(&|rng| rng.range(-limit, limit))
+        }
+        (Init::Constant(value), _)
+        | (Init::Norm { plain: value, .. }, Scheme::Plain)
+        | (Init::Norm { stable: value, .. }, Scheme::Stable) => vec![value; parameter.len()],
+    }
+}
+
+/// A network with initial values.
+pub fn initialise(spec: &ModelSpec, device: &Device, scheme: Scheme, seed: u64) -> Result<Network> {
+    Network::build(spec, device, |parameter| Ok(initial(scheme, seed, parameter)))
+}
