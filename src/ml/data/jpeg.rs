@@ -100,7 +100,7 @@ mod tests {
         let read = decode(&bytes, "x").unwrap();
         let worst = image.pixels().iter().zip(read.pixels()).map(|(a, b)| a[1].abs_diff(b[1])).max();
         assert!(worst.unwrap() < 8, "{worst:?}");
-        for cut in [0, 1, 20, 300, bytes.len() / 2, bytes.len() - 12] {
+        for cut in [0, 1, 20, 300, bytes.len() / 2, bytes.len() - 12, bytes.len() - 2] {
             let fault = decode(&bytes[..cut], "images/x.jpg").unwrap_err();
             assert_eq!(fault.place, "images/x.jpg", "{cut}");
         }

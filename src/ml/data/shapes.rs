@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::list::{self, Sample};
 use super::raster::{Labels, Raster, Rgb};
+use super::resize::mix;
 use super::voc::LABELS;
 use super::{Error, all, jpeg, labels};
 use crate::fsio;
@@ -221,10 +222,6 @@ fn value_noise(lattice: &[f32], y: f32, x: f32) -> f32 {
     let (dy, dx) = (y - top, x - left);
     let along = |row: f32| at(row, left) + (at(row, left + 1.0) - at(row, left)) * dx;
     along(top) + (along(top + 1.0) - along(top)) * dy
-}
-
-fn mix(a: [f32; 3], b: [f32; 3], share: f32) -> [f32; 3] {
-    std::array::from_fn(|c| a[c] + (b[c] - a[c]) * share)
 }
 
 /// The colour of hue (in turns), saturation and value, each channel in `[0, 1]`.
