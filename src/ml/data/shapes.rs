@@ -1,8 +1,9 @@
 //! Made scenes: shapes of several sizes on a textured ground, with thin structures, uneven light and noise.
 //!
 //! They stand in for photographs where none are at hand. A class tends to a hue, but hues overlap, one shape in four
-//! has any, and stains of the ground have colours too: from colour alone one gets about half of the way. Files are written in VOC's layout,
-//! so that one reader serves all data. A scene is a function of (seed, index); its bytes are the same on every machine.
+//! has any, and stains of the ground have colours too: from colour alone one gets about half of the way. Files are
+//! written in VOC's layout, so that one reader serves all data. A scene is a function of (seed, index); its bytes are
+//! the same on every machine.
 
 use std::io::Write;
 use std::ops::RangeInclusive;
