@@ -4,8 +4,7 @@
 //! are never made or followed, and no memory is taken for what a header merely claims.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -46,7 +45,7 @@ pub fn extract(
     let mut extraction = Extraction { place, into, keep, names: BTreeSet::new(), faults: Vec::new() };
     match &magic[..read] {
         [0x1f, 0x8b, ..] => extraction.tar(MultiGzDecoder::new(BufReader::new(file)))?,
-        b"PK\x03\x04" | b"PK\x05\x06" => extraction.zip(file)?,
+        b"PK\x03\x04" | b"PK\x05\x06" => extraction.zip(BufReader::new(file))?,
         _ => extraction.tar(BufReader::new(file))?,
     }
     if extraction.faults.is_empty() {
@@ -81,10 +80,10 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    fn zip(&mut self, file: File) -> Result<(), Error> {
+    fn zip(&mut self, reader: impl Read + Seek) -> Result<(), Error> {
         let place = self.place;
         let damaged = |error| Fault::new(place, format!("The archive cannot be read: {error}."), DAMAGED);
-        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+        let mut archive = zip::ZipArchive::new(reader).map_err(damaged)?;
         for index in 0..archive.len() {
             let entry = archive.by_index(index).map_err(damaged)?;
             let name = entry.name().map_err(damaged)?.into_owned();
@@ -128,7 +127,7 @@ impl Extraction<'_> {
 }
 
 /// Copies all of `from` to `to`: what cannot be read is a fault of the archive, what cannot be written is the disk's.
-fn copy(from: &mut impl Read, to: &mut File, path: &Path, place: &str) -> Result<u64, Error> {
+fn copy(from: &mut impl Read, to: &mut impl Write, path: &Path, place: &str) -> Result<u64, Error> {
     let mut buffer = vec![0; 1 << 16];
     let mut written = 0;
     loop {
@@ -138,15 +137,13 @@ fn copy(from: &mut impl Read, to: &mut File, path: &Path, place: &str) -> Result
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Fault::new(place, format!("It cannot be unpacked: {error}."), DAMAGED).into()),
         };
-        io::Write::write_all(to, &buffer[..n]).map_err(|error| fsio::Error::new("write", path, error))?;
+        to.write_all(&buffer[..n]).map_err(|error| fsio::Error::new("write", path, error))?;
         written += n as u64;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn tar(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {

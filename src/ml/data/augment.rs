@@ -93,7 +93,7 @@ pub fn apply(image: Image, labels: Labels, draws: &Draws, crop: (usize, usize), 
     let (image, labels) = if draws.mirrored { (image.mirrored(), labels.mirrored()) } else { (image, labels) };
     let offset = |side: usize, crop: usize, place: u32| {
         let places = side.saturating_sub(crop) as u64 + 1;
-        (u64::from(place) * places >> 32) as usize
+        ((u64::from(place) * places) >> 32) as usize
     };
     let offset = (offset(image.height(), crop.0, draws.place[0]), offset(image.width(), crop.1, draws.place[1]));
     (image.window(offset, crop, [0.0; 3]), labels.window(offset, crop, ignore))

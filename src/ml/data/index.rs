@@ -146,4 +146,19 @@ mod tests {
         );
         assert_eq!(faults[1].message, "The label is 31 x 20 pixels, the image 30 x 20.");
     }
+
+    #[test]
+    fn small_sets_of_real_photographs_pass() {
+        for (name, classes, images) in [("voc-mini", 21, 40), ("camvid-mini", 11, 55)] {
+            let Some(root) = super::super::golden::folder(&format!("../data/{name}")) else { return };
+            let mut rows = Vec::new();
+            for list in ["train.txt", "val.txt"] {
+                let text = fsio::read_to_string(&root.join(list)).unwrap();
+                let samples = super::super::list::parse(&text, list, super::super::list::Form::Labelled).unwrap();
+                rows.extend(build(&samples, &|path: &str| root.join(path), classes, 255).unwrap());
+            }
+            assert_eq!(rows.len(), images);
+            assert!(rows.iter().all(|r| r.pixels.iter().sum::<u64>() + r.ignored == (r.height * r.width) as u64));
+        }
+    }
 }

@@ -11,6 +11,9 @@ use png::{BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Tra
 use super::Fault;
 use super::raster::{Labels, Raster, Rgb};
 
+/// No label of the supported sets comes near; a header that claims more is not believed.
+const MAX_BYTES: usize = 1 << 28;
+
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
 /// Decodes a label; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
@@ -26,8 +29,10 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
         let hint = "Labels are palette or grey PNG files whose values are class ids; convert the colours to ids.";
         return Err(Fault::new(place, format!("The label holds {} instead of ids.", kind(color, depth)), hint));
     }
-    let short = || Fault::new(place, "The label is too large.", "");
-    let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(short)?];
+    let mut buffer = match reader.output_buffer_size() {
+        Some(size) if size <= MAX_BYTES => vec![0; size],
+        _ => return Err(Fault::new(place, format!("The label claims {width} x {height} pixels."), HINT)),
+    };
     let frame = reader.next_frame(&mut buffer).map_err(fault)?;
     reader.finish().map_err(fault)?;
     let bits = depth as usize;

@@ -32,6 +32,16 @@ impl<P: Copy> Raster<P> {
         Raster { height, width, pixels }
     }
 
+    /// The raster whose row `y` starts with the pixels `row(y)`, of which there are at least `width`.
+    pub fn from_rows<I: Iterator<Item = P>>(height: usize, width: usize, mut row: impl FnMut(usize) -> I) -> Self {
+        let mut pixels = Vec::with_capacity(height * width);
+        for y in 0..height {
+            pixels.extend(row(y).take(width));
+        }
+        assert_eq!(pixels.len(), height * width, "a row is too short");
+        Raster { height, width, pixels }
+    }
+
     /// The number of rows.
     pub fn height(&self) -> usize {
         self.height
@@ -74,14 +84,14 @@ impl<P: Copy> Raster<P> {
 
     /// Left and right exchanged.
     pub fn mirrored(&self) -> Self {
-        Raster::from_fn(self.height, self.width, |y, x| self.at(y, self.width - 1 - x))
+        Raster::from_rows(self.height, self.width, |y| self.row(y).iter().rev().copied())
     }
 
     /// The window of `height` rows and `width` columns from (`top`, `left`); `fill` where it reaches over the edge.
     pub fn window(&self, (top, left): (usize, usize), (height, width): (usize, usize), fill: P) -> Self {
-        Raster::from_fn(height, width, |y, x| {
-            let (y, x) = (top + y, left + x);
-            if y < self.height && x < self.width { self.at(y, x) } else { fill }
+        Raster::from_rows(height, width, |y| {
+            let row = if top + y < self.height { self.row(top + y) } else { &[] };
+            row.get(left..).unwrap_or_default().iter().copied().chain(std::iter::repeat(fill))
         })
     }
 }

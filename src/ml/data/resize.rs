@@ -12,18 +12,19 @@ pub fn scaled(side: usize, factor: f32) -> usize {
 pub fn bilinear(image: &Image, (height, width): (usize, usize)) -> Image {
     let rows = taps(image.height(), height);
     let columns = taps(image.width(), width);
-    Raster::from_fn(height, width, |y, x| {
+    Raster::from_rows(height, width, |y| {
         let (top, bottom, dy) = rows[y];
-        let (left, right, dx) = columns[x];
-        std::array::from_fn(|c| {
-            let along = |row| {
-                let (a, b) = (image.at(row, left)[c], image.at(row, right)[c]);
-                a + (b - a) * dx
-            };
-            let (upper, lower) = (along(top), along(bottom));
-            upper + (lower - upper) * dy
+        let (top, bottom) = (image.row(top), image.row(bottom));
+        columns.iter().map(move |&(left, right, dx)| {
+            let (upper, lower) = (mix(top[left], top[right], dx), mix(bottom[left], bottom[right], dx));
+            mix(upper, lower, dy)
         })
     })
+}
+
+/// The value `share` of the way from `a` to `b`.
+pub(super) fn mix(a: [f32; 3], b: [f32; 3], share: f32) -> [f32; 3] {
+    std::array::from_fn(|c| a[c] + (b[c] - a[c]) * share)
 }
 
 /// For each output coordinate: the input coordinates below and above, and the weight of the one above.
@@ -46,7 +47,10 @@ pub fn nearest<P: Copy>(raster: &Raster<P>, (height, width): (usize, usize)) -> 
     };
     let rows = source(raster.height(), height);
     let columns = source(raster.width(), width);
-    Raster::from_fn(height, width, |y, x| raster.at(rows[y], columns[x]))
+    Raster::from_rows(height, width, |y| {
+        let row = raster.row(rows[y]);
+        columns.iter().map(move |&x| row[x])
+    })
 }
 
 #[cfg(test)]

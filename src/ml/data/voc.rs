@@ -39,9 +39,8 @@ pub fn samples(root: &Path, part: Part, expected: Option<Expected>) -> Result<Ve
     if samples.is_empty() {
         return Err(Fault::new(place, "No sample follows from it.", "Unpack the whole data set again.").into());
     }
-    match expected {
-        Some(expected) => check(&samples, expected, place)?,
-        None => {}
+    if let Some(expected) = expected {
+        check(&samples, expected, place)?;
     }
     Ok(samples)
 }
