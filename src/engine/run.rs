@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::exec::GRACE;
-use super::identity::{Context, Known, dependencies};
+use super::identity::{Context, Known};
 use super::job::{Check, FORMAT, Frame, JobFile};
 use super::launch::{Message, Running, launch};
 use super::report::{Failure, NodeLabel, RunEvent, signal_name};
@@ -194,7 +194,7 @@ impl Run<'_> {
     }
 
     fn inputs_done(&self, index: usize) -> bool {
-        let needs = dependencies(&self.context.pipeline.nodes[index]);
+        let needs = self.context.pipeline.nodes[index].needs();
         needs.iter().all(|need| self.nodes.get(need).is_some_and(|node| node.phase == Phase::Done))
     }
 
@@ -404,7 +404,7 @@ impl Run<'_> {
     /// Lets the maker of a damaged input run again, and then the node. False if that is of no use.
     fn remake(&mut self, index: usize, digest: Digest) -> bool {
         let store = self.context.store;
-        let needs = dependencies(&self.context.pipeline.nodes[index]);
+        let needs = self.context.pipeline.nodes[index].needs();
         let makes = |need: &usize| {
             let record = self.nodes.get(need).and_then(|node| node.record.as_ref());
             record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
@@ -420,7 +420,7 @@ impl Run<'_> {
             // Keys that rest on the maker's outputs may change with them.
             for (other, node) in &mut self.nodes {
                 let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
-                if waits && dependencies(&self.context.pipeline.nodes[*other]).contains(&maker) {
+                if waits && self.context.pipeline.nodes[*other].needs().contains(&maker) {
                     node.phase = Phase::Pending;
                 }
             }
@@ -464,7 +464,7 @@ impl Run<'_> {
         let open = |node: &Progress| matches!(node.phase, Phase::Pending | Phase::Ready | Phase::Held { .. });
         let left: Vec<usize> = self.nodes.iter().filter(|(_, node)| open(node)).map(|(index, _)| *index).collect();
         for index in left {
-            let needs = dependencies(&self.context.pipeline.nodes[index]);
+            let needs = self.context.pipeline.nodes[index].needs();
             let undone = needs.iter().find(|need| self.nodes[need].phase != Phase::Done);
             let reason = match undone {
                 Some(need) => format!("It needs `{}`, which is not done.", self.label(*need)),

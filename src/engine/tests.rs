@@ -14,7 +14,7 @@ use crate::store::{ActionRecord, RunStatus, Status, Status::*, Store};
 /// a -> b -> d, and c on its own.
 fn diamond() -> Bench {
     let mut bench = Bench::new();
-    bench.work("a", "", &[]).work("b", "", &["a"]).work("c", "", &[]).work("d", "", &["b"]);
+    bench.work("a", "plain", &[]).work("b", "plain", &["a"]).work("c", "plain", &[]).work("d", "plain", &["b"]);
     bench
 }
 
@@ -68,7 +68,7 @@ fn a_changed_parameter_runs_only_what_depends_on_it_and_says_why() {
     let mut bench = diamond();
     bench.run();
     bench.ran();
-    bench.work_with("b", "B", "", &["a"], None);
+    bench.work_with("b", "B", "plain", &["a"], None);
     let plan = bench.plan();
     assert!(matches!(plan.nodes[0].state, State::Hit { .. }) && matches!(plan.nodes[2].state, State::Hit { .. }));
     let State::Run { why: Why::Changed { changes, note }, .. } = &plan.nodes[1].state else {
@@ -111,10 +111,10 @@ fn reasons_are_new_forced_unfinished_and_output_missing() {
 #[test]
 fn equal_output_stops_the_cascade() {
     let mut bench = Bench::new();
-    bench.work("a", "", &[]).work_with("b", "same", "constant", &["a"], None).work("c", "", &["b"]);
+    bench.work("a", "plain", &[]).work_with("b", "same", "constant", &["a"], None).work("c", "plain", &["b"]);
     bench.run();
     bench.ran();
-    bench.work_with("a", "other", "", &[], None);
+    bench.work_with("a", "other", "plain", &[], None);
     let record = bench.run();
     assert_eq!(bench.ran(), ["other", "same"]);
     assert_eq!(statuses(&record), [Ran, Ran, Hit]);
@@ -125,8 +125,8 @@ fn renamed_and_reordered_stages_are_hits() {
     let mut bench = diamond();
     bench.run();
     bench.ran();
-    bench.clear().work_with("third", "c", "", &[], None).work_with("first", "a", "", &[], None);
-    bench.work_with("second", "b", "", &["first"], None);
+    bench.clear().work_with("third", "c", "plain", &[], None).work_with("first", "a", "plain", &[], None);
+    bench.work_with("second", "b", "plain", &["first"], None);
     assert_eq!(statuses(&bench.run()), [Hit; 3]);
     assert!(bench.ran().is_empty());
 }
@@ -134,7 +134,7 @@ fn renamed_and_reordered_stages_are_hits() {
 #[test]
 fn touched_and_moved_data_are_hits_and_changed_data_are_not() {
     let mut bench = Bench::new();
-    bench.photos("data").work("train", "", &["data"]);
+    bench.photos("data").work("train", "plain", &["data"]);
     let error = plan(&bench.pipeline(), &registry(), &bench.store, &bench.options).unwrap_err();
     assert!(error.to_string().contains("`--data photos=PATH` or the variable REPRO_DATA_PHOTOS"), "{error}");
     let root = bench.path("photos");
@@ -176,15 +176,15 @@ fn an_input_that_changes_during_its_stage_is_not_recorded() {
 
 #[test]
 fn a_flipped_bit_in_an_output_is_found_when_read_and_made_again() {
-    for act in ["", "tree"] {
+    for act in ["plain", "tree"] {
         let mut bench = Bench::new();
-        bench.work("a", act, &[]).work("b", "", &["a"]);
+        bench.work("a", act, &[]).work("b", "plain", &["a"]);
         let first = bench.run();
         bench.ran();
         let output = first.nodes[0].outputs["out"].digest;
-        let victim = if act.is_empty() { output } else { bench.store.listing(&output).unwrap()["a"].digest };
+        let victim = if act == "plain" { output } else { bench.store.listing(&output).unwrap()["a"].digest };
         flip(&bench.store.object_path(&victim));
-        bench.work_with("b", "B", "", &["a"], None);
+        bench.work_with("b", "B", "plain", &["a"], None);
         let record = bench.run();
         assert_eq!(bench.ran(), ["B", "a", "B"], "{}", bench.failure());
         assert_eq!(statuses(&record), [Ran, Ran]);
@@ -211,7 +211,7 @@ fn a_flipped_bit_and_a_torn_record_are_misses() {
 fn a_panic_a_signal_and_an_error_each_end_one_stage_and_are_told() {
     let fails = |act: &str| {
         let mut bench = Bench::new();
-        bench.work("a", act, &[]).work("b", "", &["a"]);
+        bench.work("a", act, &[]).work("b", "plain", &["a"]);
         let record = bench.run();
         assert_eq!((record.status, statuses(&record)), (RunStatus::Failed, vec![Failed, Skipped]), "{act}");
         let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
@@ -241,11 +241,11 @@ fn a_killed_stage_goes_on_from_its_scratch() {
 #[test]
 fn two_runs_at_once_compute_once() {
     let mut one = Bench::new();
-    one.work("a", "wait", &[]).work("b", "", &["a"]);
+    one.work("a", "wait", &[]).work("b", "plain", &["a"]);
     let (path, gate, trace) = (one.store.path().to_owned(), one.path("gate"), one.path("trace"));
     let mut two = Bench::new();
     two.store = Store::open(&path).unwrap();
-    two.work("a", "wait", &[]).work("b", "", &["a"]).work("own", "", &[]);
+    two.work("a", "wait", &[]).work("b", "plain", &["a"]).work("own", "plain", &[]);
     // Neither paths of gates nor of traces enter a key.
     let other = std::thread::spawn(move || {
         let record = one.run();
@@ -276,7 +276,7 @@ fn two_runs_at_once_compute_once() {
 fn two_stages_that_mean_the_same_are_computed_once() {
     let mut bench = Bench::new();
     bench.options.jobs = 2;
-    bench.work_with("one", "x", "", &[], None).work_with("two", "x", "", &[], None);
+    bench.work_with("one", "x", "plain", &[], None).work_with("two", "x", "plain", &[], None);
     let record = bench.run();
     assert_eq!(statuses(&record), [Ran, Hit]);
     assert_eq!(bench.ran(), ["x"]);
@@ -285,7 +285,7 @@ fn two_stages_that_mean_the_same_are_computed_once() {
 #[test]
 fn keep_going_runs_what_does_not_depend_on_the_failure() {
     let mut bench = Bench::new();
-    bench.work("a", "fail", &[]).work("b", "", &["a"]).work("c", "", &[]).work("d", "", &["c"]);
+    bench.work("a", "fail", &[]).work("b", "plain", &["a"]).work("c", "plain", &[]).work("d", "plain", &["c"]);
     assert_eq!(statuses(&bench.run()), [Failed, Skipped, Skipped, Skipped]);
     bench.options.keep_going = true;
     let record = bench.run();
@@ -304,7 +304,7 @@ fn only_runs_what_is_named_and_what_it_needs() {
 #[test]
 fn force_runs_again_and_warns_of_other_outputs() {
     let mut bench = Bench::new();
-    bench.work("a", "", &[]).work("w", "wobble", &[]).work("z", "", &["a"]);
+    bench.work("a", "plain", &[]).work("w", "wobble", &[]).work("z", "plain", &["a"]);
     bench.run();
     bench.options.force = vec!["a".into(), "w".into()];
     let record = bench.run();
@@ -317,7 +317,7 @@ fn force_runs_again_and_warns_of_other_outputs() {
 #[test]
 fn a_request_to_stop_stops_running_stages_and_starts_no_more() {
     let mut bench = Bench::new();
-    bench.work("a", "wait", &[]).work("b", "", &["a"]);
+    bench.work("a", "wait", &[]).work("b", "plain", &["a"]);
     let cancel = Cancel::default();
     let begin = Instant::now();
     let record = bench.run_with(&cancel, |event| {
@@ -342,6 +342,9 @@ fn a_finished_stage_of_a_run_can_be_referred_to() {
     assert_eq!(bench.store.find("test", "d").unwrap()[0].key, nodes[0].key, "the failed run is passed over");
     let message = bench.store.find(&failed.id, "d").err().unwrap();
     assert!(message.contains("did not finish a stage `d`"), "{message}");
+    bench.clear().work("e", "plain", &["run:test/c"]);
+    let other = bench.run();
+    assert_eq!(bench.output(&other, "e"), "ce");
     let message = bench.store.find("tset", "d").err().unwrap();
     assert!(message.contains("Did you mean `test`?"), "{message}");
 }
@@ -349,7 +352,7 @@ fn a_finished_stage_of_a_run_can_be_referred_to() {
 #[test]
 fn records_hold_nothing_of_the_run() {
     let mut bench = Bench::new();
-    bench.work("a", "", &[]);
+    bench.work("a", "plain", &[]);
     let record = bench.run();
     let key = record.nodes[0].key.unwrap();
     let first: ActionRecord = bench.store.record(&key).unwrap().unwrap();
