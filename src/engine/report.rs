@@ -227,8 +227,11 @@ pub(super) fn stage_hint(error: &StageError) -> String {
         | StageError::Device { hint, .. }
         | StageError::Command { hint, .. } => hint.clone(),
         StageError::Bug(_) => "Please report it with the log.".to_owned(),
-        // Faults of data carry their own hints; the rest needs none.
-        StageError::Data(_) | StageError::CorruptInput { .. } | StageError::Cancelled => String::new(),
+        StageError::CorruptInput { .. } => {
+            "It cannot be made again from here: run the pipeline that made it, or check the disk.".to_owned()
+        }
+        // Faults of data carry their own hints.
+        StageError::Data(_) | StageError::Cancelled => String::new(),
     }
 }
 

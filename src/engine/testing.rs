@@ -24,6 +24,10 @@ const JOB: &str = "REPRO_TEST_JOB";
 pub fn launcher(job: &Path) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--exact", "engine::testing::child", "--nocapture", "--test-threads=1"]).env(JOB, job);
+    // A file `fail` beside the store sets the child's failpoints.
+    if let Some(Ok(points)) = job.ancestors().nth(5).map(|dir| fsio::read_to_string(&dir.join("fail"))) {
+        command.env("REPRO_FAIL", points);
+    }
     Ok(command)
 }
 
@@ -117,6 +121,7 @@ impl Kind for Work {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
+            "orphan" => drop(std::process::Command::new("sleep").arg("3600").spawn().unwrap()),
             "deaf" => std::thread::sleep(Duration::from_secs(3600)),
             "resume" => {
                 let mark = job.scratch.join("mark");

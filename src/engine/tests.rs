@@ -1,10 +1,11 @@
 //! The engine with real child processes, over fake kinds.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::testing::{Bench, registry, statuses};
-use super::{Error, RunEvent, State, Why, plan};
+use super::testing::{Bench, launcher, registry, statuses};
+use super::{Error, RunEvent, State, Why, plan, run};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::RunLookup;
@@ -328,6 +329,132 @@ fn a_request_to_stop_stops_running_stages_and_starts_no_more() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert_eq!((record.status, statuses(&record)), (RunStatus::Interrupted, vec![Interrupted, Skipped]));
     assert_eq!(bench.store.find_run("latest").unwrap().status, RunStatus::Interrupted);
+}
+
+#[test]
+fn a_deaf_stage_is_killed_after_the_grace() {
+    let mut bench = Bench::new();
+    bench.options.grace = Duration::from_millis(300);
+    bench.work("a", "deaf", &[]);
+    let cancel = Cancel::default();
+    let begin = Instant::now();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(statuses(&record), [Interrupted]);
+}
+
+#[test]
+fn what_a_stage_leaves_running_is_ended_with_it() {
+    let mut bench = Bench::new();
+    bench.work("a", "orphan", &[]);
+    let begin = Instant::now();
+    assert_eq!(statuses(&bench.run()), [Ran]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_child_stops_when_its_parent_is_gone() {
+    let mut bench = Bench::new();
+    bench.work("a", "wait", &[]);
+    let cancel = Cancel::default();
+    cancel.request();
+    let stopped = bench.run_with(&cancel, |_| {});
+    assert_eq!(statuses(&stopped), [Skipped]);
+    let cancel = Cancel::default();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    let job = bench.store.jobs(&record.nodes[0].recipe).join(&record.id).join("job.json");
+    let mut command = launcher(&job).unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    bench.ran();
+    let begin = Instant::now();
+    while bench.ran().is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(bench.store.lock(&record.nodes[0].key.unwrap()).unwrap().is_none(), "the child holds the lock");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(bench.store.lock(&record.nodes[0].key.unwrap()).unwrap().is_some());
+}
+
+/// Runs with the `n`-th passing of each failpoint broken by `action`, for every `n` there is, and says how often that
+/// was and what was told. After each failure the next run must succeed with the same output.
+fn at_every_failpoint(act: &str, action: &str) -> (usize, String) {
+    let (mut hits, mut told) = (0, String::new());
+    for point in ["write", "sync", "rename"] {
+        for n in 1.. {
+            let mut bench = Bench::new();
+            bench.work("a", act, &[]).work("b", "plain", &["a"]);
+            bench.options.only = vec!["a".into()];
+            fsio::write_atomic(&bench.path("fail"), format!("{point}@{n}={action}").as_bytes()).unwrap();
+            let broken = bench.run();
+            if broken.status == RunStatus::Done {
+                break;
+            }
+            (hits, told) = (hits + 1, bench.failure());
+            fsio::remove_file(&bench.path("fail")).unwrap();
+            bench.options.only.clear();
+            let record = bench.run();
+            assert_eq!(record.status, RunStatus::Done, "{point}@{n}: {}", bench.failure());
+            assert!(bench.output(&record, "b").starts_with('a'));
+            for name in fsio::walk(&bench.store.path().join("objects")).unwrap() {
+                bench.store.verify(&name.replace('/', "").parse().unwrap()).unwrap();
+            }
+            assert!(!fsio::exists(&bench.store.path().join("quarantine")));
+        }
+    }
+    (hits, told)
+}
+
+#[test]
+fn a_child_killed_at_any_write_sync_or_rename_leaves_a_good_store() {
+    let (hits, told) = at_every_failpoint("tree", "kill");
+    assert!(hits >= 15, "{hits}");
+    assert!(told.contains("SIGKILL"), "{told}");
+}
+
+#[test]
+fn a_full_disk_is_told_and_overcome() {
+    let (hits, told) = at_every_failpoint("plain", "full");
+    assert!(hits >= 8, "{hits}");
+    assert!(told.contains("Free some space or move the store"), "{told}");
+}
+
+#[test]
+fn a_damaged_output_of_another_run_is_told() {
+    let mut bench = Bench::new();
+    bench.work("a", "plain", &[]);
+    let record = bench.run();
+    bench.clear().work("b", "plain", &["run:test/a"]);
+    flip(&bench.store.object_path(&record.nodes[0].outputs["out"].digest));
+    assert_eq!(statuses(&bench.run()), [Failed]);
+    assert!(bench.failure().contains("run the pipeline that made it"), "{}", bench.failure());
+}
+
+#[test]
+fn many_hits_are_quick() {
+    let mut bench = Bench::new();
+    bench.options.jobs = 4;
+    for i in 0..15 {
+        bench.work(&format!("s{i:02}"), "plain", if i == 0 { &[] } else { &["s00"] });
+    }
+    bench.run();
+    let pipeline = bench.pipeline();
+    let begin = Instant::now();
+    let plan = plan(&pipeline, &registry(), &bench.store, &bench.options).unwrap();
+    let (cancel, registry) = (Cancel::default(), registry());
+    run(&plan, &pipeline, &registry, &bench.store, &bench.options, &cancel, &mut |_| {}).unwrap();
+    let took = begin.elapsed();
+    eprintln!("15 hits took {took:?}");
+    assert!(plan.is_done() && took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
