@@ -18,9 +18,6 @@ use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job
 use crate::stage::{Registry, StageError};
 use crate::store::{self, ActionRecord, Store};
 
-/// How long a stage that was asked to stop may go on: time for an inner checkpoint.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-
 /// The exit codes of a child. The parent goes by the frames; the codes are for people and schedulers.
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
@@ -91,7 +88,7 @@ fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice
     fsio::create_dir_all(&scratch)?;
     let inputs = fill_in(&job.inputs, store)?;
     let cancel = Cancel::default();
-    stop_on_request(&cancel);
+    stop_on_request(&cancel, job.grace);
     // The pool exists already where a test runs several jobs in one process; then it stays as it is.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build_global();
     let work = Job {
@@ -212,13 +209,13 @@ fn sweep(store: &Store, job: &JobFile) {
 
 /// Turns `stop`, and the end of standard input (the parent is gone), into a request; a stage that does not heed it
 /// within the grace is ended, so that no orphan goes on.
-fn stop_on_request(cancel: &Cancel) {
+fn stop_on_request(cancel: &Cancel, grace: Duration) {
     let cancel = cancel.clone();
     thread::spawn(move || {
         // Whatever comes, and also nothing at all, means stop.
         let _ = std::io::stdin().read(&mut [0]);
         cancel.request();
-        thread::sleep(GRACE);
+        thread::sleep(grace);
         std::process::exit(i32::from(STOPPED));
     });
 }

@@ -7,8 +7,8 @@ use crate::pipeline::Node;
 use crate::pipeline::key::{Change, Preimage};
 use crate::store::{self, RunRecord, Store};
 
-/// How many runs of the pipeline are looked through, newest first.
-const DEPTH: usize = 10;
+/// How many runs are looked through, newest first.
+const DEPTH: usize = 100;
 
 /// Why a node is not taken from the store.
 #[derive(Debug, Clone)]
@@ -60,12 +60,12 @@ impl<'a> History<'a> {
     fn find(&mut self, node: &Node) -> store::Result<Option<BTreeMap<String, String>>> {
         if self.runs.is_none() {
             let runs = self.store.runs()?;
-            let own = runs.filter(|run| run.as_ref().map_or(true, |run| run.pipeline == self.pipeline));
-            self.runs = Some(own.take(DEPTH).collect::<store::Result<_>>()?);
+            let runs: Vec<RunRecord> = runs.take(DEPTH).collect::<store::Result<_>>()?;
+            self.runs = Some(runs.into_iter().filter(|run| run.pipeline == self.pipeline).collect());
         }
         let known = || {
             let nodes = self.runs.iter().flatten().flat_map(|run| &run.nodes);
-            nodes.filter(|old| !old.preimage.is_empty() && old.kind == node.kind)
+            nodes.filter(|old| !old.preimage.is_empty())
         };
         let same_place = known().find(|old| old.stage == node.stage && old.iteration == node.iteration);
         let found = same_place.or_else(|| known().find(|old| old.recipe == node.recipe));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::outside::Outside;
 use super::{Error, Options};
 use crate::hash::Digest;
+use crate::pipeline::Pipeline;
 use crate::pipeline::key::{Preimage, action};
-use crate::pipeline::{Node, Pipeline, Source};
 use crate::stage::{Outputs, Registry};
 use crate::store::{self, ActionRecord, Store};
 
@@ -61,10 +61,4 @@ impl Context<'_> {
 /// The first output of a record that is not in the store.
 pub(super) fn missing_output(store: &Store, record: &ActionRecord) -> Option<Digest> {
     record.outputs.values().map(|artifact| artifact.digest).find(|digest| !store.contains(digest))
-}
-
-/// The nodes of the plan that a node takes inputs from.
-pub(super) fn dependencies(node: &Node) -> Vec<usize> {
-    let sources = node.inputs.values().flatten();
-    sources.filter_map(|source| if let Source::Node(index) = source { Some(*index) } else { None }).collect()
 }

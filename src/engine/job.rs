@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ pub(super) struct JobFile {
     pub roots: BTreeMap<String, PathBuf>,
     pub device: DeviceSpec,
     pub threads: usize,
+    /// How long the stage may go on after it was asked to stop.
+    pub grace: Duration,
     /// Whether to run even if there is a record.
     pub force: bool,
     /// The files outside the store that the stage reads, to be checked again when it is done.

@@ -29,6 +29,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 pub use exec::exec;
 pub use explain::Why;
@@ -59,6 +60,8 @@ pub struct Options {
     pub force: Vec<String>,
     /// Whether a failure lets run what does not depend on it.
     pub keep_going: bool,
+    /// How long a stage that was asked to stop may go on: time for an inner checkpoint.
+    pub grace: Duration,
     /// The command that runs a job file in a child process: [`this_program`] outside tests.
     pub launcher: fn(&Path) -> std::io::Result<Command>,
 }
@@ -73,6 +76,7 @@ impl Default for Options {
             only: Vec::new(),
             force: Vec::new(),
             keep_going: false,
+            grace: Duration::from_secs(10),
             launcher: this_program,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::explain::{History, Why};
-use super::identity::{Context, Known, dependencies};
+use super::identity::{Context, Known};
 use super::outside::{Outside, gather};
 use super::{Error, Options};
 use crate::dag;
@@ -82,8 +82,8 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         false => pipeline.select(&options.force).map_err(Error::Selection)?,
     };
     let outside = gather(pipeline, registry, store, options, &wanted)?;
-    let kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
-    let numeric = match kinds.map(|kind| kind.computes()).any(|computes| computes) {
+    let mut kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
+    let numeric = match kinds.any(|kind| kind.computes()) {
         true => (registry.numeric_profile)(&options.device)?,
         false => BTreeMap::new(),
     };
@@ -93,7 +93,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     for index in wanted {
         let node = &pipeline.nodes[index];
         let forced = forced.contains(&index);
-        let on: Vec<usize> = dependencies(node).into_iter().filter(|need| !done.contains_key(need)).collect();
+        let on: Vec<usize> = node.needs().into_iter().filter(|need| !done.contains_key(need)).collect();
         let outputs = |need: usize| done.get(&need).cloned().unwrap_or_default();
         let preimage = context.preimage(index, &outside, &numeric, &outputs)?;
         let state = if !on.is_empty() {
@@ -128,5 +128,5 @@ fn wanted(pipeline: &Pipeline, options: &Options) -> Result<Vec<usize>, Error> {
         return Ok((0..pipeline.nodes.len()).collect());
     }
     let named = pipeline.select(&options.only).map_err(Error::Selection)?;
-    Ok(dag::closure(named, |node| dependencies(&pipeline.nodes[node])).into_iter().collect())
+    Ok(dag::closure(named, |node| pipeline.nodes[node].needs()).into_iter().collect())
 }

@@ -227,8 +227,11 @@ pub(super) fn stage_hint(error: &StageError) -> String {
         | StageError::Device { hint, .. }
         | StageError::Command { hint, .. } => hint.clone(),
         StageError::Bug(_) => "Please report it with the log.".to_owned(),
-        // Faults of data carry their own hints; the rest needs none.
-        StageError::Data(_) | StageError::CorruptInput { .. } | StageError::Cancelled => String::new(),
+        StageError::CorruptInput { .. } => {
+            "It cannot be made again from here: run the pipeline that made it, or check the disk.".to_owned()
+        }
+        // Faults of data carry their own hints.
+        StageError::Data(_) | StageError::Cancelled => String::new(),
     }
 }
 
@@ -250,4 +253,26 @@ pub(super) fn signal_name(signal: i32) -> String {
         _ => "a signal",
     };
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_read_back_from_their_json() {
+        let node = NodeLabel { stage: "train".into(), iteration: Some(3), kind: "Train".into() };
+        let what = Event::Progress { done: 1, total: 2, unit: "steps".into() };
+        let failure = Failure::Stage(StageError::Bug("Oh.".into()));
+        let events = [
+            RunEvent::NodeEvent { node: node.clone(), what },
+            RunEvent::NodeFailed { node: node.clone(), failure, tail: "x\n".into(), log: None },
+            RunEvent::Warning { node: Some(node), text: "Oh.".into() },
+        ];
+        for event in events {
+            let json = serde_json::to_string(&event).unwrap();
+            assert!(json.starts_with(r#"{"event":"#), "{json}");
+            assert_eq!(serde_json::from_str::<RunEvent>(&json).unwrap(), event);
+        }
+    }
 }

@@ -4,23 +4,24 @@
 //! [`Phase::Running`], or waits as [`Phase::Held`] while somebody else holds its lock, and ends as done, failed or
 //! interrupted. What is still pending when nothing more can start is skipped.
 
+mod outcome;
+mod record;
+
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::exec::GRACE;
-use super::identity::{Context, Known, dependencies};
+use super::identity::{Context, Known};
 use super::job::{Check, FORMAT, Frame, JobFile};
 use super::launch::{Message, Running, launch};
-use super::report::{Failure, NodeLabel, RunEvent, signal_name};
-use super::{Error, Options, Plan, machine};
+use super::report::{Failure, NodeLabel, RunEvent};
+use super::{Error, Options, Plan};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
 use crate::pipeline::{Pipeline, Source};
-use crate::stage::{Artifact, Cancel, InputNode, Registry, StageError};
-use crate::store::{ActionRecord, RunNodeRecord, RunRecord, RunStatus, Status, Store, rfc3339};
+use crate::stage::{Cancel, InputNode, Registry};
+use crate::store::{ActionRecord, RunRecord, RunStatus, Status, Store};
 
 /// How long a request to stop, or a freed lock, may go unnoticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -194,7 +195,7 @@ impl Run<'_> {
     }
 
     fn inputs_done(&self, index: usize) -> bool {
-        let needs = dependencies(&self.context.pipeline.nodes[index]);
+        let needs = self.context.pipeline.nodes[index].needs();
         needs.iter().all(|need| self.nodes.get(need).is_some_and(|node| node.phase == Phase::Done))
     }
 
@@ -309,6 +310,7 @@ impl Run<'_> {
             roots: outside.roots,
             device: options.device,
             threads: (options.threads / options.jobs.max(1)).max(1),
+            grace: options.grace,
             force: self.nodes[&index].again,
         }
     }
@@ -333,126 +335,12 @@ impl Run<'_> {
         }
     }
 
-    /// A child ended: what came of it?
-    fn conclude(&mut self, index: usize, mut child: Running) {
-        self.node(index).seconds += child.since.elapsed().as_secs_f64();
-        let status = child.reap();
-        let failure = match (child.verdict.take(), status) {
-            (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
-                Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
-                Ok(None) => Failure::setup("The stage finished, but its record is not in the store.", "Run again."),
-                Err(error) => error.into(),
-            },
-            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key),
-            (Some(Frame::Failed(StageError::Cancelled)), _) if self.deadline.is_some() => return self.interrupt(index),
-            (Some(Frame::Failed(StageError::CorruptInput { digest })), _) => match self.remake(index, digest) {
-                true => return,
-                false => Failure::Stage(StageError::CorruptInput { digest }),
-            },
-            (Some(Frame::Failed(error)), _) => Failure::Stage(error),
-            (_, _) if self.deadline.is_some() => return self.interrupt(index),
-            (_, Ok(status)) => match status.signal() {
-                Some(signal) => Failure::Killed { signal, name: signal_name(signal) },
-                None => Failure::Exited { code: status.code().unwrap_or_default() },
-            },
-            (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
-        };
-        // A killed child could not tidy up; its scratch stays, to go on from.
-        let _ = fsio::remove_dir_all(&child.folder.join("out"));
-        self.fail(index, failure, Some(child));
-    }
-
-    fn finish(&mut self, index: usize, record: Box<ActionRecord>, ran: bool) {
-        let (key, metrics) = (record.key, record.metrics.clone());
-        let node = self.node(index);
-        let old = node.record.replace(record);
-        (node.phase, node.again, node.ran) = (Phase::Done, false, node.ran || ran);
-        let seconds = node.seconds;
-        if let (Some(old), true) = (old, ran) {
-            self.compare(index, &old);
-        }
-        let node = self.label(index);
-        self.emit(match ran {
-            true => RunEvent::NodeDone { node, key, seconds, metrics },
-            false => RunEvent::NodeHit { node, key },
-        });
-    }
-
-    /// A node that ran again under the same key should have made the same.
-    fn compare(&mut self, index: usize, old: &ActionRecord) {
-        let Some(new) = &self.nodes[&index].record else { return };
-        let digest = |artifact: Option<&Artifact>| artifact.map(|artifact| artifact.digest);
-        let names = new.outputs.keys().chain(old.outputs.keys().filter(|name| !new.outputs.contains_key(*name)));
-        let mut differ: Vec<String> = names
-            .filter(|name| old.key == new.key && digest(old.outputs.get(*name)) != digest(new.outputs.get(*name)))
-            .map(|name| format!("`{name}`"))
-            .collect();
-        if old.key == new.key && old.metrics != new.metrics {
-            differ.push("its figures".to_owned());
-        }
-        if !differ.is_empty() {
-            let node = self.label(index);
-            let text = format!(
-                "`{node}` is not reproducible: with the same inputs it made other {} than before. The new outputs are \
-                 kept.",
-                differ.join(", ")
-            );
-            self.emit(RunEvent::Warning { node: Some(node), text });
-        }
-    }
-
-    /// Lets the maker of a damaged input run again, and then the node. False if that is of no use.
-    fn remake(&mut self, index: usize, digest: Digest) -> bool {
-        let store = self.context.store;
-        let needs = dependencies(&self.context.pipeline.nodes[index]);
-        let makes = |need: &usize| {
-            let record = self.nodes.get(need).and_then(|node| node.record.as_ref());
-            record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
-        };
-        let Some(maker) = needs.iter().copied().find(makes) else { return false };
-        if self.closed || self.nodes[&index].remakes == REMAKES {
-            return false;
-        }
-        let node = self.node(index);
-        (node.phase, node.remakes) = (Phase::Pending, node.remakes + 1);
-        if self.nodes[&maker].phase == Phase::Done {
-            (self.node(maker).phase, self.node(maker).again) = (Phase::Pending, true);
-            // Keys that rest on the maker's outputs may change with them.
-            for (other, node) in &mut self.nodes {
-                let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
-                if waits && dependencies(&self.context.pipeline.nodes[*other]).contains(&maker) {
-                    node.phase = Phase::Pending;
-                }
-            }
-        }
-        let (node, wanted_by) = (self.label(maker), self.label(index));
-        self.emit(RunEvent::NodeRemade { node, wanted_by, digest });
-        true
-    }
-
-    fn fail(&mut self, index: usize, failure: Failure, child: Option<Running>) {
-        let log = child.map(|child| child.log());
-        let tail = log.as_ref().and_then(|log| fsio::tail(log, TAIL).ok()).unwrap_or_default();
-        let node = self.node(index);
-        (node.phase, node.message) = (Phase::Failed, format!("{failure} {}", failure.hint()).trim_end().to_owned());
-        let node = self.label(index);
-        self.emit(RunEvent::NodeFailed { node, failure, tail, log });
-        self.closed |= !self.context.options.keep_going;
-    }
-
-    fn interrupt(&mut self, index: usize) {
-        let node = self.node(index);
-        (node.phase, node.message) = (Phase::Interrupted, "Stopped at the user's wish.".to_owned());
-        let node = self.label(index);
-        self.emit(RunEvent::NodeInterrupted { node });
-    }
-
     /// Asks all children to stop; kills them when the grace is over.
     fn stop(&mut self) {
         self.closed = true;
         match self.deadline {
             None => {
-                self.deadline = Some(Instant::now() + GRACE);
+                self.deadline = Some(Instant::now() + self.context.options.grace);
                 self.children.values_mut().for_each(Running::ask_to_stop);
             }
             Some(deadline) if Instant::now() >= deadline => self.children.values().for_each(Running::kill),
@@ -464,7 +352,7 @@ impl Run<'_> {
         let open = |node: &Progress| matches!(node.phase, Phase::Pending | Phase::Ready | Phase::Held { .. });
         let left: Vec<usize> = self.nodes.iter().filter(|(_, node)| open(node)).map(|(index, _)| *index).collect();
         for index in left {
-            let needs = dependencies(&self.context.pipeline.nodes[index]);
+            let needs = self.context.pipeline.nodes[index].needs();
             let undone = needs.iter().find(|need| self.nodes[need].phase != Phase::Done);
             let reason = match undone {
                 Some(need) => format!("It needs `{}`, which is not done.", self.label(*need)),
@@ -482,64 +370,6 @@ impl Run<'_> {
         }
     }
 
-    fn status(&self) -> RunStatus {
-        let any = |test: &dyn Fn(Phase) -> bool| self.nodes.values().any(|node| test(node.phase));
-        if any(&|phase| phase == Phase::Failed) {
-            RunStatus::Failed
-        } else if any(&|phase| phase != Phase::Done) {
-            RunStatus::Interrupted
-        } else {
-            RunStatus::Done
-        }
-    }
-
-    fn record(&self, status: RunStatus) -> RunRecord {
-        let Context { pipeline, options, .. } = self.context;
-        RunRecord {
-            format: RunRecord::FORMAT,
-            id: self.id.to_owned(),
-            pipeline: pipeline.name.clone(),
-            file: pipeline.file.clone(),
-            profile: pipeline.profile.clone(),
-            sets: pipeline.sets.clone(),
-            resolved: pipeline.resolved(),
-            started: rfc3339(self.started),
-            finished: (status != RunStatus::Running).then(|| rfc3339(fsio::now())),
-            status,
-            device: options.device.to_string(),
-            nodes: self.nodes.iter().map(|(index, node)| self.node_record(*index, node)).collect(),
-            machine: machine::machine(),
-            versions: machine::versions(),
-            numeric: self.plan.numeric.clone(),
-            params: pipeline.stages.iter().map(|(name, stage)| (name.clone(), stage.params.clone())).collect(),
-        }
-    }
-
-    fn node_record(&self, index: usize, progress: &Progress) -> RunNodeRecord {
-        let node = &self.context.pipeline.nodes[index];
-        let done = progress.record.as_ref().filter(|_| progress.phase == Phase::Done);
-        RunNodeRecord {
-            stage: node.stage.clone(),
-            iteration: node.iteration,
-            kind: node.kind.clone(),
-            yields: self.context.registry.kind(&node.kind).map(|kind| kind.yields().to_owned()).unwrap_or_default(),
-            recipe: node.recipe,
-            key: progress.key,
-            status: match progress.phase {
-                Phase::Done if progress.ran => Status::Ran,
-                Phase::Done => Status::Hit,
-                Phase::Failed => Status::Failed,
-                Phase::Running | Phase::Interrupted => Status::Interrupted,
-                Phase::Pending | Phase::Ready | Phase::Held { .. } => Status::Skipped,
-            },
-            seconds: progress.seconds,
-            outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),
-            metrics: done.map(|record| record.metrics.clone()).unwrap_or_default(),
-            preimage: progress.preimage.0.clone(),
-            message: progress.message.clone(),
-        }
-    }
-
     fn label(&self, index: usize) -> NodeLabel {
         let node = &self.context.pipeline.nodes[index];
         NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
@@ -553,11 +383,4 @@ impl Run<'_> {
     fn emit(&mut self, event: RunEvent) {
         (self.sink)(event);
     }
-}
-
-/// Whether an output is the object, or a tree that holds it.
-fn holds(store: &Store, artifact: &Artifact, digest: &Digest) -> bool {
-    artifact.digest == *digest
-        || artifact.kind == crate::stage::ArtifactKind::Tree
-            && store.listing(&artifact.digest).is_ok_and(|files| files.values().any(|entry| entry.digest == *digest))
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::{Options, Plan, RunEvent, exec, plan, run};
 use crate::fsio;
-use crate::hash::{Canonical, Encoder};
-use crate::pipeline::{Node, Origin, Pipeline, Source, Stage};
+use crate::pipeline::{Pipeline, Request, load};
+use crate::stage::kind::references;
 use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, Cancel, DeviceSpec, Event, External, Field, Job, Kind, Made, Produced, Registry, StageError, Type,
-    Value,
+    ArtifactKind, Cancel, DeviceSpec, Event, Extents, External, Fault, Field, InputRef, Job, Kind, Made, Produced,
+    Registry, StageError, Step, Type, Value,
 };
 use crate::store::{RunRecord, Status, Store};
 
@@ -24,6 +24,10 @@ const JOB: &str = "REPRO_TEST_JOB";
 pub fn launcher(job: &Path) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--exact", "engine::testing::child", "--nocapture", "--test-threads=1"]).env(JOB, job);
+    // A file `fail` beside the store sets the child's failpoints.
+    if let Some(Ok(points)) = job.ancestors().nth(5).map(|dir| fsio::read_to_string(&dir.join("fail"))) {
+        command.env("REPRO_FAIL", points);
+    }
     Ok(command)
 }
 
@@ -81,6 +85,10 @@ impl Kind for Work {
     fn yields(&self) -> &'static str {
         "text"
     }
+    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
+        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: "A note.".to_owned() }])
+    }
     fn computes(&self) -> bool {
         true
     }
@@ -113,6 +121,7 @@ impl Kind for Work {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
+            "orphan" => drop(std::process::Command::new("sleep").arg("3600").spawn().unwrap()),
             "deaf" => std::thread::sleep(Duration::from_secs(3600)),
             "resume" => {
                 let mark = job.scratch.join("mark");
@@ -191,7 +200,7 @@ pub struct Bench {
     pub store: Store,
     pub options: Options,
     pub events: Vec<RunEvent>,
-    stages: Vec<(String, &'static str, Value)>,
+    stages: Vec<(String, Value)>,
 }
 
 impl Bench {
@@ -225,20 +234,18 @@ impl Bench {
                 ("gate", str(self.path("gate").to_str().unwrap())),
             ],
         );
-        self.put(name, "Work", params)
+        self.put(name, params)
     }
 
     pub fn photos(&mut self, name: &str) -> &mut Self {
         let trace = Value::Str(self.path("trace").to_str().unwrap().to_owned());
         let params = Value::record("Photos", [("text", Value::Str(name.to_owned())), ("trace", trace)]);
-        self.put(name, "Photos", params)
+        self.put(name, params)
     }
 
-    fn put(&mut self, name: &str, kind: &'static str, params: Value) -> &mut Self {
-        match self.stages.iter_mut().find(|stage| stage.0 == name) {
-            Some(stage) => *stage = (name.to_owned(), kind, params),
-            None => self.stages.push((name.to_owned(), kind, params)),
-        }
+    fn put(&mut self, name: &str, params: Value) -> &mut Self {
+        self.stages.retain(|stage| stage.0 != name);
+        self.stages.push((name.to_owned(), params));
         self
     }
 
@@ -247,51 +254,14 @@ impl Bench {
         self
     }
 
-    /// The stages as a pipeline, one node each. A stage follows those that it names.
+    /// The stages as a pipeline, by way of its file.
     pub fn pipeline(&self) -> Pipeline {
-        let mut nodes: Vec<Node> = Vec::new();
-        let mut stages = BTreeMap::new();
-        for (index, (name, kind, params)) in self.stages.iter().enumerate() {
-            let registry = registry();
-            let identity = Type::Struct(registry.kind(kind).unwrap().schema()).identity(params);
-            let references = crate::stage::kind::references(params);
-            let at = |name: &String| self.stages.iter().position(|stage| stage.0 == *name).unwrap();
-            let sources = references.iter().map(|(slot, name)| (slot.clone(), vec![Source::Node(at(name))]));
-            let inputs: BTreeMap<String, Vec<Source>> = sources.collect();
-            let mut encoder = Encoder::default();
-            identity.encode(&mut encoder);
-            references.iter().for_each(|(_, name)| nodes[at(name)].recipe.encode(&mut encoder));
-            nodes.push(Node {
-                stage: name.clone(),
-                iteration: None,
-                kind: (*kind).to_owned(),
-                version: 1,
-                params: params.clone(),
-                identity,
-                inputs,
-                note: "A note.".to_owned(),
-                recipe: encoder.digest(),
-            });
-            let origin = Origin { file: PathBuf::from("test.ron"), line: 1 };
-            let stage = Stage {
-                name: name.clone(),
-                kind: (*kind).to_owned(),
-                params: params.clone(),
-                origin,
-                nodes: vec![index],
-                target: true,
-            };
-            stages.insert(name.clone(), stage);
-        }
-        Pipeline {
-            name: "test".to_owned(),
-            file: PathBuf::from("test.ron"),
-            profile: None,
-            profiles: Vec::new(),
-            sets: Vec::new(),
-            stages,
-            nodes,
-        }
+        let stages: Vec<String> = self.stages.iter().map(|(name, params)| format!("{name:?}: {params}")).collect();
+        let text = format!("Pipeline(name: \"test\", stages: {{ {} }})", stages.join(",\n"));
+        let file = self.path("pipeline.ron");
+        fsio::write_atomic(&file, text.as_bytes()).unwrap();
+        let request = Request { file, ..Request::default() };
+        load(&request, &registry(), &self.store).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     pub fn plan(&self) -> Plan {
@@ -339,9 +309,13 @@ impl Bench {
     }
 
     pub fn warnings(&self) -> Vec<&str> {
-        let warning = |event: &RunEvent| matches!(event, RunEvent::Warning { .. });
-        let text = |event| if let &RunEvent::Warning { ref text, .. } = event { text.as_str() } else { "" };
-        self.events.iter().filter(|event| warning(event)).map(text).collect()
+        let mut texts = Vec::new();
+        for event in &self.events {
+            if let RunEvent::Warning { text, .. } = event {
+                texts.push(text.as_str());
+            }
+        }
+        texts
     }
 }
 

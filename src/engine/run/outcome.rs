@@ -1,0 +1,135 @@
+//! What becomes of a node: done, failed, interrupted, or to be tried again.
+
+use std::os::unix::process::ExitStatusExt;
+
+use super::{Phase, REMAKES, Run, TAIL};
+use crate::engine::job::Frame;
+use crate::engine::launch::Running;
+use crate::engine::report::{Failure, RunEvent, signal_name};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::{Artifact, ArtifactKind, StageError};
+use crate::store::{ActionRecord, Store};
+
+impl Run<'_> {
+    /// A child ended: what came of it?
+    pub(super) fn conclude(&mut self, index: usize, mut child: Running) {
+        self.node(index).seconds += child.since.elapsed().as_secs_f64();
+        let status = child.reap();
+        let failure = match (child.verdict.take(), status) {
+            (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
+                Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
+                Ok(None) => Failure::setup("The stage finished, but its record is not in the store.", "Run again."),
+                Err(error) => error.into(),
+            },
+            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key),
+            (Some(Frame::Failed(StageError::Cancelled)), _) if self.deadline.is_some() => return self.interrupt(index),
+            (Some(Frame::Failed(StageError::CorruptInput { digest })), _) => match self.remake(index, digest) {
+                true => return,
+                false => Failure::Stage(StageError::CorruptInput { digest }),
+            },
+            (Some(Frame::Failed(error)), _) => Failure::Stage(error),
+            (_, _) if self.deadline.is_some() => return self.interrupt(index),
+            (_, Ok(status)) => match status.signal() {
+                Some(signal) => Failure::Killed { signal, name: signal_name(signal) },
+                None => Failure::Exited { code: status.code().unwrap_or_default() },
+            },
+            (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
+        };
+        // A killed child could not tidy up; its scratch stays, to go on from.
+        let _ = fsio::remove_dir_all(&child.folder.join("out"));
+        self.fail(index, failure, Some(child));
+    }
+
+    pub(super) fn finish(&mut self, index: usize, record: Box<ActionRecord>, ran: bool) {
+        let (key, metrics) = (record.key, record.metrics.clone());
+        let node = self.node(index);
+        let old = node.record.replace(record);
+        (node.phase, node.again, node.ran) = (Phase::Done, false, node.ran || ran);
+        let seconds = node.seconds;
+        if let (Some(old), true) = (old, ran) {
+            self.compare(index, &old);
+        }
+        let node = self.label(index);
+        self.emit(match ran {
+            true => RunEvent::NodeDone { node, key, seconds, metrics },
+            false => RunEvent::NodeHit { node, key },
+        });
+    }
+
+    /// A node that ran again under the same key should have made the same.
+    fn compare(&mut self, index: usize, old: &ActionRecord) {
+        let Some(new) = &self.nodes[&index].record else { return };
+        let digest = |artifact: Option<&Artifact>| artifact.map(|artifact| artifact.digest);
+        let names = new.outputs.keys().chain(old.outputs.keys().filter(|name| !new.outputs.contains_key(*name)));
+        let mut differ: Vec<String> = names
+            .filter(|name| old.key == new.key && digest(old.outputs.get(*name)) != digest(new.outputs.get(*name)))
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if old.key == new.key && old.metrics != new.metrics {
+            differ.push("its figures".to_owned());
+        }
+        if !differ.is_empty() {
+            let node = self.label(index);
+            let text = format!(
+                "`{node}` is not reproducible: with the same inputs it made other {} than before. The new outputs are \
+                 kept.",
+                differ.join(", ")
+            );
+            self.emit(RunEvent::Warning { node: Some(node), text });
+        }
+    }
+
+    /// Lets the maker of a damaged input run again, and then the node. False if that is of no use.
+    fn remake(&mut self, index: usize, digest: Digest) -> bool {
+        let store = self.context.store;
+        let needs = self.context.pipeline.nodes[index].needs();
+        let makes = |need: &usize| {
+            let record = self.nodes.get(need).and_then(|node| node.record.as_ref());
+            record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
+        };
+        let Some(maker) = needs.iter().copied().find(makes) else { return false };
+        if self.closed || self.nodes[&index].remakes == REMAKES {
+            return false;
+        }
+        let node = self.node(index);
+        (node.phase, node.remakes) = (Phase::Pending, node.remakes + 1);
+        if self.nodes[&maker].phase == Phase::Done {
+            (self.node(maker).phase, self.node(maker).again) = (Phase::Pending, true);
+            // Keys that rest on the maker's outputs may change with them.
+            for (other, node) in &mut self.nodes {
+                let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
+                if waits && self.context.pipeline.nodes[*other].needs().contains(&maker) {
+                    node.phase = Phase::Pending;
+                }
+            }
+        }
+        let (node, wanted_by) = (self.label(maker), self.label(index));
+        self.emit(RunEvent::NodeRemade { node, wanted_by, digest });
+        true
+    }
+
+    pub(super) fn fail(&mut self, index: usize, failure: Failure, child: Option<Running>) {
+        let log = child.map(|child| child.log());
+        let tail = log.as_ref().and_then(|log| fsio::tail(log, TAIL).ok()).unwrap_or_default();
+        let node = self.node(index);
+        (node.phase, node.message) = (Phase::Failed, format!("{failure} {}", failure.hint()).trim_end().to_owned());
+        let node = self.label(index);
+        self.emit(RunEvent::NodeFailed { node, failure, tail, log });
+        self.closed |= !self.context.options.keep_going;
+    }
+
+    fn interrupt(&mut self, index: usize) {
+        let node = self.node(index);
+        (node.phase, node.message) = (Phase::Interrupted, "Stopped at the user's wish.".to_owned());
+        let node = self.label(index);
+        self.emit(RunEvent::NodeInterrupted { node });
+    }
+}
+
+/// Whether an output is the object, or a tree that holds it.
+fn holds(store: &Store, artifact: &Artifact, digest: &Digest) -> bool {
+    artifact.digest == *digest
+        || artifact.kind == ArtifactKind::Tree
+            && store.listing(&artifact.digest).is_ok_and(|files| files.values().any(|entry| entry.digest == *digest))
+}

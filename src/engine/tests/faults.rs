@@ -1,0 +1,212 @@
+//! Damage, death, full disks and requests to stop.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::{diamond, flip, record_file};
+use crate::engine::RunEvent;
+use crate::engine::testing::{Bench, launcher, statuses};
+use crate::fsio;
+use crate::stage::Cancel;
+use crate::store::{RunStatus, Status::*};
+
+#[test]
+fn an_input_that_changes_during_its_stage_is_not_recorded() {
+    let mut bench = Bench::new();
+    let file = bench.path("input");
+    fsio::write_atomic(&file, b"before").unwrap();
+    bench.work_with("a", "a", "meddle", &[], Some(&file));
+    let record = bench.run();
+    assert_eq!(statuses(&record), [Failed]);
+    assert!(bench.failure().contains("changed while the stage was reading"), "{}", bench.failure());
+    assert!(bench.store.record(&record.nodes[0].key.unwrap()).unwrap().is_none());
+    // Now it holds what the stage writes, so it does not change any more.
+    assert_eq!(statuses(&bench.run()), [Ran]);
+}
+
+#[test]
+fn a_flipped_bit_in_an_output_is_found_when_read_and_made_again() {
+    for act in ["plain", "tree"] {
+        let mut bench = Bench::new();
+        bench.work("a", act, &[]).work("b", "plain", &["a"]);
+        let first = bench.run();
+        bench.ran();
+        let output = first.nodes[0].outputs["out"].digest;
+        let victim = if act == "plain" { output } else { bench.store.listing(&output).unwrap()["a"].digest };
+        flip(&bench.store.object_path(&victim));
+        bench.work_with("b", "B", "plain", &["a"], None);
+        let record = bench.run();
+        assert_eq!(bench.ran(), ["B", "a", "B"], "{}", bench.failure());
+        assert_eq!(statuses(&record), [Ran, Ran]);
+        assert_eq!(record.nodes[0].outputs, first.nodes[0].outputs);
+        assert!(bench.events.iter().any(|e| matches!(e, RunEvent::NodeRemade { digest, .. } if *digest == victim)));
+        assert_eq!(fsio::list(&bench.store.path().join("quarantine")).unwrap().len(), 1);
+        bench.store.verify(&victim).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_and_a_torn_record_are_misses() {
+    let mut bench = diamond();
+    let first = bench.run();
+    bench.ran();
+    flip(&record_file(&bench.store, &first.nodes[0].key.unwrap()));
+    fsio::write_atomic(&record_file(&bench.store, &first.nodes[2].key.unwrap()), b"").unwrap();
+    assert_eq!(statuses(&bench.run()), [Ran, Hit, Ran, Hit]);
+    assert_eq!(bench.warnings().len(), 2);
+    assert_eq!(bench.ran(), ["a", "c"]);
+}
+
+#[test]
+fn a_panic_a_signal_and_an_error_each_end_one_stage_and_are_told() {
+    let fails = |act: &str| {
+        let mut bench = Bench::new();
+        bench.work("a", act, &[]).work("b", "plain", &["a"]);
+        let record = bench.run();
+        assert_eq!((record.status, statuses(&record)), (RunStatus::Failed, vec![Failed, Skipped]), "{act}");
+        let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
+        assert!(!fsio::exists(&folder.join("out")));
+        bench.failure()
+    };
+    let panic = fails("panic");
+    assert!(panic.starts_with("a: The stage panicked: on purpose. This is a bug in repro."), "{panic}");
+    assert!(panic.contains("src/engine/testing.rs"), "the log shows where: {panic}");
+    let killed = fails("kill");
+    assert!(killed.starts_with("a: The stage's process was killed by SIGKILL (signal 9)."), "{killed}");
+    assert!(killed.contains("out-of-memory killer"), "{killed}");
+    let failed = fails("fail");
+    assert!(failed.starts_with("a: It failed. Do better."), "{failed}");
+}
+
+#[test]
+fn a_killed_stage_goes_on_from_its_scratch() {
+    let mut bench = Bench::new();
+    bench.work("a", "resume", &[]);
+    assert_eq!(statuses(&bench.run()), [Failed]);
+    assert_eq!(statuses(&bench.run()), [Ran]);
+    let resumed = |event: &RunEvent| format!("{event:?}").contains("Resumed { step: 1 }");
+    assert!(bench.events.iter().any(resumed));
+}
+
+#[test]
+fn a_request_to_stop_stops_running_stages_and_starts_no_more() {
+    let mut bench = Bench::new();
+    bench.work("a", "wait", &[]).work("b", "plain", &["a"]);
+    let cancel = Cancel::default();
+    let begin = Instant::now();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!((record.status, statuses(&record)), (RunStatus::Interrupted, vec![Interrupted, Skipped]));
+    assert_eq!(bench.store.find_run("latest").unwrap().status, RunStatus::Interrupted);
+}
+
+#[test]
+fn a_deaf_stage_is_killed_after_the_grace() {
+    let mut bench = Bench::new();
+    bench.options.grace = Duration::from_millis(300);
+    bench.work("a", "deaf", &[]);
+    let cancel = Cancel::default();
+    let begin = Instant::now();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(statuses(&record), [Interrupted]);
+}
+
+#[test]
+fn what_a_stage_leaves_running_is_ended_with_it() {
+    let mut bench = Bench::new();
+    bench.work("a", "orphan", &[]);
+    let begin = Instant::now();
+    assert_eq!(statuses(&bench.run()), [Ran]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_child_stops_when_its_parent_is_gone() {
+    let mut bench = Bench::new();
+    bench.work("a", "wait", &[]);
+    let cancel = Cancel::default();
+    cancel.request();
+    let stopped = bench.run_with(&cancel, |_| {});
+    assert_eq!(statuses(&stopped), [Skipped]);
+    let cancel = Cancel::default();
+    let record = bench.run_with(&cancel, |event| {
+        if matches!(event, RunEvent::NodeStarted { .. }) {
+            cancel.request();
+        }
+    });
+    let job = bench.store.jobs(&record.nodes[0].recipe).join(&record.id).join("job.json");
+    let mut command = launcher(&job).unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    bench.ran();
+    let begin = Instant::now();
+    while bench.ran().is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(bench.store.lock(&record.nodes[0].key.unwrap()).unwrap().is_none(), "the child holds the lock");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(bench.store.lock(&record.nodes[0].key.unwrap()).unwrap().is_some());
+}
+
+/// was and what was told. After each failure the next run must succeed with the same output.
+fn at_every_failpoint(act: &str, action: &str) -> (usize, String) {
+    let (mut hits, mut told) = (0, String::new());
+    for point in ["write", "sync", "rename"] {
+        for n in 1.. {
+            let mut bench = Bench::new();
+            bench.work("a", act, &[]).work("b", "plain", &["a"]);
+            bench.options.only = vec!["a".into()];
+            fsio::write_atomic(&bench.path("fail"), format!("{point}@{n}={action}").as_bytes()).unwrap();
+            let broken = bench.run();
+            if broken.status == RunStatus::Done {
+                break;
+            }
+            (hits, told) = (hits + 1, bench.failure());
+            fsio::remove_file(&bench.path("fail")).unwrap();
+            bench.options.only.clear();
+            let record = bench.run();
+            assert_eq!(record.status, RunStatus::Done, "{point}@{n}: {}", bench.failure());
+            assert!(bench.output(&record, "b").starts_with('a'));
+            for name in fsio::walk(&bench.store.path().join("objects")).unwrap() {
+                bench.store.verify(&name.replace('/', "").parse().unwrap()).unwrap();
+            }
+            assert!(!fsio::exists(&bench.store.path().join("quarantine")));
+        }
+    }
+    (hits, told)
+}
+
+#[test]
+fn a_child_killed_at_any_write_sync_or_rename_leaves_a_good_store() {
+    let (hits, told) = at_every_failpoint("tree", "kill");
+    assert!(hits >= 15, "{hits}");
+    assert!(told.contains("SIGKILL"), "{told}");
+}
+
+#[test]
+fn a_full_disk_is_told_and_overcome() {
+    let (hits, told) = at_every_failpoint("plain", "full");
+    assert!(hits >= 8, "{hits}");
+    assert!(told.contains("Free some space or move the store"), "{told}");
+}
+
+#[test]
+fn a_damaged_output_of_another_run_is_told() {
+    let mut bench = Bench::new();
+    bench.work("a", "plain", &[]);
+    let record = bench.run();
+    bench.clear().work("b", "plain", &["run:test/a"]);
+    flip(&bench.store.object_path(&record.nodes[0].outputs["out"].digest));
+    assert_eq!(statuses(&bench.run()), [Failed]);
+    assert!(bench.failure().contains("run the pipeline that made it"), "{}", bench.failure());
+}
