@@ -129,11 +129,7 @@ pub fn compare(a: &RunRecord, b: &RunRecord, registry: &Registry, detail: &Detai
         changes(&format!("{group}."), of_a, of_b, |_| true, &mut diff.environment);
     }
     if a.device != b.device {
-        diff.environment.push(Change {
-            path: "device".into(),
-            a: Some(a.device.clone()),
-            b: Some(b.device.clone()),
-        });
+        diff.environment.push(Change { path: "device".into(), a: Some(a.device.clone()), b: Some(b.device.clone()) });
     }
     diff.verdict = verdict(&diff);
     diff
@@ -194,11 +190,9 @@ fn parameters(
                 parameters(&format!("{path}[{i}]"), Some(x), Some(y), names, out);
             }
         }
-        (a, b) => out.push(Change {
-            path: path.to_owned(),
-            a: a.map(ToString::to_string),
-            b: b.map(ToString::to_string),
-        }),
+        (a, b) => {
+            out.push(Change { path: path.to_owned(), a: a.map(ToString::to_string), b: b.map(ToString::to_string) })
+        }
     }
 }
 
@@ -283,7 +277,9 @@ fn verdict(diff: &Diff) -> String {
     match (results, causes.as_slice()) {
         (false, []) => "Nothing differs.".to_owned(),
         (false, causes) => format!("The results are identical; what differs ({}) does not matter.", causes.join(", ")),
-        (true, []) => "The results differ though nothing that they depend on does: a stage is not reproducible.".to_owned(),
+        (true, []) => {
+            "The results differ though nothing that they depend on does: a stage is not reproducible.".to_owned()
+        }
         (true, ["the environment"]) => {
             "The results differ, and only the environment does: see `numeric` and `versions` for the cause.".to_owned()
         }
@@ -334,10 +330,20 @@ fn sections(diff: &Diff) -> Vec<(&'static str, Vec<[String; 4]>)> {
             "metrics",
             diff.metrics
                 .iter()
-                .map(|m| [m.path.clone(), number(m.a), number(m.b), m.difference.map_or(String::new(), |d| format!("{d:+.6}"))])
+                .map(|m| {
+                    [
+                        m.path.clone(),
+                        number(m.a),
+                        number(m.b),
+                        m.difference.map_or(String::new(), |d| format!("{d:+.6}")),
+                    ]
+                })
                 .collect(),
         ),
-        ("artifacts", diff.artifacts.iter().map(|o| [o.path.clone(), short(&o.a), short(&o.b), o.detail.clone()]).collect()),
+        (
+            "artifacts",
+            diff.artifacts.iter().map(|o| [o.path.clone(), short(&o.a), short(&o.b), o.detail.clone()]).collect(),
+        ),
         ("environment", diff.environment.iter().map(change).collect()),
     ];
     all.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()

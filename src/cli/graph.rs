@@ -35,8 +35,7 @@ enum Language {
 /// Prints the drawing.
 pub fn run(cli: &Cli, args: &GraphArgs, registry: &Registry) -> Result<Exit, Failure> {
     let store = open_store(cli, Some(&args.file))?;
-    let request =
-        pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
+    let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
     let pipeline = pipeline::load(&request, registry, &store)?;
     print(&match args.format {
         Language::Dot => dot(&pipeline),

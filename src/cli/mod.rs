@@ -144,7 +144,8 @@ impl From<crate::fsio::Error> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        fail(if matches!(error, store::Error::NoRun { .. }) { Exit::Usage } else { Exit::Storage }, error.to_string()).hint(error.hint())
+        fail(if matches!(error, store::Error::NoRun { .. }) { Exit::Usage } else { Exit::Storage }, error.to_string())
+            .hint(error.hint())
     }
 }
 
@@ -204,8 +205,7 @@ fn project(file: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// Loads the pipeline that the arguments name.
 fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
-    let request =
-        pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
+    let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
     Ok(pipeline::load(&request, registry, store)?)
 }
 
@@ -219,7 +219,7 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         only: args.only.clone(),
         force: args.force.clone(),
         keep_going: args.keep_going,
-        launcher: engine::this_program,
+        ..engine::Options::default()
     })
 }
 

@@ -112,9 +112,9 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn output(&mut self, place: &str, publication: &Publication, artifact: &Artifact) -> Result<(), Failure> {
         match artifact.kind {
-            ArtifactKind::File => {
-                self.file(format!("{place}/{}", artifact.file), artifact.digest, &|store| Ok(store.read(&artifact.digest)?))
-            }
+            ArtifactKind::File => self.file(format!("{place}/{}", artifact.file), artifact.digest, &|store| {
+                Ok(store.read(&artifact.digest)?)
+            }),
             ArtifactKind::Tree => {
                 for (name, entry) in self.store.listing(&artifact.digest)? {
                     self.file(format!("{place}/{name}"), entry.digest, &|store| Ok(store.read(&entry.digest)?))?;
@@ -122,12 +122,15 @@ impl Writer<'_> {
                 Ok(())
             }
             ArtifactKind::Table => {
-                for format in table::FORMATS.iter().filter(|format| publication.formats.iter().any(|name| name == format.name)) {
+                for format in
+                    table::FORMATS.iter().filter(|format| publication.formats.iter().any(|name| name == format.name))
+                {
                     let path = format!("{place}/{}.{}", publication.output, format.extension);
                     self.file(path, artifact.digest, &|store| {
                         let table = table(store, &artifact.digest)?;
-                        (format.render)(&table, &style(&table, publication))
-                            .map_err(|error| fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name)))
+                        (format.render)(&table, &style(&table, publication)).map_err(|error| {
+                            fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name))
+                        })
                     })?;
                 }
                 Ok(())

@@ -96,7 +96,8 @@ fn line(event: &RunEvent) -> Option<String> {
         },
         RunEvent::NodeWaiting { node, .. } => format!("{node}: another run computes the same; waiting for it."),
         RunEvent::NodeDone { node, seconds, metrics, .. } => {
-            let figures: Vec<String> = metrics.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
+            let figures: Vec<String> =
+                metrics.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
             let figures = if figures.is_empty() { String::new() } else { format!("; {}", figures.join(", ")) };
             format!("{node}: done in {seconds:.1} s{figures}.")
         }
@@ -127,7 +128,9 @@ fn line(event: &RunEvent) -> Option<String> {
             RunStatus::Done if *ran == 0 => format!("Nothing to do: all {hits} nodes are cached (run {run})."),
             RunStatus::Done => format!("Done in {seconds:.1} s: {ran} ran, {hits} cached (run {run})."),
             RunStatus::Failed => {
-                format!("Failed after {seconds:.1} s: {ran} ran, {hits} cached, {failed} failed, {skipped} skipped (run {run}).")
+                format!(
+                    "Failed after {seconds:.1} s: {ran} ran, {hits} cached, {failed} failed, {skipped} skipped (run {run})."
+                )
             }
             RunStatus::Interrupted | RunStatus::Running => {
                 format!("Stopped after {seconds:.1} s: {ran} ran, {hits} cached; run again to go on (run {run}).")
@@ -173,8 +176,9 @@ impl Bars {
             }
             RunEvent::NodeEvent { node, what } => self.progress(node, what, event),
             _ => {
-                if let RunEvent::NodeDone { node, .. } | RunEvent::NodeFailed { node, .. } | RunEvent::NodeInterrupted { node } =
-                    event
+                if let RunEvent::NodeDone { node, .. }
+                | RunEvent::NodeFailed { node, .. }
+                | RunEvent::NodeInterrupted { node } = event
                     && let Some(bar) = self.bars.remove(node)
                 {
                     bar.finish_and_clear();

@@ -16,7 +16,8 @@ pub mod schema;
 pub mod value;
 
 pub use job::{
-    Artifact, ArtifactKind, Cancel, DataFault, DeviceSpec, Event, Events, InputNode, Job, Made, Outputs, Produced, StageError,
+    Artifact, ArtifactKind, Cancel, DataFault, DeviceSpec, Event, Events, InputNode, Job, Made, Outputs, Produced,
+    StageError,
 };
 pub use kind::{Bare, Extents, External, Fault, InputRef, Kind, NodeRef, Publication, Registry, Step};
 pub use params::Param;

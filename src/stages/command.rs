@@ -101,7 +101,10 @@ impl Kind for Command {
         process.env_clear().envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|k| Some((k, std::env::var_os(k)?))));
         process.envs(&p.env);
         let mut child = process.spawn().map_err(|error| {
-            failed(format!("Could not start `{}`: {error}.", arguments[0]), "Install the program or put it on the PATH.")
+            failed(
+                format!("Could not start `{}`: {error}.", arguments[0]),
+                "Install the program or put it on the PATH.",
+            )
         })?;
         if let Some(stdout) = child.stdout.take() {
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
@@ -115,7 +118,10 @@ impl Kind for Command {
         let status = child.wait().map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
         job.cancel.check()?;
         if !status.success() {
-            return Err(failed(format!("`{}` ended with {status}.", arguments.join(" ")), "Its output is in the stage's log."));
+            return Err(failed(
+                format!("`{}` ended with {status}.", arguments.join(" ")),
+                "Its output is in the stage's log.",
+            ));
         }
         let mut produced = Produced::default();
         for (name, path) in &p.outputs {
@@ -131,11 +137,7 @@ impl Kind for Command {
 
 /// The placeholders `{kind:name}` of an argument.
 fn placeholders(argument: &str) -> Vec<(&str, &str)> {
-    argument
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}')?.0.split_once(':'))
-        .collect()
+    argument.split('{').skip(1).filter_map(|rest| rest.split_once('}')?.0.split_once(':')).collect()
 }
 
 fn fill(argument: &str, p: &CommandParams, job: &Job<'_>) -> Result<String, StageError> {
@@ -171,7 +173,10 @@ fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageE
         None => {
             let names: Vec<&str> = nodes.iter().flat_map(|node| node.outputs.keys().map(String::as_str)).collect();
             Err(StageError::Command {
-                message: format!("`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.", names.first().unwrap_or(&"")),
+                message: format!(
+                    "`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.",
+                    names.first().unwrap_or(&"")
+                ),
                 hint: format!("Its outputs are {}.", names.join(", ")),
             })
         }

@@ -9,7 +9,9 @@ use crate::ml::data::{archive, index, list, shapes, voc};
 use crate::params;
 use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, DataFault, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value};
+use crate::stage::{
+    ArtifactKind, DataFault, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value,
+};
 
 use super::support::{self, Info};
 

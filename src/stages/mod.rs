@@ -4,7 +4,6 @@
 
 mod command;
 mod dataset;
-mod erf;
 mod model;
 mod predict;
 mod report;
@@ -24,7 +23,6 @@ pub fn registry() -> Registry {
     let kinds: Vec<Box<dyn Kind>> = vec![
         Box::new(command::Command),
         Box::new(dataset::Dataset),
-        Box::new(erf::Erf),
         Box::new(predict::Predict),
         Box::new(report::Report),
         Box::new(train::Train),

@@ -1,13 +1,13 @@
 //! The parameters that name a network: made from `ml`'s registries, so that a new encoder or pre-filter needs no line here.
 
-use crate::ml::models;
 use crate::ml::layers::prefilter;
+use crate::ml::models;
 use crate::ml::spec::{Arg, ArgSpec, Choice, ModelSpec};
 use crate::params;
 use crate::stage::params::Param;
 use crate::stage::schema::{Bounds, Enumeration};
-use crate::stage::{Field, Type, Value, Variant};
 use crate::stage::value::Record;
+use crate::stage::{Field, Type, Value, Variant};
 
 params! {
     /// A segmentation network.
@@ -78,9 +78,8 @@ fn enumeration(
     doc: &'static str,
     entries: impl Iterator<Item = (&'static str, &'static str, Vec<ArgSpec>)>,
 ) -> Type {
-    let variants = entries
-        .map(|(name, doc, args)| Variant { name, doc, fields: args.iter().map(field).collect() })
-        .collect();
+    let variants =
+        entries.map(|(name, doc, args)| Variant { name, doc, fields: args.iter().map(field).collect() }).collect();
     Type::Enum(Enumeration { name, doc, variants })
 }
 

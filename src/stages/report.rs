@@ -70,7 +70,11 @@ impl Kind for Report {
             TableFormat::Parquet {} => "Parquet",
         };
         let formats: Vec<&str> = p.formats.iter().map(name).collect();
-        vec![Publication { digits: Some(usize::from(p.digits)), print: p.print, ..Publication::table("table", &formats) }]
+        vec![Publication {
+            digits: Some(usize::from(p.digits)),
+            print: p.print,
+            ..Publication::table("table", &formats)
+        }]
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
@@ -89,6 +93,9 @@ impl Kind for Report {
     }
 }
 
+/// The column with the number of classes that a mean is over.
+const COUNT: &str = "classes";
+
 /// The rows in the making: models in the order of their first mention, columns likewise.
 #[derive(Default)]
 struct Rows {
@@ -103,12 +110,14 @@ impl Rows {
         if node.outputs.contains_key("summary") {
             let summary = support::table(node, "summary")?;
             let row = self.subject(&summary)?;
-            for (name, column) in
-                [("mIoU", "mean_iou"), ("pixel accuracy", "pixel_accuracy"), ("best constant mIoU", "constant_mean_iou")]
-            {
+            for (name, column) in [
+                ("mIoU", "mean_iou"),
+                ("pixel accuracy", "pixel_accuracy"),
+                ("best constant mIoU", "constant_mean_iou"),
+            ] {
                 self.set(row, name, percent(first(&support::numbers(&summary, column)?)));
             }
-            self.set(row, "classes", first(&support::numbers(&summary, "classes_present")?));
+            self.set(row, COUNT, first(&support::numbers(&summary, "classes_present")?));
             let classes = support::table(node, "classes")?;
             let (names, ious) = (support::texts(&classes, "name")?, support::numbers(&classes, "iou")?);
             for (name, iou) in names.iter().zip(&ious) {
@@ -157,15 +166,23 @@ impl Rows {
         let rows = 0..self.subjects.len();
         let subject = |at: usize| self.subjects.iter().map(move |subject| subject[at].clone());
         let shown = [("prefilter", 2), ("encoder", 1), ("model", 0)];
-        let mut columns: Vec<(String, Values)> =
-            shown.iter().map(|(name, at)| ((*name).to_owned(), Values::Text(subject(*at).map(Some).collect()))).collect();
+        let mut columns: Vec<(String, Values)> = shown
+            .iter()
+            .map(|(name, at)| ((*name).to_owned(), Values::Text(subject(*at).map(Some).collect())))
+            .collect();
         for (name, at) in [("seed", 3), ("iteration", 4), ("step", 5)] {
             let numbers = subject(at).map(|text| text.parse::<i64>().ok()).collect();
             columns.push((name.to_owned(), Values::Int(numbers)));
         }
         for column in &self.columns {
             let value = |row: usize| self.values.get(&(row, column.clone())).copied();
-            columns.push((column.clone(), Values::Float(rows.clone().map(value).collect())));
+            let values: Vec<Option<f64>> = rows.clone().map(value).collect();
+            // Counts are whole numbers and read as such.
+            let counts = column == COUNT;
+            columns.push(match counts {
+                true => (column.clone(), Values::Int(values.iter().map(|value| value.map(|v| v as i64)).collect())),
+                false => (column.clone(), Values::Float(values)),
+            });
         }
         support::new_table(columns)
     }

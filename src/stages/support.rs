@@ -48,7 +48,9 @@ pub fn added(params: &Value, name: &str) -> Result<u64, StageError> {
 
 /// Faults of the data, as the contract words them.
 pub fn faults(faults: Vec<data::Fault>) -> StageError {
-    StageError::Data(faults.into_iter().map(|f| DataFault { place: f.place, message: f.message, hint: f.hint }).collect())
+    StageError::Data(
+        faults.into_iter().map(|f| DataFault { place: f.place, message: f.message, hint: f.hint }).collect(),
+    )
 }
 
 /// An error of the data room.
@@ -191,13 +193,24 @@ pub fn write_table(job: &Job<'_>, produced: &mut Produced, name: &str, table: &T
 }
 
 /// Adds a JSON file to the outputs.
-pub fn write_json(job: &Job<'_>, produced: &mut Produced, name: &str, value: &impl Serialize) -> Result<(), StageError> {
+pub fn write_json(
+    job: &Job<'_>,
+    produced: &mut Produced,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), StageError> {
     let bytes = serde_json::to_vec(value).map_err(|error| StageError::Bug(error.to_string()))?;
     write_bytes(job, produced, name, &format!("{name}.json"), ArtifactKind::File, &bytes)
 }
 
 /// Adds a file to the outputs.
-pub fn write_file(job: &Job<'_>, produced: &mut Produced, name: &str, file: &str, bytes: &[u8]) -> Result<(), StageError> {
+pub fn write_file(
+    job: &Job<'_>,
+    produced: &mut Produced,
+    name: &str,
+    file: &str,
+    bytes: &[u8],
+) -> Result<(), StageError> {
     write_bytes(job, produced, name, file, ArtifactKind::File, bytes)
 }
 
@@ -251,7 +264,8 @@ impl Data {
         if found == classes {
             return Ok(());
         }
-        let message = format!("The model has {classes} classes, the data set {found} ({}).", self.info.classes.join(", "));
+        let message =
+            format!("The model has {classes} classes, the data set {found} ({}).", self.info.classes.join(", "));
         Err(DataFault::new("model.classes", message, format!("Write `classes: {found}`.")).into())
     }
 }
@@ -295,5 +309,8 @@ fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
             ignored: count(&ignored)?,
         })
     };
-    (0..ids.len()).map(row).collect::<Option<_>>().ok_or_else(|| StageError::Bug("The index of a data set has gaps.".into()))
+    (0..ids.len())
+        .map(row)
+        .collect::<Option<_>>()
+        .ok_or_else(|| StageError::Bug("The index of a data set has gaps.".into()))
 }

@@ -133,7 +133,10 @@ impl Kind for Train {
         if let Some(horizon) = p.horizon.filter(|horizon| *horizon < total) {
             faults.push(Fault {
                 field: "horizon".into(),
-                message: format!("The schedule spans {horizon} updates, but {} x {} are trained.", p.iterations, p.steps),
+                message: format!(
+                    "The schedule spans {horizon} updates, but {} x {} are trained.",
+                    p.iterations, p.steps
+                ),
                 hint: format!("State a horizon of at least {total}, or leave it out."),
             });
         }

@@ -25,8 +25,8 @@ use crate::stage::{Event, Job, Param, Produced, StageError};
 
 use super::subject::About;
 use super::support::{self, Data, Values};
-use super::weights::is_encoder;
 use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
+use super::weights::is_encoder;
 
 /// The least time between inner checkpoints.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -147,12 +147,8 @@ fn start(
     data: &Data,
     device: &candle_core::Device,
 ) -> Result<(Trainer, Progress, About), StageError> {
-    let about = About {
-        iteration: 1,
-        seed: p.seed,
-        classes: data.info.classes.clone(),
-        input: normalise(&p.input).into(),
-    };
+    let about =
+        About { iteration: 1, seed: p.seed, classes: data.info.classes.clone(), input: normalise(&p.input).into() };
     if job.inputs.contains_key("state") {
         let bytes = support::content(support::artifact(support::input(job, "state")?, "model")?)?;
         let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;

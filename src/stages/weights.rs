@@ -85,9 +85,11 @@ impl Kind for Weights {
             Source::Seeded { encoder, seed } => (Tensors::new(), (encoder.scheme(), *seed), true, "seed".to_owned()),
             Source::Safetensors { partial, .. } => {
                 let slot = "source.file";
-                let path = job.files.get(slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
+                let path =
+                    job.files.get(slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
                 let place = path.display().to_string();
-                let tensors = import::safetensors(&fsio::read(path)?).map_err(|error| support::ml_error(error, &place))?;
+                let tensors =
+                    import::safetensors(&fsio::read(path)?).map_err(|error| support::ml_error(error, &place))?;
                 (tensors, (Scheme::Stable, 1), *partial, place)
             }
         };
@@ -95,7 +97,8 @@ impl Kind for Weights {
         let pool = support::pool(job.threads)?;
         let built = pool.install(|| import::network(&spec, &device, &tensors, start, |p| !partial && is_encoder(p)));
         let (network, report) = built.map_err(|error| support::ml_error(error, &place))?;
-        let bytes = state::weights(network.parameters(), is_encoder).map_err(|error| support::ml_error(error, &place))?;
+        let bytes =
+            state::weights(network.parameters(), is_encoder).map_err(|error| support::ml_error(error, &place))?;
         job.events.emit(Event::Log { text: report.in_words() });
 
         let mut produced = Produced::default();

@@ -118,12 +118,8 @@ fn each_room_imports_only_from_lower_ones() {
     let mut imports = 0;
     for file in &files {
         let relative = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-        let module: Vec<String> = relative
-            .trim_end_matches(".rs")
-            .split('/')
-            .filter(|part| *part != "mod")
-            .map(str::to_owned)
-            .collect();
+        let module: Vec<String> =
+            relative.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").map(str::to_owned).collect();
         let room = module[0].as_str();
         let mut paths = Paths::default();
         paths.visit_file(&syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap());
@@ -139,7 +135,8 @@ fn each_room_imports_only_from_lower_ones() {
             let Some(target) = room_of(path, &module) else { continue };
             imports += 1;
             let known = allowed.contains_key(target.as_str()) || ["params", "cli"].contains(&target.as_str());
-            let lower = matches!(room, "main" | "cli" | "lib") || target == room
+            let lower = matches!(room, "main" | "cli" | "lib")
+                || target == room
                 || allowed.get(room).is_some_and(|rooms| rooms.contains(target.as_str()));
             if known && !lower {
                 faults.push(format!("src/{relative}:{line}: `{room}` imports `{target}`"));
