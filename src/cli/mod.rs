@@ -224,7 +224,6 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
 }
 
 /// Prints to standard output. A reader that went away (`repro runs | head`) is no error.
-#[expect(clippy::print_stdout, reason = "the one place that prints results")]
 pub fn print(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

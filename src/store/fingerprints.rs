@@ -131,7 +131,7 @@ fn fingerprint(path: &Path, known: Option<&Known>) -> fsio::Result<Known> {
     let mut attempts = 0;
     loop {
         let hashed = fsio::now();
-        let digest = fsio::digest(path)?;
+        let digest = Digest::from(fsio::blake3(path)?);
         let after = fsio::stat(path)?;
         attempts += 1;
         if after == stat || attempts == 3 {

@@ -58,7 +58,7 @@ impl Store {
     /// Stores the file at `path` and takes it away from there: it is moved where the file system allows it, and
     /// copied otherwise. A symbolic link is stored as the file that it points to. Returns the size too.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64)> {
-        let digest = fsio::digest(path)?;
+        let digest = Digest::from(fsio::blake3(path)?);
         let bytes = fsio::stat(path)?.bytes;
         if !self.holds(&digest)? {
             if fsio::is_link(path) {
@@ -124,7 +124,8 @@ impl Store {
 
     /// Checks an object; a corrupt one is set aside.
     pub fn verify(&self, digest: &Digest) -> Result<()> {
-        let found = fsio::digest(&self.object_path(digest)).map_err(|error| missing(error, digest))?;
+        let found = fsio::blake3(&self.object_path(digest)).map_err(|error| missing(error, digest))?;
+        let found = Digest::from(found);
         if found == *digest { Ok(()) } else { Err(self.quarantine(digest)?) }
     }
 

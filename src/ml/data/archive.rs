@@ -31,7 +31,7 @@ pub fn extract(
     keep: &Keep<'_>,
 ) -> Result<Vec<String>, Error> {
     if let Some(expected) = expected {
-        let found = fsio::digest(path)?;
+        let found = Digest::from(fsio::blake3(path)?);
         if found != expected {
             let message = format!("The archive has digest {found}; it must have {expected}.");
             return Err(Fault::new(place, message, DAMAGED).into());

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!((rows[0].height, rows[0].width, rows[0].ignored), (20, 30, 30));
         assert_eq!(rows[0].pixels, [0, 570, 0]);
         assert_eq!((rows[1].pixels[0], rows[1].ignored), (30, 0));
-        assert_eq!(rows[1].image_digest, fsio::digest(&resolve("JPEGImages/b.jpg")).unwrap());
+        assert_eq!(rows[1].image_digest, Digest::from(fsio::blake3(&resolve("JPEGImages/b.jpg")).unwrap()));
         assert_eq!((rows[2].label_digest, rows[2].pixels.len()), (None, 3));
     }
 
