@@ -235,7 +235,14 @@ pub fn append(path: &Path) -> Result<File> {
 /// A lock, held until it is dropped or the process dies.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting holds a copy for an instant.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Takes the lock that is the file at `path`, making the file where it is missing; none if somebody holds it.
@@ -246,7 +253,7 @@ pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = at("open", path, opened)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _file: file })),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => at("lock", path, Err(source)),
     }

@@ -163,10 +163,8 @@ impl Run<'_> {
             if self.children.is_empty() && (self.closed || !waiting) {
                 break;
             }
-            let mut next = self.messages.recv_timeout(TICK).ok();
-            while let Some((node, message)) = next {
+            if let Ok((node, message)) = self.messages.recv_timeout(TICK) {
                 self.hear(node, message);
-                next = self.messages.try_recv().ok();
             }
         }
         self.skip_the_rest();

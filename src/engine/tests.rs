@@ -238,7 +238,6 @@ fn force_runs_again_and_warns_of_other_outputs() {
     assert!(warnings[0].contains("`w` is not reproducible") && warnings[0].contains("`out`"), "{warnings:?}");
 }
 
-/// Runs with the `n`-th passing of each failpoint broken by `action`, for every `n` there is, and says how often that
 #[test]
 fn many_hits_are_quick() {
     let mut bench = Bench::new();
