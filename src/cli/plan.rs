@@ -16,6 +16,9 @@ pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Fail
     let store = open_store(cli, Some(&args.file))?;
     let pipeline = load(args, registry, &store)?;
     let plan = engine::plan(&pipeline, registry, &store, &options(args)?)?;
+    for notice in store.take_notices() {
+        print(&format!("warning: {notice}"));
+    }
     print(&text(&pipeline, &plan));
     Ok(Exit::Success)
 }

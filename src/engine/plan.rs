@@ -9,7 +9,7 @@ use super::{Error, Options};
 use crate::dag;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
-use crate::pipeline::{Pipeline, Source};
+use crate::pipeline::{Diagnostic, Diagnostics, Pipeline, Source};
 use crate::stage::{Outputs, Registry};
 use crate::store::{ActionRecord, Store};
 
@@ -81,6 +81,12 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         true => BTreeSet::new(),
         false => pipeline.select(&options.force).map_err(Error::Selection)?,
     };
+    if let Some(idle) = forced.iter().find(|node| !wanted.contains(node)) {
+        let name = pipeline.node_ref(*idle);
+        let fault = Diagnostic::unplaced(format!("`--force` names `{name}`, which `--only` leaves out."))
+            .hint("Name it in `--only` too, or leave `--only` out.");
+        return Err(Error::Selection(Diagnostics(vec![fault])));
+    }
     let outside = gather(pipeline, registry, store, options, &wanted)?;
     let mut kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
     let numeric = match kinds.any(|kind| kind.computes()) {

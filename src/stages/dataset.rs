@@ -200,6 +200,11 @@ impl Kind for Dataset {
             let hint = "Name a data root, as `root: \"voc2012\"`, or the archives.";
             fault("source", "The source says neither where its files are nor what archives hold them.".into(), hint);
         }
+        let plain = |root: &str| root.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if let Some(root) = p.source.root().filter(|root| !plain(root)) {
+            let hint = "Use `a`-`z`, `0`-`9` and `_`, so that `REPRO_DATA_NAME` can name it too.";
+            fault("source.root", format!("`{root}` is not a name for a data root."), hint);
+        }
         for (at, archive) in p.source.archives().iter().enumerate() {
             if let Some(Err(error)) = archive.digest.as_ref().map(|digest| digest.parse::<Digest>()) {
                 fault(&format!("source.archives[{at}].digest"), format!("{error}."), "Write what `b3sum` prints.");
