@@ -129,7 +129,7 @@ fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, Sta
     let mut produced = Produced::default();
     for (name, value) in figures.named() {
         columns.push((name.clone(), Values::Float(vec![Some(value)])));
-        produced.metrics.insert(name.replace([' ', '%'], "_"), value);
+        produced.metrics.insert(name.replace(' ', "_").replace('%', ""), value);
     }
     support::write_table(job, &mut produced, "figures", &support::new_table(columns)?)?;
     support::write_file(job, &mut produced, "picture", "erf.png", &picture(map)?)?;
