@@ -11,8 +11,10 @@ use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{DataFault, Event, Job, Kind, Produced, Publication, StageError, Value};
 
+use super::columns::{self, Values};
+use super::data::Data;
 use super::subject::Model;
-use super::support::{self, Data, Values};
+use super::support;
 
 params! {
     /// The effective receptive field (Luo et al., NeurIPS 2016): the gradient of the centre of the output with respect
@@ -159,7 +161,7 @@ fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, Sta
         columns.push((name.clone(), Values::Float(vec![Some(value)])));
         produced.metrics.insert(name.replace(' ', "_").replace('%', ""), value);
     }
-    support::write_table(job, &mut produced, "figures", &support::new_table(columns)?)?;
+    support::write_table(job, &mut produced, "figures", &columns::new_table(columns)?)?;
     support::write_file(job, &mut produced, "picture", "erf.png", &picture(map)?)?;
     support::write_file(job, &mut produced, "map", "erf.safetensors", &raw(map)?)?;
     Ok(produced)
