@@ -177,11 +177,8 @@ impl Loader<'_> {
                 }
             }
         }
-        let required: &[&str] = match (whole, main) {
-            (false, _) => &[],
-            (true, true) => &["name", "stages"],
-            (true, false) => &["stages"],
-        };
+        // An included file may only include others and change them by profiles.
+        let required: &[&str] = if whole && main { &["name", "stages"] } else { &[] };
         for missing in required.iter().filter(|name| fields.iter().all(|(field, _)| field.text != **name)) {
             let head = tree.structure().and_then(|(name, _)| name).map_or(&tree.span, |name| &name.span);
             let fault = Diagnostic::new(head, format!("The field `{missing}` is missing."));
