@@ -2,6 +2,7 @@
 
 mod bytes;
 mod cache;
+mod crash;
 mod harness;
 mod layers;
 mod pipelines;
