@@ -177,7 +177,7 @@ impl Loader<'_> {
                 }
             }
         }
-        // An included file may only include others and change them by profiles.
+        // An included file may be nothing but includes and profiles.
         let required: &[&str] = if whole && main { &["name", "stages"] } else { &[] };
         for missing in required.iter().filter(|name| fields.iter().all(|(field, _)| field.text != **name)) {
             let head = tree.structure().and_then(|(name, _)| name).map_or(&tree.span, |name| &name.span);

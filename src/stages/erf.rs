@@ -85,7 +85,9 @@ impl Kind for Erf {
                 let names: Vec<&str> = model.network.block_names().collect();
                 if !names.contains(&name.as_str()) {
                     let hint = format!("The blocks are {}.", names.join(", "));
-                    return Err(DataFault::new("target.name", format!("The network has no block `{name}`."), hint).into());
+                    return Err(
+                        DataFault::new("target.name", format!("The network has no block `{name}`."), hint).into()
+                    );
                 }
                 erf::Target::Block(name.clone())
             }
@@ -126,7 +128,7 @@ fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, Sta
     let mut columns = model.subject.columns(1);
     let mut produced = Produced::default();
     for (name, value) in figures.named() {
-        columns.push((name.to_owned(), Values::Float(vec![Some(value)])));
+        columns.push((name.clone(), Values::Float(vec![Some(value)])));
         produced.metrics.insert(name.replace([' ', '%'], "_"), value);
     }
     support::write_table(job, &mut produced, "figures", &support::new_table(columns)?)?;

@@ -4,6 +4,7 @@
 
 mod command;
 mod dataset;
+mod erf;
 mod model;
 mod predict;
 mod report;
@@ -23,6 +24,7 @@ pub fn registry() -> Registry {
     let kinds: Vec<Box<dyn Kind>> = vec![
         Box::new(command::Command),
         Box::new(dataset::Dataset),
+        Box::new(erf::Erf),
         Box::new(predict::Predict),
         Box::new(report::Report),
         Box::new(train::Train),

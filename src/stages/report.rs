@@ -128,7 +128,10 @@ impl Rows {
             let figures = support::table(node, "figures")?;
             let row = self.subject(&figures)?;
             for column in figures.columns().iter().filter(|column| !SUBJECT.contains(&column.name.as_str())) {
-                self.set(row, &format!("ERF {}", column.name), first(&support::numbers(&figures, &column.name)?));
+                let value = first(&support::numbers(&figures, &column.name)?);
+                // Shares are in percent, as the scores; the radius is in pixels.
+                let value = if column.name == "radius" { value } else { percent(value) };
+                self.set(row, &format!("ERF {}", column.name), value);
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, StageError, Step, Value};
+use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
 
 use super::model::Model;
 use super::support;
@@ -172,6 +172,10 @@ impl Kind for Train {
             Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, note }
         });
         Ok(steps.collect())
+    }
+
+    fn publish(&self, _params: &Value) -> Vec<Publication> {
+        vec![Publication::table("steps", &["Csv", "Parquet"])]
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

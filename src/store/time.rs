@@ -22,10 +22,11 @@ pub fn rfc3339(nanos: i128) -> String {
     format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
 }
 
-/// The same as `20261123-060423`, which sorts.
+/// The same to the millisecond as `20261123-060423-127`, which sorts.
 pub(super) fn compact(nanos: i128) -> String {
     let [y, mo, d, h, mi, s] = civil(nanos);
-    format!("{y:04}{mo:02}{d:02}-{h:02}{mi:02}{s:02}")
+    let millis = nanos.rem_euclid(1_000_000_000) / 1_000_000;
+    format!("{y:04}{mo:02}{d:02}-{h:02}{mi:02}{s:02}-{millis:03}")
 }
 
 #[cfg(test)]
@@ -37,6 +38,6 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(1_795_413_863_999_999_999), "2026-11-23T06:04:23Z");
-        assert_eq!(compact(1_795_413_863_000_000_000), "20261123-060423");
+        assert_eq!(compact(1_795_413_863_127_000_000), "20261123-060423-127");
     }
 }
