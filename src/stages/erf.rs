@@ -104,7 +104,7 @@ impl Kind for Erf {
         for i in 0..count {
             job.cancel.check()?;
             let map = pool.install(|| -> Result<erf::Map, StageError> {
-                let image = images.image(i).map_err(|fault| support::faults(vec![fault]))?;
+                let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
                 let size = (p.size.0 as usize, p.size.1 as usize);
                 let image = model.normalise.apply(&image).window((0, 0), size, [0.0; 3]);
                 let bug = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));
