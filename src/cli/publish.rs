@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind, Publication, Registry};
-use crate::store::{RunNodeRecord, RunRecord, Store};
+use crate::store::{self, RunNodeRecord, RunRecord, Store};
 use crate::table::{self, Kind, Style, Table};
 
 const MANIFEST: &str = "manifest.json";
@@ -117,7 +117,15 @@ impl Writer<'_> {
             }),
             ArtifactKind::Tree => {
                 for (name, entry) in self.store.listing(&artifact.digest)? {
-                    self.file(format!("{place}/{name}"), entry.digest, &|store| Ok(store.read(&entry.digest)?))?;
+                    self.file(format!("{place}/{name}"), entry.digest, &|store| match store.read(&entry.digest) {
+                        Err(error @ (store::Error::Corrupt { .. } | store::Error::Missing(_))) => {
+                            // Whether a node is done is told by its outputs alone, not by the files of a tree: the
+                            // whole tree must go for the next run to make it again.
+                            store.quarantine(&artifact.digest)?;
+                            Err(error.into())
+                        }
+                        result => Ok(result?),
+                    })?;
                 }
                 Ok(())
             }

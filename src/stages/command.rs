@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command as Process, Stdio};
 
 use crate::fsio;
@@ -123,10 +124,13 @@ impl Kind for Command {
         let status = child.wait().map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
         job.cancel.check()?;
         if !status.success() {
-            return Err(failed(
-                format!("`{}` ended with {status}.", arguments.join(" ")),
-                "Its output is in the stage's log.",
-            ));
+            let hint = match status.signal() {
+                Some(9) => {
+                    "If nobody killed it, the kernel's out-of-memory killer did. Its output is in the stage's log."
+                }
+                _ => "Its output is in the stage's log.",
+            };
+            return Err(failed(format!("`{}` ended with {status}.", arguments.join(" ")), hint));
         }
         let mut produced = Produced::default();
         for (name, path) in &p.outputs {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{Values, ints, new_table, texts};
 use super::support;
+use crate::fsio;
+use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::list::Sample;
 use crate::stage::{DataFault, Job, StageError};
@@ -27,7 +29,8 @@ pub struct Data {
     pub rows: Vec<Row>,
     /// Classes and ignore value.
     pub info: Info,
-    files: BTreeMap<String, PathBuf>,
+    /// The files that are in the store.
+    files: BTreeMap<String, (PathBuf, Digest)>,
     root: Option<PathBuf>,
 }
 
@@ -39,17 +42,27 @@ impl Data {
         let rows = rows(&support::table(node, "index")?, &info)?;
         let tree = node.outputs.get("files").map(|files| &files.tree);
         let files = tree.into_iter().flatten();
-        let files = files.filter_map(|(name, file)| Some((name.clone(), file.path.clone()?))).collect();
+        let files = files.filter_map(|(name, file)| Some((name.clone(), (file.path.clone()?, file.digest)))).collect();
         Ok(Data { rows, info, files, root: node.root.clone() })
     }
 
     /// Where a file of the set is.
     pub fn resolve(&self, relative: &str) -> PathBuf {
         match (self.files.get(relative), &self.root) {
-            (Some(path), _) => path.clone(),
+            (Some((path, _)), _) => path.clone(),
             (None, Some(root)) => root.join(relative),
             (None, None) => Path::new(relative).to_owned(),
         }
+    }
+
+    /// The error of a stage that read the set's files. A file in the store that is not what its name says is a corrupt
+    /// input, which its maker makes again; every other fault is for the user.
+    pub fn blame(&self, error: StageError) -> StageError {
+        let StageError::Data(faults) = &error else { return error };
+        let stored = faults.iter().filter_map(|fault| self.files.get(&fault.place));
+        let sound = |path: &Path, digest: &Digest| fsio::read(path).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
+        let corrupt = stored.into_iter().find(|(path, digest)| !sound(path, digest));
+        corrupt.map_or(error.clone(), |(_, digest)| StageError::CorruptInput { digest: *digest })
     }
 
     /// An error unless the network has as many classes as the data.

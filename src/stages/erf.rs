@@ -110,7 +110,7 @@ impl Kind for Erf {
         for (done, &i) in chosen.iter().enumerate() {
             job.cancel.check()?;
             let map = pool.install(|| -> Result<erf::Map, StageError> {
-                let image = images.image(i).map_err(|fault| support::faults(vec![fault]))?;
+                let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
                 let corner = ((image.height() - size.0) / 2, (image.width() - size.1) / 2);
                 let image = model.normalise.apply(&image).window(corner, size, [0.0; 3]);
                 let bug = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));

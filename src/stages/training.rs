@@ -97,7 +97,8 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         if cancelled {
             return Err(StageError::Cancelled);
         }
-        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device))?;
+        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device));
+        let report = report.map_err(|error| data.blame(error))?;
         confusion.add(&report.targets, &report.predictions);
         tell(job, &report, &confusion, last - first, first, &mut progress);
     }

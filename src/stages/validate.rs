@@ -97,7 +97,7 @@ impl Kind for Validate {
         for i in 0..images.len() {
             job.cancel.check()?;
             let confusion = pool.install(|| -> Result<Confusion, StageError> {
-                let fault = |fault| support::faults(vec![fault]);
+                let fault = |fault| data.blame(support::faults(vec![fault]));
                 let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
                 let mut confusion = Confusion::new(data.info.classes.len());
                 confusion.add(truth.pixels(), model.predict(&image)?.pixels());
