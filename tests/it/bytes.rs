@@ -24,7 +24,8 @@ fn another_store_in_another_folder_has_the_same_bytes_and_keys() {
         bench.write(&format!("{folder}/small.ron"), crate::harness::SMALL);
         assert_eq!(bench.ran(&format!("{folder}/small.ron")).len(), 9);
         let record = bench.record("latest");
-        let keys: Vec<String> = record["nodes"].as_array().unwrap().iter().map(|node| node["key"].to_string()).collect();
+        let keys: Vec<String> =
+            record["nodes"].as_array().unwrap().iter().map(|node| node["key"].to_string()).collect();
         (bench.digests(), keys)
     };
     assert_eq!(run("a"), run("some/other folder".replace(' ', "_").as_str()));

@@ -55,7 +55,11 @@ fn names_order_layout_and_threads_run_nothing() {
     assert_eq!(bench.ran("small.ron --threads 1 --jobs 2"), NOTHING);
 
     // Another order of fields, comments, other spellings of the same values, defaults written out.
-    bench.edit("small.ron", "data: \"pictures\", weights: \"start\",", "weights: \"start\", // first\n /* then */ data: \"pictures\",");
+    bench.edit(
+        "small.ron",
+        "data: \"pictures\", weights: \"start\",",
+        "weights: \"start\", // first\n /* then */ data: \"pictures\",",
+    );
     bench.edit("small.ron", "prefilter: Average()", "prefilter: Average");
     bench.edit("small.ron", "crop: (33, 33)", "crop: (33,33,), horizon: None, augment: (mirror: true)");
     bench.edit("small.ron", "seed: 7", "seed: 0x7");

@@ -5,4 +5,5 @@ mod cache;
 mod crash;
 mod harness;
 mod layers;
+mod malformed;
 mod pipelines;

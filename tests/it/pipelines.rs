@@ -51,7 +51,10 @@ fn the_reference_of_the_kinds_is_what_the_program_prints() {
         std::fs::write(&path, format!("{head}\n## Kinds\n{wanted}")).unwrap();
         return;
     }
-    assert!(stands == wanted, "`pipelines/README.md` is old; write it again by `REPRO_REGENERATE=1 cargo test --release`");
+    assert!(
+        stands == wanted,
+        "`pipelines/README.md` is old; write it again by `REPRO_REGENERATE=1 cargo test --release`"
+    );
 }
 
 /// Every field, at any depth, with its path.
