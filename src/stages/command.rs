@@ -9,7 +9,7 @@ use crate::fsio;
 use crate::params;
 use crate::stage::params::{FileRef, Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, StageError, Value};
+use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, Publication, StageError, Value};
 
 params! {
     /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, as
@@ -91,6 +91,11 @@ impl Kind for Command {
             }
         }
         faults
+    }
+
+    fn publish(&self, params: &Value) -> Vec<Publication> {
+        let outputs = CommandParams::read(params).map(|p| p.outputs).unwrap_or_default();
+        outputs.keys().map(|output| Publication::copy(output)).collect()
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -9,8 +9,9 @@ use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{ArtifactKind, Event, Job, Kind, Made, Produced, Publication, StageError, Value};
 
+use super::data::Data;
 use super::subject::Model;
-use super::support::{self, Data};
+use super::support;
 
 params! {
     /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png` with class ids, and
