@@ -155,7 +155,7 @@ fn runs_are_found_by_id_prefix_pipeline_and_age() {
         assert_eq!(answer.code, Some(2), "{answer:?}");
         answer.err
     };
-    assert!(told("smal").contains("did you mean `small`"), "{}", told("smal"));
+    assert!(told("smal").contains("Did you mean `small`?"), "{}", told("smal"));
     assert!(told("small~2").contains("has 2 run(s) of `small`"), "{}", told("small~2"));
     assert!(told("latest~x").contains("is not a number of runs"), "{}", told("latest~x"));
     assert!(told("2").contains("is the start of 3 run ids"), "{}", told("2"));
