@@ -38,7 +38,9 @@ type Left = (std::collections::BTreeMap<String, String>, Vec<(String, Vec<u8>)>)
 fn left(bench: &Bench) -> Left {
     let results = bench.path("results");
     let read = |name: String| (name.clone(), std::fs::read(results.join(&name)).unwrap());
-    (bench.digests(), files(&results).into_iter().map(read).collect())
+    // A process that is killed while it writes leaves a hidden file beside.
+    let names = files(&results).into_iter().filter(|name| !name.ends_with(".tmp"));
+    (bench.digests(), names.map(read).collect())
 }
 
 /// Equal digests, and equal files; where not, says which.
@@ -386,7 +388,7 @@ fn a_flipped_bit_in_what_is_published_is_found_and_made_again() {
     let base = least();
     base.ran("least.ron");
     let wanted = left(&base);
-    for (output, inside) in [("table.table", false), ("predict.prediction", false), ("predict.prediction", true)] {
+    for (output, inside) in [("table.table", false), ("predict.pictures", false), ("predict.pictures", true)] {
         let bench = Bench::new();
         copy_folder(&base.path(""), &bench.path(""));
         let digest = if inside { leaf(&bench, &wanted.0[output]) } else { wanted.0[output].clone() };

@@ -3,6 +3,8 @@
 mod bytes;
 mod cache;
 mod crash;
+mod diff;
 mod harness;
 mod layers;
+mod malformed;
 mod pipelines;
