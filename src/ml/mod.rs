@@ -16,6 +16,8 @@ pub mod device;
 pub mod erf;
 #[forbid(unsafe_code)]
 pub mod error;
+#[cfg(test)]
+mod golden;
 #[forbid(unsafe_code)]
 pub mod import;
 #[forbid(unsafe_code)]
