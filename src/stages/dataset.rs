@@ -13,7 +13,8 @@ use crate::stage::{
     ArtifactKind, DataFault, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value,
 };
 
-use super::support::{self, Info};
+use super::data::{self, Info};
+use super::support;
 
 params! {
     /// A checked list of images and labels. Every file is read: it must be there and decode, image and label must have
@@ -274,7 +275,7 @@ impl Kind for Dataset {
         let resolve = |path: &str| root.join(path);
         let rows = pool.install(|| index::build(&samples, &resolve, info.classes.len(), info.ignore));
         let rows = rows.map_err(support::data_error)?;
-        support::write_table(job, &mut produced, "index", &support::index_table(&rows, &info)?)?;
+        support::write_table(job, &mut produced, "index", &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, "info", &info)?;
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
