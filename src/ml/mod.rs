@@ -17,7 +17,7 @@
 //!   is the mask of its own gradient (0 at 0, as TensorFlow's; candle's is 1 there);
 //! - no gradient is computed that nobody needs, and each is written once, to its place in the flat buffer;
 //! - memory is released as the backward pass walks;
-//! - stock candle has no gradient for the max pool and the resize at all, and a wrong one for odd strides.
+//! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
 #[forbid(unsafe_code)]
 pub mod colors;
