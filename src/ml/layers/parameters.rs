@@ -1,6 +1,5 @@
 //! Parameters by name, in two flat buffers: what training changes, and what it leaves alone.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -184,15 +183,6 @@ impl Parameters {
         let flat = if self.inventory.get(id).trainable { &self.trainable } else { &self.frozen };
         self.inventory.view(id, flat)
     }
-
-    /// A copy of all values by name.
-    pub fn to_map(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
-        let entry = |(id, parameter): (ParameterId, &Parameter)| {
-            let data = self.view(id)?.flatten_all()?.to_vec1()?;
-            Ok((parameter.name.clone(), (parameter.shape.clone(), data)))
-        };
-        self.inventory.iter().map(entry).collect()
-    }
 }
 
 /// The gradients of all trainable parameters in one flat buffer.
@@ -211,6 +201,11 @@ impl Gradients {
     /// The flat buffer, in the order of the inventory.
     pub fn flat(&self) -> &Tensor {
         &self.flat
+    }
+
+    /// Makes all gradients zero.
+    pub fn clear(&self) -> Result<()> {
+        Ok(self.flat.zero_set()?)
     }
 
     /// Where the gradient of a parameter goes; none where it is frozen.

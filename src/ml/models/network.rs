@@ -16,7 +16,7 @@ use crate::ml::layers::conv::{ConvSize, Folded};
 use crate::ml::layers::prefilter::{self, DilatedConv, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::layers::{ConvNorm, Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
 use crate::ml::ops::conv::Conv2d;
-use crate::ml::spec::ModelSpec;
+use crate::ml::spec::{Choice, ModelSpec};
 
 pub use super::pass::{Site, Tape};
 
@@ -59,7 +59,17 @@ pub(super) struct Branch {
     pub biases: ParameterId,
 }
 
-/// A block before parameters have values.
+/// A network before its parameters have values.
+struct Plan {
+    inventory: Inventory,
+    shared: Vec<ParameterId>,
+    stem: ConvNorm,
+    blocks: Vec<BlockPlan>,
+    head: Vec<Branch>,
+    prefilter: Box<dyn DilatedConv>,
+}
+
+/// A block before its parameters have values.
 struct BlockPlan {
     name: String,
     convs: [ConvNorm; 3],
@@ -84,27 +94,7 @@ impl Network {
         device: &Device,
         values: impl FnMut(&Parameter) -> Result<Vec<f32>>,
     ) -> Result<Self> {
-        if !(1..=255).contains(&spec.classes) {
-            return Err(Error::Model(format!("A network has 1 to 255 classes, not {}.", spec.classes)));
-        }
-        let prefilter = prefilter::build(&spec.prefilter)?;
-        let mut inventory = Inventory::default();
-        let shared = prefilter.network_parameters();
-        let shared = shared.iter().map(|extra| add_extra(&mut inventory, "prefilter", extra)).collect();
-        let stem =
-            ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: Conv2d { stride: 2, dilation: 1 } };
-        let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, 1.0, 2.0 * PIXEL_MOMENT);
-        let mut plans = Vec::new();
-        let mut input = shape.stem;
-        for (number, group) in (2..).zip(&shape.groups) {
-            for block in 0..group.blocks {
-                let name = format!("group{number}/block{}", block + 1);
-                plans.push(plan_block(&mut inventory, name, input, group, block == 0, prefilter.as_ref()));
-                input = group.channels;
-            }
-        }
-        let head = shape.rates.iter().map(|&rate| plan_branch(&mut inventory, rate, input, spec.classes)).collect();
-
+        let Plan { inventory, shared, stem, blocks, head, prefilter } = Plan::new(spec, shape)?;
         let parameters = Parameters::build(Arc::new(inventory), device, values)?;
         let fold = |plan: BlockPlan| -> Result<Block> {
             let [reduce, middle, expand] = plan.convs;
@@ -120,13 +110,18 @@ impl Network {
         Ok(Network {
             spec: spec.clone(),
             stem: stem.fold(&parameters)?,
-            blocks: plans.into_iter().map(fold).collect::<Result<_>>()?,
+            blocks: blocks.into_iter().map(fold).collect::<Result<_>>()?,
             head,
             shared,
             prefilter,
-            regular: prefilter::build(&crate::ml::spec::Choice::new("Regular"))?,
+            regular: prefilter::build(&Choice::new("Regular"))?,
             parameters,
         })
+    }
+
+    /// The parameters that a network of this shape has.
+    pub fn inventory(spec: &ModelSpec, shape: &Architecture) -> Result<Inventory> {
+        Ok(Plan::new(spec, shape)?.inventory)
     }
 
     /// What the network was built from.
@@ -151,6 +146,32 @@ impl Network {
 
     pub(super) fn views(&self, ids: &[ParameterId]) -> Result<Vec<Tensor>> {
         ids.iter().map(|&id| self.parameters.view(id)).collect()
+    }
+}
+
+impl Plan {
+    fn new(spec: &ModelSpec, shape: &Architecture) -> Result<Self> {
+        if !(1..=255).contains(&spec.classes) {
+            return Err(Error::Model(format!("A network has 1 to 255 classes, not {}.", spec.classes)));
+        }
+        let prefilter = prefilter::build(&spec.prefilter)?;
+        let mut inventory = Inventory::default();
+        let shared = prefilter.network_parameters();
+        let shared = shared.iter().map(|extra| add_extra(&mut inventory, "prefilter", extra)).collect();
+        let stem = Conv2d { stride: 2, dilation: 1 };
+        let stem = ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: stem };
+        let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, 1.0, 2.0 * PIXEL_MOMENT);
+        let mut blocks = Vec::new();
+        let mut input = shape.stem;
+        for (number, group) in (2..).zip(&shape.groups) {
+            for block in 0..group.blocks {
+                let name = format!("group{number}/block{}", block + 1);
+                blocks.push(plan_block(&mut inventory, name, input, group, block == 0, prefilter.as_ref()));
+                input = group.channels;
+            }
+        }
+        let head = shape.rates.iter().map(|&rate| plan_branch(&mut inventory, rate, input, spec.classes)).collect();
+        Ok(Plan { inventory, shared, stem, blocks, head, prefilter })
     }
 }
 

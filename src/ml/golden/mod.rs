@@ -1,0 +1,152 @@
+//! Numbers of the original implementation under TensorFlow, where they are at hand.
+//!
+//! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
+
+mod erf;
+mod net;
+mod ops;
+mod stack;
+mod traj;
+
+use std::path::PathBuf;
+
+use candle_core::{Device, Tensor};
+use safetensors::{Dtype, SafeTensors};
+
+use crate::ml::import::Tensors;
+use crate::ml::models::names::hwio_to_oihw;
+
+/// A folder of golden data: an index and files of tensors.
+struct Golden(PathBuf);
+
+impl Golden {
+    /// The folder `category`; none, with a word, where there are no golden data.
+    fn open(category: &str) -> Option<Self> {
+        let root = std::env::var_os("REPRO_GOLDEN")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
+        let folder = root.join(category);
+        if crate::fsio::exists(&folder) {
+            return Some(Golden(folder));
+        }
+        eprintln!("skipped: no golden data in `{}`", folder.display());
+        None
+    }
+
+    fn index(&self) -> serde_json::Value {
+        serde_json::from_slice(&crate::fsio::read(&self.0.join("index.json")).unwrap()).unwrap()
+    }
+
+    fn file(&self, name: &str) -> File {
+        File(crate::fsio::read(&self.0.join(format!("{name}.safetensors"))).unwrap())
+    }
+}
+
+/// A file of tensors: activations in NHWC, filters in HWIO, labels as bytes.
+struct File(Vec<u8>);
+
+impl File {
+    fn raw(&self, name: &str, dtype: Dtype) -> Option<(Vec<usize>, Vec<u8>)> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let view = file.tensor(name).ok()?;
+        assert_eq!(view.dtype(), dtype, "{name}");
+        Some((view.shape().to_vec(), view.data().to_vec()))
+    }
+
+    fn find(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+        let (shape, data) = self.raw(name, Dtype::F32)?;
+        Some((shape, data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()))
+    }
+
+    fn floats(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+        self.find(name).unwrap_or_else(|| panic!("no tensor `{name}`"))
+    }
+
+    fn bytes(&self, name: &str) -> (Vec<usize>, Vec<u8>) {
+        self.raw(name, Dtype::U8).unwrap_or_else(|| panic!("no tensor `{name}`"))
+    }
+
+    fn integers(&self, name: &str) -> Vec<i32> {
+        let (_, data) = self.raw(name, Dtype::I32).unwrap_or_else(|| panic!("no tensor `{name}`"));
+        data.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    /// The tensors below `prefix`, without it.
+    fn below(&self, prefix: &str) -> Tensors {
+        let names: Vec<String> =
+            SafeTensors::deserialize(&self.0).unwrap().names().into_iter().map(str::to_owned).collect();
+        let entry = |name: &String| Some((name.strip_prefix(prefix)?.to_owned(), self.floats(name)));
+        names.iter().filter_map(entry).collect()
+    }
+
+    /// Activations as NCHW.
+    fn activations(&self, name: &str) -> Tensor {
+        let (shape, data) = self.floats(name);
+        nchw(&shape, &data)
+    }
+
+    /// A filter as OIHW, a depthwise one (`w_avg`) as [C, 1, H, W]; a vector as it is.
+    fn filter(&self, name: &str) -> Tensor {
+        let (shape, data) = self.floats(name);
+        let (shape, data) = match shape[..] {
+            [h, w, i, 1] if name.contains("w_avg") => (vec![i, 1, h, w], hwio_to_oihw([h, w, i, 1], &data)),
+            [h, w, i, o] => (vec![o, i, h, w], hwio_to_oihw([h, w, i, o], &data)),
+            _ => (shape, data),
+        };
+        Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+    }
+}
+
+/// Activations turned from NHWC to NCHW.
+fn nchw(shape: &[usize], data: &[f32]) -> Tensor {
+    let (n, area, c) = (shape[0], shape[1] * shape[2], shape[3]);
+    let mut out = Vec::with_capacity(data.len());
+    for image in 0..n {
+        for channel in 0..c {
+            out.extend((0..area).map(|p| data[(image * area + p) * c + channel]));
+        }
+    }
+    Tensor::from_vec(out, (n, c, shape[1], shape[2]), &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The greatest difference over the greatest magnitude of what is expected.
+fn difference(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|f| f.is_finite()));
+    let greatest = expected.iter().fold(0.0_f64, |m, e| m.max(f64::from(e.abs())));
+    let gap = found.iter().zip(expected).fold(0.0_f64, |m, (f, e)| m.max(f64::from((f - e).abs())));
+    if greatest == 0.0 { gap } else { gap / greatest }
+}
+
+/// The worst of many comparisons within one tolerance.
+struct Worst {
+    tolerance: f64,
+    error: f64,
+}
+
+impl Worst {
+    fn within(tolerance: f64) -> Self {
+        Worst { tolerance, error: 0.0 }
+    }
+
+    #[track_caller]
+    fn compare(&mut self, what: &str, found: &Tensor, expected: &Tensor) {
+        assert_eq!(found.dims(), expected.dims(), "{what}");
+        self.note(what, difference(&values(found), &values(expected)));
+    }
+
+    #[track_caller]
+    fn note(&mut self, what: &str, error: f64) {
+        assert!(error <= self.tolerance, "{what}: {error:e} is over {:e}", self.tolerance);
+        self.error = self.error.max(error);
+    }
+}
+
+impl std::fmt::Display for Worst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1e} of {:.0e}", self.error, self.tolerance)
+    }
+}
