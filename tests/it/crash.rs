@@ -335,6 +335,25 @@ fn ctrl_c_stops_within_seconds_and_the_next_run_goes_on() {
     goes_on(&bench);
 }
 
+#[test]
+fn a_run_with_two_jobs_killed_at_any_moment_ends_as_ever() {
+    let whole = Bench::small();
+    let begin = Instant::now();
+    whole.ran("small.ron --jobs 2");
+    let length = begin.elapsed();
+    for moment in 0..10 {
+        let bench = Bench::small();
+        let run = Live::start(&bench, "run small.ron --json --jobs 2");
+        std::thread::sleep(length * (2 * moment + 1) / 20);
+        run.signal("-KILL");
+        run.end();
+        // Its orphans may still be at work: the next run waits for them, and neither repeats nor loses anything.
+        bench.ran("small.ron --jobs 2");
+        assert_eq!(bench.digests(), whole.digests(), "killed at {moment} of 10");
+        check_store(&bench);
+    }
+}
+
 /// Changes one bit of a file, which may be read-only, and keeps it so.
 fn flip(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();

@@ -204,6 +204,14 @@ fn stores() {
     let bench = Bench::small();
     bench.write("store", "a file");
     assert_snapshot!("store_is_a_file", bench.told("run small.ron"));
+    let bench = Bench::small();
+    bench.write("results", "a file");
+    let told = bench.told("run small.ron --only start");
+    assert!(told.starts_with("exit code 5\n"), "{told}");
+    assert_snapshot!("results_are_a_file", told.split_once("--- err\n").unwrap().1);
+    // What was computed is kept.
+    std::fs::remove_file(bench.path("results")).unwrap();
+    assert!(bench.ran("small.ron --only start").is_empty());
 }
 
 const ALBUM: &str = r#"Pipeline(name: "album", stages: {
