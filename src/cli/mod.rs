@@ -229,11 +229,8 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
     })
 }
 
-/// Prints to standard output. A reader that went away (`repro runs | head`) is no error.
+/// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
 pub fn print(text: &str) {
     use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{}", text.trim_end()).is_err() {
-        std::process::exit(Exit::Success as i32);
-    }
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }

@@ -19,6 +19,10 @@ use crate::store::{self, RunNodeRecord, RunRecord, Store};
 use crate::table::{self, Kind, Style, Table};
 
 const MANIFEST: &str = "manifest.json";
+const LOG: &str = "log.txt";
+
+/// The age, in nanoseconds, from which a temporary file belongs to no living process.
+const ABANDONED: i128 = 3600 * 1_000_000_000;
 
 /// The files below `results/<pipeline>/` by relative path.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,6 +69,9 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
     let mut new = writer.new;
     // What `--only` left out stays as it is; what the pipeline has no more goes.
     let left_out = |path: &str| {
+        if path == LOG {
+            return log.is_empty();
+        }
         let stage = path.split('/').next().unwrap_or_default();
         run.params.contains_key(stage) && run.nodes.iter().all(|node| node.stage != stage)
     };
@@ -74,10 +81,24 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         fsio::remove_file(&folder.join(gone))?;
     }
     if new != old {
+        sweep(&folder)?;
         let text = serde_json::to_string_pretty(&new).unwrap_or_default();
         fsio::write_atomic(&folder.join(MANIFEST), text.as_bytes())?;
     }
     Ok(printed)
+}
+
+/// Removes what processes that were killed while writing here have left. A young file may be another process's.
+fn sweep(folder: &Path) -> Result<(), Failure> {
+    let names = if fsio::exists(folder) { fsio::walk(folder)? } else { Vec::new() };
+    for name in names {
+        let path = folder.join(&name);
+        let temporary = name.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"));
+        if temporary && fsio::stat(&path).is_ok_and(|stat| fsio::now() - stat.mtime > ABANDONED) {
+            fsio::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A manifest that is missing or unreadable means that every file is written again.
@@ -183,7 +204,7 @@ impl Writer<'_> {
         let mut parts = parts.to_vec();
         parts.sort_by_key(|(iteration, _)| iteration.unwrap_or(u32::MAX));
         let names: Vec<String> = parts.iter().map(|(iteration, digest)| format!("{iteration:?} {digest}")).collect();
-        self.file("log.txt".to_owned(), Digest::of_canonical(&names), &|store| {
+        self.file(LOG.to_owned(), Digest::of_canonical(&names), &|store| {
             let mut text = Vec::new();
             let mut last = None;
             for (iteration, digest) in &parts {

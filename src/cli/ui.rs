@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, print, runs::figure};
-use crate::engine::{NodeLabel, RunEvent};
-use crate::stage::Event;
+use crate::engine::{self, NodeLabel, RunEvent};
+use crate::stage::{Event, StageError};
 use crate::store::RunStatus;
 
 /// How often a piped run says how far a stage is.
@@ -107,7 +107,9 @@ fn line(event: &RunEvent) -> Option<String> {
             if !hint.is_empty() {
                 text += &format!("\nhint: {hint}");
             }
-            if !tail.trim().is_empty() {
+            // Where the stage itself says what is wrong, its log only says it again.
+            let told = matches!(failure, engine::Failure::Stage(e) if !matches!(e, StageError::Command { .. } | StageError::Bug(_)));
+            if !told && !tail.trim().is_empty() {
                 text += &format!("\nThe end of its log:\n  {}", tail.trim_end().replace('\n', "\n  "));
             }
             if let Some(log) = log {

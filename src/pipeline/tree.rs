@@ -72,6 +72,7 @@ impl Tree {
             Form::Str(text) => format!("the text {text:?}"),
             Form::Char(c) => format!("the character {c:?}"),
             Form::Word(word) => format!("the word `{}`", word.text),
+            Form::List(items) if items.is_empty() => "an empty list".to_owned(),
             Form::List(_) => "a list".to_owned(),
             Form::Map(_) => "a map".to_owned(),
             Form::Struct { name: Some(name), .. } => format!("a structure `{}(…)`", name.text),

@@ -285,8 +285,8 @@ impl Type {
             Type::Str => "a text in quotes".to_owned(),
             Type::Ref(outputs) => format!("the name of a stage that yields {}", outputs.join(" or ")),
             Type::File => "the path of a file in quotes".to_owned(),
-            Type::List { item, min: 0 } => format!("a list, each item {}", item.describe()),
-            Type::List { item, .. } => format!("a list that is not empty, each item {}", item.describe()),
+            Type::List { item, min: 0 } => format!("a list, each {}", item.describe()),
+            Type::List { item, .. } => format!("a list with at least one item, each {}", item.describe()),
             Type::Tuple(items) => {
                 let items: Vec<String> = items.iter().map(Type::describe).collect();
                 format!("a tuple ({})", items.join(", "))

@@ -125,7 +125,7 @@ fn single_changes_that_fail() {
       |
       = help: The kinds are `Images`, `Score`, `Table`, `Tool`, `Train`.
 
-    error: Expected a list, each item one of `Markdown`, `Csv`, found a structure without a name.
+    error: Expected a list, each one of `Markdown`, `Csv`, found a structure without a name.
      --> --set 'table.formats.x=5':1:15
       |
     1 | table.formats.x=5

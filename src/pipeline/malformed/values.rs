@@ -203,7 +203,7 @@ fn values_out_of_range() {
       |
       = help: `iterations`: Repetitions.
 
-    error: Expected a list that is not empty, each item the name of a stage that yields metrics, found a list.
+    error: Expected a list with at least one item, each the name of a stage that yields metrics, found an empty list.
      --> main.ron:6:26
       |
     6 |     "table": Table(from: []),
@@ -346,7 +346,7 @@ fn values_of_another_type() {
       |
       = help: The name may be left out.
 
-    error: Expected a list that is not empty, each item the name of a stage that yields metrics, found the text "more".
+    error: Expected a list with at least one item, each the name of a stage that yields metrics, found the text "more".
      --> main.ron:6:26
       |
     6 |     "table": Table(from: "more", formats: (Csv, Markdown), labels: ["a"]),
@@ -354,7 +354,7 @@ fn values_of_another_type() {
       |
       = help: `from`: The figures.
 
-    error: Expected a list, each item one of `Markdown`, `Csv`, found a tuple of 2 items.
+    error: Expected a list, each one of `Markdown`, `Csv`, found a tuple of 2 items.
      --> main.ron:6:43
       |
     6 |     "table": Table(from: "more", formats: (Csv, Markdown), labels: ["a"]),
