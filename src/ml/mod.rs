@@ -6,6 +6,8 @@
 //! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 
+#[cfg(test)]
+mod checks;
 #[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]

@@ -1,6 +1,7 @@
-//! Where a network's values come from: initialisers that are functions of (seed, name, index), and files.
+//! Where a network's values come from: initialisers that are functions of (seed, name, index).
 
 use candle_core::Device;
+use rayon::prelude::*;
 
 use super::error::Result;
 use super::layers::{Init, Parameter};
@@ -24,8 +25,9 @@ pub enum Scheme {
 
 /// The first values of a parameter.
 pub fn initial(scheme: Scheme, seed: u64, parameter: &Parameter) -> Vec<f32> {
-    let draw = |value: &dyn Fn(&mut Rng) -> f32| {
-        (0..parameter.len() as u64).map(|index| value(&mut Rng::new(seed, &parameter.name, index))).collect()
+    let stream = Rng::new(seed, &parameter.name, 0);
+    let draw = |value: &(dyn Fn(&mut Rng) -> f32 + Sync)| {
+        (0..parameter.len() as u64).into_par_iter().map(|index| value(&mut stream.at(index))).collect()
     };
     match (parameter.init, scheme) {
         (Init::HeNormal { fan_in }, _) => {

@@ -144,7 +144,7 @@ fn dilated_layers_give_tensorflows_numbers() {
             cases += 1;
         }
         eprintln!("{theirs} as {ours}: {cases} cases, {worst}");
-        assert_eq!(cases, 12, "{theirs}");
+        assert_eq!(cases, if ours == "Average" { 16 } else { 10 }, "{theirs}");
     }
 }
 
