@@ -19,6 +19,8 @@
 //! - memory is released as the backward pass walks;
 //! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
+#[cfg(test)]
+mod checks;
 #[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Where a network's values come from: initialisers that are functions of (seed, name, index), and files.
+//! Where a network's values come from: initialisers that are functions of (seed, name, index).
 
 use candle_core::Device;
 use rayon::prelude::*;
@@ -25,9 +25,9 @@ pub enum Scheme {
 
 /// The first values of a parameter.
 pub fn initial(scheme: Scheme, seed: u64, parameter: &Parameter) -> Vec<f32> {
+    let stream = Rng::new(seed, &parameter.name, 0);
     let draw = |value: &(dyn Fn(&mut Rng) -> f32 + Sync)| {
-        let base = Rng::new(seed, &parameter.name, 0);
-        (0..parameter.len() as u64).into_par_iter().map(|index| value(&mut base.at(index))).collect()
+        (0..parameter.len() as u64).into_par_iter().map(|index| value(&mut stream.at(index))).collect()
     };
     match (parameter.init, scheme) {
         (Init::HeNormal { fan_in }, _) => {
