@@ -107,8 +107,6 @@ fn gradients_of_whole_loss(network: &Network, tape: crate::ml::models::Tape, g: 
     all
 }
 
-/// Compares norms and sums. In the largest `regular` network one element before the encoder's last ReLU is -7e-7 among
-/// values up to 11: there it falls on the other side of zero, and norms below it differ by up to 1.3e-3.
 fn compare_norms(
     worst: &mut Worst,
     what: &str,
