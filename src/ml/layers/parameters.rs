@@ -1,6 +1,5 @@
 //! Parameters by name, in two flat buffers: what training changes, and what it leaves alone.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -183,15 +182,6 @@ impl Parameters {
     pub fn view(&self, id: ParameterId) -> Result<Tensor> {
         let flat = if self.inventory.get(id).trainable { &self.trainable } else { &self.frozen };
         self.inventory.view(id, flat)
-    }
-
-    /// A copy of all values by name.
-    pub fn to_map(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
-        let entry = |(id, parameter): (ParameterId, &Parameter)| {
-            let data = self.view(id)?.flatten_all()?.to_vec1()?;
-            Ok((parameter.name.clone(), (parameter.shape.clone(), data)))
-        };
-        self.inventory.iter().map(entry).collect()
     }
 }
 

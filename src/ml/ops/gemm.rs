@@ -157,7 +157,6 @@ pub fn multiply(
 /// # Safety
 /// `tile` may be called on this processor; the operands are as [`multiply`] asserts.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the operands of a product")]
 unsafe fn multiply_by(
     tile: impl Fn(usize, *const f32, *const f32, usize, &mut [f32; SUMS]),
     a: &Left,
