@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let images = Tensor::from_vec(pixels, (batch, 3, side, side), &Device::Cpu)?;
     let labels: Vec<u8> = (0..batch * side * side).map(|i| (i / 50 % 21) as u8).collect();
     let settings = Settings {
-        optimizer: Sgd { lr: 1e-4, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        optimizer: Sgd { lr: 1e-6, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
         schedule: Schedule::Constant,
         horizon: 1,
     };
