@@ -62,7 +62,14 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         log.extend(log_part(node));
     }
     writer.log(&log)?;
-    let new = writer.new;
+    let mut new = writer.new;
+    // What `--only` left out stays as it is; what the pipeline has no more goes.
+    let left_out = |path: &str| {
+        let stage = path.split('/').next().unwrap_or_default();
+        run.params.contains_key(stage) && run.nodes.iter().all(|node| node.stage != stage)
+    };
+    let kept = old.files.iter().filter(|(path, _)| left_out(path));
+    new.files.extend(kept.map(|(path, entry)| (path.clone(), entry.clone())));
     for gone in old.files.keys().filter(|name| !new.files.contains_key(*name)) {
         fsio::remove_file(&folder.join(gone))?;
     }

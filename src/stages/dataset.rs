@@ -148,7 +148,9 @@ impl Source {
             Source::Listed { list: name, labels, .. } => {
                 let path = root.join(name);
                 let text = fsio::read_to_string(&path).map_err(|error| {
-                    DataFault::new(path.display(), error.to_string(), "Name the list file below the data root.")
+                    let hint =
+                        if error.is_missing() { "Name the list file below the data root." } else { error.hint() };
+                    DataFault::new(path.display(), error.to_string(), hint)
                 })?;
                 let form = if *labels { Form::Labelled } else { Form::ImagesOnly };
                 let samples = list::parse(&text, name, form).map_err(support::faults)?;

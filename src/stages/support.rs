@@ -55,7 +55,10 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         ml::error::Error::File(error) => error.into(),
         ml::error::Error::Device { message, hint } => StageError::Device { message, hint },
         ml::error::Error::Weights(list) => {
-            StageError::Data(list.into_iter().map(|message| DataFault::new(place, message, "")).collect())
+            let last = list.len().saturating_sub(1);
+            let hint = |at| if at == last { hint.as_str() } else { "" };
+            let fault = |(at, message)| DataFault::new(place, message, hint(at));
+            StageError::Data(list.into_iter().enumerate().map(fault).collect())
         }
         ml::error::Error::Model(message) => StageError::Data(vec![DataFault::new(place, message, hint)]),
         error @ ml::error::Error::NonFinite { .. } => StageError::Numeric { message: error.to_string(), hint },

@@ -251,6 +251,23 @@ fn results_that_were_deleted_come_back_from_the_store() {
 }
 
 #[test]
+fn results_of_stages_that_are_left_out_stay_and_those_of_removed_stages_go() {
+    let bench = Bench::small();
+    bench.ran("small.ron");
+    let names = files(&bench.path("results"));
+    bench.ran("small.ron --only start");
+    let without_log = |names: &[String]| names.iter().filter(|name| !name.ends_with("log.txt")).cloned().collect();
+    let left: Vec<String> = without_log(&files(&bench.path("results")));
+    assert_eq!(left, without_log(&names));
+    bench.ran("small.ron");
+    assert_eq!(files(&bench.path("results")), names);
+    bench.edit("small.ron", "\"predict\": Predict(model: \"train\", data: \"others\"),", "");
+    bench.ran("small.ron");
+    let left: Vec<String> = names.iter().filter(|name| !name.contains("/predict/")).cloned().collect();
+    assert_eq!(files(&bench.path("results")), left);
+}
+
+#[test]
 fn an_object_that_is_gone_is_made_again() {
     let bench = Bench::small();
     bench.ran("small.ron");

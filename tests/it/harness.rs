@@ -129,7 +129,7 @@ impl Bench {
             let hex = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
             out += match body.len() {
                 64 if hex(body) => "[digest]",
-                20 if body.starts_with("20") && body.matches('-').count() == 2 => "[run]",
+                24 if body.starts_with("20") && body.matches('-').count() == 3 => "[run]",
                 _ => body,
             };
             out += rest;
