@@ -40,12 +40,17 @@ impl Small {
     }
 }
 
+/// The size at which one value before the last ReLU of the plain `deeplab` network, of 67,200, is -5.5e-7 in 64-bit
+/// arithmetic, 5e-8 of the greatest. TensorFlow's sum falls on the other side of zero and lets its gradient pass;
+/// with that one mask turned, 64-bit gradients agree with TensorFlow's to 4e-7, and without with ours to 4e-7.
+const EDGE: &str = "193x161";
+
 #[test]
 fn networks_give_tensorflows_numbers() {
     let Some(golden) = Golden::open("net") else { return };
     let (index, inputs) = (golden.index(), golden.file("inputs"));
     let (mut logits, mut losses) = (Worst::within(1e-5), Worst::within(1e-6));
-    let (mut full, mut norms) = (Worst::within(1e-4), Worst::within(2e-3));
+    let (mut full, mut norms, mut edge) = (Worst::within(1e-4), Worst::within(1e-5), Worst::within(2e-3));
     let (mut cases, mut compared) = (0, 0);
     for (encoder, names) in [("deeplab", Names::Deeplab), ("res50", Names::Slim { layers: 50 })] {
         let weights = golden.file(&format!("{encoder}_weights")).below("var/");
@@ -74,13 +79,15 @@ fn networks_give_tensorflows_numbers() {
                     full.note(&format!("{what} {name}"), difference(&values(&found[name]), expected));
                     compared += 1;
                 }
-                compare_norms(&mut norms, &what, &found, &names.table(&small.inventory), &case["grad_norms"]);
+                let norms =
+                    if encoder == "deeplab" && ours == "Regular" && size == EDGE { &mut edge } else { &mut norms };
+                compare_norms(norms, &what, &found, &names.table(&small.inventory), &case["grad_norms"]);
                 cases += 1;
             }
         }
     }
     eprintln!("networks: {cases} cases, logits {logits}, loss {losses}");
-    eprintln!("{compared} gradients in full: {full}; norms and sums of all: {norms}");
+    eprintln!("{compared} gradients in full: {full}; norms and sums of all: {norms}, on the edge {edge}");
     assert_eq!(cases, 20);
 }
 
@@ -100,8 +107,6 @@ fn gradients_of_whole_loss(network: &Network, tape: crate::ml::models::Tape, g: 
     all
 }
 
-/// Compares norms and sums. In the largest `regular` network one element before the encoder's last ReLU is -7e-7 among
-/// values up to 11: there it falls on the other side of zero, and norms below it differ by up to 1.3e-3.
 fn compare_norms(
     worst: &mut Worst,
     what: &str,

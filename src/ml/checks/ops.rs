@@ -1,0 +1,151 @@
+//! Gradients of single operations.
+
+use candle_core::Tensor;
+
+use super::{differences, quarters, tensor, values, weighted};
+use crate::ml::loss;
+use crate::ml::ops::conv::{Conv2d, Epilogue};
+use crate::ml::ops::{depthwise, elementwise, nchw, pool, resize, zeros};
+
+fn like(x: &Tensor) -> Tensor {
+    zeros(x.dims(), x.device()).unwrap()
+}
+
+/// A step that keeps sums of quarters exact, and that no ReLU notices whose input is an odd multiple of 1/32.
+const STEP: f32 = 1.0 / 256.0;
+
+/// A convolution with everything around it: the sums are multiples of 1/16, the scale 1, -1 or 2 and the shift an
+/// odd multiple of 1/32, so that every difference is exact and none crosses the ReLU's kink.
+#[test]
+fn convolutions_have_the_gradients_of_differences() {
+    // Filter [O, C, KH, KW], image [H, W], stride, dilation.
+    let cases = [
+        ([5, 3, 3, 3], [7, 7], 1, 1),
+        ([5, 3, 3, 3], [8, 5], 1, 2),
+        ([4, 2, 3, 3], [9, 12], 1, 4),
+        ([4, 2, 3, 3], [7, 9], 2, 1),
+        ([4, 2, 3, 3], [8, 6], 2, 1),
+        ([6, 4, 1, 1], [5, 6], 1, 1),
+        ([6, 4, 1, 1], [5, 6], 2, 1),
+        ([6, 4, 1, 1], [9, 7], 2, 1),
+        ([4, 3, 7, 7], [13, 10], 2, 1),
+        ([4, 3, 7, 7], [8, 9], 1, 1),
+        ([3, 2, 2, 3], [6, 7], 1, 3),
+        ([3, 2, 3, 3], [5, 5], 1, 12),
+        // More rows than a register tile, more terms than a block, more columns than a tile.
+        ([29, 40, 3, 3], [17, 15], 1, 2),
+        ([29, 300, 1, 1], [16, 17], 1, 1),
+    ];
+    for (filter, [height, width], stride, dilation) in cases {
+        let what = format!("{filter:?} on {height} x {width}, stride {stride}, dilation {dilation}");
+        let op = Conv2d { stride, dilation };
+        let x = quarters("x", &[2, filter[1], height, width]);
+        let w = quarters("w", &filter);
+        let size = [2, filter[0], height.div_ceil(stride), width.div_ceil(stride)];
+        let scale = tensor(&[filter[0]], (0..filter[0]).map(|c| [1.0, -1.0, 2.0][c % 3]).collect());
+        let shift = tensor(&[filter[0]], (0..filter[0]).map(|c| (2.0 * c as f32 - 5.0) / 32.0).collect());
+        let (add, r) = (quarters("add", &size), quarters("r", &size));
+        let forward = |x: &Tensor, w: &Tensor, add: &Tensor| {
+            let (scale, shift) = (Some(&scale), Some(&shift));
+            op.forward(x, w, Epilogue { scale, shift, add: Some(add), relu: true, mask: None }).unwrap()
+        };
+        let y = forward(&x, &w, &add);
+        assert!(values(&y).contains(&0.0), "{what}: the ReLU does nothing");
+        let g = elementwise::masked(&r, &y).unwrap();
+        let shape = nchw("x", &x).unwrap();
+        let dx = op.backward_input(shape, &g, &w, Some(&scale), Epilogue::default()).unwrap();
+        let dw = like(&w);
+        op.backward_weights(&x, &g, Some(&scale), &dw).unwrap();
+        differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| weighted(&forward(x, &w, &add), &r));
+        differences(&format!("w of {what}"), &w, &dw, STEP, 0.0, |w| weighted(&forward(&x, w, &add), &r));
+        differences(&format!("add of {what}"), &add, &g, STEP, 0.0, |add| weighted(&forward(&x, &w, add), &r));
+
+        // What surrounds the gradient itself: a sum, and the mask of the layer below.
+        let (sum, mask) = (quarters("sum", x.dims()), quarters("mask", x.dims()));
+        let epilogue = Epilogue { add: Some(&sum), mask: Some(&mask), ..Epilogue::default() };
+        let fused = op.backward_input(shape, &g, &w, Some(&scale), epilogue).unwrap();
+        let expected = elementwise::masked(&(&dx + &sum).unwrap(), &mask).unwrap();
+        assert_eq!(values(&fused), values(&expected), "{what}");
+    }
+}
+
+#[test]
+fn depthwise_convolutions_have_the_gradients_of_differences() {
+    for (kernel, [height, width]) in [(1, [4, 5]), (2, [6, 5]), (3, [7, 9]), (3, [2, 2]), (7, [5, 12])] {
+        let what = format!("{kernel} x {kernel} on {height} x {width}");
+        let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[3, 1, kernel, kernel]));
+        let (r, mask) = (quarters("r", x.dims()), quarters("mask", x.dims()));
+        let dw = like(&w);
+        depthwise::backward_weights(&x, &r, &dw).unwrap();
+        differences(&format!("w of {what}"), &w, &dw, STEP, 0.0, |w| weighted(&depthwise::forward(&x, w).unwrap(), &r));
+        let dx = depthwise::backward_input(&r, &w, None).unwrap();
+        differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| weighted(&depthwise::forward(x, &w).unwrap(), &r));
+        let masked = depthwise::backward_input(&r, &w, Some(&mask)).unwrap();
+        assert_eq!(values(&masked), values(&elementwise::masked(&dx, &mask).unwrap()), "{what}");
+    }
+}
+
+#[test]
+fn the_max_pool_has_the_gradient_of_differences_and_gives_it_to_the_first_maximum() {
+    for [height, width] in [[7, 7], [8, 8], [6, 9], [1, 2]] {
+        let what = format!("{height} x {width}");
+        let count = 2 * 3 * height * width;
+        // All values differ by more than the step; half of them are negative.
+        let data = (0..count).map(|i| (i * 7919 % count) as f32 - count as f32 / 2.0 + 0.5).collect();
+        let x = tensor(&[2, 3, height, width], data);
+        let r = quarters("r", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
+        let dx = pool::backward(&x, &r, false).unwrap();
+        differences(&what, &x, &dx, STEP, 0.0, |x| weighted(&pool::forward(x).unwrap(), &r));
+        let masked = pool::backward(&x, &r, true).unwrap();
+        assert_eq!(values(&masked), values(&elementwise::masked(&dx, &x).unwrap()), "{what}");
+    }
+    // An even size: no padding before, so that windows begin at 0 and 2.
+    let ties = tensor(&[1, 1, 4, 4], vec![1.0; 16]);
+    let g = tensor(&[1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+    let mut expected = vec![0.0; 16];
+    (expected[0], expected[2], expected[8], expected[10]) = (1.0, 2.0, 3.0, 4.0);
+    assert_eq!(values(&pool::backward(&ties, &g, true).unwrap()), expected);
+}
+
+#[test]
+fn the_bilinear_resize_has_the_gradient_of_differences() {
+    // Where the ratio is no power of two, so are the taps' weights, and differences are not exact.
+    for ([h, w], [height, width], tolerance) in [
+        ([4, 5], [8, 10], 0.0),
+        ([8, 4], [4, 8], 0.0),
+        ([5, 7], [13, 9], 1e-4),
+        ([9, 6], [4, 5], 1e-4),
+        ([1, 3], [4, 1], 0.0),
+    ] {
+        let (x, r) = (quarters("x", &[2, 2, h, w]), quarters("r", &[2, 2, height, width]));
+        let dx = resize::bilinear_backward(&r, h, w).unwrap();
+        let what = format!("{h} x {w} to {height} x {width}");
+        let f = |x: &Tensor| weighted(&resize::bilinear(x, height, width).unwrap(), &r);
+        differences(&what, &x, &dx, 1.0, tolerance, f);
+    }
+}
+
+#[test]
+fn the_cross_entropy_has_the_gradient_of_differences() {
+    let logits = quarters("logits", &[2, 5, 3, 4]);
+    // At twice the size, so that nearest neighbour takes every other label; 5 and more are ignored.
+    let labels: Vec<u8> = (0..2 * 6 * 8).map(|i| [0, 255, 3, 5, 4, 1, 2][i / 2 % 7]).collect();
+    let of = |logits: &Tensor| loss::cross_entropy(logits, &labels, [6, 8]).unwrap();
+    let loss = of(&logits);
+    assert_eq!(loss.counted, loss.targets.iter().filter(|&&label| label < 5).count());
+    assert!(loss.counted > 0 && loss.counted < 24, "{}", loss.counted);
+    differences("logits", &logits, &loss.gradient, 1.0 / 64.0, 1e-3, |logits| of(logits).cross_entropy);
+
+    let ignored = loss::cross_entropy(&logits, &[255; 2 * 6 * 8], [6, 8]).unwrap();
+    assert_eq!((ignored.cross_entropy, ignored.counted), (0.0, 0));
+    assert!(values(&ignored.gradient).iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn a_bias_has_the_gradient_of_differences() {
+    let (x, r, b) = (quarters("x", &[2, 3, 4, 5]), quarters("r", &[2, 3, 4, 5]), quarters("b", &[3]));
+    let db = like(&b);
+    elementwise::sum_by_channel(&r, &db).unwrap();
+    let y = |b: &Tensor| x.broadcast_add(&b.reshape((1, 3, 1, 1)).unwrap()).unwrap();
+    differences("bias", &b, &db, STEP, 0.0, |b| weighted(&y(b), &r));
+}
