@@ -56,6 +56,9 @@ impl Error {
             }
             io::ErrorKind::NotFound => "Check the path.",
             io::ErrorKind::PermissionDenied => "Check the owner and the permissions of the path.",
+            io::ErrorKind::NotADirectory => "Name a folder here; this is a file.",
+            io::ErrorKind::IsADirectory => "Name a file here; this is a folder.",
+            io::ErrorKind::InvalidData => "Save it as UTF-8.",
             _ => "",
         }
     }

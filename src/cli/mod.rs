@@ -197,7 +197,13 @@ fn open_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
 fn project(file: Option<&Path>) -> Result<PathBuf, Failure> {
     let here = crate::fsio::canonical(Path::new("."))?;
     let start = match file {
-        Some(file) => crate::fsio::canonical(file)?.parent().map_or(here.clone(), Path::to_owned),
+        Some(file) => {
+            let found = crate::fsio::canonical(file).map_err(|error| match error.is_missing() {
+                true => fail(Exit::Usage, format!("There is no file `{}`.", file.display())).hint(error.hint()),
+                false => error.into(),
+            })?;
+            found.parent().map_or(here.clone(), Path::to_owned)
+        }
         None => here,
     };
     Ok(config::project(&start))

@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind, Publication, Registry};
-use crate::store::{RunNodeRecord, RunRecord, Store};
+use crate::store::{self, RunNodeRecord, RunRecord, Store};
 use crate::table::{self, Kind, Style, Table};
 
 const MANIFEST: &str = "manifest.json";
@@ -56,13 +56,20 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
             writer.output(&place, publication, artifact)?;
             if publication.print {
                 let table = table(store, &artifact.digest)?;
-                printed.push(table::to_terminal(&table, &style(&table, publication), Some(terminal_width())));
+                printed.push(table::to_terminal(&table, &style(&table, publication), terminal_width()));
             }
         }
         log.extend(log_part(node));
     }
     writer.log(&log)?;
-    let new = writer.new;
+    let mut new = writer.new;
+    // What `--only` left out stays as it is; what the pipeline has no more goes.
+    let left_out = |path: &str| {
+        let stage = path.split('/').next().unwrap_or_default();
+        run.params.contains_key(stage) && run.nodes.iter().all(|node| node.stage != stage)
+    };
+    let kept = old.files.iter().filter(|(path, _)| left_out(path));
+    new.files.extend(kept.map(|(path, entry)| (path.clone(), entry.clone())));
     for gone in old.files.keys().filter(|name| !new.files.contains_key(*name)) {
         fsio::remove_file(&folder.join(gone))?;
     }
@@ -91,10 +98,10 @@ fn style(table: &Table, publication: &Publication) -> Style {
     publication.digits.map_or_else(Style::default, |digits| with(Style::default(), digits))
 }
 
-/// The width of the terminal, or of a page where there is none.
-fn terminal_width() -> usize {
+/// The width of the terminal; none where output goes elsewhere, and lines may be as long as they are.
+fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| usize::from(size.ws_col));
-    size.ok().filter(|&width| width >= 40).unwrap_or(120)
+    size.ok().filter(|&width| width >= 40)
 }
 
 /// The log of a node, headed by its iteration as the reference's is.
@@ -117,7 +124,15 @@ impl Writer<'_> {
             }),
             ArtifactKind::Tree => {
                 for (name, entry) in self.store.listing(&artifact.digest)? {
-                    self.file(format!("{place}/{name}"), entry.digest, &|store| Ok(store.read(&entry.digest)?))?;
+                    self.file(format!("{place}/{name}"), entry.digest, &|store| match store.read(&entry.digest) {
+                        Err(error @ (store::Error::Corrupt { .. } | store::Error::Missing(_))) => {
+                            // Whether a node is done is told by its outputs alone, not by the files of a tree: the
+                            // whole tree must go for the next run to make it again.
+                            store.quarantine(&artifact.digest)?;
+                            Err(error.into())
+                        }
+                        result => Ok(result?),
+                    })?;
                 }
                 Ok(())
             }

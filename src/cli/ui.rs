@@ -171,6 +171,9 @@ impl Bars {
         match event {
             RunEvent::NodeStarted { node, .. } => {
                 let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(node.to_string());
+                if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed}") {
+                    bar.set_style(style);
+                }
                 bar.enable_steady_tick(Duration::from_millis(120));
                 self.bars.insert(node.clone(), bar);
             }

@@ -172,7 +172,7 @@ impl Outside {
 
 fn unreadable(path: &Path, error: &fsio::Error) -> DataFault {
     if error.is_missing() {
-        DataFault::new(path.display(), "This file is missing.", "")
+        DataFault::new(path.display(), "This file is missing.", "Check what names it, and the data root.")
     } else {
         DataFault::new(path.display(), error.to_string(), error.hint())
     }

@@ -55,6 +55,7 @@ impl Error {
         match self {
             Error::Device { hint, .. } => hint,
             Error::NonFinite { .. } => "Lower the learning rate, or check the images and the weights it started from.",
+            Error::Weights(_) => "Check that the file is whole and made for this encoder.",
             _ => "",
         }
     }

@@ -100,7 +100,7 @@ impl State {
             return Err(Error::Weights(missing));
         }
         let len = flat.len();
-        Ok(Trainer { network, momentum: Momentum(Tensor::from_vec(flat, len, device)?), step: self.step })
+        Trainer::resume(network, Momentum(Tensor::from_vec(flat, len, device)?), self.step)
     }
 }
 

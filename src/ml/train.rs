@@ -29,6 +29,7 @@ pub struct Trainer {
     pub momentum: Momentum,
     /// The number of the next step, from 0, over all iterations.
     pub step: u64,
+    gradients: Gradients,
 }
 
 /// What a step saw.
@@ -56,7 +57,14 @@ impl Trainer {
     /// A network before its first step.
     pub fn new(network: Network) -> Result<Self> {
         let len = network.parameters().inventory().trainable_len();
-        Ok(Trainer { momentum: Momentum::zeros(len, network.device())?, network, step: 0 })
+        let momentum = Momentum::zeros(len, network.device())?;
+        Self::resume(network, momentum, 0)
+    }
+
+    /// A network before step `step`.
+    pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
+        let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
+        Ok(Trainer { network, momentum, step, gradients })
     }
 
     /// One update on a batch. A loss that is not finite is an error and changes nothing.
@@ -78,9 +86,9 @@ impl Trainer {
             return Err(Error::NonFinite { step: self.step, rate, loss: total, tensor });
         }
         let (predictions, [_, _, h, w]) = (argmax(&tape.logits)?, nchw("The logits", &tape.logits)?);
-        let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        network.backward(tape, &loss.gradient, &gradients)?;
-        optim::step(&settings.optimizer, rate, network.parameters(), &self.momentum, &gradients)?;
+        self.gradients.clear()?;
+        network.backward(tape, &loss.gradient, &self.gradients)?;
+        optim::step(&settings.optimizer, rate, network.parameters(), &self.momentum, &self.gradients)?;
         self.step += 1;
         Ok(StepReport {
             step: self.step - 1,
@@ -107,9 +115,14 @@ impl Trainer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use candle_core::Device;
+
     use super::*;
     use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::state::State;
     use crate::ml::weights::{Scheme, initialise};
 
     const SETTINGS: Settings = Settings {
@@ -120,7 +133,7 @@ mod tests {
 
     fn tiny(prefilter: &str) -> Network {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
-        initialise(&spec, &candle_core::Device::Cpu, Scheme::Stable, 7).unwrap()
+        initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
     }
 
     /// Squares of three colours on noise; one row of every image is ignored.
@@ -146,7 +159,7 @@ mod tests {
             labels[image * size * size..image * size * size + size].fill(255);
         }
         let shape = (images, 3, size, size);
-        (Tensor::from_vec(pixels, shape, &candle_core::Device::Cpu).unwrap(), labels)
+        (Tensor::from_vec(pixels, shape, &Device::Cpu).unwrap(), labels)
     }
 
     #[test]
@@ -160,5 +173,53 @@ mod tests {
             eprintln!("{prefilter}: {} -> {}, {:?} a step", losses[0], losses[59], start.elapsed() / 60);
             assert!(losses[59] < losses[0] / 2.0, "{prefilter}: {losses:?}");
         }
+    }
+
+    #[test]
+    fn a_stored_state_goes_on_with_the_same_bits_on_any_number_of_threads() {
+        let (images, labels) = batch(2, 49, 4);
+        let run = |threads: usize, stop: bool| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut trainer = Trainer::new(tiny("Average")).unwrap();
+                let mut reports = Vec::new();
+                for step in 0..4 {
+                    if stop && step == 2 {
+                        let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
+                        trainer = State::read(&bytes).unwrap().trainer(&Device::Cpu).unwrap();
+                    }
+                    reports.push(trainer.step(&SETTINGS, &images, &labels).unwrap());
+                }
+                (reports, State::write(&trainer, &BTreeMap::new()).unwrap())
+            })
+        };
+        let expected = run(1, false);
+        assert_eq!(run(2, false), expected);
+        assert_eq!(run(3, true), expected);
+    }
+
+    #[test]
+    fn a_batch_without_labels_counts_as_zero() {
+        let mut trainer = Trainer::new(tiny("Regular")).unwrap();
+        let (images, labels) = batch(1, 33, 1);
+        let report = trainer.step(&SETTINGS, &images, &vec![255; labels.len()]).unwrap();
+        assert_eq!((report.counted, report.cross_entropy), (0, 0.0));
+        assert!(report.loss > 0.0 && report.loss.is_finite());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_names_the_first_tensor_at_fault() {
+        let (images, labels) = batch(1, 33, 1);
+        let mut trainer = Trainer::new(tiny("Regular")).unwrap();
+        let bad = (&images * f64::INFINITY).unwrap();
+        let before = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let error = trainer.step(&SETTINGS, &bad, &labels).unwrap_err().to_string();
+        assert!(error.contains("step 0") && error.contains("`images`"), "{error}");
+        assert_eq!(State::write(&trainer, &BTreeMap::new()).unwrap(), before);
+        trainer.step(&SETTINGS, &images, &labels).unwrap();
+        let mut steep = SETTINGS;
+        steep.optimizer.lr = 1e30;
+        let error = (0..5).find_map(|_| trainer.step(&steep, &images, &labels).err()).unwrap().to_string();
+        assert!(error.contains("`group2/block1/"), "{error}");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command as Process, Stdio};
 
 use crate::fsio;
 use crate::params;
 use crate::stage::params::{FileRef, Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, StageError, Value};
+use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, Publication, StageError, Value};
 
 params! {
     /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, as
@@ -92,6 +93,11 @@ impl Kind for Command {
         faults
     }
 
+    fn publish(&self, params: &Value) -> Vec<Publication> {
+        let outputs = CommandParams::read(params).map(|p| p.outputs).unwrap_or_default();
+        outputs.keys().map(|output| Publication::copy(output)).collect()
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: CommandParams = super::support::read(job.params)?;
         let arguments: Vec<String> = p.run.iter().map(|argument| fill(argument, &p, job)).collect::<Result<_, _>>()?;
@@ -118,10 +124,13 @@ impl Kind for Command {
         let status = child.wait().map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
         job.cancel.check()?;
         if !status.success() {
-            return Err(failed(
-                format!("`{}` ended with {status}.", arguments.join(" ")),
-                "Its output is in the stage's log.",
-            ));
+            let hint = match status.signal() {
+                Some(9) => {
+                    "If nobody killed it, the kernel's out-of-memory killer did. Its output is in the stage's log."
+                }
+                _ => "Its output is in the stage's log.",
+            };
+            return Err(failed(format!("`{}` ended with {status}.", arguments.join(" ")), hint));
         }
         let mut produced = Produced::default();
         for (name, path) in &p.outputs {

@@ -13,7 +13,8 @@ use crate::stage::{
     ArtifactKind, DataFault, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value,
 };
 
-use super::support::{self, Info};
+use super::data::{self, Info};
+use super::support;
 
 params! {
     /// A checked list of images and labels. Every file is read: it must be there and decode, image and label must have
@@ -147,7 +148,9 @@ impl Source {
             Source::Listed { list: name, labels, .. } => {
                 let path = root.join(name);
                 let text = fsio::read_to_string(&path).map_err(|error| {
-                    DataFault::new(path.display(), error.to_string(), "Name the list file below the data root.")
+                    let hint =
+                        if error.is_missing() { "Name the list file below the data root." } else { error.hint() };
+                    DataFault::new(path.display(), error.to_string(), hint)
                 })?;
                 let form = if *labels { Form::Labelled } else { Form::ImagesOnly };
                 let samples = list::parse(&text, name, form).map_err(support::faults)?;
@@ -274,7 +277,7 @@ impl Kind for Dataset {
         let resolve = |path: &str| root.join(path);
         let rows = pool.install(|| index::build(&samples, &resolve, info.classes.len(), info.ignore));
         let rows = rows.map_err(support::data_error)?;
-        support::write_table(job, &mut produced, "index", &support::index_table(&rows, &info)?)?;
+        support::write_table(job, &mut produced, "index", &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, "info", &info)?;
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ml::data::index::Row;
 use crate::ml::data::source::Images;
 use crate::ml::data::{Labels, labels};
 use crate::ml::erf;
@@ -10,12 +11,15 @@ use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{DataFault, Event, Job, Kind, Produced, Publication, StageError, Value};
 
+use super::columns::{self, Values};
+use super::data::Data;
 use super::subject::Model;
-use super::support::{self, Data, Values};
+use super::support;
 
 params! {
     /// The effective receptive field (Luo et al., NeurIPS 2016): the gradient of the centre of the output with respect
-    /// to the input, absolute values summed over channels, averaged over images that are padded or cropped to one size.
+    /// to the input, absolute values summed over channels, averaged over the middles of images. Nothing is padded: where
+    /// a network sees zeros its units are dead, and no gradient passes.
     /// Leaves a picture, the raw map, and figures: the share of exactly-zero pixels inside the support (gridding), the
     /// share of the area of the centred squares that hold 20, 30, 50 and 99 % of the mass, and the radius of gyration.
     pub struct ErfParams {
@@ -25,8 +29,9 @@ params! {
         data: Ref, where to(&["dataset"]);
         /// How many images, from the start of the list.
         images: u32 = 100, where min(1.0).unit("images");
-        /// Height and width that images are padded or cropped to.
-        size: (u32, u32) = (321, 321), where min(33.0).max(4096.0).unit("pixels");
+        /// Height and width that are cut from the middle of each image; smaller images are passed over. `None`: what
+        /// is common to the images.
+        size: Option<(u32, u32)> = None, where min(33.0).max(4096.0).unit("pixels");
         /// With respect to what the gradient is taken.
         target: Target = Target::Image {};
     }
@@ -94,19 +99,20 @@ impl Kind for Erf {
         };
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
-        let count = images.len().min(p.images as usize);
-        if count < p.images as usize {
-            let text = format!("The data set has {count} images, fewer than the {} asked for.", p.images);
+        let (chosen, size) = choose(&data, &p)?;
+        if chosen.len() < p.images as usize {
+            let text =
+                format!("The data set has {} fitting images, fewer than the {} asked for.", chosen.len(), p.images);
             job.events.emit(Event::Warning { text });
         }
         let pool = support::pool(job.threads)?;
         let mut sum: Option<erf::Map> = None;
-        for i in 0..count {
+        for (done, &i) in chosen.iter().enumerate() {
             job.cancel.check()?;
             let map = pool.install(|| -> Result<erf::Map, StageError> {
-                let image = images.image(i).map_err(|fault| support::faults(vec![fault]))?;
-                let size = (p.size.0 as usize, p.size.1 as usize);
-                let image = model.normalise.apply(&image).window((0, 0), size, [0.0; 3]);
+                let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
+                let corner = ((image.height() - size.0) / 2, (image.width() - size.1) / 2);
+                let image = model.normalise.apply(&image).window(corner, size, [0.0; 3]);
                 let bug = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));
                 let x = image.to_tensor().and_then(|x| x.unsqueeze(0)).map_err(bug)?;
                 let x = x.to_device(model.network.device()).map_err(bug)?;
@@ -116,11 +122,35 @@ impl Kind for Erf {
                 Some(sum) => sum.add(&map),
                 None => sum = Some(map),
             }
-            job.events.emit(Event::Progress { done: i as u64 + 1, total: count as u64, unit: "images".into() });
+            job.events.emit(Event::Progress {
+                done: done as u64 + 1,
+                total: chosen.len() as u64,
+                unit: "images".into(),
+            });
         }
         let map = sum.ok_or_else(|| StageError::Bug("The effective receptive field saw no image.".into()))?;
-        produce(job, &model, &map.scaled(1.0 / count as f64))
+        produce(job, &model, &map.scaled(1.0 / chosen.len() as f64))
     }
+}
+
+/// The images that are used, by their numbers, and the size that is cut from each.
+fn choose(data: &Data, p: &ErfParams) -> Result<(Vec<usize>, (usize, usize)), StageError> {
+    let wanted = p.images as usize;
+    let rows = || data.rows.iter().enumerate();
+    let Some((height, width)) = p.size.map(|(height, width)| (height as usize, width as usize)) else {
+        let common = |of: fn(&Row) -> usize| data.rows.iter().take(wanted).map(of).min().unwrap_or(0);
+        return Ok((
+            rows().map(|(i, _)| i).take(wanted).collect(),
+            (common(|row| row.height), common(|row| row.width)),
+        ));
+    };
+    let fits = |row: &Row| row.height >= height && row.width >= width;
+    let chosen: Vec<usize> = rows().filter(|(_, row)| fits(row)).map(|(i, _)| i).take(wanted).collect();
+    if chosen.is_empty() {
+        let message = format!("No image of the data set is as large as {height} x {width} pixels.");
+        return Err(DataFault::new("size", message, "State a smaller size, or none.").into());
+    }
+    Ok((chosen, (height, width)))
 }
 
 fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, StageError> {
@@ -129,9 +159,9 @@ fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, Sta
     let mut produced = Produced::default();
     for (name, value) in figures.named() {
         columns.push((name.clone(), Values::Float(vec![Some(value)])));
-        produced.metrics.insert(name.replace([' ', '%'], "_"), value);
+        produced.metrics.insert(name.replace(' ', "_").replace('%', ""), value);
     }
-    support::write_table(job, &mut produced, "figures", &support::new_table(columns)?)?;
+    support::write_table(job, &mut produced, "figures", &columns::new_table(columns)?)?;
     support::write_file(job, &mut produced, "picture", "erf.png", &picture(map)?)?;
     support::write_file(job, &mut produced, "map", "erf.safetensors", &raw(map)?)?;
     Ok(produced)

@@ -2,7 +2,9 @@
 //!
 //! A new kind is one file and one line in [`registry`].
 
+mod columns;
 mod command;
+mod data;
 mod dataset;
 mod erf;
 mod model;

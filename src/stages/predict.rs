@@ -9,8 +9,9 @@ use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{ArtifactKind, Event, Job, Kind, Made, Produced, Publication, StageError, Value};
 
+use super::data::Data;
 use super::subject::Model;
-use super::support::{self, Data};
+use super::support;
 
 params! {
     /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png` with class ids, and
@@ -61,7 +62,7 @@ impl Kind for Predict {
         for i in 0..images.len() {
             job.cancel.check()?;
             let id = &images.row(i).sample.id;
-            let fault = |fault| support::faults(vec![fault]);
+            let fault = |fault| data.blame(support::faults(vec![fault]));
             let ids: Labels = pool.install(|| model.predict(&images.image(i).map_err(fault)?))?;
             let mask = labels::encode_grey(&ids, id).map_err(fault)?;
             let colored = ids.map(|id| colors::VOC_MAP[usize::from(id)]);

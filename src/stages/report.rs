@@ -8,8 +8,9 @@ use crate::stage::schema::Structure;
 use crate::stage::{InputNode, Job, Kind, Produced, Publication, StageError, Value};
 use crate::table::Table;
 
+use super::columns::{self, Values};
 use super::subject::SUBJECT;
-use super::support::{self, Values};
+use super::support;
 
 params! {
     /// Gathers the figures of validations and effective receptive fields into one table: a row a model and data
@@ -115,11 +116,11 @@ impl Rows {
                 ("pixel accuracy", "pixel_accuracy"),
                 ("best constant mIoU", "constant_mean_iou"),
             ] {
-                self.set(row, name, percent(first(&support::numbers(&summary, column)?)));
+                self.set(row, name, percent(first(&columns::numbers(&summary, column)?)));
             }
-            self.set(row, COUNT, first(&support::numbers(&summary, "classes_present")?));
+            self.set(row, COUNT, first(&columns::numbers(&summary, "classes_present")?));
             let classes = support::table(node, "classes")?;
-            let (names, ious) = (support::texts(&classes, "name")?, support::numbers(&classes, "iou")?);
+            let (names, ious) = (columns::texts(&classes, "name")?, columns::numbers(&classes, "iou")?);
             for (name, iou) in names.iter().zip(&ious) {
                 self.set(row, name.as_deref().unwrap_or_default(), percent(*iou));
             }
@@ -128,7 +129,7 @@ impl Rows {
             let figures = support::table(node, "figures")?;
             let row = self.subject(&figures)?;
             for column in figures.columns().iter().filter(|column| !SUBJECT.contains(&column.name.as_str())) {
-                let value = first(&support::numbers(&figures, &column.name)?);
+                let value = first(&columns::numbers(&figures, &column.name)?);
                 // Shares are in percent, as the scores; the radius is in pixels.
                 let value = if column.name == "radius" { value } else { percent(value) };
                 self.set(row, &format!("ERF {}", column.name), value);
@@ -187,7 +188,7 @@ impl Rows {
                 false => (column.clone(), Values::Float(values)),
             });
         }
-        support::new_table(columns)
+        columns::new_table(columns)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
 
-use super::support::{self, Values};
+use super::columns::Values;
+use super::support;
 
 /// What a model says of itself beside its network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

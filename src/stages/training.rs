@@ -23,8 +23,10 @@ use crate::ml::train::{Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
 use crate::stage::{Event, Job, Param, Produced, StageError};
 
+use super::columns::{self, Values};
+use super::data::Data;
 use super::subject::About;
-use super::support::{self, Data, Values};
+use super::support;
 use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
 use super::weights::is_encoder;
 
@@ -95,7 +97,8 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         if cancelled {
             return Err(StageError::Cancelled);
         }
-        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device))?;
+        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device));
+        let report = report.map_err(|error| data.blame(error))?;
         confusion.add(&report.targets, &report.predictions);
         tell(job, &report, &confusion, last - first, first, &mut progress);
     }
@@ -244,7 +247,7 @@ fn produce(job: &Job<'_>, trainer: &Trainer, progress: &Progress, about: &About)
     support::write_file(job, &mut produced, "model", "model.safetensors", &save(trainer, about, None)?)?;
     let int = |f: &dyn Fn(&Line) -> u64| Values::Int(lines.iter().map(|line| Some(f(line) as i64)).collect());
     let float = |f: &dyn Fn(&Line) -> f64| Values::Float(lines.iter().map(|line| Some(f(line))).collect());
-    let table = support::new_table(vec![
+    let table = columns::new_table(vec![
         ("step".to_owned(), int(&|line| line.step)),
         ("loss".to_owned(), float(&|line| line.loss)),
         ("cross_entropy".to_owned(), float(&|line| line.cross_entropy)),

@@ -8,8 +8,10 @@ use crate::stage::schema::Structure;
 use crate::stage::{Bare, Event, Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
 use crate::table::Table;
 
+use super::columns::{self, Values};
+use super::data::Data;
 use super::subject::Model;
-use super::support::{self, Data, Values};
+use super::support;
 
 params! {
     /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
@@ -95,7 +97,7 @@ impl Kind for Validate {
         for i in 0..images.len() {
             job.cancel.check()?;
             let confusion = pool.install(|| -> Result<Confusion, StageError> {
-                let fault = |fault| support::faults(vec![fault]);
+                let fault = |fault| data.blame(support::faults(vec![fault]));
                 let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
                 let mut confusion = Confusion::new(data.info.classes.len());
                 confusion.add(truth.pixels(), model.predict(&image)?.pixels());
@@ -139,7 +141,7 @@ fn produce(
         ("pixel_accuracy".to_owned(), Values::Float(vec![accuracy])),
         ("constant_mean_iou".to_owned(), Values::Float(vec![constant])),
     ]);
-    support::write_table(job, &mut produced, "summary", &support::new_table(summary)?)?;
+    support::write_table(job, &mut produced, "summary", &columns::new_table(summary)?)?;
 
     let count = |f: &dyn Fn(usize) -> u64| Values::Int((0..names.len()).map(|class| Some(f(class) as i64)).collect());
     let mut classes = model.subject.columns(names.len());
@@ -151,7 +153,7 @@ fn produce(
         ("truth".to_owned(), count(&|class| total.truth(class))),
         ("predicted".to_owned(), count(&|class| total.predicted(class))),
     ]);
-    support::write_table(job, &mut produced, "classes", &support::new_table(classes)?)?;
+    support::write_table(job, &mut produced, "classes", &columns::new_table(classes)?)?;
     support::write_table(job, &mut produced, "confusion", &per_image(each, names.len())?)?;
     support::write_file(job, &mut produced, "log", "log.txt", log(total, accuracy).as_bytes())?;
     Ok(produced)
@@ -168,7 +170,7 @@ fn per_image(each: &[(String, Confusion)], classes: usize) -> Result<Table, Stag
             pixels.push(Some(count as i64));
         }
     }
-    support::new_table(vec![
+    columns::new_table(vec![
         ("image".to_owned(), Values::Text(ids)),
         ("truth".to_owned(), Values::Int(truths)),
         ("predicted".to_owned(), Values::Int(predictions)),

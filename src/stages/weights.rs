@@ -12,8 +12,9 @@ use crate::stage::schema::Structure;
 use crate::stage::{Event, Job, Kind, Produced, Publication, StageError, Value};
 use crate::table::Table;
 
+use super::columns::{self, Values};
 use super::model::Encoder;
-use super::support::{self, Values};
+use super::support;
 
 params! {
     /// The weights that an encoder starts from. Every tensor is reported as loaded, initialised or left over, and
@@ -136,7 +137,7 @@ fn table(parameters: &Parameters, report: &Report) -> Result<Table, StageError> 
         shapes.push(None);
         fates.push(Some("left over".to_owned()));
     }
-    support::new_table(vec![
+    columns::new_table(vec![
         ("tensor".to_owned(), Values::Text(names)),
         ("shape".to_owned(), Values::Text(shapes)),
         ("fate".to_owned(), Values::Text(fates)),

@@ -1,3 +1,20 @@
 //! All integration tests are one binary: linking is most of a test's build.
+//!
+//! Each module is marked as a test, so that its helpers may unwrap as tests do.
 
+#[cfg(test)]
+mod bytes;
+#[cfg(test)]
+mod cache;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod diff;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod pipelines;

@@ -19,7 +19,10 @@ const HINT: &str = "Fetch the file again; it may be incomplete.";
 /// Decodes a label; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
 /// values instead of ids.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
-    let fault = |error| Fault::new(place, format!("The label cannot be decoded: {error}."), HINT);
+    let fault = |error: png::DecodingError| {
+        let why = error.to_string();
+        Fault::new(place, format!("The label cannot be decoded: {}.", why.trim_end_matches('.')), HINT)
+    };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(fault)?;

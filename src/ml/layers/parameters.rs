@@ -203,6 +203,11 @@ impl Gradients {
         &self.flat
     }
 
+    /// Makes all gradients zero.
+    pub fn clear(&self) -> Result<()> {
+        Ok(self.flat.zero_set()?)
+    }
+
     /// Where the gradient of a parameter goes; none where it is frozen.
     pub fn slot(&self, id: ParameterId) -> Result<Option<Tensor>> {
         self.inventory.slot(id, &self.flat)

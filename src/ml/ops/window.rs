@@ -108,11 +108,15 @@ impl Window {
             out[high as usize..].fill(0.0);
             return;
         }
+        // Only every `divide`-th column meets a source element; `step` or `divide` is 1.
         let divide = self.divide as isize;
-        for (i, value) in out.iter_mut().enumerate() {
-            let at = first + (i * self.step) as isize;
-            let inside = at >= 0 && at % divide == 0 && at / divide < line.len() as isize;
-            *value = if inside { line[(at / divide) as usize] } else { 0.0 };
+        let skip = (-first).rem_euclid(divide) as usize;
+        if self.divide > 1 {
+            out.fill(0.0);
+        }
+        for (i, value) in out.iter_mut().enumerate().skip(skip).step_by(self.divide) {
+            let at = (first + (i * self.step) as isize) / divide;
+            *value = if at >= 0 { line.get(at as usize).copied().unwrap_or(0.0) } else { 0.0 };
         }
     }
 }

@@ -117,3 +117,67 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         mask: Option<&Tensor>,
     ) -> Result<Tensor>;
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::ml::layers::{Gradients, Parameters};
+    use crate::ml::loss::cross_entropy;
+    use crate::ml::models::{Architecture, Network};
+    use crate::ml::ops::update;
+    use crate::ml::rng::Rng;
+    use crate::ml::spec::ModelSpec;
+    use crate::ml::weights::{Scheme, initial};
+
+    /// The change of the loss along the gradient is what the gradient says, for every type in the registry.
+    #[test]
+    fn every_type_has_the_gradient_of_its_loss() {
+        let mut rng = Rng::new(2, "image", 0);
+        let pixels: Vec<f32> = (0..2 * 3 * 41 * 33).map(|_| rng.range(-100.0, 100.0)).collect();
+        let images = Tensor::from_vec(pixels, (2, 3, 41, 33), &Device::Cpu).unwrap();
+        let labels: Vec<u8> = (0..2 * 41 * 33).map(|_| rng.below(5) as u8).collect();
+        for entry in PREFILTERS {
+            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(entry.name) };
+            assert!(!entry.doc.is_empty() && (entry.args)().iter().all(|arg| !arg.doc.is_empty()), "{}", entry.name);
+            let shape = Architecture::new(4, [8, 16, 32, 32], [1, 1, 2, 2]);
+            let values = |parameter: &crate::ml::layers::Parameter| Ok(initial(Scheme::Stable, 1, parameter));
+            let network = Network::with_architecture(&spec, &shape, &Device::Cpu, values).unwrap();
+            let loss = |tape: &crate::ml::models::Tape| cross_entropy(&tape.logits, &labels, [41, 33]).unwrap();
+            let tape = network.forward_train(&images).unwrap();
+            let gradients = Gradients::zeros(network.parameters().inventory().clone(), &Device::Cpu).unwrap();
+            let gradient = loss(&tape).gradient;
+            network.backward(tape, &gradient, &gradients).unwrap();
+
+            let direction = gradients.flat();
+            let square = crate::ml::ops::elementwise::sum_of_squares(direction).unwrap();
+            let at = |parameters: &Parameters, step: f32| {
+                update::descend(parameters.trainable(), direction, -step).unwrap();
+                let value = loss(&network.forward_train(&images).unwrap()).cross_entropy;
+                update::descend(parameters.trainable(), direction, step).unwrap();
+                value
+            };
+            let h = 1e-3 / square.sqrt() as f32;
+            let slope = (at(network.parameters(), h) - at(network.parameters(), -h)) / f64::from(2.0 * h);
+            assert!((slope / square - 1.0).abs() < 0.02, "{}: {slope} for {square}", entry.name);
+        }
+    }
+
+    #[test]
+    fn unknown_types_and_arguments_are_named() {
+        assert!(build(&Choice::new("Avrage")).unwrap_err().to_string().contains("there are Regular, Average"));
+        let wrong = Choice::new("Average").with("size", crate::ml::spec::Arg::Int(3));
+        assert!(build(&wrong).unwrap_err().to_string().contains("`size`"));
+    }
+
+    #[test]
+    fn a_fixed_average_is_no_parameter_of_training() {
+        let extras = |learned| {
+            let choice = Choice::new("Average").with("learned", crate::ml::spec::Arg::Bool(learned));
+            build(&choice).unwrap().layer_parameters(LayerSize { channels: 4, dilation: 4 })
+        };
+        assert!(extras(true)[0].trainable && !extras(false)[0].trainable);
+        assert_eq!(extras(false)[0].shape, [4, 1, 3, 3]);
+    }
+}

@@ -1,0 +1,123 @@
+//! Data sets between stages: the index as a table, and the files behind it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::columns::{Values, ints, new_table, texts};
+use super::support;
+use crate::fsio;
+use crate::hash::Digest;
+use crate::ml::data::index::Row;
+use crate::ml::data::list::Sample;
+use crate::stage::{DataFault, Job, StageError};
+use crate::table::Table;
+
+/// What a data set says of itself beside its index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// The classes in the order of their ids.
+    pub classes: Vec<String>,
+    /// The label of pixels that count nowhere.
+    pub ignore: u8,
+}
+
+/// A data set as a consumer sees it: its rows, what it says of itself, and where its files are.
+pub struct Data {
+    /// The index.
+    pub rows: Vec<Row>,
+    /// Classes and ignore value.
+    pub info: Info,
+    /// The files that are in the store.
+    files: BTreeMap<String, (PathBuf, Digest)>,
+    root: Option<PathBuf>,
+}
+
+impl Data {
+    /// Opens the data set of a slot.
+    pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
+        let node = support::input(job, slot)?;
+        let info: Info = support::json(node, "info")?;
+        let rows = rows(&support::table(node, "index")?, &info)?;
+        let tree = node.outputs.get("files").map(|files| &files.tree);
+        let files = tree.into_iter().flatten();
+        let files = files.filter_map(|(name, file)| Some((name.clone(), (file.path.clone()?, file.digest)))).collect();
+        Ok(Data { rows, info, files, root: node.root.clone() })
+    }
+
+    /// Where a file of the set is.
+    pub fn resolve(&self, relative: &str) -> PathBuf {
+        match (self.files.get(relative), &self.root) {
+            (Some((path, _)), _) => path.clone(),
+            (None, Some(root)) => root.join(relative),
+            (None, None) => Path::new(relative).to_owned(),
+        }
+    }
+
+    /// The error of a stage that read the set's files. A file in the store that is not what its name says is a corrupt
+    /// input, which its maker makes again; every other fault is for the user.
+    pub fn blame(&self, error: StageError) -> StageError {
+        let StageError::Data(faults) = &error else { return error };
+        let stored = faults.iter().filter_map(|fault| self.files.get(&fault.place));
+        let sound = |path: &Path, digest: &Digest| fsio::read(path).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
+        let corrupt = stored.into_iter().find(|(path, digest)| !sound(path, digest));
+        corrupt.map_or(error.clone(), |(_, digest)| StageError::CorruptInput { digest: *digest })
+    }
+
+    /// An error unless the network has as many classes as the data.
+    pub fn fits(&self, classes: usize) -> Result<(), StageError> {
+        let found = self.info.classes.len();
+        if found == classes {
+            return Ok(());
+        }
+        let message =
+            format!("The model has {classes} classes, the data set {found} ({}).", self.info.classes.join(", "));
+        Err(DataFault::new("model.classes", message, format!("Write `classes: {found}`.")).into())
+    }
+}
+
+/// The index as a table: a row a sample, a column a class with its pixels.
+pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
+    let text = |f: &dyn Fn(&Row) -> Option<String>| Values::Text(rows.iter().map(f).collect());
+    let number = |f: &dyn Fn(&Row) -> u64| Values::Int(rows.iter().map(|row| Some(f(row) as i64)).collect());
+    let mut columns = vec![
+        ("id".to_owned(), text(&|row| Some(row.sample.id.clone()))),
+        ("image".to_owned(), text(&|row| Some(row.sample.image.clone()))),
+        ("label".to_owned(), text(&|row| row.sample.label.clone())),
+        ("image_digest".to_owned(), text(&|row| Some(row.image_digest.to_string()))),
+        ("label_digest".to_owned(), text(&|row| row.label_digest.map(|digest| digest.to_string()))),
+        ("height".to_owned(), number(&|row| row.height as u64)),
+        ("width".to_owned(), number(&|row| row.width as u64)),
+        ("ignored".to_owned(), number(&|row| row.ignored)),
+    ];
+    for (class, name) in info.classes.iter().enumerate() {
+        columns.push((format!("{class} {name}"), number(&|row| row.pixels[class])));
+    }
+    new_table(columns)
+}
+
+fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
+    let (ids, images, labels) = (texts(table, "id")?, texts(table, "image")?, texts(table, "label")?);
+    let (image_digests, label_digests) = (texts(table, "image_digest")?, texts(table, "label_digest")?);
+    let (heights, widths, ignored) = (ints(table, "height")?, ints(table, "width")?, ints(table, "ignored")?);
+    let class = |(class, name): (usize, &String)| ints(table, &format!("{class} {name}"));
+    let pixels: Vec<Vec<Option<i64>>> = info.classes.iter().enumerate().map(class).collect::<Result<_, _>>()?;
+    let row = |i: usize| -> Option<Row> {
+        let count = |column: &[Option<i64>]| u64::try_from(column[i]?).ok();
+        let size = |column: &[Option<i64>]| usize::try_from(column[i]?).ok();
+        Some(Row {
+            sample: Sample { id: ids[i].clone()?, image: images[i].clone()?, label: labels[i].clone() },
+            image_digest: image_digests[i].as_ref()?.parse().ok()?,
+            label_digest: label_digests[i].as_ref().and_then(|digest| digest.parse().ok()),
+            height: size(&heights)?,
+            width: size(&widths)?,
+            pixels: pixels.iter().map(|column| count(column)).collect::<Option<_>>()?,
+            ignored: count(&ignored)?,
+        })
+    };
+    (0..ids.len())
+        .map(row)
+        .collect::<Option<_>>()
+        .ok_or_else(|| StageError::Bug("The index of a data set has gaps.".into()))
+}

@@ -1,0 +1,108 @@
+//! Every shipped pipeline loads and plans, and the reference of the kinds is complete and printed where it should be.
+
+use repro::stage::{Field, Type};
+
+use crate::harness::{Bench, project};
+
+fn shipped() -> Vec<String> {
+    let names = repro::fsio::list(&project().join("pipelines")).unwrap();
+    let names: Vec<String> = names.into_iter().filter(|name| name.ends_with(".ron")).collect();
+    assert!(!names.is_empty());
+    names.iter().map(|name| project().join("pipelines").join(name).display().to_string()).collect()
+}
+
+#[test]
+fn every_pipeline_plans_in_its_tiny_profile() {
+    let bench = Bench::new();
+    for file in shipped() {
+        let plan = bench.ok(&format!("plan {file} --profile tiny"));
+        assert!(plan.contains("run      ") && plan.contains("\n0 cached, "), "{file}: {plan}");
+        let dry = bench.ok(&format!("run {file} --profile tiny --dry-run"));
+        assert_eq!(dry, plan, "{file}");
+    }
+}
+
+#[test]
+fn every_pipeline_has_a_graph_in_each_of_its_profiles() {
+    let bench = Bench::new();
+    for file in shipped() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut profiles = vec![String::new()];
+        for name in ["tiny", "mini"].into_iter().filter(|name| text.contains(&format!("\"{name}\": {{"))) {
+            profiles.push(format!("--profile {name}"));
+        }
+        for profile in profiles {
+            let dot = bench.ok(&format!("graph {file} {profile} --format dot"));
+            assert!(dot.starts_with("digraph ") && dot.contains(" -> "), "{file} {profile}: {dot}");
+            let mermaid = bench.ok(&format!("graph {file} {profile}"));
+            assert_eq!(dot.matches(" -> ").count(), mermaid.matches(" --> ").count(), "{file} {profile}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_of_the_kinds_is_what_the_program_prints() {
+    let path = project().join("pipelines/README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, stands) = text.split_once("\n## Kinds\n").expect("a heading `## Kinds`");
+    let printed = Bench::new().ok("kinds --markdown");
+    let wanted = format!("\nWhat follows is what `repro kinds --markdown` prints.\n\n{printed}");
+    if std::env::var_os("REPRO_REGENERATE").is_some() {
+        std::fs::write(&path, format!("{head}\n## Kinds\n{wanted}")).unwrap();
+        return;
+    }
+    assert!(
+        stands == wanted,
+        "`pipelines/README.md` is old; write it again by `REPRO_REGENERATE=1 cargo test --release`"
+    );
+}
+
+/// Every field, at any depth, with its path.
+fn fields(path: &str, list: &[Field], each: &mut dyn FnMut(String, &'static str)) {
+    for field in list {
+        let path = format!("{path}.{}", field.name);
+        each(path.clone(), field.doc);
+        types(&path, &field.ty, each);
+    }
+}
+
+fn types(path: &str, ty: &Type, each: &mut dyn FnMut(String, &'static str)) {
+    match ty {
+        Type::Struct(structure) => fields(path, &structure.fields, each),
+        Type::Enum(enumeration) => {
+            for variant in &enumeration.variants {
+                let path = format!("{path}({})", variant.name);
+                each(path.clone(), variant.doc);
+                fields(&path, &variant.fields, each);
+            }
+        }
+        Type::List { item, .. } | Type::Map(item) | Type::Option(item) => types(path, item, each),
+        Type::Tuple(items) => items.iter().for_each(|item| types(path, item, each)),
+        Type::Bool | Type::Int { .. } | Type::Float(_) | Type::Str | Type::Ref(_) | Type::File => {}
+    }
+}
+
+#[test]
+fn every_kind_variant_and_field_is_documented() {
+    let registry = repro::stages::registry();
+    let mut count = 0;
+    for kind in &registry.kinds {
+        let schema = kind.schema();
+        let mut each = |path: String, doc: &'static str| {
+            count += 1;
+            assert!(doc.trim().len() > 3 && doc.trim_end().ends_with('.'), "{path} has no documentation: {doc:?}");
+        };
+        each(kind.name().to_owned(), schema.doc);
+        fields(kind.name(), &schema.fields, &mut each);
+        let shown = Bench::new().ok(&format!("kinds {}", kind.name()));
+        assert!(shown.contains(&format!("Yields {}", kind.yields())), "{shown}");
+    }
+    assert!(count > 80, "{count}");
+}
+
+#[test]
+fn an_unknown_kind_is_told_with_the_known_ones() {
+    let answer = Bench::new().call("kinds Trian");
+    assert_eq!(answer.code, Some(2));
+    assert!(answer.err.contains("`Trian`") && answer.err.contains("Train"), "{answer:?}");
+}
