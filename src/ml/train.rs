@@ -115,11 +115,14 @@ impl Trainer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use candle_core::Device;
 
     use super::*;
     use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::state::State;
     use crate::ml::weights::{Scheme, initialise};
 
     const SETTINGS: Settings = Settings {
@@ -170,5 +173,53 @@ mod tests {
             eprintln!("{prefilter}: {} -> {}, {:?} a step", losses[0], losses[59], start.elapsed() / 60);
             assert!(losses[59] < losses[0] / 2.0, "{prefilter}: {losses:?}");
         }
+    }
+
+    #[test]
+    fn a_stored_state_goes_on_with_the_same_bits_on_any_number_of_threads() {
+        let (images, labels) = batch(2, 49, 4);
+        let run = |threads: usize, stop: bool| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut trainer = Trainer::new(tiny("Average")).unwrap();
+                let mut reports = Vec::new();
+                for step in 0..4 {
+                    if stop && step == 2 {
+                        let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
+                        trainer = State::read(&bytes).unwrap().trainer(&Device::Cpu).unwrap();
+                    }
+                    reports.push(trainer.step(&SETTINGS, &images, &labels).unwrap());
+                }
+                (reports, State::write(&trainer, &BTreeMap::new()).unwrap())
+            })
+        };
+        let expected = run(1, false);
+        assert_eq!(run(2, false), expected);
+        assert_eq!(run(3, true), expected);
+    }
+
+    #[test]
+    fn a_batch_without_labels_counts_as_zero() {
+        let mut trainer = Trainer::new(tiny("Regular")).unwrap();
+        let (images, labels) = batch(1, 33, 1);
+        let report = trainer.step(&SETTINGS, &images, &vec![255; labels.len()]).unwrap();
+        assert_eq!((report.counted, report.cross_entropy), (0, 0.0));
+        assert!(report.loss > 0.0 && report.loss.is_finite());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_names_the_first_tensor_at_fault() {
+        let (images, labels) = batch(1, 33, 1);
+        let mut trainer = Trainer::new(tiny("Regular")).unwrap();
+        let bad = (&images * f64::INFINITY).unwrap();
+        let before = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let error = trainer.step(&SETTINGS, &bad, &labels).unwrap_err().to_string();
+        assert!(error.contains("step 0") && error.contains("`images`"), "{error}");
+        assert_eq!(State::write(&trainer, &BTreeMap::new()).unwrap(), before);
+        trainer.step(&SETTINGS, &images, &labels).unwrap();
+        let mut steep = SETTINGS;
+        steep.optimizer.lr = 1e30;
+        let error = (0..5).find_map(|_| trainer.step(&steep, &images, &labels).err()).unwrap().to_string();
+        assert!(error.contains("`group2/block1/"), "{error}");
     }
 }

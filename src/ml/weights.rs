@@ -25,9 +25,9 @@ pub enum Scheme {
 
 /// The first values of a parameter.
 pub fn initial(scheme: Scheme, seed: u64, parameter: &Parameter) -> Vec<f32> {
-    let stream = Rng::new(seed, &parameter.name, 0);
     let draw = |value: &(dyn Fn(&mut Rng) -> f32 + Sync)| {
-        (0..parameter.len() as u64).into_par_iter().map(|index| value(&mut stream.at(index))).collect()
+        let base = Rng::new(seed, &parameter.name, 0);
+        (0..parameter.len() as u64).into_par_iter().map(|index| value(&mut base.at(index))).collect()
     };
     match (parameter.init, scheme) {
         (Init::HeNormal { fan_in }, _) => {
@@ -51,11 +51,40 @@ pub fn initialise(spec: &ModelSpec, device: &Device, scheme: Scheme, seed: u64) 
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Tensor;
+
     use super::*;
+    use crate::ml::layers::Gradients;
+    use crate::ml::ops::elementwise::{is_finite, sum_of_squares};
     use crate::ml::spec::Choice;
 
     fn spec(encoder: &str) -> ModelSpec {
         ModelSpec { encoder: Choice::new(encoder), classes: 21, prefilter: Choice::new("Average") }
+    }
+
+    #[test]
+    fn stable_networks_keep_the_scale_through_every_depth_and_learn_from_the_start() {
+        let mut rng = Rng::new(5, "image", 0);
+        let pixels: Vec<f32> = (0..3 * 65 * 65).map(|_| rng.range(-120.0, 130.0)).collect();
+        let image = Tensor::from_vec(pixels, (1, 3, 65, 65), &Device::Cpu).unwrap();
+        let labels: Vec<u8> = (0..65 * 65).map(|p| (p / 500) as u8).collect();
+        for encoder in ["Tiny", "ResNet50", "ResNet101"] {
+            let network = initialise(&spec(encoder), &Device::Cpu, Scheme::Stable, 1).unwrap();
+            let tape = network.forward_train(&image).unwrap();
+            let deviation = (sum_of_squares(&tape.logits).unwrap() / tape.logits.elem_count() as f64).sqrt();
+            eprintln!("{encoder}: logits of deviation {deviation:.2}");
+            assert!((0.05..20.0).contains(&deviation), "{encoder}: {deviation}");
+            let loss = crate::ml::loss::cross_entropy(&tape.logits, &labels, [65, 65]).unwrap();
+            let inventory = network.parameters().inventory().clone();
+            let gradients = Gradients::zeros(inventory.clone(), &Device::Cpu).unwrap();
+            network.backward(tape, &loss.gradient, &gradients).unwrap();
+            for (id, parameter) in inventory.iter().filter(|(_, parameter)| parameter.trainable) {
+                let gradient = gradients.slot(id).unwrap().unwrap();
+                assert!(is_finite(&gradient).unwrap(), "{}", parameter.name);
+                let norm = sum_of_squares(&gradient).unwrap().sqrt();
+                assert!(norm > 1e-6 && norm < 1e4, "{encoder} {}: {norm}", parameter.name);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Networks: DeepLab-v2 over a choice of encoders.
 
 pub mod architecture;
+#[cfg(test)]
+mod gradients;
 pub mod names;
 pub mod network;
 mod pass;

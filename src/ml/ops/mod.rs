@@ -10,6 +10,8 @@ pub mod conv;
 pub mod depthwise;
 pub mod elementwise;
 pub mod gemm;
+#[cfg(test)]
+mod gradients;
 pub mod loss;
 pub mod pool;
 pub mod resize;

@@ -1,22 +1,15 @@
-//! Gradients of whole networks, and how they start.
+//! The gradient by every tensor of a whole network against differences of its loss.
 
 use candle_core::{Device, Tensor};
 
-use super::values;
+use super::{Architecture, Network};
 use crate::ml::layers::Gradients;
 use crate::ml::loss;
-use crate::ml::models::{Architecture, Network};
-use crate::ml::ops::elementwise::{is_finite, sum_of_squares};
+use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::ops::update;
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{self, Scheme};
-
-fn pixels(size: usize) -> Tensor {
-    let mut rng = Rng::new(1, "pixels", 0);
-    let data: Vec<f32> = (0..3 * size * size).map(|_| rng.range(-110.0, 140.0)).collect();
-    Tensor::from_vec(data, (1, 3, size, size), &Device::Cpu).unwrap()
-}
 
 /// For every tensor of parameters, the change of the loss along its gradient, to two in a hundred. A large step crosses
 /// kinks and a small one drowns in rounding, so one of three must agree.
@@ -28,7 +21,9 @@ fn a_network_has_the_gradients_of_differences() {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter };
         let start = |parameter: &_| Ok(weights::initial(Scheme::Stable, 5, parameter));
         let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
-        let images = pixels(41);
+        let mut rng = Rng::new(1, "pixels", 0);
+        let data: Vec<f32> = (0..3 * 41 * 41).map(|_| rng.range(-110.0, 140.0)).collect();
+        let images = Tensor::from_vec(data, (1, 3, 41, 41), &Device::Cpu).unwrap();
         let labels: Vec<u8> = (0..41 * 41).map(|i| [0, 1, 2, 3, 255][i / 41 / 8 % 5]).collect();
         let tape = network.forward_train(&images).unwrap();
         let loss = loss::cross_entropy(&tape.logits, &labels, [41, 41]).unwrap();
@@ -48,7 +43,6 @@ fn a_network_has_the_gradients_of_differences() {
             let norm = sum_of_squares(&g).unwrap().sqrt();
             assert!(norm > 0.0, "{}", parameter.name);
             let w = network.parameters().view(id).unwrap();
-            let before = w.copy().unwrap();
             let moved = |by: f64| {
                 update::descend(&w, &g, -by as f32).unwrap();
                 let value = value();
@@ -60,33 +54,10 @@ fn a_network_has_the_gradients_of_differences() {
                 ((moved(by) - moved(-by)) / (2.0 * change) - 1.0).abs()
             });
             assert!(gaps.iter().any(|&gap| gap < 0.02), "{}: {gaps:?} of {norm}", parameter.name);
-            let gap = (values(&w).iter().zip(values(&before))).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
-            assert!(gap < 1e-6, "{}", parameter.name);
             checked += 1;
             own += usize::from(parameter.name.contains("prefilter"));
         }
         // The stem, three convolutions in each of five blocks, four shortcuts, and four times weights and biases.
         assert_eq!((checked - own, own), (1 + 15 + 4 + 8, filters), "{:?}", spec.prefilter);
-    }
-}
-
-#[test]
-fn deep_networks_start_at_a_sane_scale() {
-    for (encoder, prefilter) in [("ResNet50", "Regular"), ("ResNet101", "Average"), ("Tiny", "Average")] {
-        let spec = ModelSpec { encoder: Choice::new(encoder), classes: 21, prefilter: Choice::new(prefilter) };
-        let network = weights::initialise(&spec, &Device::Cpu, Scheme::Stable, 3).unwrap();
-        let tape = network.forward_train(&pixels(65)).unwrap();
-        let logits = values(&tape.logits);
-        let mean = logits.iter().map(|&v| f64::from(v)).sum::<f64>() / logits.len() as f64;
-        let variance = logits.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / logits.len() as f64;
-        let labels: Vec<u8> = (0..65 * 65).map(|i| (i % 21) as u8).collect();
-        let loss = loss::cross_entropy(&tape.logits, &labels, [65, 65]).unwrap();
-        let gradients = Gradients::zeros(network.parameters().inventory().clone(), &Device::Cpu).unwrap();
-        network.backward(tape, &loss.gradient, &gradients).unwrap();
-        let norm = sum_of_squares(gradients.flat()).unwrap().sqrt();
-        let loss = loss.cross_entropy;
-        eprintln!("{encoder}, {prefilter}: deviation {:.2}, loss {loss:.2}, gradient {norm:.2}", variance.sqrt());
-        assert!((0.05..20.0).contains(&variance.sqrt()), "{encoder}: {variance}");
-        assert!(is_finite(gradients.flat()).unwrap() && norm > 1e-3 && norm < 1e3, "{encoder}: {norm}");
     }
 }

@@ -1,14 +1,55 @@
-//! Gradients of single operations.
+//! Every gradient against central differences.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use super::{differences, quarters, tensor, values, weighted};
+use super::conv::{Conv2d, Epilogue};
+use super::{depthwise, elementwise, loss::argmax, nchw, pool, resize, zeros};
 use crate::ml::loss;
-use crate::ml::ops::conv::{Conv2d, Epilogue};
-use crate::ml::ops::{depthwise, elementwise, nchw, pool, resize, zeros};
+use crate::ml::rng::Rng;
+
+fn tensor(shape: &[usize], data: Vec<f32>) -> Tensor {
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
 
 fn like(x: &Tensor) -> Tensor {
-    zeros(x.dims(), x.device()).unwrap()
+    zeros(x.dims(), &Device::Cpu).unwrap()
+}
+
+/// Random multiples of 1/4 from -1 to 1. Sums of products of two of them are exact, so that differences are, too.
+fn quarters(name: &str, shape: &[usize]) -> Tensor {
+    let mut rng = Rng::new(1, name, 0);
+    let data = (0..shape.iter().product()).map(|_| (f32::from(rng.below(9) as u8) - 4.0) / 4.0).collect();
+    tensor(shape, data)
+}
+
+/// `sum r y`, in 64 bits.
+fn weighted(y: &Tensor, r: &Tensor) -> f64 {
+    assert_eq!(y.dims(), r.dims());
+    values(y).iter().zip(values(r)).map(|(y, r)| f64::from(*y) * f64::from(r)).sum()
+}
+
+/// Holds `gradient` against `(f(x + h) - f(x - h)) / 2h` at up to 150 elements of `x`, spread over it. `tolerance` is
+/// a part of the greatest derivative.
+#[track_caller]
+fn differences(what: &str, x: &Tensor, gradient: &Tensor, h: f32, tolerance: f64, f: impl Fn(&Tensor) -> f64) {
+    assert_eq!(x.dims(), gradient.dims(), "{what}");
+    let (original, gradient) = (values(x), values(gradient));
+    let greatest = gradient.iter().fold(0.0_f64, |m, g| m.max(f64::from(g.abs())));
+    assert!(greatest > 0.0, "{what}: there is no gradient to check");
+    for at in (0..original.len()).step_by(original.len().div_ceil(150)) {
+        let moved = |by: f32| {
+            let mut data = original.clone();
+            data[at] += by;
+            f(&tensor(x.dims(), data))
+        };
+        let expected = (moved(h) - moved(-h)) / (2.0 * f64::from(h));
+        let gap = (f64::from(gradient[at]) - expected).abs();
+        assert!(gap <= tolerance * greatest, "{what}, element {at}: {} for {expected}", gradient[at]);
+    }
 }
 
 /// A step that keeps sums of quarters exact, and that no ReLU notices whose input is an odd multiple of 1/32.
@@ -67,6 +108,22 @@ fn convolutions_have_the_gradients_of_differences() {
         let expected = elementwise::masked(&(&dx + &sum).unwrap(), &mask).unwrap();
         assert_eq!(values(&fused), values(&expected), "{what}");
     }
+}
+
+#[test]
+fn the_epilogue_does_what_it_says_in_its_order() {
+    let op = Conv2d { stride: 1, dilation: 2 };
+    let (x, weights) = (quarters("x", &[2, 3, 8, 9]), quarters("w", &[4, 3, 3, 3]));
+    let (scale, shift) = (quarters("scale", &[4]), quarters("shift", &[4]));
+    let (add, mask) = (quarters("add", &[2, 4, 8, 9]), quarters("mask", &[2, 4, 8, 9]));
+    let epilogue =
+        Epilogue { scale: Some(&scale), shift: Some(&shift), add: Some(&add), relu: true, mask: Some(&mask) };
+    let folded = op.forward(&x, &weights, epilogue).unwrap();
+    let channel = |v: &Tensor| v.reshape((1, 4, 1, 1)).unwrap();
+    let y = op.forward(&x, &weights, Epilogue::default()).unwrap();
+    let y = y.broadcast_mul(&channel(&scale)).unwrap().broadcast_add(&channel(&shift)).unwrap();
+    let y = (y + add).unwrap().relu().unwrap();
+    assert_eq!(values(&folded), values(&elementwise::masked(&y, &mask).unwrap()));
 }
 
 #[test]
@@ -139,6 +196,7 @@ fn the_cross_entropy_has_the_gradient_of_differences() {
     let ignored = loss::cross_entropy(&logits, &[255; 2 * 6 * 8], [6, 8]).unwrap();
     assert_eq!((ignored.cross_entropy, ignored.counted), (0.0, 0));
     assert!(values(&ignored.gradient).iter().all(|&g| g == 0.0));
+    assert_eq!(argmax(&zeros(&[1, 3, 1, 1], &Device::Cpu).unwrap()).unwrap(), [0]);
 }
 
 #[test]
