@@ -67,7 +67,8 @@ impl Trainer {
         Ok(Trainer { network, momentum, step, gradients })
     }
 
-    /// One update on a batch. A loss that is not finite is an error and changes nothing.
+    /// One update on a batch. A loss that is not finite is an error and changes nothing; so is, after the fact, an
+    /// update that leaves a weight not finite: no such state is ever stored.
     ///
     /// # Shapes
     /// `images` `[N, 3, H, W]`, `labels` `[N, H, W]`.
@@ -89,6 +90,10 @@ impl Trainer {
         self.gradients.clear()?;
         network.backward(tape, &loss.gradient, &self.gradients)?;
         optim::step(&settings.optimizer, rate, network.parameters(), &self.momentum, &self.gradients)?;
+        if !elementwise::is_finite(network.parameters().trainable())? {
+            let tensor = self.first_weight_not_finite()?.unwrap_or_else(|| "the weights".to_owned());
+            return Err(Error::NonFinite { step: self.step, rate, loss: total, tensor });
+        }
         self.step += 1;
         Ok(StepReport {
             step: self.step - 1,
@@ -218,7 +223,11 @@ mod tests {
         assert_eq!(State::write(&trainer, &BTreeMap::new()).unwrap(), before);
         trainer.step(&SETTINGS, &images, &labels).unwrap();
         let mut steep = SETTINGS;
-        steep.optimizer.lr = 1e30;
+        (steep.optimizer.lr, steep.optimizer.head_lr) = (1e37, 1e6);
+        let error = trainer.step(&steep, &images, &labels).unwrap_err().to_string();
+        assert!(error.contains("step 1") && error.contains("`head/aspp6/weights`"), "{error}");
+        let mut trainer = Trainer::new(tiny("Regular")).unwrap();
+        (steep.optimizer.lr, steep.optimizer.head_lr) = (1e30, 10.0);
         let error = (0..5).find_map(|_| trainer.step(&steep, &images, &labels).err()).unwrap().to_string();
         assert!(error.contains("`group2/block1/"), "{error}");
     }
