@@ -18,7 +18,7 @@ pub mod resize;
 pub mod update;
 mod window;
 
-use candle_core::{CpuStorage, CudaStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 
 use crate::ml::error::{Error, Result};
 
@@ -42,6 +42,10 @@ pub fn launch<K: Kernel>(kernel: &K, inputs: &[&Tensor], output: &Tensor) -> Res
                 expected: "a contiguous tensor of 32-bit floats".to_owned(),
             });
         }
+    }
+    if !output.device().is_cpu() {
+        let message = format!("The operation {} has no CUDA body yet.", K::NAME);
+        return Err(Error::Device { message, hint: "Compute on the processor: `--device cpu`.".to_owned() });
     }
     output.inplace_op1(&Launch { kernel, inputs })?;
     Ok(())
@@ -70,10 +74,6 @@ impl<K: Kernel> InplaceOp1 for Launch<'_, K> {
         }
         self.kernel.cpu(&slices, output);
         Ok(())
-    }
-
-    fn cuda_fwd(&self, _: &mut CudaStorage, _: &Layout) -> candle_core::Result<()> {
-        candle_core::bail!("the operation {} has no CUDA body yet; run it with `--device cpu`", K::NAME)
     }
 }
 
