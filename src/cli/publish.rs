@@ -31,10 +31,13 @@ struct Manifest {
     files: BTreeMap<String, Entry>,
 }
 
-/// What a file was made from, and its size.
+/// What a file was made from and how, and its size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Entry {
     digest: Digest,
+    /// The digits that a rendered table shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digits: Option<usize>,
     bytes: u64,
 }
 
@@ -140,20 +143,24 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn output(&mut self, place: &str, publication: &Publication, artifact: &Artifact) -> Result<(), Failure> {
         match artifact.kind {
-            ArtifactKind::File => self.file(format!("{place}/{}", artifact.file), artifact.digest, &|store| {
+            ArtifactKind::File => self.file(format!("{place}/{}", artifact.file), (artifact.digest, None), &|store| {
                 Ok(store.read(&artifact.digest)?)
             }),
             ArtifactKind::Tree => {
                 for (name, entry) in self.store.listing(&artifact.digest)? {
-                    self.file(format!("{place}/{name}"), entry.digest, &|store| match store.read(&entry.digest) {
-                        Err(error @ (store::Error::Corrupt { .. } | store::Error::Missing(_))) => {
-                            // Whether a node is done is told by its outputs alone, not by the files of a tree: the
-                            // whole tree must go for the next run to make it again.
-                            store.quarantine(&artifact.digest)?;
-                            Err(error.into())
-                        }
-                        result => Ok(result?),
-                    })?;
+                    self.file(
+                        format!("{place}/{name}"),
+                        (entry.digest, None),
+                        &|store| match store.read(&entry.digest) {
+                            Err(error @ (store::Error::Corrupt { .. } | store::Error::Missing(_))) => {
+                                // Whether a node is done is told by its outputs alone, not by the files of a tree: the
+                                // whole tree must go for the next run to make it again.
+                                store.quarantine(&artifact.digest)?;
+                                Err(error.into())
+                            }
+                            result => Ok(result?),
+                        },
+                    )?;
                 }
                 Ok(())
             }
@@ -162,7 +169,7 @@ impl Writer<'_> {
                     table::FORMATS.iter().filter(|format| publication.formats.iter().any(|name| name == format.name))
                 {
                     let path = format!("{place}/{}.{}", publication.output, format.extension);
-                    self.file(path, artifact.digest, &|store| {
+                    self.file(path, (artifact.digest, publication.digits), &|store| {
                         let table = table(store, &artifact.digest)?;
                         (format.render)(&table, &style(&table, publication)).map_err(|error| {
                             fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name))
@@ -178,18 +185,18 @@ impl Writer<'_> {
     fn file(
         &mut self,
         path: String,
-        digest: Digest,
+        (digest, digits): (Digest, Option<usize>),
         content: &dyn Fn(&Store) -> Result<Vec<u8>, Failure>,
     ) -> Result<(), Failure> {
         let target = self.folder.join(&path);
-        let known = self.old.files.get(&path).filter(|entry| entry.digest == digest);
+        let known = self.old.files.get(&path).filter(|entry| (entry.digest, entry.digits) == (digest, digits));
         let known = known.filter(|entry| fsio::stat(&target).is_ok_and(|stat| stat.bytes == entry.bytes));
         let entry = match known {
             Some(entry) => entry.clone(),
             None => {
                 let bytes = content(self.store)?;
                 fsio::write_atomic(&target, &bytes)?;
-                Entry { digest, bytes: bytes.len() as u64 }
+                Entry { digest, digits, bytes: bytes.len() as u64 }
             }
         };
         self.new.files.insert(path, entry);
@@ -204,7 +211,7 @@ impl Writer<'_> {
         let mut parts = parts.to_vec();
         parts.sort_by_key(|(iteration, _)| iteration.unwrap_or(u32::MAX));
         let names: Vec<String> = parts.iter().map(|(iteration, digest)| format!("{iteration:?} {digest}")).collect();
-        self.file(LOG.to_owned(), Digest::of_canonical(&names), &|store| {
+        self.file(LOG.to_owned(), (Digest::of_canonical(&names), None), &|store| {
             let mut text = Vec::new();
             let mut last = None;
             for (iteration, digest) in &parts {
