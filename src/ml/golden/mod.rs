@@ -22,14 +22,7 @@ struct Golden(PathBuf);
 impl Golden {
     /// The folder `category`; none, with a word, where there are no golden data.
     fn open(category: &str) -> Option<Self> {
-        let root = std::env::var_os("REPRO_GOLDEN")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
-        let folder = root.join(category);
-        if crate::fsio::exists(&folder) {
-            return Some(Golden(folder));
-        }
-        eprintln!("skipped: no golden data in `{}`", folder.display());
-        None
+        crate::ml::data::golden::folder(category).map(Golden)
     }
 
     fn index(&self) -> serde_json::Value {
