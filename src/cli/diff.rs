@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Failure, Format, print};
 use crate::cli::exit::Exit;
 use crate::stage::{ArtifactKind, Registry, Type, Value};
-use crate::store::{RunNodeRecord, RunRecord, Store};
+use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
 use crate::table::{self, Kind, Table};
 
 /// The arguments of `repro diff`.
@@ -109,6 +109,9 @@ type Detail<'a> = dyn Fn(&crate::hash::Digest, &crate::hash::Digest) -> String +
 /// Compares two records.
 pub fn compare(a: &RunRecord, b: &RunRecord, registry: &Registry, detail: &Detail<'_>) -> Diff {
     let names = matched(a, b);
+    // What the runs made themselves; any other input came from another run.
+    let outputs = a.nodes.iter().chain(&b.nodes).flat_map(|node| node.outputs.values());
+    let own: BTreeSet<String> = outputs.map(|artifact| artifact.digest.to_string()).collect();
     let mut diff = Diff { runs: (a.id.clone(), b.id.clone()), ..Diff::default() };
     for (in_a, in_b) in &names {
         let identity = |run: &RunRecord, name: &Option<String>| {
@@ -119,7 +122,7 @@ pub fn compare(a: &RunRecord, b: &RunRecord, registry: &Registry, detail: &Detai
         };
         let path = in_a.as_ref().or(in_b.as_ref()).cloned().unwrap_or_default();
         parameters(&path, identity(a, in_a).as_ref(), identity(b, in_b).as_ref(), &names, &mut diff.parameters);
-        nodes(&path, &of_stage(a, in_a), &of_stage(b, in_b), detail, &mut diff);
+        nodes(&path, &of_stage(a, in_a), &of_stage(b, in_b), &own, detail, &mut diff);
     }
     for (group, of_a, of_b) in [
         ("machine", &a.machine, &b.machine),
@@ -131,7 +134,11 @@ pub fn compare(a: &RunRecord, b: &RunRecord, registry: &Registry, detail: &Detai
     if a.device != b.device {
         diff.environment.push(Change { path: "device".into(), a: Some(a.device.clone()), b: Some(b.device.clone()) });
     }
-    diff.verdict = verdict(&diff);
+    let unfinished = [a, b].into_iter().find(|run| run.status != RunStatus::Done);
+    diff.verdict = match unfinished {
+        Some(run) => format!("The run {} did not finish, so what it lacks says nothing.", run.id),
+        None => verdict(&diff),
+    };
     diff
 }
 
@@ -210,6 +217,7 @@ fn nodes(
     stage: &str,
     a: &BTreeMap<Option<u32>, &RunNodeRecord>,
     b: &BTreeMap<Option<u32>, &RunNodeRecord>,
+    own: &BTreeSet<String>,
     detail: &Detail<'_>,
     diff: &mut Diff,
 ) {
@@ -220,6 +228,12 @@ fn nodes(
         if let (Some(a), Some(b)) = (a, b) {
             let outside = |key: &str| key.starts_with("externals") || key.starts_with("file.");
             changes(&format!("{path}."), &a.preimage, &b.preimage, outside, &mut diff.inputs);
+            changes(&format!("{path}."), &a.preimage, &b.preimage, |key| key == "version", &mut diff.environment);
+            let foreign = |key: &str| {
+                let taken = |node: &RunNodeRecord| node.preimage.get(key).is_some_and(|digest| !own.contains(digest));
+                key.starts_with("input.") && (taken(a) || taken(b))
+            };
+            changes(&format!("{path}."), &a.preimage, &b.preimage, foreign, &mut diff.inputs);
         }
         let empty = BTreeMap::new();
         let of = |node: Option<&&RunNodeRecord>| node.map_or(empty.clone(), |node| node.metrics.clone());
@@ -296,10 +310,15 @@ fn table_detail(store: &Store, a: &crate::hash::Digest, b: &crate::hash::Digest)
     }
 }
 
-/// How the rows of two tables differ, told by the columns that name a row: texts and integers.
+/// How the rows of two tables differ, told by the columns of texts that name the same rows in both. A column with other
+/// texts in the two, as a model's digest, is part of the difference and names no row.
 fn table_words(a: &Table, b: &Table) -> String {
-    let keys: Vec<&str> =
-        a.columns().iter().filter(|column| column.kind == Kind::Text).map(|column| column.name.as_str()).collect();
+    let texts = |table: &Table, name: &str| -> BTreeSet<String> {
+        let cells = table.position(name).map(|at| (0..table.rows()).map(move |row| table.cell(row, at)));
+        cells.into_iter().flatten().filter_map(|cell| cell.text().map(str::to_owned)).collect()
+    };
+    let names = a.columns().iter().filter(|column| column.kind == Kind::Text).map(|column| column.name.as_str());
+    let keys: Vec<&str> = names.filter(|name| texts(a, name) == texts(b, name)).collect();
     match table::diff(a, b, &keys) {
         Ok(diff) => {
             let largest = diff.changed.iter().filter_map(|change| change.absolute).map(f64::abs).fold(0.0, f64::max);

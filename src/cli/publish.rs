@@ -44,8 +44,15 @@ struct Entry {
 /// Writes what the finished nodes of a run publish, and gives the tables to print.
 pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Path) -> Result<Vec<String>, Failure> {
     let folder = results.join(&run.pipeline);
+    let _lock = lock(store, &run.pipeline)?;
     let old = load(&folder.join(MANIFEST));
-    let mut writer = Writer { store, folder: &folder, old: &old, new: Manifest { version: 1, ..Manifest::default() } };
+    let mut writer = Writer {
+        store,
+        folder: &folder,
+        old: &old,
+        new: Manifest { version: 1, ..Manifest::default() },
+        changing: false,
+    };
     let mut printed = Vec::new();
     let mut log = Vec::new();
     for node in run.nodes.iter().filter(|node| node.status.is_done()) {
@@ -69,21 +76,22 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         log.extend(log_part(node));
     }
     writer.log(&log)?;
-    let mut new = writer.new;
-    // What `--only` left out stays as it is; what the pipeline has no more goes.
+    let (changing, mut new) = (writer.changing, writer.new);
+    // What this run left out or did not finish stays as it is; what the pipeline has no more goes.
     let left_out = |path: &str| {
         if path == LOG {
             return log.is_empty();
         }
         let stage = path.split('/').next().unwrap_or_default();
-        run.params.contains_key(stage) && run.nodes.iter().all(|node| node.stage != stage)
+        let mut nodes = run.nodes.iter().filter(|node| node.stage == stage);
+        run.params.contains_key(stage) && nodes.all(|node| !node.status.is_done())
     };
     let kept = old.files.iter().filter(|(path, _)| left_out(path));
     new.files.extend(kept.map(|(path, entry)| (path.clone(), entry.clone())));
     for gone in old.files.keys().filter(|name| !new.files.contains_key(*name)) {
         fsio::remove_file(&folder.join(gone))?;
     }
-    if new != old {
+    if changing || new != old {
         sweep(&folder)?;
         let text = serde_json::to_string_pretty(&new).unwrap_or_default();
         fsio::write_atomic(&folder.join(MANIFEST), text.as_bytes())?;
@@ -102,6 +110,17 @@ fn sweep(folder: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Waits until no other process publishes this pipeline's results.
+fn lock(store: &Store, pipeline: &str) -> Result<fsio::Lock, Failure> {
+    let path = store.path().join("locks").join(format!("results-{pipeline}"));
+    loop {
+        if let Some(lock) = fsio::try_lock(&path)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 /// A manifest that is missing or unreadable means that every file is written again.
@@ -138,6 +157,8 @@ struct Writer<'a> {
     folder: &'a Path,
     old: &'a Manifest,
     new: Manifest,
+    /// Whether a file has been written.
+    changing: bool,
 }
 
 impl Writer<'_> {
@@ -195,6 +216,11 @@ impl Writer<'_> {
             Some(entry) => entry.clone(),
             None => {
                 let bytes = content(self.store)?;
+                if !self.changing {
+                    // From here on the manifest is not true; killed now, the next run must write everything again.
+                    fsio::remove_file(&self.folder.join(MANIFEST))?;
+                    self.changing = true;
+                }
                 fsio::write_atomic(&target, &bytes)?;
                 Entry { digest, digits, bytes: bytes.len() as u64 }
             }

@@ -60,8 +60,8 @@ impl<'a> History<'a> {
     fn find(&mut self, node: &Node) -> store::Result<Option<BTreeMap<String, String>>> {
         if self.runs.is_none() {
             let runs = self.store.runs()?;
-            let runs: Vec<RunRecord> = runs.take(DEPTH).collect::<store::Result<_>>()?;
-            self.runs = Some(runs.into_iter().filter(|run| run.pipeline == self.pipeline).collect());
+            let own = runs.filter(|run| run.as_ref().map_or(true, |run| run.pipeline == self.pipeline));
+            self.runs = Some(own.take(DEPTH).collect::<store::Result<_>>()?);
         }
         let known = || {
             let nodes = self.runs.iter().flatten().flat_map(|run| &run.nodes);

@@ -36,9 +36,11 @@ fn cuda(number: usize) -> Result<Device> {
 /// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits.
 pub fn numeric_profile(gpu: Option<usize>) -> BTreeMap<String, String> {
     let class = if gpu.is_some() { "cuda" } else { "cpu" };
-    [("device", class), ("precision", "fp32"), ("sums", "fused, blocks of 256"), ("deterministic", "true")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    let mut profile = vec![("device", class), ("precision", "fp32")];
+    if gpu.is_none() {
+        profile.extend([("sums", "fused, blocks of 256"), ("deterministic", "true")]);
+    }
+    profile.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -59,8 +59,9 @@ impl Map {
         for channel in gradient.chunks_exact(height * width).take(channels) {
             values.iter_mut().zip(channel).for_each(|(sum, g)| *sum += f64::from(g.abs()));
         }
-        // A stride of s makes s positions of the input, the last perhaps cut short, one of the output.
-        let behind = |input: usize, output: usize| (output / 2 * input.div_ceil(output)).min(input - 1);
+        // Strides are powers of two; the last position of the output may stand for less than a whole stride.
+        let stride = |input: usize, output: usize| input.div_ceil(output).next_power_of_two();
+        let behind = |input: usize, output: usize| (output / 2 * stride(input, output)).min(input - 1);
         Ok(Map { height, width, values, centre: (behind(height, output.0), behind(width, output.1)) })
     }
 

@@ -55,6 +55,10 @@ pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BT
             let hint = "Use letters, digits, `_`, `-` and `.`, with a letter, a digit or `_` first.";
             faults.push(Diagnostic::new(&name.span, message).hint(hint));
         }
+        if ["log.txt", "manifest.json"].contains(&name.text.as_str()) {
+            let message = format!("`{}` cannot be the name of a stage.", name.text);
+            faults.push(Diagnostic::new(&name.span, message).hint("A file among the results has that name."));
+        }
         match stages.get(&name.text) {
             Some(earlier) => faults.push(
                 Diagnostic::new(&name.span, format!("The stage `{}` is defined twice.", name.text))
@@ -192,6 +196,10 @@ impl Loader<'_> {
     fn name(&mut self, value: &Tree, document: &mut Document) {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         match &value.form {
+            Form::Str(name) if name == "latest" => {
+                let fault = Diagnostic::new(&value.span, "A pipeline cannot have the name `latest`.");
+                self.faults.push(fault.hint("`latest` stands for the newest run of all."));
+            }
             Form::Str(name) if !name.is_empty() && name.chars().all(allowed) => document.name.clone_from(name),
             _ => {
                 let message = format!("Expected the name of the pipeline, found {}.", value.describe());

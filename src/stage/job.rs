@@ -187,13 +187,6 @@ pub trait Events: Sync {
     fn emit(&self, event: Event);
 }
 
-/// Events that nobody wants.
-pub struct Silent;
-
-impl Events for Silent {
-    fn emit(&self, _event: Event) {}
-}
-
 /// A request to stop, shared between threads.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::job::{DeviceSpec, Job, Produced, StageError};
 use super::schema::Structure;
 use super::value::Value;
-use crate::hash::Digest;
 
 /// A kind of stage: `Dataset`, `Train`, `Report`, … A new kind is one file and one line in the registry.
 pub trait Kind: Sync + Send {
@@ -205,6 +204,3 @@ fn collect(value: &Value, pick: &dyn Fn(&Value) -> Option<String>) -> Vec<(Strin
     walk(value, "", pick, &mut out);
     out
 }
-
-/// The identity of an external file: its name and content.
-pub type ExternalDigest = (String, Digest);

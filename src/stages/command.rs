@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
+use std::time::Duration;
 
 use crate::fsio;
 use crate::params;
 use crate::stage::params::{FileRef, Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Produced, Publication, StageError, Value};
+use crate::stage::{ArtifactKind, Event, Fault, InputNode, Job, Kind, Made, Produced, Publication, StageError, Value};
 
 params! {
-    /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, as
-    /// `{in:table}` or `{in:table.summary}`), `{file:NAME}`, `{out:NAME}` and `{param:NAME}`. The stage runs again
-    /// when an argument, an input, a file or a parameter changes; what else the program reads, nobody knows.
+    /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, a folder where it
+    /// has several files: `{in:table}`, `{in:table.summary}`, or `{in:table[2].summary}` of a stage with iterations),
+    /// `{root:NAME}` (the data root that an input's paths are relative to), `{file:NAME}`, `{out:NAME}` and
+    /// `{param:NAME}`. The stage runs again when an argument, an input, a file or a parameter changes; what else the
+    /// program reads, nobody knows.
     struct CommandParams {
         /// The program and its arguments. The program is looked for on the PATH.
         run: Vec<String>, where nonempty();
@@ -31,6 +35,9 @@ params! {
         env: BTreeMap<String, String> = BTreeMap::new();
     }
 }
+
+/// How long a request to stop, and the program's end, may go unnoticed.
+const TICK: Duration = Duration::from_millis(20);
 
 /// The kind.
 pub struct Command;
@@ -71,11 +78,22 @@ impl Kind for Command {
                 });
             }
         }
+        let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        for (name, path) in &p.outputs {
+            if let Some((other, _)) = p.outputs.iter().find(|(other, known)| *other < name && last(known) == last(path))
+            {
+                faults.push(Fault {
+                    field: "outputs".into(),
+                    message: format!("The outputs `{other}` and `{name}` have the same file name."),
+                    hint: "Give them different names: they are published side by side.".into(),
+                });
+            }
+        }
         for (at, argument) in p.run.iter().enumerate() {
             for (kind, name) in placeholders(argument) {
-                let stem = name.split('.').next().unwrap_or(name);
+                let stem = name.split(['.', '[']).next().unwrap_or(name);
                 let known = match kind {
-                    "in" => p.inputs.contains_key(stem),
+                    "in" | "root" => p.inputs.contains_key(stem),
                     "file" => p.files.contains_key(name),
                     "out" => p.outputs.contains_key(name),
                     "param" => p.parameters.contains_key(name),
@@ -112,16 +130,27 @@ impl Kind for Command {
                 "Install the program or put it on the PATH.",
             )
         })?;
-        if let Some(stdout) = child.stdout.take() {
-            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                job.events.emit(Event::Log { text: String::from_utf8_lossy(&line).into_owned() });
-                if job.cancel.requested() {
-                    // The child may be gone already; either way it is over.
+        let stdout = child.stdout.take();
+        let cancel = job.cancel.clone();
+        let done = std::thread::spawn(move || {
+            loop {
+                if let Some(status) = child.try_wait()? {
+                    return Ok(status);
+                }
+                if cancel.requested() {
+                    // The program may be gone already; either way it is over.
                     let _ = child.kill();
                 }
+                std::thread::sleep(TICK);
+            }
+        });
+        if let Some(stdout) = stdout {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                job.events.emit(Event::Log { text: String::from_utf8_lossy(&line).into_owned() });
             }
         }
-        let status = child.wait().map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
+        let status = done.join().unwrap_or_else(|_| Err(std::io::Error::other("its watcher panicked")));
+        let status = status.map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
         job.cancel.check()?;
         if !status.success() {
             let hint = match status.signal() {
@@ -157,6 +186,15 @@ fn fill(argument: &str, p: &CommandParams, job: &Job<'_>) -> Result<String, Stag
                 let (input, output) = name.split_once('.').unwrap_or((name, ""));
                 input_path(job, input, output)?
             }
+            "root" => match &input_node(job, name)?.root {
+                Some(root) => root.display().to_string(),
+                None => {
+                    return Err(StageError::Command {
+                        message: format!("`{{root:{name}}}`: the input `{name}` has no data root."),
+                        hint: "Its files are among its outputs.".to_owned(),
+                    });
+                }
+            },
             "file" => match job.files.get(&format!("files[{name:?}]")) {
                 Some(path) => path.display().to_string(),
                 None => return Err(StageError::Bug(format!("The file `{name}` was not handed over."))),
@@ -170,26 +208,54 @@ fn fill(argument: &str, p: &CommandParams, job: &Job<'_>) -> Result<String, Stag
     Ok(out)
 }
 
-/// The path of an input's output; without a name, of its only one.
-fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageError> {
-    let nodes = job.inputs.get(&format!("inputs[{input:?}]")).map_or(&[][..], Vec::as_slice);
-    let found = nodes.first().and_then(|node| match output {
-        "" if node.outputs.len() == 1 => node.outputs.values().next(),
-        name => node.outputs.get(name),
-    });
-    match found.and_then(|artifact| artifact.path.as_ref()) {
-        Some(path) => Ok(path.display().to_string()),
-        None => {
-            let names: Vec<&str> = nodes.iter().flat_map(|node| node.outputs.keys().map(String::as_str)).collect();
-            Err(StageError::Command {
-                message: format!(
-                    "`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.",
-                    names.first().unwrap_or(&"")
-                ),
-                hint: format!("Its outputs are {}.", names.join(", ")),
-            })
-        }
+/// The node that `NAME` or `NAME[2]` stands for. A stage of several nodes needs the number.
+fn input_node<'a>(job: &'a Job<'_>, input: &str) -> Result<&'a InputNode, StageError> {
+    let (name, index) = match input.split_once('[') {
+        Some((name, rest)) => (name, rest.trim_end_matches(']').parse::<usize>().ok()),
+        None => (input, Some(1)),
+    };
+    let nodes = job.inputs.get(&format!("inputs[{name:?}]")).map_or(&[][..], Vec::as_slice);
+    let named = index.and_then(|index| nodes.get(index.checked_sub(1)?));
+    match named.filter(|_| nodes.len() == 1 || input != name) {
+        Some(node) => Ok(node),
+        None => Err(StageError::Command {
+            message: format!("`{input}` does not name one of the {} nodes of the input `{name}`.", nodes.len()),
+            hint: format!("Write `{{in:{name}[1].OUTPUT}}` to `{{in:{name}[{}].OUTPUT}}`.", nodes.len()),
+        }),
     }
+}
+
+/// The path of an input's output, checked against its digest; without a name, of its only one.
+fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageError> {
+    let node = input_node(job, input)?;
+    let found = match output {
+        "" if node.outputs.len() == 1 => node.outputs.iter().next(),
+        name => node.outputs.get_key_value(name),
+    };
+    let Some((name, artifact)) = found else {
+        let names: Vec<&str> = node.outputs.keys().map(String::as_str).collect();
+        return Err(StageError::Command {
+            message: format!(
+                "`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.",
+                names.first().unwrap_or(&"")
+            ),
+            hint: format!("Its outputs are {}.", names.join(", ")),
+        });
+    };
+    let path: PathBuf = match artifact.kind {
+        ArtifactKind::Tree => {
+            let folder = job.scratch.join("inputs").join(input).join(name);
+            for (relative, file) in &artifact.tree {
+                fsio::write_synced(&folder.join(relative), &super::support::content(file)?)?;
+            }
+            folder
+        }
+        ArtifactKind::File | ArtifactKind::Table => {
+            super::support::content(artifact)?;
+            artifact.path.clone().unwrap_or_default()
+        }
+    };
+    Ok(path.display().to_string())
 }
 
 #[cfg(test)]

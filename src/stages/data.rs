@@ -29,6 +29,8 @@ pub struct Data {
     pub rows: Vec<Row>,
     /// Classes and ignore value.
     pub info: Info,
+    /// The digest of the index: the data set's identity.
+    pub digest: Digest,
     /// The files that are in the store.
     files: BTreeMap<String, (PathBuf, Digest)>,
     root: Option<PathBuf>,
@@ -43,7 +45,8 @@ impl Data {
         let tree = node.outputs.get("files").map(|files| &files.tree);
         let files = tree.into_iter().flatten();
         let files = files.filter_map(|(name, file)| Some((name.clone(), (file.path.clone()?, file.digest)))).collect();
-        Ok(Data { rows, info, files, root: node.root.clone() })
+        let digest = support::artifact(node, "index")?.digest;
+        Ok(Data { rows, info, digest, files, root: node.root.clone() })
     }
 
     /// Where a file of the set is.
@@ -63,6 +66,16 @@ impl Data {
         let sound = |path: &Path, digest: &Digest| fsio::read(path).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
         let corrupt = stored.into_iter().find(|(path, digest)| !sound(path, digest));
         corrupt.map_or(error.clone(), |(_, digest)| StageError::CorruptInput { digest: *digest })
+    }
+
+    /// An error unless a model was trained on these very classes, in this order.
+    pub fn same_classes(&self, classes: &[String]) -> Result<(), StageError> {
+        if self.info.classes == classes {
+            return Ok(());
+        }
+        let (found, trained) = (self.info.classes.join(", "), classes.join(", "));
+        let message = format!("The model was trained on the classes {trained}; the data set has {found}.");
+        Err(DataFault::new("data", message, "Use a data set with the same classes in the same order.").into())
     }
 
     /// An error unless the network has as many classes as the data.

@@ -46,7 +46,9 @@ params! {
             /// The mean width and height of a scene.
             size: (u32, u32) = (128, 96), where min(32.0).max(4096.0).unit("pixels");
         }
-        /// A list file as in the reference: `/image/path /label/path` a line, below a root.
+        /// A list file as in the reference: `/image/path /label/path` a line, below a root. Images are JPEG files; labels
+        /// are PNG files of ids, as a palette or grey of at most 8 bits. An image's id is its file name without the
+        /// extension, and no two may share one.
         Listed {
             /// The data root, given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
@@ -216,7 +218,15 @@ impl Kind for Dataset {
         if let Some(Err(error)) = p.expect.as_ref().map(|expect| expect.digest.parse::<Digest>()) {
             fault("expect.digest", format!("{error}."), "Write what `b3sum` prints for the sorted ids.");
         }
-        if usize::from(p.ignore) < p.classes.names().len() {
+        let names = p.classes.names();
+        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            fault(
+                "classes.names",
+                format!("Two classes have the name `{}`.", twice.1),
+                "Give each class its own name.",
+            );
+        }
+        if usize::from(p.ignore) < names.len() {
             fault("ignore", format!("The ignore value {} is the id of a class.", p.ignore), "Write 255.");
         }
         faults
@@ -254,7 +264,10 @@ impl Kind for Dataset {
                 let sizes = shapes::Shapes { width: size.0, height: size.1 };
                 let numbers = *first..first.saturating_add(*images);
                 let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
-                let samples = written.map_err(support::data_error)?;
+                let samples: Vec<Sample> = written.map_err(support::data_error)?;
+                if let Some(expected) = expected(&p) {
+                    list::check(&samples, expected, "source").map_err(|fault| support::faults(vec![fault]))?;
+                }
                 (folder, samples)
             }
             source if source.archives().is_empty() => {

@@ -129,7 +129,7 @@ impl Kind for Erf {
             });
         }
         let map = sum.ok_or_else(|| StageError::Bug("The effective receptive field saw no image.".into()))?;
-        produce(job, &model, &map.scaled(1.0 / chosen.len() as f64))
+        produce(job, &model, &data, &p.target, &map.scaled(1.0 / chosen.len() as f64))
     }
 }
 
@@ -153,9 +153,14 @@ fn choose(data: &Data, p: &ErfParams) -> Result<(Vec<usize>, (usize, usize)), St
     Ok((chosen, (height, width)))
 }
 
-fn produce(job: &Job<'_>, model: &Model, map: &erf::Map) -> Result<Produced, StageError> {
+fn produce(job: &Job<'_>, model: &Model, data: &Data, target: &Target, map: &erf::Map) -> Result<Produced, StageError> {
     let figures = erf::figures(map);
-    let mut columns = model.subject.columns(1);
+    let mut columns = model.subject.columns(1, data);
+    let target = match target {
+        Target::Image {} => "image",
+        Target::Block { name } => name,
+    };
+    columns.push(("target".to_owned(), Values::Text(vec![Some(target.to_owned())])));
     let mut produced = Produced::default();
     for (name, value) in figures.named() {
         columns.push((name.clone(), Values::Float(vec![Some(value)])));

@@ -106,7 +106,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Adds the figures of one node to its model's row.
+    /// Adds the figures of one node to the row of its model and data set.
     fn gather(&mut self, node: &InputNode) -> Result<(), StageError> {
         if node.outputs.contains_key("summary") {
             let summary = support::table(node, "summary")?;
@@ -122,23 +122,26 @@ impl Rows {
             let classes = support::table(node, "classes")?;
             let (names, ious) = (columns::texts(&classes, "name")?, columns::numbers(&classes, "iou")?);
             for (name, iou) in names.iter().zip(&ious) {
-                self.set(row, name.as_deref().unwrap_or_default(), percent(*iou));
+                self.set(row, &format!("IoU {}", name.as_deref().unwrap_or_default()), percent(*iou));
             }
         }
         if node.outputs.contains_key("figures") {
             let figures = support::table(node, "figures")?;
             let row = self.subject(&figures)?;
-            for column in figures.columns().iter().filter(|column| !SUBJECT.contains(&column.name.as_str())) {
+            let target = columns::texts(&figures, "target")?.first().cloned().flatten();
+            let target = target.filter(|target| target != "image").map_or(String::new(), |target| format!(" {target}"));
+            let named = |name: &str| SUBJECT.contains(&name) || name == "target";
+            for column in figures.columns().iter().filter(|column| !named(&column.name)) {
                 let value = first(&columns::numbers(&figures, &column.name)?);
                 // Shares are in percent, as the scores; the radius is in pixels.
                 let value = if column.name == "radius" { value } else { percent(value) };
-                self.set(row, &format!("ERF {}", column.name), value);
+                self.set(row, &format!("ERF{target} {}", column.name), value);
             }
         }
         Ok(())
     }
 
-    /// The row of the model that a table names.
+    /// The row of the model and the data set that a table names.
     fn subject(&mut self, table: &Table) -> Result<usize, StageError> {
         let column = table.position("model").map(|at| table.cell(0, at));
         if column.is_none() || table.rows() == 0 {
@@ -169,12 +172,12 @@ impl Rows {
     fn table(&self) -> Result<Table, StageError> {
         let rows = 0..self.subjects.len();
         let subject = |at: usize| self.subjects.iter().map(move |subject| subject[at].clone());
-        let shown = [("prefilter", 2), ("encoder", 1), ("model", 0)];
+        let shown = [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3)];
         let mut columns: Vec<(String, Values)> = shown
             .iter()
             .map(|(name, at)| ((*name).to_owned(), Values::Text(subject(*at).map(Some).collect())))
             .collect();
-        for (name, at) in [("seed", 3), ("iteration", 4), ("step", 5)] {
+        for (name, at) in [("seed", 4), ("iteration", 5), ("step", 6)] {
             let numbers = subject(at).map(|text| text.parse::<i64>().ok()).collect();
             columns.push((name.to_owned(), Values::Int(numbers)));
         }

@@ -12,6 +12,7 @@ use crate::ml::state::State;
 use crate::stage::{Job, StageError};
 
 use super::columns::Values;
+use super::data::Data;
 use super::support;
 
 /// What a model says of itself beside its network.
@@ -58,6 +59,8 @@ pub struct Model {
     pub network: Network,
     /// How pixels become numbers.
     pub normalise: Normalise,
+    /// The classes that it was trained on, in the order of their ids.
+    pub classes: Vec<String>,
     /// How tables name it.
     pub subject: Subject,
 }
@@ -74,7 +77,7 @@ pub struct Subject {
 }
 
 /// The columns of [`Subject::columns`], in their order.
-pub const SUBJECT: [&str; 6] = ["model", "encoder", "prefilter", "seed", "iteration", "step"];
+pub const SUBJECT: [&str; 7] = ["model", "encoder", "prefilter", "data", "seed", "iteration", "step"];
 
 impl Model {
     /// Opens the model of a slot.
@@ -92,7 +95,7 @@ impl Model {
             iteration: about.iteration,
             step: state.step,
         };
-        Ok(Model { network, normalise: about.input.into(), subject })
+        Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })
     }
 
     /// The classes of an image's pixels: the largest logit after resizing to the image.
@@ -111,14 +114,15 @@ impl Model {
 }
 
 impl Subject {
-    /// Columns that name the model in each of `rows` rows.
-    pub fn columns(&self, rows: usize) -> Vec<(String, Values)> {
+    /// Columns that name the model and the data set in each of `rows` rows.
+    pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
         let int = |value: u64| Values::Int(vec![Some(value as i64); rows]);
         let columns = [
             text(&self.model),
             text(&self.encoder),
             text(&self.prefilter),
+            text(&data.digest.short()),
             int(self.seed),
             int(self.iteration),
             int(self.step),

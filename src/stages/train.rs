@@ -19,7 +19,7 @@ params! {
         /// The network.
         model: Model;
         /// How many times to train for `steps` updates, each a node with a state of its own.
-        iterations: u32 = 1, where min(1.0).unit("iterations");
+        iterations: u32 = 1, where min(1.0).max(100_000.0).unit("iterations");
         /// Updates in an iteration.
         steps: u32, where min(1.0).unit("updates");
         /// Updates that the schedule spans; iterations x steps if not stated.

@@ -156,6 +156,7 @@ fn start(
         let bytes = support::content(support::artifact(support::input(job, "state")?, "model")?)?;
         let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;
         let before: About = super::subject::about(&state)?;
+        data.same_classes(&before.classes)?;
         let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
         return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
     }

@@ -88,7 +88,7 @@ impl Kind for Validate {
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
-        data.fits(model.network.spec().classes)?;
+        data.same_classes(&model.classes)?;
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
@@ -132,7 +132,7 @@ fn produce(
     figure("constant_mean_iou", constant);
     figure("classes_present", mean.map(|mean| mean.classes as f64));
 
-    let mut summary = model.subject.columns(1);
+    let mut summary = model.subject.columns(1, data);
     summary.extend([
         ("images".to_owned(), Values::Int(vec![Some(each.len() as i64)])),
         ("mean_iou".to_owned(), Values::Float(vec![mean.map(|mean| mean.value)])),
@@ -144,7 +144,7 @@ fn produce(
     support::write_table(job, &mut produced, "summary", &columns::new_table(summary)?)?;
 
     let count = |f: &dyn Fn(usize) -> u64| Values::Int((0..names.len()).map(|class| Some(f(class) as i64)).collect());
-    let mut classes = model.subject.columns(names.len());
+    let mut classes = model.subject.columns(names.len(), data);
     classes.extend([
         ("class".to_owned(), count(&|class| class as u64)),
         ("name".to_owned(), Values::Text(names.iter().map(|name| Some(name.clone())).collect())),

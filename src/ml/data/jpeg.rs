@@ -31,6 +31,10 @@ const HINT: &str = "Fetch the file again; it may be incomplete.";
 /// Decodes a JPEG file; grey images are expanded to three equal channels. `place` names the file in faults, which
 /// are: bytes that are no whole JPEG, and colours that are neither grey nor RGB.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
+    if bytes.starts_with(b"\x89PNG") {
+        let hint = "Images are JPEG files, labels PNG files. Are the two changed over in the list?";
+        return Err(Fault::new(place, "The image is a PNG file.", hint));
+    }
     let mut decoder = Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(MAX_BYTES);
     let fault = |error| Fault::new(place, format!("The image cannot be decoded: {error}."), HINT);

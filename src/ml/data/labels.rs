@@ -19,6 +19,10 @@ const HINT: &str = "Fetch the file again; it may be incomplete.";
 /// Decodes a label; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
 /// values instead of ids.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
+    if bytes.starts_with(&[0xff, 0xd8]) {
+        let hint = "Labels are PNG files of ids, images JPEG files. Are the two changed over in the list?";
+        return Err(Fault::new(place, "The label is a JPEG file.", hint));
+    }
     let fault = |error: png::DecodingError| {
         let why = error.to_string();
         Fault::new(place, format!("The label cannot be decoded: {}.", why.trim_end_matches('.')), HINT)

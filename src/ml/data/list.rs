@@ -63,7 +63,7 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
             fault(line.trim_end().chars().count() + 1, "The label is missing.".to_owned(), hint);
         }
         if let Some((column, extra)) = fields.get(wanted) {
-            let hint = "Separate the paths by one space; a path cannot hold spaces.";
+            let hint = "A line holds an image and, unless `labels: false`, its label; a path cannot hold spaces.";
             fault(*column, format!("`{extra}` is one field too many."), hint);
         }
         for (column, path) in fields.iter().take(wanted) {
