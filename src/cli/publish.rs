@@ -218,7 +218,10 @@ impl Writer<'_> {
                 let bytes = content(self.store)?;
                 if !self.changing {
                     // From here on the manifest is not true; killed now, the next run must write everything again.
-                    fsio::remove_file(&self.folder.join(MANIFEST))?;
+                    let manifest = self.folder.join(MANIFEST);
+                    if fsio::exists(&manifest) {
+                        fsio::remove_file(&manifest)?;
+                    }
                     self.changing = true;
                 }
                 fsio::write_atomic(&target, &bytes)?;

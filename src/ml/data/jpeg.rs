@@ -115,7 +115,8 @@ mod tests {
             changed[at] ^= 1 << (i % 8);
             let _ = decode(&changed, "x");
         }
-        assert!(decode(b"\x89PNG\r\n\x1a\n", "x").unwrap_err().message.starts_with("The image cannot be decoded"));
+        assert_eq!(decode(b"\x89PNG\r\n\x1a\n", "x").unwrap_err().message, "The image is a PNG file.");
+        assert!(decode(b"GIF89a", "x").unwrap_err().message.starts_with("The image cannot be decoded"));
         assert!(encode(&Rgb::from_fn(0, 3, |_, _| [0; 3]), 90, "x").is_err());
     }
 }
