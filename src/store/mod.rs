@@ -127,7 +127,9 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self> {
         let mark = path.join("format");
         if !fsio::exists(&mark) {
-            if fsio::exists(path) && !fsio::list(path)?.iter().all(|name| name.starts_with('.') || name == "tmp") {
+            let empty = |names: &[String]| names.iter().all(|name| name.starts_with('.') || name == "tmp");
+            // The mark comes first: what is listed beside it may be a store that another process is making now.
+            if fsio::exists(path) && !empty(&fsio::list(path)?) && !fsio::exists(&mark) {
                 return Err(Error::NotAStore(path.to_owned()));
             }
             fsio::write_atomic(&mark, format!("{FORMAT}\n").as_bytes())?;
