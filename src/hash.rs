@@ -30,11 +30,6 @@ impl Digest {
         encoder.digest()
     }
 
-    /// The digest whose bytes are `bytes`.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Digest(bytes)
-    }
-
     /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Cli, Failure, open_store, print};
 use crate::cli::exit::Exit;
-use crate::pipeline::{self, Pipeline, Source};
+use crate::pipeline::{self, Pipeline};
 use crate::stage::Registry;
 
 /// The arguments of `repro graph`.
@@ -46,17 +46,8 @@ pub fn run(cli: &Cli, args: &GraphArgs, registry: &Registry) -> Result<Exit, Fai
 
 /// The edges `(from, to)` by node number, each once.
 fn edges(pipeline: &Pipeline) -> Vec<(usize, usize)> {
-    let mut edges = Vec::new();
-    for (to, node) in pipeline.nodes.iter().enumerate() {
-        for source in node.inputs.values().flatten() {
-            if let Source::Node(from) = source
-                && !edges.contains(&(*from, to))
-            {
-                edges.push((*from, to));
-            }
-        }
-    }
-    edges
+    let nodes = pipeline.nodes.iter().enumerate();
+    nodes.flat_map(|(to, node)| node.needs().into_iter().map(move |from| (from, to))).collect()
 }
 
 fn dot(pipeline: &Pipeline) -> String {

@@ -113,10 +113,8 @@ impl Kind for Erf {
                 let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
                 let corner = ((image.height() - size.0) / 2, (image.width() - size.1) / 2);
                 let image = model.normalise.apply(&image).window(corner, size, [0.0; 3]);
-                let bug = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));
-                let x = image.to_tensor().and_then(|x| x.unsqueeze(0)).map_err(bug)?;
-                let x = x.to_device(model.network.device()).map_err(bug)?;
-                erf::map(&model.network, &x, &target).map_err(|error| support::ml_error(error, "model"))
+                erf::map(&model.network, &model.input(&image)?, &target)
+                    .map_err(|error| support::ml_error(error, "model"))
             })?;
             match &mut sum {
                 Some(sum) => sum.add(&map),

@@ -1,10 +1,11 @@
 //! A trained model as other stages see it, and how tables name it.
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
 use crate::ml::data::augment::{Channels, Normalise};
-use crate::ml::data::{Labels, Rgb};
+use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::models::Network;
 use crate::ml::ops::{loss, resize};
 use crate::ml::spec::{Arg, Choice};
@@ -98,12 +99,16 @@ impl Model {
         Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })
     }
 
+    /// A normalised image as the network's input, `[1, 3, H, W]` on its device.
+    pub fn input(&self, image: &Image) -> Result<Tensor, StageError> {
+        let input = image.to_tensor().and_then(|x| x.unsqueeze(0)).and_then(|x| x.to_device(self.network.device()));
+        input.map_err(|error| StageError::Bug(format!("An image could not be moved: {error}.")))
+    }
+
     /// The classes of an image's pixels: the largest logit after resizing to the image.
     pub fn predict(&self, image: &Rgb) -> Result<Labels, StageError> {
         let (height, width) = image.size();
-        let tensor = |error: candle_core::Error| StageError::Bug(format!("An image could not be moved: {error}."));
-        let input = self.normalise.apply(image).to_tensor().and_then(|x| x.unsqueeze(0)).map_err(tensor)?;
-        let input = input.to_device(self.network.device()).map_err(tensor)?;
+        let input = self.input(&self.normalise.apply(image))?;
         let wrong = |error| support::ml_error(error, "the image");
         let logits = self.network.forward(&input).map_err(wrong)?;
         let logits = resize::bilinear(&logits, height, width).map_err(wrong)?;
