@@ -138,6 +138,36 @@ impl Worst {
     }
 }
 
+/// What a category's test has executed, against what its index lists.
+struct Tally {
+    category: &'static str,
+    listed: usize,
+    executed: usize,
+    error: f64,
+}
+
+impl Tally {
+    /// A category whose index lists that many cases.
+    fn of(category: &'static str, listed: usize) -> Self {
+        assert!(listed > 0, "the index of {category} lists no case");
+        Tally { category, listed, executed: 0, error: 0.0 }
+    }
+
+    /// Counts a case, all of whose comparisons `worst` has seen.
+    fn case(&mut self, worst: &Worst) {
+        self.executed += 1;
+        self.error = self.error.max(worst.error);
+    }
+
+    /// Says what was executed, and fails where that is not every case listed.
+    #[track_caller]
+    fn finish(self) {
+        let Tally { category, listed, executed, error } = self;
+        eprintln!("{category}: {executed} of {listed} cases, largest relative error {error:.1e}");
+        assert_eq!(executed, listed, "{category}: not every case of the index was executed");
+    }
+}
+
 impl std::fmt::Display for Worst {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.1e} of {:.0e}", self.error, self.tolerance)
