@@ -45,6 +45,8 @@ pub mod loss;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod models;
+#[forbid(unsafe_code)]
+pub mod naming;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;
