@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Device;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::checkpoint::{self, Checkpoint};
@@ -140,6 +141,18 @@ fn adjust(variances: &mut [f32], epsilon: Option<f64>) {
         let shift = theirs - f64::from(EPSILON);
         variances.iter_mut().for_each(|variance| *variance = (f64::from(*variance) + shift) as f32);
     }
+}
+
+/// Tensors as a safetensors file.
+pub fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>> {
+    let failed = |error: safetensors::SafeTensorError| Error::Model(format!("The weights cannot be written: {error}."));
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let values: Vec<Vec<u8>> = tensors.values().map(|(_, values)| bytes(values)).collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, (shape, _)), bytes) in tensors.iter().zip(&values) {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+    }
+    safetensors::serialize(views, None).map_err(failed)
 }
 
 impl From<checkpoint::Error> for Error {

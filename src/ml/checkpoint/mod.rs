@@ -23,6 +23,8 @@ mod sstable;
 mod state_dict;
 mod strided;
 mod tensorflow;
+#[cfg(test)]
+mod tests;
 mod torch;
 mod zipped;
 
@@ -144,6 +146,11 @@ impl Checkpoint {
         let read = |path: &std::path::PathBuf| Ok((name(path), Bytes::from(fsio::read(path)?)));
         let others: Vec<(String, Bytes)> = files.others.iter().map(read).collect::<Result<_>>()?;
         Checkpoint::read(&first, content, &others)
+    }
+
+    /// The tensors as a safetensors file: names, types, shapes and bytes as they are.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        plain::write(&self.tensors)
     }
 
     /// Reads weights from the content of their files: that of the first, and those of the others in their order, all
