@@ -79,7 +79,7 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
         let some: Vec<&str> = file.tensors.iter().take(4).map(|tensor| tensor.name.as_str()).collect();
         let tables: Vec<&str> = Table::names().collect();
         Error::Weights(vec![format!(
-            "No shipped table of names ({}) knows any of the file's {} tensors, as `{}`; state `names: File(…)`.",
+            "No shipped table of names ({}) knows any of the file's {} tensors, as `{}`; state `names: Table(…)`.",
             tables.join(", "),
             file.tensors.len(),
             some.join("`, `")

@@ -14,6 +14,7 @@
 mod bundle;
 mod error;
 mod files;
+pub mod fuzz;
 mod npz;
 mod partition;
 mod pickle;
