@@ -78,15 +78,13 @@ fn data(path: &Path, message: &str, hint: &str) -> Failure {
     fail(Exit::Data, format!("{}: {message}", path.display())).hint(hint)
 }
 
-fn faulty(path: &Path) -> impl Fn(checkpoint::Error) -> Failure {
-    move |error| match &error {
-        checkpoint::Error::File(_) => fail(Exit::Data, error.to_string()).hint(error.hint()),
-        checkpoint::Error::Content { .. } => data(path, &error.to_string(), error.hint()),
-    }
+/// The error names its file.
+fn faulty(error: checkpoint::Error) -> Failure {
+    fail(Exit::Data, error.to_string()).hint(error.hint())
 }
 
 fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
-    let file = Checkpoint::open(&args.file).map_err(faulty(&args.file))?;
+    let file = Checkpoint::open(&args.file).map_err(faulty)?;
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
     for tensor in &file.tensors {
         let digest = match tensor.bytes() {
@@ -120,7 +118,7 @@ fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     if faults.is_empty() {
         return Ok(Exit::Success);
     }
-    Err(data(&args.file, &faults.join("\n"), "Fetch the file again; what is listed with a digest is sound."))
+    Err(fail(Exit::Data, faults.join("\n")).hint("Fetch the file again; what is listed with a digest is sound."))
 }
 
 fn rows(lines: &[Line]) -> Result<Table, table::Error> {
@@ -142,10 +140,10 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
         let message = format!("`{}` does not end in `.safetensors`, which is what is written.", args.to.display());
         return Err(fail(Exit::Usage, message));
     }
-    let file = Checkpoint::open(&args.from).map_err(faulty(&args.from))?;
+    let file = Checkpoint::open(&args.from).map_err(faulty)?;
     let (bytes, count, left) = match &args.names {
         None => {
-            let bytes = file.to_safetensors().map_err(faulty(&args.from))?;
+            let bytes = file.to_safetensors().map_err(faulty)?;
             (bytes, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect())
         }
         Some(names) => {

@@ -211,7 +211,8 @@ fn file<'a>(job: &'a Job<'_>, slot: &str) -> Result<&'a Path, StageError> {
 }
 
 fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
-    DataFault::new(path.display(), error.to_string(), error.hint()).into()
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    DataFault::new(path.display(), error.within(&name), error.hint()).into()
 }
 
 /// Reads what is taken of a file.

@@ -69,6 +69,14 @@ impl Error {
         self
     }
 
+    /// The message for a reader who has just been told of the file `name`.
+    pub fn within(&self, name: &str) -> String {
+        match self {
+            Error::Content { file, at, what, .. } if file == name => format!("{}{what}", place("", at)),
+            other => other.to_string(),
+        }
+    }
+
     /// What to do; may be empty.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -177,7 +177,7 @@ impl<'a> Machine<'a> {
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.until_mark()?),
             b'2' => {
                 let top = *need(self.stack.last())?;
                 self.stack.push(top);
@@ -192,7 +192,7 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Object::Dict(Vec::new())),
             0x8f => self.push(Object::Opaque),
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.push(Object::Tuple(items));
             }
             count @ 0x85..=0x87 => {
@@ -202,11 +202,11 @@ impl<'a> Machine<'a> {
                 self.push(Object::Tuple(items));
             }
             b'l' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.push(Object::List(items));
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.push(Object::Dict(pairs(&items)?));
             }
             b'a' => {
@@ -214,16 +214,16 @@ impl<'a> Machine<'a> {
                 self.append(vec![item])?;
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.append(items)?;
             }
-            0x90 => drop(self.to_mark()?),
+            0x90 => drop(self.until_mark()?),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set(vec![(key, value)])?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.set(pairs(&items)?)?;
             }
             b'c' => {
@@ -319,7 +319,7 @@ impl<'a> Machine<'a> {
         if let Object::Text(text) = &self.objects[id] { Ok(text.clone()) } else { Err(Fault::Malformed) }
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Id>> {
+    fn until_mark(&mut self) -> Step<Vec<Id>> {
         let mark = need(self.marks.pop())?;
         Ok(self.stack.split_off(mark))
     }
