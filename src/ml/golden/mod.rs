@@ -2,6 +2,7 @@
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
+mod ckpt;
 mod erf;
 mod net;
 mod ops;
