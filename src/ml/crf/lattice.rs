@@ -83,11 +83,6 @@ impl Lattice {
         Lattice { corners: V, vertices: keys.len(), slices, splats, starts, neighbours }
     }
 
-    /// How many vertices there are.
-    pub fn vertices(&self) -> usize {
-        self.vertices
-    }
-
     /// Multiplies what each point gives by `before` and what it gets by `after`.
     pub fn scale(&mut self, before: &[f32], after: &[f32]) {
         self.splats.par_iter_mut().for_each(|term| term.weight *= before[term.row as usize]);
@@ -108,7 +103,8 @@ impl Lattice {
         }
     }
 
-    fn splat(&self, values: &[Lane], lanes: usize, field: &mut Field) {
+    /// Spreads the points' `values` over the vertices.
+    pub fn splat(&self, values: &[Lane], lanes: usize, field: &mut Field) {
         let size = (self.vertices + 1) * lanes;
         field.rows.resize(size, Lane::default());
         field.blurred.resize(size, Lane::default());
@@ -121,7 +117,8 @@ impl Lattice {
         });
     }
 
-    fn blur(&self, axes: impl Iterator<Item = usize>, lanes: usize, field: &mut Field) {
+    /// Mixes every vertex with its neighbours, along each of `axes` in turn.
+    pub fn blur(&self, axes: impl Iterator<Item = usize>, lanes: usize, field: &mut Field) {
         for axis in axes {
             let neighbours = &self.neighbours[axis * self.vertices..(axis + 1) * self.vertices];
             let from = |vertex: usize| &field.rows[vertex * lanes..(vertex + 1) * lanes];

@@ -80,17 +80,17 @@ impl Crf {
     /// log-probabilities up to a summand a pixel, as a network gives them.
     ///
     /// # Shapes
-    /// `logits` `[C, H, W]` -> `[C, H, W]`, where `image` is H by W.
+    /// `logits` `[1, C, H, W]` -> `[1, C, H, W]`, where `image` is H by W.
     pub fn refine(&self, logits: &Tensor, image: &Rgb) -> Result<Tensor> {
         self.check()?;
         let (height, width) = image.size();
         let classes = match *logits.dims() {
-            [classes, h, w] if (h, w) == (height, width) && classes * h * w > 0 => classes,
+            [1, classes, h, w] if (h, w) == (height, width) && classes * h * w > 0 => classes,
             _ => {
                 return Err(Error::Shape {
                     what: "The logits of a dense CRF".to_owned(),
                     found: logits.dims().to_vec(),
-                    expected: format!("[classes, {height}, {width}] with the image's height and width, none zero,"),
+                    expected: format!("[1, classes, {height}, {width}] with the image's height and width, none zero,"),
                 });
             }
         };
@@ -102,7 +102,7 @@ impl Crf {
         }
         let unary = ops::read("dense CRF", &logits, |logits| to_rows(logits, classes))?;
         let probabilities = self.infer(&unary, classes, image);
-        Ok(Tensor::from_vec(to_planes(&probabilities, classes), (classes, height, width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(to_planes(&probabilities, classes), (1, classes, height, width), &Device::Cpu)?)
     }
 
     fn check(&self) -> Result<()> {
