@@ -206,25 +206,32 @@ fn the_lattice_is_near_the_gaussian() {
     };
     let near = error(Lattice::new::<2, 3>(near.len(), |p| near[p]), exact(&near));
     let alike = error(Lattice::new::<5, 6>(alike.len(), |p| alike[p]), exact(&alike));
-    assert!(near < 0.08 && alike < 0.1, "{near} {alike}");
+    assert!(near < 0.04 && alike < 0.07, "{near} {alike}");
 }
 
+/// Equal to the lattice's own definition; of the Gaussian, which the lattice approximates, 2 % of random decisions are
+/// others (differences of 0.045 in probability), and none where the logits lean to a side (0.007).
 #[test]
 fn inference_agrees_with_sums_over_all_pairs() {
-    let image = image(12, 14);
-    let logits = random(5 * 12 * 14);
-    for normalization in [Normalization::Pixel, Normalization::Symmetric] {
-        let crf = Crf { normalization, iterations: 5, ..small() };
-        let (near, alike) = features(&crf, &image);
-        let found = refine(&crf, logits.clone(), &image);
-        let same = mean_field(&crf, [by_lattice::<2, 3>(&near), by_lattice::<5, 6>(&alike)], &logits);
-        assert!(worst(&found, &same) < 1e-4, "against the lattice's definition: {}", worst(&found, &same));
+    let (image, area) = (image(12, 14), 12 * 14);
+    let random = random(5 * area);
+    let lean = |i: usize| if usize::from(right(i % area % 14, i % area / 14, 14)) == i / area { 1.5 } else { 0.0 };
+    let leaning: Vec<f32> = random.iter().enumerate().map(|(i, x)| x + lean(i)).collect();
+    for (logits, gap, most) in [(random, 0.06, area / 25), (leaning, 0.01, 0)] {
+        for normalization in [Normalization::Pixel, Normalization::Symmetric] {
+            let crf = Crf { normalization, iterations: 5, ..small() };
+            let (near, alike) = features(&crf, &image);
+            let found = refine(&crf, logits.clone(), &image);
+            let same = mean_field(&crf, [by_lattice::<2, 3>(&near), by_lattice::<5, 6>(&alike)], &logits);
+            assert!(worst(&found, &same) < 2e-6, "against the lattice's definition: {}", worst(&found, &same));
 
-        let exact = mean_field(&crf, [exact(&near), exact(&alike)], &logits);
-        let exact: Vec<f32> = exact.iter().map(|&q| q as f32).collect();
-        let (ours, theirs) = (classes(&found, &image), classes(&exact, &image));
-        let differing = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
-        assert!(differing * 50 <= ours.len(), "{differing} of {} pixels differ", ours.len());
+            let exact = mean_field(&crf, [exact(&near), exact(&alike)], &logits);
+            assert!(worst(&found, &exact) < gap, "against the Gaussian: {}", worst(&found, &exact));
+            let exact: Vec<f32> = exact.iter().map(|&q| q as f32).collect();
+            let pairs = classes(&found, &image).into_iter().zip(classes(&exact, &image));
+            let others = pairs.filter(|(ours, exact)| ours != exact).count();
+            assert!(others <= most, "{others} of {area} pixels differ");
+        }
     }
 }
 
@@ -269,7 +276,7 @@ fn inference_agrees_with_pydensecrf() {
             normalization,
         };
         let found = refine(&crf, logits.clone(), &image);
-        assert!(worst(&found[..60], &expected) < 1e-4, "{normalization:?}: {}", worst(&found[..60], &expected));
+        assert!(worst(&found[..60], &expected) < 2e-6, "{normalization:?}: {}", worst(&found[..60], &expected));
     }
 }
 
