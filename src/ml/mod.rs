@@ -24,6 +24,8 @@ pub mod checkpoint;
 #[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]
+pub mod crf;
+#[forbid(unsafe_code)]
 pub mod data;
 #[forbid(unsafe_code)]
 pub mod device;

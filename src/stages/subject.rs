@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference;
@@ -114,11 +115,16 @@ impl Model {
             .map_err(|error| support::ml_error(error, "the image"))
     }
 
-    /// The classes of an image's pixels: those of the greatest scores.
+    /// The classes of an image's pixels: those of the greatest scores, or of the greatest probabilities after the CRF.
     pub fn predict(&self, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
         let (height, width) = image.size();
         let scores = self.scores(image, inference)?;
-        let classes = loss::argmax(&scores).map_err(|error| support::ml_error(error, "the image"))?;
+        let sharpened = match &inference.crf {
+            Some(crf) => Crf::from(crf).refine(&scores, image),
+            None => Ok(scores),
+        };
+        let classes = sharpened.and_then(|scores| loss::argmax(&scores));
+        let classes = classes.map_err(|error| support::ml_error(error, "the image"))?;
         Labels::new(height, width, classes)
             .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
     }
