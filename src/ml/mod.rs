@@ -26,6 +26,8 @@ pub mod colors;
 #[forbid(unsafe_code)]
 pub mod crf;
 #[forbid(unsafe_code)]
+pub mod cycle;
+#[forbid(unsafe_code)]
 pub mod data;
 #[forbid(unsafe_code)]
 pub mod device;
@@ -54,6 +56,8 @@ pub mod ops;
 pub mod optim;
 #[forbid(unsafe_code)]
 pub mod rng;
+#[forbid(unsafe_code)]
+pub mod scales;
 #[forbid(unsafe_code)]
 pub mod spec;
 #[forbid(unsafe_code)]
