@@ -8,10 +8,12 @@
 
 pub mod archive;
 pub mod augment;
+pub mod cityscapes;
 pub mod index;
 pub mod jpeg;
 pub mod labels;
 pub mod list;
+pub mod photo;
 pub mod raster;
 pub mod resize;
 pub mod sampler;
