@@ -125,6 +125,11 @@ impl Model {
 }
 
 impl Subject {
+    /// The step of the schedule that the model has come to.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Columns that name the model and the data set in each of `rows` rows.
     pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
