@@ -130,7 +130,6 @@ fn encode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden;
     use super::*;
     use crate::ml::colors;
 
@@ -181,15 +180,6 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[50] ^= 1;
         assert!(decode(&flipped, "x").is_err());
-    }
-
-    #[test]
-    fn the_recorded_palette_label_gives_its_indices() {
-        let Some(folder) = golden::folder("preprocess") else { return };
-        let arrays = golden::Arrays::open(&folder.join("arrays.safetensors"));
-        let read = |file: &str| decode(&crate::fsio::read(&folder.join(file)).unwrap(), file).unwrap();
-        assert_eq!(read("palette_label.png").pixels(), arrays.bytes("palette/indices").1);
-        assert_eq!(read("b_420_odd_label.png").pixels(), arrays.bytes("b_420_odd/label").1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::{Scheme, initialise};
 
 /// Our name of the reference's dilated type.
-fn prefilter(theirs: &str) -> &'static str {
+pub fn prefilter(theirs: &str) -> &'static str {
     match theirs {
         "regular" => "Regular",
         "average_filter" => "Average",
