@@ -90,14 +90,7 @@ impl Model {
         let state = State::read(&bytes).map_err(wrong)?;
         let about = about(&state)?;
         let network = state.network(&support::device(job.device)?).map_err(wrong)?;
-        let subject = Subject {
-            model: Digest::of(&bytes).short(),
-            encoder: name(&network.spec().encoder),
-            prefilter: name(&network.spec().prefilter),
-            seed: about.seed,
-            iteration: about.iteration,
-            step: state.step,
-        };
+        let subject = Subject::of(&Digest::of(&bytes), &state, &about);
         Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })
     }
 
@@ -125,6 +118,28 @@ impl Model {
 }
 
 impl Subject {
+    /// The subject of a stored state, whose file has this digest.
+    pub fn of(digest: &Digest, state: &State, about: &About) -> Self {
+        Subject {
+            model: digest.short(),
+            encoder: name(&state.spec.encoder),
+            prefilter: name(&state.spec.prefilter),
+            seed: about.seed,
+            iteration: about.iteration,
+            step: state.step,
+        }
+    }
+
+    /// How many updates the model has had.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The network and its seed in words, as [`words`].
+    pub fn in_words(&self) -> String {
+        words(&self.encoder, &self.prefilter, self.seed)
+    }
+
     /// Columns that name the model and the data set in each of `rows` rows.
     pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
@@ -140,6 +155,11 @@ impl Subject {
         ];
         SUBJECT.iter().map(|name| (*name).to_owned()).zip(columns).collect()
     }
+}
+
+/// A network and its seed in words, from the columns of a table: `ResNet101 Average(learned: true) seed 1`.
+pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
+    format!("{encoder} {prefilter} seed {seed}")
 }
 
 /// A choice as a pipeline would state it.
