@@ -22,6 +22,8 @@
 #[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]
+pub mod cycle;
+#[forbid(unsafe_code)]
 pub mod data;
 #[forbid(unsafe_code)]
 pub mod device;
@@ -48,6 +50,8 @@ pub mod ops;
 pub mod optim;
 #[forbid(unsafe_code)]
 pub mod rng;
+#[forbid(unsafe_code)]
+pub mod scales;
 #[forbid(unsafe_code)]
 pub mod spec;
 #[forbid(unsafe_code)]

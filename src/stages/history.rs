@@ -22,8 +22,13 @@ pub const LOSS: &str = "loss";
 pub const MEAN_IOU: &str = "mIoU";
 
 /// The columns of a training's steps, and the curves that they are.
-const STEPS: [(&str, &str); 4] =
-    [("loss", LOSS), ("cross_entropy", "cross_entropy"), ("mean_iou", MEAN_IOU), ("rate", "learning_rate")];
+const STEPS: [(&str, &str); 5] = [
+    ("loss", LOSS),
+    ("cross_entropy", "cross_entropy"),
+    ("mean_iou", MEAN_IOU),
+    ("pixel_accuracy", "pixel_accuracy"),
+    ("rate", "learning_rate"),
+];
 /// The columns of a validation's summary, and the curves that they are.
 const SUMMARY: [(&str, &str); 2] = [("mean_iou", MEAN_IOU), ("pixel_accuracy", "pixel_accuracy")];
 
@@ -124,25 +129,23 @@ pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
 }
 
 fn read(node: &InputNode, slot: String) -> Result<(Phase, Part), StageError> {
+    let (phase, name, columns) = match node.outputs.contains_key("steps") {
+        true => (Phase::Training, "steps", &STEPS[..]),
+        false => (Phase::Validation, "summary", &SUMMARY[..]),
+    };
     let mut part = Part { slot, curves: BTreeMap::new() };
-    if node.outputs.contains_key("steps") {
-        let table = support::table(node, "steps")?;
-        let steps = steps(&columns::ints(&table, "step")?);
-        for (column, tag) in STEPS {
-            part.add(tag.to_owned(), &steps, &columns::numbers(&table, column)?);
-        }
-        return Ok((Phase::Training, part));
-    }
-    let summary = support::table(node, "summary")?;
-    let steps = steps(&columns::ints(&summary, "step")?);
-    for (column, tag) in SUMMARY {
-        part.add(tag.to_owned(), &steps, &columns::numbers(&summary, column)?);
+    let figures = support::table(node, name)?;
+    let steps = steps(&columns::ints(&figures, "step")?);
+    for (column, tag) in columns {
+        part.add((*tag).to_owned(), &steps, &columns::numbers(&figures, column)?);
     }
     let classes = support::table(node, "classes")?;
-    for (class, iou) in columns::texts(&classes, "name")?.into_iter().zip(columns::numbers(&classes, "iou")?) {
-        part.add(format!("IoU/{}", class.unwrap_or_default()), &steps, &[iou]);
+    let steps = self::steps(&columns::ints(&classes, "step")?);
+    let ious = columns::numbers(&classes, "iou")?;
+    for (at, class) in columns::texts(&classes, "name")?.into_iter().enumerate() {
+        part.add(format!("IoU/{}", class.unwrap_or_default()), &steps[at..], &ious[at..=at]);
     }
-    Ok((Phase::Validation, part))
+    Ok((phase, part))
 }
 
 fn steps(column: &[Option<i64>]) -> Vec<u64> {

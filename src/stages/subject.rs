@@ -122,15 +122,15 @@ impl Subject {
     pub fn of(digest: &Digest, state: &State, about: &About) -> Self {
         Subject {
             model: digest.short(),
-            encoder: name(&state.spec.encoder),
-            prefilter: name(&state.spec.prefilter),
+            encoder: choice_in_words(&state.spec.encoder),
+            prefilter: choice_in_words(&state.spec.prefilter),
             seed: about.seed,
             iteration: about.iteration,
             step: state.step,
         }
     }
 
-    /// How many updates the model has had.
+    /// The step of the schedule that the model has come to.
     pub fn step(&self) -> u64 {
         self.step
     }
@@ -163,7 +163,7 @@ pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
 }
 
 /// A choice as a pipeline would state it.
-fn name(choice: &Choice) -> String {
+pub fn choice_in_words(choice: &Choice) -> String {
     if choice.args.is_empty() {
         return choice.name.clone();
     }

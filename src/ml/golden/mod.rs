@@ -3,6 +3,8 @@
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
 mod erf;
+mod metrics;
+mod msc;
 mod net;
 mod ops;
 mod stack;
@@ -26,7 +28,11 @@ impl Golden {
     }
 
     fn index(&self) -> serde_json::Value {
-        serde_json::from_slice(&crate::fsio::read(&self.0.join("index.json")).unwrap()).unwrap()
+        self.json("index")
+    }
+
+    fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&crate::fsio::read(&self.0.join(format!("{name}.json"))).unwrap()).unwrap()
     }
 
     fn file(&self, name: &str) -> File {
@@ -156,6 +162,11 @@ impl Tally {
     /// Counts a case, all of whose comparisons `worst` has seen.
     fn case(&mut self, worst: &Worst) {
         self.executed += 1;
+        self.note(worst);
+    }
+
+    /// Takes a comparison into the largest error without counting a case.
+    fn note(&mut self, worst: &Worst) {
         self.error = self.error.max(worst.error);
     }
 

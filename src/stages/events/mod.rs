@@ -19,11 +19,12 @@ use super::history::{self, History, Part, Phase};
 use super::support;
 
 params! {
-    /// Writes what trainings and validations logged as TensorBoard's event files, a folder each: `train` with loss,
-    /// cross entropy, mean IoU and learning rate at each step and the network's graph; `validation` with mean IoU, pixel
-    /// accuracy and the IoU of each class after each iteration; `pictures` with images, their labels, and what the network
-    /// predicts after each iteration. Several trainings have a folder each below `train`, named by network and seed, and so
-    /// have validations. Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
+    /// Writes what trainings and validations logged as TensorBoard's event files, a folder each: `train` with loss, cross
+    /// entropy, running mean IoU and pixel accuracy and the learning rate at each step, the IoU of each class after each
+    /// iteration, and the network's graph; `validation` with cross entropy, mean IoU, pixel accuracy and the IoU of each
+    /// class after each iteration; `pictures` with images, their labels, and what the network predicts after each iteration.
+    /// Several trainings have a folder each below `train`, named by network and seed, and so have validations. Look at them
+    /// by `tensorboard --logdir results`. An event's wall time is its step in seconds.
     pub struct EventsParams {
         /// Trainings, of which every iteration is told, and validations.
         from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
