@@ -22,6 +22,8 @@
 #[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]
+pub mod crf;
+#[forbid(unsafe_code)]
 pub mod cycle;
 #[forbid(unsafe_code)]
 pub mod data;

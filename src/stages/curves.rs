@@ -152,7 +152,13 @@ fn draw(title: &str, lines: &[Line]) -> Result<String, Box<dyn std::error::Error
             .x_label_area_size(40)
             .y_label_area_size(56)
             .build_cartesian_2d(0.0..end, 0.0..top)?;
-        chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("step").y_desc(title).draw()?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 14))
+            .x_desc("step")
+            .y_desc(title)
+            .draw()?;
         for line in lines {
             let colour = Palette99::pick(line.colour).to_rgba();
             let style = match line.weight {
@@ -170,6 +176,7 @@ fn draw(title: &str, lines: &[Line]) -> Result<String, Box<dyn std::error::Error
         }
         chart
             .configure_series_labels()
+            .label_font(("sans-serif", 14))
             .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK.mix(0.2))

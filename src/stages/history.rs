@@ -30,7 +30,8 @@ const STEPS: [(&str, &str); 5] = [
     ("rate", "learning_rate"),
 ];
 /// The columns of a validation's summary, and the curves that they are.
-const SUMMARY: [(&str, &str); 2] = [("mean_iou", MEAN_IOU), ("pixel_accuracy", "pixel_accuracy")];
+const SUMMARY: [(&str, &str); 3] =
+    [("cross_entropy", "cross_entropy"), ("mean_iou", MEAN_IOU), ("pixel_accuracy", "pixel_accuracy")];
 
 /// Whether a network learned or was tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,12 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference;
 use crate::ml::models::Network;
-use crate::ml::ops::loss;
+use crate::ml::ops::{elementwise, loss};
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
@@ -107,14 +108,30 @@ impl Model {
             .map_err(|error| support::ml_error(error, "the image"))
     }
 
-    /// The classes of an image's pixels: those of the greatest scores.
+    /// The classes of an image's pixels: those of the greatest scores, or of the greatest probabilities after the CRF.
     pub fn predict(&self, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
-        let (height, width) = image.size();
-        let scores = self.scores(image, inference)?;
-        let classes = loss::argmax(&scores).map_err(|error| support::ml_error(error, "the image"))?;
-        Labels::new(height, width, classes)
-            .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
+        classes(&self.scores(image, inference)?, image, inference)
     }
+
+    /// As [`Model::predict`], with the sum of the cross entropy of the scores, as they are before the CRF, over the pixels
+    /// whose label is a class.
+    pub fn judge(&self, image: &Rgb, truth: &Labels, inference: &Inference) -> Result<(Labels, f64), StageError> {
+        let scores = self.scores(image, inference)?;
+        let losses = loss::cross_entropy(&scores, truth.pixels()).and_then(|losses| elementwise::sum_of(&losses));
+        let sum = losses.map_err(|error| support::ml_error(error, "the image"))?;
+        Ok((classes(&scores, image, inference)?, sum))
+    }
+}
+
+fn classes(scores: &Tensor, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
+    let (height, width) = image.size();
+    let classes = match &inference.crf {
+        Some(crf) => Crf::from(crf).refine(scores, image).and_then(|sharpened| loss::argmax(&sharpened)),
+        None => loss::argmax(scores),
+    };
+    let classes = classes.map_err(|error| support::ml_error(error, "the image"))?;
+    Labels::new(height, width, classes)
+        .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
 }
 
 impl Subject {

@@ -70,7 +70,9 @@ fn events_hold_the_figures_of_the_tables() {
     assert_eq!(bench.ran("small.ron").len(), 11);
     let train = logged(&bench, "train");
     assert_eq!(train.graphs, 1);
-    for (tag, name) in [("loss", "loss"), ("mIoU", "mean_iou"), ("learning_rate", "rate")] {
+    for (tag, name) in
+        [("loss", "loss"), ("mIoU", "mean_iou"), ("pixel_accuracy", "pixel_accuracy"), ("learning_rate", "rate")]
+    {
         let tables = ["train/1/steps.csv", "train/2/steps.csv"];
         let figures = tables.iter().flat_map(|table| column(&bench, table, name));
         let expected: Vec<(i64, f32)> = (0..).zip(figures.map(|cell| cell.parse::<f64>().unwrap() as f32)).collect();
@@ -82,13 +84,19 @@ fn events_hold_the_figures_of_the_tables() {
         let folder = format!("validate/{}", at + 1);
         let points = |tag: &str| validation.curves.get(tag).into_iter().flatten();
         let figure = |tag: &str| points(tag).find(|(s, _)| *s == step).map(|(_, value)| *value);
-        for (tag, name) in [("mIoU", "mean_iou"), ("pixel_accuracy", "pixel_accuracy")] {
+        for (tag, name) in
+            ["cross_entropy", "pixel_accuracy"].map(|name| (name, name)).into_iter().chain([("mIoU", "mean_iou")])
+        {
             let cell = &column(&bench, &format!("{folder}/summary.csv"), name)[0];
             assert_eq!(figure(tag), Some(cell.parse::<f64>().unwrap() as f32), "{tag}");
         }
-        let classes = format!("{folder}/classes.csv");
-        for (class, iou) in column(&bench, &classes, "name").iter().zip(column(&bench, &classes, "iou")) {
-            assert_eq!(figure(&format!("IoU/{class}")), iou.parse::<f64>().ok().map(|iou| iou as f32), "{class}");
+        for (phase, curves) in [("train", &train.curves), ("validate", &validation.curves)] {
+            let classes = format!("{phase}/{}/classes.csv", at + 1);
+            for (class, iou) in column(&bench, &classes, "name").iter().zip(column(&bench, &classes, "iou")) {
+                let points = curves.get(&format!("IoU/{class}")).into_iter().flatten();
+                let figure = points.copied().find(|(s, _)| *s == step).map(|(_, value)| value);
+                assert_eq!(figure, iou.parse::<f64>().ok().map(|iou| iou as f32), "{phase} {class}");
+            }
         }
     }
     let id = &column(&bench, "others/index.csv", "id")[0];
