@@ -53,11 +53,14 @@ impl Kind for Curves {
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let histories = history::open(job)?;
         let mut produced = Produced::default();
-        for (name, title, lines) in [("loss", "loss", losses(&histories)), ("miou", "mean IoU", mean_ious(&histories))]
-        {
+        let pictures = [
+            ("loss", "loss", SeriesLabelPosition::UpperRight, losses(&histories)),
+            ("miou", "mean IoU", SeriesLabelPosition::LowerRight, mean_ious(&histories)),
+        ];
+        for (name, title, legend, lines) in pictures {
             // Validations alone have no loss.
             if !lines.is_empty() {
-                let picture = draw(title, &lines).map_err(|error| {
+                let picture = draw(title, legend, &lines).map_err(|error| {
                     StageError::Bug(format!("The picture of the {title} cannot be drawn: {error}."))
                 })?;
                 support::write_file(job, &mut produced, name, &format!("{name}.svg"), picture.as_bytes())?;
@@ -136,8 +139,8 @@ fn name(histories: &[History], history: &History) -> String {
     }
 }
 
-/// An SVG picture of lines over steps.
-fn draw(title: &str, lines: &[Line]) -> Result<String, Box<dyn std::error::Error>> {
+/// An SVG picture of lines over steps, with the legend where lines seldom are.
+fn draw(title: &str, legend: SeriesLabelPosition, lines: &[Line]) -> Result<String, Box<dyn std::error::Error>> {
     let finite = || lines.iter().flat_map(|line| &line.points).filter(|(_, value)| value.is_finite());
     let end = finite().map(|(step, _)| *step).max().unwrap_or(0).max(1) as f64;
     let top = finite().map(|(_, value)| *value).fold(0.0, f64::max);
@@ -148,6 +151,7 @@ fn draw(title: &str, lines: &[Line]) -> Result<String, Box<dyn std::error::Error
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root)
             .margin(12)
+            .margin_right(24)
             .caption(title, ("sans-serif", 20))
             .x_label_area_size(40)
             .y_label_area_size(56)
@@ -177,7 +181,7 @@ fn draw(title: &str, lines: &[Line]) -> Result<String, Box<dyn std::error::Error
         chart
             .configure_series_labels()
             .label_font(("sans-serif", 14))
-            .position(SeriesLabelPosition::UpperRight)
+            .position(legend)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK.mix(0.2))
             .draw()?;
@@ -254,9 +258,10 @@ mod tests {
     #[test]
     fn pictures_are_the_same_each_time_even_of_nothing() {
         let line = Line { name: Some("<a>".to_owned()), colour: 7, weight: Weight::Dots, points: vec![(3, 0.5)] };
-        let svg = draw("loss", &[line.clone()]).unwrap();
-        assert_eq!(svg, draw("loss", &[line.clone()]).unwrap());
+        let draw = |line: &Line| draw("loss", SeriesLabelPosition::UpperRight, std::slice::from_ref(line)).unwrap();
+        let svg = draw(&line);
+        assert_eq!(svg, draw(&line));
         assert!(svg.starts_with("<svg") && svg.contains("<circle") && svg.contains("&lt;a&gt;"), "{svg}");
-        assert!(draw("loss", &[Line { points: Vec::new(), ..line }]).unwrap().trim_end().ends_with("</svg>"));
+        assert!(draw(&Line { points: Vec::new(), ..line }).trim_end().ends_with("</svg>"));
     }
 }
