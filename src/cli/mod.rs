@@ -3,6 +3,7 @@
 pub mod config;
 pub mod diff;
 pub mod exit;
+pub mod export;
 pub mod graph;
 pub mod kinds;
 pub mod plan;
@@ -45,6 +46,8 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Show one run: parameters, nodes, metrics, machine.
     Show(runs::ShowArgs),
+    /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
+    Export(export::ExportArgs),
     /// Draw a pipeline's graph.
     Graph(graph::GraphArgs),
     /// Describe the stage kinds and their parameters.
@@ -178,6 +181,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(&open_store(cli, None)?, registry, args),
         Command::Runs(args) => runs::list(&open_store(cli, None)?, args),
         Command::Show(args) => runs::show(&open_store(cli, None)?, args),
+        Command::Export(args) => export::run(&open_store(cli, None)?, registry, args),
         Command::Graph(args) => graph::run(cli, args, registry),
         Command::Kinds { markdown: true, .. } => {
             print(&kinds::markdown(registry));

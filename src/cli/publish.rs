@@ -61,10 +61,7 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
             (Some(kind), Some(params)) => kind.publish(params),
             _ => Vec::new(),
         };
-        let place = match node.iteration {
-            None => node.stage.clone(),
-            Some(i) => format!("{}/{i}", node.stage),
-        };
+        let place = place(node);
         for publication in &publications {
             let Some(artifact) = node.outputs.get(&publication.output) else { continue };
             writer.output(&place, publication, artifact)?;
@@ -99,6 +96,14 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
     Ok(printed)
 }
 
+/// The folder of a node below `results/<pipeline>/`.
+pub(super) fn place(node: &RunNodeRecord) -> String {
+    match node.iteration {
+        None => node.stage.clone(),
+        Some(i) => format!("{}/{i}", node.stage),
+    }
+}
+
 /// Removes what processes that were killed while writing here have left. A young file may be another process's.
 fn sweep(folder: &Path) -> Result<(), Failure> {
     let names = if fsio::exists(folder) { fsio::walk(folder)? } else { Vec::new() };
@@ -129,13 +134,13 @@ fn load(path: &Path) -> Manifest {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
+pub(super) fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
     Table::from_canonical(&store.read(digest)?)
         .map_err(|error| fail(Exit::Storage, format!("The stored table {} cannot be read: {error}", digest.short())))
 }
 
 /// The digits that a publication asks for, in every column of floating-point numbers.
-fn style(table: &Table, publication: &Publication) -> Style {
+pub(super) fn style(table: &Table, publication: &Publication) -> Style {
     let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
     let with = |style: Style, digits| floats.fold(style, |style, column| style.with(column.name.clone(), digits));
     publication.digits.map_or_else(Style::default, |digits| with(Style::default(), digits))
