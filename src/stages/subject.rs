@@ -146,6 +146,7 @@ fn name(choice: &Choice) -> String {
         Arg::Int(value) => value.to_string(),
         Arg::Float(value) => format!("{value:?}"),
         Arg::Text(value) => format!("{value:?}"),
+        Arg::Name(name) => name.clone(),
         Arg::Ints(values) => format!("{values:?}"),
     };
     let args: Vec<String> = choice.args.iter().map(|(key, value)| format!("{key}: {}", arg(value))).collect();

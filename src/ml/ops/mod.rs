@@ -13,8 +13,10 @@ pub mod gemm;
 #[cfg(test)]
 mod gradients;
 pub mod loss;
+pub mod phases;
 pub mod pool;
 pub mod resize;
+mod simd;
 pub mod update;
 mod window;
 
