@@ -102,7 +102,7 @@ pub struct Stage {
     pub origin: Origin,
     /// Its nodes by number, in the order of the iterations.
     pub nodes: Vec<usize>,
-    /// Whether the pipeline's own file states it.
+    /// Whether it runs although no other stage needs it.
     pub target: bool,
 }
 
@@ -181,8 +181,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     }
     let checked: BTreeMap<String, _> =
         declared.iter().map(|(name, stage)| (name.clone(), check::stage(stage, registry, &mut faults))).collect();
-    let own = |stage: &include::Declared| stage.document == documents.len() - 1;
-    let targets: BTreeSet<String> = declared.values().filter(|stage| own(stage)).map(|s| s.name.text.clone()).collect();
+    let targets = include::targets(&documents, &mut faults);
     let mut runs = reference::Runs::new(runs, registry);
     let order = reference::follow(&checked, &targets, &mut runs, &mut faults);
     let nodes = expand::expand(&checked, &order, &targets, &runs, &main.text.folder, &mut faults);

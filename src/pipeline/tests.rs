@@ -131,6 +131,23 @@ fn of_included_stages_only_the_needed_nodes_are_there() {
 }
 
 #[test]
+fn a_pipeline_changes_what_it_includes_and_runs_its_targets() {
+    let lib = r#"Stages(
+        stages: { "i": Images(), "t": Train(data: "i", steps: 9, optimizer: Adam(lr: 0.5)), "s": Score(model: "t", data: "i") },
+        targets: ["s"],
+        profiles: { "tiny": { "t": (steps: 1) } },
+    )"#;
+    let main = |stages: &str| format!(r#"Pipeline(name: "x", include: ["lib.ron"], stages: {{ {stages} }})"#);
+    let case = |stages: &str| Case::with(&[("main.ron", &*main(stages)), ("lib.ron", lib)]).profile("tiny").good();
+    let changed = case(r#""t": (optimizer: (lr: 0.25), seed: 5)"#);
+    assert_eq!(param(&changed, "t", "optimizer").to_string(), "Adam(lr: 0.25)");
+    assert_eq!(param(&changed, "t", "seed"), &Value::Int(5));
+    assert_eq!(param(&changed, "t", "steps"), &Value::Int(1), "profiles come after");
+    assert!(changed.stages["s"].target && changed.stages["t"].target && !changed.stages["i"].target);
+    assert_eq!(recipes(&case("")), recipes(&case(r#""t": ()"#)));
+}
+
+#[test]
 fn everything_that_counts_changes_the_recipes_behind_it() {
     let base = recipes(&Case::stages(WHOLE).good());
     let kept = |set: &str| recipes(&Case::stages(WHOLE).set(set).good()).intersection(&base).count();

@@ -9,6 +9,7 @@
 pub mod conv;
 pub mod depthwise;
 pub mod elementwise;
+pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
 mod gradients;
