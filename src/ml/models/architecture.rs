@@ -42,11 +42,8 @@ const TRAINABLE_NORM: &str = "trainable_norm";
 
 /// The arguments of every encoder.
 fn norm() -> Vec<ArgSpec> {
-    vec![ArgSpec {
-        name: TRAINABLE_NORM,
-        doc: "Whether training changes gamma and beta of the batch norms, at the encoder's rate and without weight decay; their statistics are always frozen.",
-        default: Arg::Bool(false),
-    }]
+    let doc = "Whether training changes gamma and beta of the batch norms, at the encoder's rate and without weight decay; their statistics are always frozen.";
+    vec![ArgSpec::new(TRAINABLE_NORM, doc, Arg::Bool(false))]
 }
 
 /// The shape of the encoder that `choice` names.
