@@ -10,6 +10,7 @@ pub mod publish;
 pub mod run;
 pub mod runs;
 pub mod ui;
+pub mod weights;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,9 @@ enum Command {
         #[arg(long, conflicts_with = "kind")]
         markdown: bool,
     },
+    /// Look into files of weights of any format, and convert them.
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -180,6 +184,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Weights(command) => weights::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut std::io::stdout());
             Ok(Exit::Success)

@@ -40,6 +40,11 @@ pub trait Kind: Sync + Send {
     ) -> Result<Vec<External>, StageError> {
         Ok(Vec::new())
     }
+    /// The files that the `File` parameter `slot` stands for, where a format is several files that belong together. The
+    /// job is handed the first; the contents of all of them enter the key.
+    fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
+        Ok(vec![path])
+    }
     /// The data root whose folder consumers of the node's outputs need, if any.
     fn root(&self, _params: &Value) -> Option<String> {
         None

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference;
@@ -114,17 +115,27 @@ impl Model {
             .map_err(|error| support::ml_error(error, "the image"))
     }
 
-    /// The classes of an image's pixels: those of the greatest scores.
+    /// The classes of an image's pixels: those of the greatest scores, or of the greatest probabilities after the CRF.
     pub fn predict(&self, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
         let (height, width) = image.size();
         let scores = self.scores(image, inference)?;
-        let classes = loss::argmax(&scores).map_err(|error| support::ml_error(error, "the image"))?;
+        let sharpened = match &inference.crf {
+            Some(crf) => Crf::from(crf).refine(&scores, image),
+            None => Ok(scores),
+        };
+        let classes = sharpened.and_then(|scores| loss::argmax(&scores));
+        let classes = classes.map_err(|error| support::ml_error(error, "the image"))?;
         Labels::new(height, width, classes)
             .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
     }
 }
 
 impl Subject {
+    /// The step of the schedule that the model has come to.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Columns that name the model and the data set in each of `rows` rows.
     pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);

@@ -41,7 +41,7 @@ impl Kind for Validate {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {
@@ -155,19 +155,12 @@ fn produce(
     ]);
     support::write_table(job, &mut produced, "summary", &columns::new_table(summary)?)?;
 
-    let count = |f: &dyn Fn(usize) -> u64| Values::Int((0..names.len()).map(|class| Some(f(class) as i64)).collect());
     let mut classes = model.subject.columns(names.len(), data);
-    classes.extend([
-        ("class".to_owned(), count(&|class| class as u64)),
-        ("name".to_owned(), Values::Text(names.iter().map(|name| Some(name.clone())).collect())),
-        ("iou".to_owned(), Values::Float((0..names.len()).map(|class| total.iou(class)).collect())),
-        ("right".to_owned(), count(&|class| total.at(class, class))),
-        ("truth".to_owned(), count(&|class| total.truth(class))),
-        ("predicted".to_owned(), count(&|class| total.predicted(class))),
-    ]);
+    classes.extend(columns::classes(names.iter().map(|name| Some(name.clone())).collect(), total));
     support::write_table(job, &mut produced, "classes", &columns::new_table(classes)?)?;
     support::write_table(job, &mut produced, "confusion", &per_image(each, names.len())?)?;
-    support::write_file(job, &mut produced, "log", "log.txt", log(total, accuracy).as_bytes())?;
+    let text = format!("Restored model parameters from step {}.\n{}", model.subject.step(), total.log());
+    support::write_file(job, &mut produced, "log", "log.txt", text.as_bytes())?;
     Ok(produced)
 }
 
@@ -188,18 +181,4 @@ fn per_image(each: &[(String, Confusion)], classes: usize) -> Result<Table, Stag
         ("predicted".to_owned(), Values::Int(predictions)),
         ("pixels".to_owned(), Values::Int(pixels)),
     ])
-}
-
-/// The lines that the reference writes after a validation.
-fn log(total: &Confusion, accuracy: Option<f64>) -> String {
-    let mut lines = vec![format!("Pixel Accuracy: {:.3}", accuracy.unwrap_or(f64::NAN))];
-    for class in 0..total.classes() {
-        lines.push(match total.iou(class) {
-            Some(iou) => format!("class {class}: {iou:.3}"),
-            None => format!("class {class}: nan"),
-        });
-    }
-    let mean = total.reference_mean_iou();
-    lines.push(if mean.is_nan() { "mIoU: nan".to_owned() } else { format!("mIoU: {mean:.3}") });
-    lines.join("\n") + "\n"
 }

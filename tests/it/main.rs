@@ -18,3 +18,5 @@ mod layers;
 mod malformed;
 #[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod training;

@@ -2,7 +2,10 @@
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
+mod ckpt;
 mod erf;
+mod metrics;
+mod msc;
 mod net;
 mod ops;
 mod stack;
@@ -26,7 +29,11 @@ impl Golden {
     }
 
     fn index(&self) -> serde_json::Value {
-        serde_json::from_slice(&crate::fsio::read(&self.0.join("index.json")).unwrap()).unwrap()
+        self.json("index")
+    }
+
+    fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&crate::fsio::read(&self.0.join(format!("{name}.json"))).unwrap()).unwrap()
     }
 
     fn file(&self, name: &str) -> File {
@@ -77,12 +84,13 @@ impl File {
         nchw(&shape, &data)
     }
 
-    /// A filter as OIHW, a depthwise one (`w_avg`) as [C, 1, H, W]; a vector as it is.
+    /// A filter as OIHW, a depthwise one (`w_avg`) as [C, 1, H, W], a shared one as [1, 1, H, W]; a vector as it is.
     fn filter(&self, name: &str) -> Tensor {
         let (shape, data) = self.floats(name);
         let (shape, data) = match shape[..] {
             [h, w, i, 1] if name.contains("w_avg") => (vec![i, 1, h, w], hwio_to_oihw([h, w, i, 1], &data)),
             [h, w, i, o] => (vec![o, i, h, w], hwio_to_oihw([h, w, i, o], &data)),
+            [h, w, 1, 1, 1] => (vec![1, 1, h, w], data),
             _ => (shape, data),
         };
         Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
@@ -156,6 +164,11 @@ impl Tally {
     /// Counts a case, all of whose comparisons `worst` has seen.
     fn case(&mut self, worst: &Worst) {
         self.executed += 1;
+        self.note(worst);
+    }
+
+    /// Takes a comparison into the largest error without counting a case.
+    fn note(&mut self, worst: &Worst) {
         self.error = self.error.max(worst.error);
     }
 
