@@ -16,6 +16,7 @@
 //! | 2 | [`pipeline`] | RON text into a checked plan; kinds are a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects, action records, locks |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
+//! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
 //!
 //! # What is deliberately absent
@@ -46,3 +47,5 @@ pub mod stages;
 pub mod store;
 #[forbid(unsafe_code)]
 pub mod table;
+#[forbid(unsafe_code)]
+pub mod tensorboard;

@@ -20,7 +20,10 @@ impl RunLookup for Store {
             let more = if stages.len() > SHOWN { " and more" } else { "" };
             stages.truncate(SHOWN);
             let known = stages.join("`, `");
-            return Err(format!("Run `{}` did not finish a stage `{stage}`; its stages are `{known}`{more}.", record.id));
+            return Err(format!(
+                "Run `{}` did not finish a stage `{stage}`; its stages are `{known}`{more}.",
+                record.id
+            ));
         };
         Ok(nodes.into_iter().filter_map(run_node).collect())
     }

@@ -34,6 +34,8 @@ mod golden;
 #[forbid(unsafe_code)]
 pub mod import;
 #[forbid(unsafe_code)]
+pub mod inference;
+#[forbid(unsafe_code)]
 pub mod layers;
 #[forbid(unsafe_code)]
 pub mod loss;

@@ -11,12 +11,21 @@ pub enum Arg {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A finite number.
+    /// A finite number above 0.
     Float(f64),
     /// A text.
     Text(String),
     /// A list of integers.
     Ints(Vec<i64>),
+    /// One of the alternatives that the argument's [`ArgSpec`] lists.
+    Name(String),
+}
+
+impl Arg {
+    /// The alternative `name`.
+    pub fn name(name: &str) -> Self {
+        Arg::Name(name.to_owned())
+    }
 }
 
 /// Arguments by name.
@@ -31,6 +40,21 @@ pub struct ArgSpec {
     pub doc: &'static str,
     /// The value where none is given; also fixes the type.
     pub default: Arg,
+    /// Where the default is an [`Arg::Name`]: the names to choose from, each with what it means as a sentence.
+    pub names: &'static [(&'static str, &'static str)],
+}
+
+impl ArgSpec {
+    /// An argument that is no name.
+    pub fn new(name: &'static str, doc: &'static str, default: Arg) -> Self {
+        ArgSpec { name, doc, default, names: &[] }
+    }
+
+    /// An argument that is one of `names`, the first where none is given.
+    pub fn choice(name: &'static str, doc: &'static str, names: &'static [(&'static str, &'static str)]) -> Self {
+        let default = names.first().map_or(Arg::Bool(false), |(name, _)| Arg::name(name));
+        ArgSpec { name, doc, default, names }
+    }
 }
 
 /// An entry of a registry, chosen by name.
@@ -75,7 +99,7 @@ pub fn complete(owner: &str, specs: &[ArgSpec], given: &Args) -> Result<Args, St
             Some(spec) if std::mem::discriminant(&spec.default) != std::mem::discriminant(value) => {
                 faults.push(format!("The argument `{name}` of `{owner}` is like {:?}, not {value:?}.", spec.default));
             }
-            Some(_) => {}
+            Some(spec) => faults.extend(value_fault(owner, spec, value)),
         }
     }
     if !faults.is_empty() {
@@ -85,16 +109,47 @@ pub fn complete(owner: &str, specs: &[ArgSpec], given: &Args) -> Result<Args, St
     Ok(specs.iter().map(|spec| (spec.name.to_owned(), value(spec))).collect())
 }
 
+/// What is wrong with a value of the right type.
+fn value_fault(owner: &str, spec: &ArgSpec, value: &Arg) -> Option<String> {
+    let rule = match value {
+        Arg::Float(value) if !(value.is_finite() && *value > 0.0) => "a finite number above 0".to_owned(),
+        Arg::Name(value) if spec.names.iter().all(|(name, _)| name != value) => {
+            format!("one of {}", spec.names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))
+        }
+        Arg::Ints(values) if values.is_empty() || values.iter().any(|&value| value < 1) => {
+            "a list of at least one integer from 1 on".to_owned()
+        }
+        _ => return None,
+    };
+    Some(format!("The argument `{}` of `{owner}` is {rule}, not {value:?}.", spec.name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn arguments_are_completed_and_checked_all_at_once() {
-        let specs = [ArgSpec { name: "learned", doc: "", default: Arg::Bool(true) }];
+        let specs = [ArgSpec::new("learned", "", Arg::Bool(true))];
         assert_eq!(complete("Average", &specs, &Args::new()).unwrap()["learned"], Arg::Bool(true));
         let wrong = Choice::new("Average").with("lerned", Arg::Bool(true)).with("learned", Arg::Int(1));
         let error = complete("Average", &specs, &wrong.args).unwrap_err();
         assert!(error.contains("no argument `lerned`") && error.contains("`learned`"), "{error}");
+    }
+
+    #[test]
+    fn values_are_checked_as_well_as_types() {
+        let names = &[("Code", ""), ("Paper", "")];
+        let specs = [
+            ArgSpec::choice("form", "", names),
+            ArgSpec::new("sigma", "", Arg::Float(1.0)),
+            ArgSpec::new("rates", "", Arg::Ints(vec![1])),
+        ];
+        let complete = |choice: &Choice| complete("Any", &specs, &choice.args);
+        assert_eq!(complete(&Choice::new("Any")).unwrap()["form"], Arg::name("Code"));
+        let wrong = Choice::new("Any").with("form", Arg::name("Text"));
+        let wrong = wrong.with("sigma", Arg::Float(0.0)).with("rates", Arg::Ints(vec![1, 0]));
+        let error = complete(&wrong).unwrap_err();
+        assert!(["one of Code, Paper", "above 0", "integer from 1 on"].iter().all(|w| error.contains(w)), "{error}");
     }
 }

@@ -38,6 +38,10 @@ pub fn initial(scheme: Scheme, seed: u64, parameter: &Parameter) -> Vec<f32> {
             let limit = (6.0 / (fan_in + fan_out) as f32).sqrt();
             draw(&|rng| rng.range(-limit, limit))
         }
+        (Init::Identity, _) => {
+            let size = parameter.shape.last().copied().unwrap_or_default();
+            (0..parameter.len()).map(|at| if at % (size + 1) == 0 { 1.0 } else { 0.0 }).collect()
+        }
         (Init::Constant(value), _)
         | (Init::Norm { plain: value, .. }, Scheme::Plain)
         | (Init::Norm { stable: value, .. }, Scheme::Stable) => vec![value; parameter.len()],

@@ -119,7 +119,8 @@ pub(super) fn spread<'a>(
     for (number, axis) in matrix.axes.iter().enumerate() {
         if !layouts.values().any(|layout| layout.axes.contains(&number)) {
             let message = format!("The axis `{}` changes nothing that this pipeline runs.", axis.name.text);
-            faults.push(Diagnostic::new(&axis.name.span, message).hint("Set a stage of the pipeline, or one it needs."));
+            faults
+                .push(Diagnostic::new(&axis.name.span, message).hint("Set a stage of the pipeline, or one it needs."));
         }
     }
     instances
@@ -182,7 +183,11 @@ pub(super) fn narrow<'a>(name: &mut Name, cells: impl IntoIterator<Item = &'a Ce
             });
         };
         let Some(label) = labels.iter().find(|label| same(label, wanted)) else {
-            let near = suggestion(wanted, labels.iter().copied());
+            // Of numbers, none is meant rather than another.
+            let near = match wanted.parse::<f64>() {
+                Ok(_) => ".".to_owned(),
+                Err(_) => suggestion(wanted, labels.iter().copied()),
+            };
             let hint = format!("The values of `{axis}` are {}.", names(labels.iter().copied().take(SHOWN)));
             return Err((format!("`{stage}` has no cell with `{axis}={wanted}`{near}"), hint));
         };
@@ -193,8 +198,7 @@ pub(super) fn narrow<'a>(name: &mut Name, cells: impl IntoIterator<Item = &'a Ce
 
 /// A fault: no cell has all of these labels.
 pub(super) fn missing<'a>(name: &Name, cells: impl IntoIterator<Item = &'a Cell>) -> (String, String) {
-    let cells: Vec<String> =
-        cells.into_iter().map(|cell| Name::new(&name.stage, cell.clone()).to_string()).collect();
+    let cells: Vec<String> = cells.into_iter().map(|cell| Name::new(&name.stage, cell.clone()).to_string()).collect();
     let more = if cells.len() > SHOWN { format!(", and {} more", cells.len() - SHOWN) } else { String::new() };
     let hint = format!("The cells are {}{more}.", names(cells.iter().take(SHOWN).map(String::as_str)));
     (format!("The matrix has no cell `{name}`."), hint)

@@ -71,7 +71,8 @@ pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mu
         return checked;
     };
     checked.kind = Some(kind);
-    let mut checker = Checker { faults, places: BTreeMap::new(), references: Vec::new(), path: String::new(), listed: false };
+    let mut checker =
+        Checker { faults, places: BTreeMap::new(), references: Vec::new(), path: String::new(), listed: false };
     let record = checker.fields(kind.name(), &kind.schema().fields, fields, &head.span, None);
     checked.places = checker.places;
     checked.references = checker.references;

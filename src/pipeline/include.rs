@@ -3,7 +3,7 @@
 //! Invariants:
 //! - files come in an order in which every file follows those that it includes, the pipeline's own file last;
 //! - a file is read once, however many ways lead to it;
-//! - every stage is defined in one place.
+//! - every stage is defined in one place; a file may change those that it includes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Diagnostics, Span, Text, names, suggestion};
 use super::matrix::{self, MATRIX};
+use super::overrides::merge;
 use super::syntax::parse;
 use super::tree::{Form, Tree, Word};
 use crate::fsio;
@@ -24,6 +25,8 @@ pub(super) struct Document {
     pub profiles: Vec<(Word, Tree)>,
     /// The matrix; only the pipeline's own file states one.
     pub matrix: Option<Tree>,
+    /// The included stages that run although nothing of the pipeline's own needs them.
+    pub targets: Vec<Word>,
     /// The files whose stages it sees, by number, its own among them.
     pub sees: BTreeSet<usize>,
 }
@@ -67,18 +70,25 @@ pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BT
         }
         if name.text == MATRIX {
             let message = format!("`{MATRIX}` cannot be the name of a stage.");
-            faults.push(Diagnostic::new(&name.span, message).hint("Profiles and `--set` change the matrix by that name."));
+            faults.push(
+                Diagnostic::new(&name.span, message).hint("Profiles and `--set` change the matrix by that name."),
+            );
         }
         if ["log.txt", "manifest.json"].contains(&name.text.as_str()) {
             let message = format!("`{}` cannot be the name of a stage.", name.text);
             faults.push(Diagnostic::new(&name.span, message).hint("A file among the results has that name."));
         }
-        match stages.get(&name.text) {
+        match stages.get_mut(&name.text) {
+            Some(earlier) if changes(tree) && documents[document].sees.contains(&earlier.document) => {
+                merge(&mut earlier.tree, tree.clone());
+            }
             Some(earlier) => faults.push(
                 Diagnostic::new(&name.span, format!("The stage `{}` is defined twice.", name.text))
                     .label("again")
                     .related(&earlier.name.span, "first defined here")
-                    .hint("Rename one of them; to change an included stage, use a profile."),
+                    .hint(
+                        "Rename one of them; to change an included stage, state the fields that differ: `(steps: 5)`.",
+                    ),
             ),
             None => {
                 let declared = Declared { name: name.clone(), tree: tree.clone(), document };
@@ -87,6 +97,36 @@ pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BT
         }
     }
     stages
+}
+
+/// Whether a stage's value is a change: a structure without a name.
+fn changes(tree: &Tree) -> bool {
+    matches!(tree.structure(), Some((None, _)))
+}
+
+/// The stages that run: those that the pipeline's own file states or changes, and those that a file says always run.
+pub(super) fn targets(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BTreeSet<String> {
+    let own = documents.last().into_iter().flat_map(|main| main.stages.iter().map(|(name, _)| name.text.clone()));
+    let mut targets: BTreeSet<String> = own.collect();
+    for document in documents {
+        let visible = document.sees.iter().filter_map(|&seen| documents.get(seen)).flat_map(|seen| &seen.stages);
+        let visible: BTreeSet<&str> = visible.map(|(name, _)| name.text.as_str()).collect();
+        for target in &document.targets {
+            match visible.contains(target.text.as_str()) {
+                true => _ = targets.insert(target.text.clone()),
+                false => {
+                    let message = format!(
+                        "There is no stage `{}`{}",
+                        target.text,
+                        suggestion(&target.text, visible.iter().copied())
+                    );
+                    let hint = "`targets` names stages of its own file and of those that it includes.";
+                    faults.push(Diagnostic::new(&target.span, message).hint(hint));
+                }
+            }
+        }
+    }
+    targets
 }
 
 /// A name that is safe in a path and in a reference.
@@ -158,11 +198,18 @@ impl Loader<'_> {
     /// what else is missing there may be due to the faults of its syntax.
     fn document(&mut self, tree: Tree, whole: bool, main: bool, folder: &Path) -> Document {
         let text = tree.span.text.clone();
-        let mut document =
-            Document { text, name: String::new(), stages: vec![], profiles: vec![], matrix: None, sees: BTreeSet::new() };
+        let mut document = Document {
+            text,
+            name: String::new(),
+            stages: vec![],
+            profiles: vec![],
+            matrix: None,
+            targets: vec![],
+            sees: BTreeSet::new(),
+        };
         let (wanted, known): (&str, &[&str]) = match main {
             true => ("Pipeline", &["name", "include", "matrix", "stages", "profiles"]),
-            false => ("Stages", &["include", "stages", "profiles"]),
+            false => ("Stages", &["include", "stages", "profiles", "targets"]),
         };
         let fields = match tree.structure() {
             Some((Some(head), fields)) if head.text == wanted => fields,
@@ -187,6 +234,7 @@ impl Loader<'_> {
                 _ if !whole => {}
                 "matrix" if main => document.matrix = Some(matrix::normal(value.clone())),
                 "name" if main => self.name(value, &mut document),
+                "targets" if !main => document.targets = self.targets(value),
                 "stages" => document.stages = self.map(value, "stages", "`\"train\": Train(…)`"),
                 "profiles" => document.profiles = self.map(value, "profiles", "`\"tiny\": { \"train\": (steps: 5) }`"),
                 other => {
@@ -244,6 +292,25 @@ impl Loader<'_> {
                 }
             }
         }
+    }
+
+    fn targets(&mut self, value: &Tree) -> Vec<Word> {
+        let items = match &value.form {
+            Form::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(value),
+        };
+        let mut targets = Vec::new();
+        for item in items {
+            match &item.form {
+                Form::Str(text) => targets.push(Word { text: text.clone(), span: item.span.clone() }),
+                _ => {
+                    let message = format!("Expected the name of a stage in quotes, found {}.", item.describe());
+                    let hint = "The stages that always run are a list: `targets: [\"table\"]`.";
+                    self.faults.push(Diagnostic::new(&item.span, message).hint(hint));
+                }
+            }
+        }
+        targets
     }
 
     /// The entries of a map from names.

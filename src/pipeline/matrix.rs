@@ -62,6 +62,19 @@ pub(super) fn normal(tree: Tree) -> Tree {
     tree
 }
 
+/// A matrix whose values all state their labels.
+pub(super) fn labelled(tree: &Tree) -> Tree {
+    let mut tree = tree.clone();
+    let axes = tree.field_mut("axes").and_then(Tree::fields_mut);
+    for values in axes.into_iter().flatten().filter_map(|(_, axis)| axis.field_mut("values")) {
+        if let Form::List(items) = &values.form {
+            let label = |value: &Tree| Tree { span: values.span.clone(), form: Form::Str(label_of(value)) };
+            values.form = Form::Map(items.iter().map(|value| (label(value), value.clone())).collect());
+        }
+    }
+    tree
+}
+
 /// Reads a matrix; it can be used if `faults`, empty before, are so still. `sets` are the places that the command line
 /// changed: an axis that sets them again is a fault.
 pub(super) fn read(
@@ -128,7 +141,8 @@ impl Axis {
         };
         if list.is_empty() {
             let message = format!("Expected a list with at least one value, found {}.", values.describe());
-            let hint = "Write `values: [1, 2, 3]`, or with labels of your own `values: {\"low\": 1e-3, \"high\": 1e-2}`.";
+            let hint =
+                "Write `values: [1, 2, 3]`, or with labels of your own `values: {\"low\": 1e-3, \"high\": 1e-2}`.";
             faults.push(Diagnostic::new(&values.span, message).hint(hint));
         }
         for (label, value) in list {
@@ -229,9 +243,12 @@ impl Matrix {
                 let other = &self.axes[*first];
                 if count != other.values.len() {
                     let (other, others) = (&other.name.text, other.values.len());
-                    return Diagnostic::new(&item.span, format!("`{name}` has {count} values, but `{other}` {others}."))
-                        .hint("Axes that advance together need as many values as each other.")
-                        .stop();
+                    return Diagnostic::new(
+                        &item.span,
+                        format!("`{name}` has {count} values, but `{other}` {others}."),
+                    )
+                    .hint("Axes that advance together need as many values as each other.")
+                    .stop();
                 }
                 group.push(axis);
             }
@@ -305,7 +322,8 @@ impl Matrix {
                 });
             }
             if let Some(missing) = cell.iter().position(Option::is_none) {
-                let fault = Diagnostic::new(&item.span, format!("The axis `{}` is missing.", self.axes[missing].name.text));
+                let fault =
+                    Diagnostic::new(&item.span, format!("The axis `{}` is missing.", self.axes[missing].name.text));
                 return fault.hint("An included cell states a value of each axis.").stop();
             }
             let cell: Vec<usize> = cell.into_iter().flatten().collect();

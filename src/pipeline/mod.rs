@@ -37,6 +37,8 @@ mod tree;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -110,7 +112,7 @@ pub struct Stage {
     pub origin: Origin,
     /// Its nodes by number, in the order of the iterations.
     pub nodes: Vec<usize>,
-    /// Whether the pipeline's own file states it.
+    /// Whether it runs although no other stage needs it.
     pub target: bool,
 }
 
@@ -196,8 +198,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
         return Err(Diagnostics::new(faults));
     }
     let variants = cells::check(&declared, &matrix, registry, &mut faults);
-    let own = |stage: &include::Declared| stage.document == documents.len() - 1;
-    let targets: BTreeSet<String> = declared.values().filter(|stage| own(stage)).map(|s| s.name.text.clone()).collect();
+    let targets = include::targets(&documents, &mut faults);
     let mut runs = reference::Runs::new(runs, registry);
     let order = reference::follow(&variants, &targets, &mut runs, &mut faults);
     let instances = cells::spread(&variants, &order, &matrix, &mut faults);

@@ -205,9 +205,8 @@ mod tests {
 
     #[test]
     fn references_of_every_form() {
-        let target = |run: Option<&str>, name: &str| {
-            Ok(Target { run: run.map(str::to_owned), name: Name::read(name).unwrap() })
-        };
+        let target =
+            |run: Option<&str>, name: &str| Ok(Target { run: run.map(str::to_owned), name: Name::read(name).unwrap() });
         assert_eq!(Target::read("train[3]"), target(None, "train[3]"));
         assert_eq!(Target::read("run:latest~1/validate"), target(Some("latest~1"), "validate"));
         assert_eq!(Target::read("run:a/b[seed=1][2]"), target(Some("a"), "b[seed=1][2]"));

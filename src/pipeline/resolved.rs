@@ -3,7 +3,7 @@
 //! Invariants:
 //! - the text loads again and gives the same recipes;
 //! - every field has its value, save those that an axis of the matrix sets a part of: these stand as they were stated,
-//!   as does the matrix.
+//!   as does the matrix, with its labels.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 use super::Span;
 use super::cells::Variants;
 use super::include::Declared;
-use super::matrix::Matrix;
+use super::matrix::{self, Matrix};
 use super::tree::Tree;
 use crate::stage::Value;
 use crate::stage::kind::files;
@@ -29,7 +29,7 @@ pub(super) fn text(
     let write = |tree: &Tree| tree.ron(&|part, text| files.absolute(&part.span).map_or_else(|| quoted(text), quoted));
     let mut out = format!("Pipeline(\n    name: {},\n", quoted(name));
     if let Some(tree) = stated.filter(|_| !matrix.axes.is_empty()) {
-        let _ = writeln!(out, "    matrix: {},", write(tree));
+        let _ = writeln!(out, "    matrix: {},", write(&matrix::labelled(tree)));
     }
     out.push_str("    stages: {\n");
     let mut order: Vec<&String> = order.iter().collect();

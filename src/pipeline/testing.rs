@@ -9,8 +9,8 @@ use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    Artifact, ArtifactKind, Bare, Cell, Extents, Fault, InputRef, Job, Kind, Outputs, Param, Produced, Registry, StageError,
-    Step, Type, Value,
+    Artifact, ArtifactKind, Bare, Cell, Extents, Fault, InputRef, Job, Kind, Outputs, Param, Produced, Registry,
+    StageError, Step, Type, Value,
 };
 
 crate::params! {

@@ -6,15 +6,15 @@ use std::io::Write as _;
 use super::testing::{Case, WHOLE, outputs};
 use super::*;
 
-fn recipes(pipeline: &Pipeline) -> BTreeSet<String> {
+pub(super) fn recipes(pipeline: &Pipeline) -> BTreeSet<String> {
     pipeline.nodes.iter().map(|node| node.recipe.to_string()).collect()
 }
 
-fn param<'a>(pipeline: &'a Pipeline, stage: &str, path: &str) -> &'a Value {
+pub(super) fn param<'a>(pipeline: &'a Pipeline, stage: &str, path: &str) -> &'a Value {
     pipeline.stages[stage].params.at(path).unwrap()
 }
 
-fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
+pub(super) fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
     let name = |source: &Source| match source {
         Source::Node(node) => pipeline.node_ref(*node).to_string(),
         Source::Run { reference, node } => format!("{reference}={}", node.key.short()),
@@ -128,6 +128,23 @@ fn of_included_stages_only_the_needed_nodes_are_there() {
     let names: Vec<String> = (0..pipeline.nodes.len()).map(|node| pipeline.node_ref(node).to_string()).collect();
     assert_eq!(names, ["i", "t[1]", "t[2]", "s"]);
     assert_eq!(inputs(&pipeline, 3), ["data: i", "model: t[2]"]);
+}
+
+#[test]
+fn a_pipeline_changes_what_it_includes_and_runs_its_targets() {
+    let lib = r#"Stages(
+        stages: { "i": Images(), "t": Train(data: "i", steps: 9, optimizer: Adam(lr: 0.5)), "s": Score(model: "t", data: "i") },
+        targets: ["s"],
+        profiles: { "tiny": { "t": (steps: 1) } },
+    )"#;
+    let main = |stages: &str| format!(r#"Pipeline(name: "x", include: ["lib.ron"], stages: {{ {stages} }})"#);
+    let case = |stages: &str| Case::with(&[("main.ron", &*main(stages)), ("lib.ron", lib)]).profile("tiny").good();
+    let changed = case(r#""t": (optimizer: (lr: 0.25), seed: 5)"#);
+    assert_eq!(param(&changed, "t", "optimizer").to_string(), "Adam(lr: 0.25)");
+    assert_eq!(param(&changed, "t", "seed"), &Value::Int(5));
+    assert_eq!(param(&changed, "t", "steps"), &Value::Int(1), "profiles come after");
+    assert!(changed.stages["s"].target && changed.stages["t"].target && !changed.stages["i"].target);
+    assert_eq!(recipes(&case("")), recipes(&case(r#""t": ()"#)));
 }
 
 #[test]

@@ -52,6 +52,20 @@ impl Tree {
         fields.iter().find(|(word, _)| word.text == name).map(|(_, value)| value)
     }
 
+    /// The fields of a structure that states some, to change them.
+    pub fn fields_mut(&mut self) -> Option<&mut Vec<FieldTree>> {
+        match &mut self.form {
+            Form::Struct { fields, .. } => Some(fields),
+            _ => None,
+        }
+    }
+
+    /// A field of a structure, to change it.
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut Tree> {
+        let fields = self.fields_mut()?;
+        fields.iter_mut().find(|(word, _)| word.text == name).map(|(_, value)| value)
+    }
+
     /// The inside of `Some(x)`.
     pub fn some(&self) -> Option<&Tree> {
         match &self.form {

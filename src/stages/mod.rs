@@ -7,6 +7,7 @@ mod command;
 mod data;
 mod dataset;
 mod erf;
+mod inference;
 mod model;
 mod predict;
 mod report;

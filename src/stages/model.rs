@@ -1,5 +1,7 @@
 //! The parameters that name a network: made from `ml`'s registries, so that a new encoder or pre-filter needs no line here.
 
+use std::collections::BTreeMap;
+
 use crate::ml::layers::prefilter;
 use crate::ml::models;
 use crate::ml::spec::{Arg, ArgSpec, Choice, ModelSpec};
@@ -84,15 +86,15 @@ fn enumeration(
 }
 
 fn field(arg: &ArgSpec) -> Field {
-    let default = value(&arg.default);
-    let ty = match &default {
-        Value::Bool(_) => Type::Bool,
-        Value::Int(_) => Type::Int { min: 0, max: i64::from(u32::MAX) },
-        Value::Float(_) => Type::Float(Bounds::ANY),
-        Value::List(_) => Type::List { item: Box::new(Type::Int { min: 1, max: i64::from(u32::MAX) }), min: 1 },
-        _ => Type::Str,
+    let ty = match &arg.default {
+        Arg::Bool(_) => Type::Bool,
+        Arg::Int(_) => Type::Int { min: 0, max: i64::from(u32::MAX) },
+        Arg::Float(_) => Type::Float(Bounds { low: 0.0, above: true, ..Bounds::ANY }),
+        Arg::Ints(_) => Type::List { item: Box::new(Type::Int { min: 1, max: i64::from(u32::MAX) }), min: 1 },
+        Arg::Text(_) => Type::Str,
+        Arg::Name(_) => enumeration(arg.name, arg.doc, arg.names.iter().map(|&(name, doc)| (name, doc, Vec::new()))),
     };
-    Field::new(arg.name, arg.doc, ty).default(default)
+    Field::new(arg.name, arg.doc, ty).default(value(&arg.default))
 }
 
 fn value(arg: &Arg) -> Value {
@@ -102,6 +104,7 @@ fn value(arg: &Arg) -> Value {
         Arg::Float(value) => Value::Float(*value),
         Arg::Text(value) => Value::Str(value.clone()),
         Arg::Ints(values) => Value::List(values.iter().map(|value| Value::Int(*value)).collect()),
+        Arg::Name(name) => Value::Struct(Record { name: name.clone(), fields: BTreeMap::new() }),
     }
 }
 
@@ -111,6 +114,7 @@ fn argument(value: &Value) -> Option<Arg> {
         Value::Int(value) => Arg::Int(*value),
         Value::Float(value) => Arg::Float(*value),
         Value::Str(value) => Arg::Text(value.clone()),
+        Value::Struct(Record { name, .. }) => Arg::Name(name.clone()),
         Value::List(items) => {
             let ints = items.iter().map(|item| if let Value::Int(n) = item { Some(*n) } else { None });
             Arg::Ints(ints.collect::<Option<_>>()?)

@@ -10,6 +10,7 @@ use crate::stage::schema::Structure;
 use crate::stage::{ArtifactKind, Event, Job, Kind, Made, Produced, Publication, StageError, Value};
 
 use super::data::Data;
+use super::inference::Inference;
 use super::subject::Model;
 use super::support;
 
@@ -21,6 +22,8 @@ params! {
         model: Ref, where to(&["model"]);
         /// The images.
         data: Ref, where to(&["dataset"]);
+        /// How the scores of a pixel are made.
+        inference: Inference = Inference::default();
     }
 }
 
@@ -53,6 +56,7 @@ impl Kind for Predict {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        let p: PredictParams = support::read(job.params)?;
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
         let resolve = |path: &str| data.resolve(path);
@@ -63,7 +67,7 @@ impl Kind for Predict {
             job.cancel.check()?;
             let id = &images.row(i).sample.id;
             let fault = |fault| data.blame(support::faults(vec![fault]));
-            let ids: Labels = pool.install(|| model.predict(&images.image(i).map_err(fault)?))?;
+            let ids: Labels = pool.install(|| model.predict(&images.image(i).map_err(fault)?, &p.inference))?;
             let mask = labels::encode_grey(&ids, id).map_err(fault)?;
             let colored = ids.map(|id| colors::VOC_MAP[usize::from(id)]);
             let visual = labels::encode_rgb(&colored, id).map_err(fault)?;

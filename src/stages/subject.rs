@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::hash::Digest;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
+use crate::ml::inference;
 use crate::ml::models::Network;
-use crate::ml::ops::{loss, resize};
+use crate::ml::ops::loss;
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
 
 use super::columns::Values;
 use super::data::Data;
+use super::inference::Inference;
 use super::support;
 
 /// What a model says of itself beside its network.
@@ -105,14 +107,18 @@ impl Model {
         input.map_err(|error| StageError::Bug(format!("An image could not be moved: {error}.")))
     }
 
-    /// The classes of an image's pixels: the largest logit after resizing to the image.
-    pub fn predict(&self, image: &Rgb) -> Result<Labels, StageError> {
-        let (height, width) = image.size();
+    /// The scores of an image's pixels, `[1, classes, H, W]`: their softmax are the probabilities.
+    pub fn scores(&self, image: &Rgb, inference: &Inference) -> Result<Tensor, StageError> {
         let input = self.input(&self.normalise.apply(image))?;
-        let wrong = |error| support::ml_error(error, "the image");
-        let logits = self.network.forward(&input).map_err(wrong)?;
-        let logits = resize::bilinear(&logits, height, width).map_err(wrong)?;
-        let classes = loss::argmax(&logits).map_err(wrong)?;
+        inference::scores(&self.network, &input, &inference.into())
+            .map_err(|error| support::ml_error(error, "the image"))
+    }
+
+    /// The classes of an image's pixels: those of the greatest scores.
+    pub fn predict(&self, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
+        let (height, width) = image.size();
+        let scores = self.scores(image, inference)?;
+        let classes = loss::argmax(&scores).map_err(|error| support::ml_error(error, "the image"))?;
         Labels::new(height, width, classes)
             .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
     }
@@ -146,6 +152,7 @@ fn name(choice: &Choice) -> String {
         Arg::Int(value) => value.to_string(),
         Arg::Float(value) => format!("{value:?}"),
         Arg::Text(value) => format!("{value:?}"),
+        Arg::Name(name) => name.clone(),
         Arg::Ints(values) => format!("{values:?}"),
     };
     let args: Vec<String> = choice.args.iter().map(|(key, value)| format!("{key}: {}", arg(value))).collect();

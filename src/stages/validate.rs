@@ -10,12 +10,14 @@ use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
+use super::inference::Inference;
 use super::subject::Model;
 use super::support;
 
 params! {
     /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
-    /// to the image (TensorFlow's legacy bilinear sampling), and the largest wins. Leaves a summary (mean IoU over the
+    /// to the image (TensorFlow's legacy bilinear sampling), and the largest wins; several scales and mirrored images
+    /// are a parameter. Leaves a summary (mean IoU over the
     /// classes that occur, their number, the reference's mean, pixel accuracy, the best constant prediction's mean
     /// IoU), a row a class, and the counts of each image.
     pub struct ValidateParams {
@@ -23,6 +25,8 @@ params! {
         model: Ref, where to(&["model"]);
         /// The images with labels.
         data: Ref, where to(&["dataset"]);
+        /// How the scores of a pixel are made.
+        inference: Inference = Inference::default();
         /// Whether every iteration of the training is validated, or the last alone.
         every_iteration: bool = false;
     }
@@ -86,6 +90,7 @@ impl Kind for Validate {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        let p: ValidateParams = support::read(&complete(job))?;
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
         data.same_classes(&model.classes)?;
@@ -100,7 +105,7 @@ impl Kind for Validate {
                 let fault = |fault| data.blame(support::faults(vec![fault]));
                 let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
                 let mut confusion = Confusion::new(data.info.classes.len());
-                confusion.add(truth.pixels(), model.predict(&image)?.pixels());
+                confusion.add(truth.pixels(), model.predict(&image, &p.inference)?.pixels());
                 Ok(confusion)
             })?;
             total.merge(&confusion);
@@ -109,6 +114,13 @@ impl Kind for Validate {
         }
         produce(job, &model, &data, &total, &each)
     }
+}
+
+/// The parameters with what expansion took out, so that they read as the stage's own.
+fn complete(job: &Job<'_>) -> Value {
+    let mut params = job.params.clone();
+    params.set_field("every_iteration", false.write());
+    params
 }
 
 fn produce(

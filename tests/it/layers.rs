@@ -13,10 +13,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("stage", &["hash", "fsio"]),
     ("table", &["hash", "fsio"]),
     ("ml", &["hash", "fsio"]),
+    ("tensorboard", &[]),
     ("store", &["hash", "fsio", "stage"]),
     ("pipeline", &["hash", "dag", "fsio", "stage"]),
     ("engine", &["hash", "dag", "fsio", "stage", "store", "pipeline"]),
-    ("stages", &["hash", "fsio", "stage", "table", "ml", "params"]),
+    ("stages", &["hash", "fsio", "stage", "table", "ml", "tensorboard", "params"]),
 ];
 
 /// Everything a file refers to by path, in `use` and inline.

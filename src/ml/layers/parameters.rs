@@ -39,6 +39,8 @@ pub enum Init {
     },
     /// The same value everywhere.
     Constant(f32),
+    /// A square matrix with ones on its diagonal and zeros elsewhere.
+    Identity,
     /// One value in plain initialisation, another in the stable one (see [`crate::ml::weights::Scheme`]).
     Norm {
         /// The plain value.

@@ -166,7 +166,7 @@ impl Plan {
         for (number, group) in (2..).zip(&shape.groups) {
             for block in 0..group.blocks {
                 let name = format!("group{number}/block{}", block + 1);
-                blocks.push(plan_block(&mut inventory, name, input, group, block == 0, prefilter.as_ref()));
+                blocks.push(plan_block(&mut inventory, name, input, group, block, prefilter.as_ref()));
                 input = group.channels;
             }
         }
@@ -218,10 +218,10 @@ fn plan_block(
     name: String,
     input: usize,
     group: &Group,
-    first: bool,
+    block: usize,
     prefilter: &dyn DilatedConv,
 ) -> BlockPlan {
-    let width = group.channels / 4;
+    let (width, first) = (group.channels / 4, block == 0);
     let stride = if first { group.stride } else { 1 };
     let size =
         |input, output, kernel, stride, dilation| ConvSize { input, output, kernel, op: Conv2d { stride, dilation } };
@@ -230,11 +230,13 @@ fn plan_block(
         ConvNorm::add(inventory, &format!("{name}/shortcut"), size, 0.5_f32.sqrt(), 1.0)
     });
     let reduce = ConvNorm::add(inventory, &format!("{name}/reduce"), size(input, width, 1, stride, 1), 1.0, 1.0);
-    let smoothed = (group.dilation > 1).then(|| {
-        let extras = prefilter.layer_parameters(LayerSize { channels: width, dilation: group.dilation });
+    let dilated = group.dilation > 1;
+    let dilation = if dilated { prefilter.dilation(group.dilation, block) } else { group.dilation };
+    let smoothed = dilated.then(|| {
+        let extras = prefilter.layer_parameters(LayerSize { channels: width, dilation });
         extras.iter().map(|extra| add_extra(inventory, &format!("{name}/middle/prefilter"), extra)).collect()
     });
-    let middle = size(width, width, 3, 1, group.dilation);
+    let middle = size(width, width, 3, 1, dilation);
     let middle = ConvNorm::add(inventory, &format!("{name}/middle"), middle, 1.0, 1.0);
     let gamma = (0.5 / group.blocks as f32).sqrt();
     let expand = size(width, group.channels, 1, 1, 1);

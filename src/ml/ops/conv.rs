@@ -71,14 +71,46 @@ impl Conv2d {
         }
     }
 
+    /// A grid of whole cells of `dilation` by `dilation` outputs, the last of which may reach over the border.
+    fn whole(&self, grid: [usize; 2]) -> [usize; 2] {
+        grid.map(|size| size.next_multiple_of(self.dilation))
+    }
+
+    /// The window of the convolution whose output has the gradient `g`: of [`Conv2d::forward`], or of
+    /// [`Conv2d::forward_whole`] where that is larger.
+    fn window_of(&self, xs: [usize; 4], ws: [usize; 4], g: &Tensor) -> Result<Window> {
+        let mut window = self.window(xs, ws);
+        let whole = self.whole(window.grid);
+        if g.dims() == [xs[0], ws[0], whole[0], whole[1]] {
+            window.grid = whole;
+        }
+        check("The gradient of a convolution's output", g, &[xs[0], ws[0], window.grid[0], window.grid[1]])?;
+        Ok(window)
+    }
+
     /// The convolution of `x` with `weights`.
     ///
     /// # Shapes
     /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
-        check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
+        self.correlate(x, weights, self.window(xs, ws), epilogue)
+    }
+
+    /// As [`Conv2d::forward`], with outputs beyond the bottom and the right border up to a multiple of the dilation: what
+    /// a convolution gives of an input that zeros fill up to whole cells.
+    ///
+    /// # Shapes
+    /// As [`Conv2d::forward`], the output's height and width rounded up to multiples of the dilation.
+    pub fn forward_whole(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
         let window = self.window(xs, ws);
+        self.correlate(x, weights, Window { grid: self.whole(window.grid), ..window }, epilogue)
+    }
+
+    fn correlate(&self, x: &Tensor, weights: &Tensor, window: Window, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
+        check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
         let y = zeros(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
         epilogue.check(&y)?;
         let (scale, inputs) = (epilogue.scale.is_some(), epilogue.inputs(x, weights));
@@ -91,7 +123,7 @@ impl Conv2d {
     /// applies to the gradient that is returned.
     ///
     /// # Shapes
-    /// `g` `[N, O, OH, OW]`, `weights` `[O, C, KH, KW]`, `scale` `[O]` -> `shape` `[N, C, H, W]`.
+    /// `g` `[N, O, OH, OW]`, of either forward pass, `weights` `[O, C, KH, KW]`, `scale` `[O]` -> `shape` `[N, C, H, W]`.
     pub fn backward_input(
         &self,
         shape: [usize; 4],
@@ -101,8 +133,7 @@ impl Conv2d {
         epilogue: Epilogue<'_>,
     ) -> Result<Tensor> {
         let ws = nchw("A filter", weights)?;
-        let forward = self.window(shape, ws);
-        check("The gradient of a convolution's output", g, &[shape[0], ws[0], forward.grid[0], forward.grid[1]])?;
+        let forward = self.window_of(shape, ws, g)?;
         let window = self.turned(&forward, ws[0]);
         let dx = zeros(&shape, g.device())?;
         epilogue.check(&dx)?;
@@ -118,12 +149,11 @@ impl Conv2d {
     /// output channel times `scale`.
     ///
     /// # Shapes
-    /// `x` `[N, C, H, W]`, `g` `[N, O, OH, OW]`, `scale` `[O]`, `gradient` `[O, C, KH, KW]`.
+    /// `x` `[N, C, H, W]`, `g` `[N, O, OH, OW]`, of either forward pass, `scale` `[O]`, `gradient` `[O, C, KH, KW]`.
     pub fn backward_weights(&self, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
         let xs = nchw("The input of a convolution", x)?;
         let ws = nchw("The gradient of a filter", gradient)?;
-        let window = self.window(xs, ws);
-        check("The gradient of a convolution's output", g, &[xs[0], ws[0], window.grid[0], window.grid[1]])?;
+        let window = self.window_of(xs, ws, g)?;
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
         let kernel = WeightGradient { images: xs[0], outputs: ws[0], window };
         let inputs: Vec<&Tensor> = [x, g].into_iter().chain(scale).collect();

@@ -1,17 +1,28 @@
-//! Depthwise convolution: each channel with its own small filter, stride 1, `SAME` padding.
+//! Depthwise convolution: each channel with its own small filter, or all with one, stride 1, `SAME` padding.
 //!
-//! `y[n, c, y, x] = sum_ij w[c, 0, i, j] x[n, c, y + i - before, x + j - before]`, zeros outside; taps in order.
+//! `y[n, c, y, x] = sum_ij w[c, 0, i, j] x[n, c, y + i - before, x + j - before]`, zeros outside; taps in order. A
+//! filter `[1, 1, KH, KW]` is shared by all channels.
+//!
+//! A plane is copied once with zeros around it, so that no tap needs to know of borders; then four rows of sixteen
+//! outputs at a time are summed in registers over all taps.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::simd::{LANES, vectorised};
 use super::{Kernel, check, launch, nchw, same, zeros};
-use crate::ml::error::Result;
+use crate::ml::error::{Error, Result};
+
+/// Rows that are summed at a time.
+const ROWS: usize = 4;
+
+/// Planes whose gradients by the filter are summed in one piece.
+const PIECE: usize = 16;
 
 /// The depthwise convolution of `x` with `weights`.
 ///
 /// # Shapes
-/// `x` `[N, C, H, W]`, `weights` `[C, 1, KH, KW]` -> `[N, C, H, W]`.
+/// `x` `[N, C, H, W]`, `weights` `[C, 1, KH, KW]` or `[1, 1, KH, KW]` -> `[N, C, H, W]`.
 pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let (shape, plane) = plane(x, weights)?;
     let y = zeros(&shape, x.device())?;
@@ -22,10 +33,13 @@ pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
 /// The gradient by the input from the gradient `g` of the output; zero where `mask` is not positive.
 ///
 /// # Shapes
-/// `g` and `mask` `[N, C, H, W]`, `weights` `[C, 1, KH, KW]` -> `[N, C, H, W]`.
+/// `g` and `mask` `[N, C, H, W]`, `weights` as in [`forward`] -> `[N, C, H, W]`.
 pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (shape, plane) = plane(g, weights)?;
     let dx = zeros(&shape, g.device())?;
+    if let Some(mask) = mask {
+        check("The mask of a depthwise convolution's gradient", mask, &shape)?;
+    }
     let inputs: Vec<&Tensor> = [g, weights].into_iter().chain(mask).collect();
     launch(&Forward { plane, turned: true, mask: mask.is_some() }, &inputs, &dx)?;
     Ok(dx)
@@ -34,47 +48,70 @@ pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Re
 /// Writes the gradient by the weights, from the input `x` and the gradient `g` of the output, to `gradient`.
 ///
 /// # Shapes
-/// `x` and `g` `[N, C, H, W]`, `gradient` `[C, 1, KH, KW]`.
+/// `x` and `g` `[N, C, H, W]`, `gradient` as the weights in [`forward`].
 pub fn backward_weights(x: &Tensor, g: &Tensor, gradient: &Tensor) -> Result<()> {
     let (shape, plane) = plane(x, gradient)?;
     check("The gradient of a depthwise convolution", g, &shape)?;
-    launch(&Weights { plane, images: shape[0] }, &[x, g], gradient)
+    launch(&Weights { plane, channels: shape[1] }, &[x, g], gradient)
 }
 
-/// The sizes of a plane and of the filter, and the padding before.
+/// The sizes of a plane and of the filters, the padding before, and how many filters there are.
 #[derive(Clone, Copy)]
 struct Plane {
     size: [usize; 2],
     kernel: [usize; 2],
     before: [usize; 2],
-    channels: usize,
+    filters: usize,
 }
 
 fn plane(x: &Tensor, weights: &Tensor) -> Result<([usize; 4], Plane)> {
     let shape = nchw("The input of a depthwise convolution", x)?;
-    let [_, _, kh, kw] = nchw("A depthwise filter", weights)?;
+    let [filters, one, kh, kw] = nchw("A depthwise filter", weights)?;
     let [_, channels, height, width] = shape;
-    check("A depthwise filter", weights, &[channels, 1, kh, kw])?;
+    if one != 1 || (filters != 1 && filters != channels) {
+        let expected = format!("[{channels}, 1, height, width], or [1, 1, height, width] for all channels");
+        return Err(Error::Shape { what: "A depthwise filter".to_owned(), found: weights.dims().to_vec(), expected });
+    }
     let before = [same(height, kh, 1, 1).before, same(width, kw, 1, 1).before];
-    Ok((shape, Plane { size: [height, width], kernel: [kh, kw], before, channels }))
+    Ok((shape, Plane { size: [height, width], kernel: [kh, kw], before, filters }))
 }
 
 impl Plane {
-    /// Calls `body` with the rows that tap `(i, j)` connects: starts in output and input, and the length.
-    fn rows(&self, i: usize, j: usize, turned: bool, mut body: impl FnMut(usize, usize, usize)) {
-        let shift = |axis: usize, tap: usize| {
-            let forward = tap as isize - self.before[axis] as isize;
-            if turned { -forward } else { forward }
-        };
-        let (dy, dx) = (shift(0, i), shift(1, j));
-        let [height, width] = self.size.map(|size| size as isize);
-        let (x0, x1) = ((-dx).max(0), (width - dx).min(width));
-        if x0 >= x1 {
-            return;
+    fn area(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The height and width of a plane with zeros around it: rows and columns that whole tiles may read.
+    fn padded(&self) -> [usize; 2] {
+        let [height, width] = self.size;
+        [height.next_multiple_of(ROWS) + self.kernel[0] - 1, width.next_multiple_of(LANES) + self.kernel[1] - 1]
+    }
+
+    /// Writes the plane to `out`, of the padded size, `before` rows and columns from its start.
+    fn pad(&self, plane: &[f32], before: [usize; 2], out: &mut Vec<f32>) {
+        let [height, pitch] = self.padded();
+        out.clear();
+        out.resize(height * pitch, 0.0);
+        for (y, row) in plane.chunks_exact(self.size[1].max(1)).enumerate() {
+            out[(y + before[0]) * pitch + before[1]..][..row.len()].copy_from_slice(row);
         }
-        for y in (-dy).max(0)..(height - dy).min(height) {
-            body((y * width + x0) as usize, ((y + dy) * width + x0 + dx) as usize, (x1 - x0) as usize);
-        }
+    }
+
+    /// Where a tap reads in the padded plane, from the place of its output.
+    fn offset(&self, tap: usize, turned: bool) -> usize {
+        let [kh, kw] = self.kernel;
+        let (i, j) = (tap / kw, tap % kw);
+        let (i, j) = if turned { (kh - 1 - i, kw - 1 - j) } else { (i, j) };
+        i * self.padded()[1] + j
+    }
+
+    fn before(&self, turned: bool) -> [usize; 2] {
+        let after = |axis: usize| self.kernel[axis] - 1 - self.before[axis];
+        if turned { [after(0), after(1)] } else { self.before }
     }
 }
 
@@ -89,18 +126,13 @@ impl Kernel for Forward {
     const NAME: &'static str = "depthwise conv2d";
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let [kh, kw] = self.plane.kernel;
-        let area = self.plane.size[0] * self.plane.size[1];
-        output.par_chunks_mut(area.max(1)).enumerate().for_each(|(at, out)| {
-            let source = &inputs[0][at * area..(at + 1) * area];
-            let weights = &inputs[1][at % self.plane.channels * kh * kw..][..kh * kw];
-            out.fill(0.0);
-            for (tap, &weight) in weights.iter().enumerate() {
-                self.plane.rows(tap / kw, tap % kw, self.turned, |to, from, len| {
-                    let (out, source) = (&mut out[to..to + len], &source[from..from + len]);
-                    out.iter_mut().zip(source).for_each(|(y, x)| *y += weight * x);
-                });
-            }
+        let Plane { filters, size, .. } = self.plane;
+        let (area, taps, pitch) = (self.plane.area().max(1), self.plane.taps(), self.plane.padded()[1]);
+        let offsets: Vec<usize> = (0..taps).map(|tap| self.plane.offset(tap, self.turned)).collect();
+        output.par_chunks_mut(area).enumerate().for_each_init(Vec::new, |padded, (at, out)| {
+            self.plane.pad(&inputs[0][at * area..(at + 1) * area], self.plane.before(self.turned), padded);
+            let weights = &inputs[1][at % filters * taps..][..taps];
+            vectorised(|| correlate(padded, pitch, weights, &offsets, out, size));
             if self.mask {
                 let mask = &inputs[2][at * area..];
                 out.iter_mut().zip(mask).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
@@ -109,43 +141,91 @@ impl Kernel for Forward {
     }
 }
 
-/// Inputs: source and gradient of the output. Sums run over images, then rows, each row in eight interleaved chains.
+/// The sums over all taps, a tile of outputs at a time.
+#[inline(always)]
+fn correlate(
+    padded: &[f32],
+    pitch: usize,
+    weights: &[f32],
+    offsets: &[usize],
+    out: &mut [f32],
+    [height, width]: [usize; 2],
+) {
+    for y in (0..height).step_by(ROWS) {
+        for x in (0..width).step_by(LANES) {
+            let mut sums = [[0.0_f32; LANES]; ROWS];
+            for (&weight, &offset) in weights.iter().zip(offsets) {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let source = &padded[(y + row) * pitch + x + offset..][..LANES];
+                    sums.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
+                }
+            }
+            for (row, sums) in sums.iter().enumerate().take(height - y) {
+                let len = LANES.min(width - x);
+                out[(y + row) * width + x..][..len].copy_from_slice(&sums[..len]);
+            }
+        }
+    }
+}
+
+/// Inputs: source and gradient of the output. A plane is summed in sixteen interleaved chains, row by row; the planes of a filter
+/// are then added in order, in 64-bit arithmetic.
 struct Weights {
     plane: Plane,
-    images: usize,
+    channels: usize,
+}
+
+impl Weights {
+    /// The planes of filter `filter`, in order.
+    fn planes(&self, filter: usize, planes: usize) -> impl Iterator<Item = usize> {
+        let step = if self.plane.filters == 1 { 1 } else { self.channels };
+        (filter..planes).step_by(step.max(1))
+    }
 }
 
 impl Kernel for Weights {
     const NAME: &'static str = "the gradient of depthwise conv2d by its weights";
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let [kh, kw] = self.plane.kernel;
-        let area = self.plane.size[0] * self.plane.size[1];
-        output.par_chunks_mut((kh * kw).max(1)).enumerate().for_each(|(channel, out)| {
-            for (tap, out) in out.iter_mut().enumerate() {
-                let mut sum = 0.0;
-                for image in 0..self.images {
-                    let start = (image * self.plane.channels + channel) * area;
-                    let (x, g) = (&inputs[0][start..start + area], &inputs[1][start..start + area]);
-                    self.plane.rows(tap / kw, tap % kw, false, |to, from, len| {
-                        sum += dot(&g[to..to + len], &x[from..from + len]);
-                    });
+        let (area, taps) = (self.plane.area().max(1), self.plane.taps());
+        let planes = inputs[0].len() / area;
+        let offsets: Vec<usize> = (0..taps).map(|tap| self.plane.offset(tap, false)).collect();
+        let mut parts = vec![0.0; planes * taps];
+        parts.par_chunks_mut(PIECE * taps.max(1)).enumerate().for_each_init(
+            || (Vec::new(), Vec::new()),
+            |(source, gradient), (piece, parts)| {
+                for (at, part) in parts.chunks_exact_mut(taps).enumerate() {
+                    let of = |input: &'_ [f32]| {
+                        (piece * PIECE + at) * area..input.len().min((piece * PIECE + at + 1) * area)
+                    };
+                    self.plane.pad(&inputs[0][of(inputs[0])], self.plane.before, source);
+                    self.plane.pad(&inputs[1][of(inputs[1])], [0, 0], gradient);
+                    vectorised(|| products(source, gradient, self.plane, &offsets, part));
                 }
-                *out = sum;
+            },
+        );
+        output.par_chunks_mut(taps.max(1)).enumerate().for_each(|(filter, out)| {
+            for (tap, out) in out.iter_mut().enumerate() {
+                *out =
+                    self.planes(filter, planes).map(|plane| f64::from(parts[plane * taps + tap])).sum::<f64>() as f32;
             }
         });
     }
 }
 
-/// The sum of products, in eight interleaved chains that are then added in order.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut chains = [0.0; 8];
-    let (whole, rest) = (a.chunks_exact(8), a.len() / 8 * 8);
-    for (a, b) in whole.zip(b.chunks_exact(8)) {
-        for i in 0..8 {
-            chains[i] += a[i] * b[i];
+/// For each tap, the sum of the products of the gradient with what the tap reads.
+#[inline(always)]
+fn products(source: &[f32], gradient: &[f32], plane: Plane, offsets: &[usize], out: &mut [f32]) {
+    let ([height, width], pitch) = (plane.size, plane.padded()[1]);
+    for (offsets, out) in offsets.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
+        let mut sums = [[0.0_f32; LANES]; ROWS];
+        for start in (0..height).flat_map(|y| (0..width).step_by(LANES).map(move |x| y * pitch + x)) {
+            let g = &gradient[start..][..LANES];
+            for (&offset, sums) in offsets.iter().zip(&mut sums) {
+                let source = &source[start + offset..][..LANES];
+                sums.iter_mut().zip(g).zip(source).for_each(|((sum, g), value)| *sum += g * value);
+            }
         }
+        out.iter_mut().zip(&sums).for_each(|(out, sums)| *out = sums.iter().sum());
     }
-    let tail: f32 = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| a * b).sum();
-    chains.iter().sum::<f32>() + tail
 }

@@ -9,12 +9,15 @@
 pub mod conv;
 pub mod depthwise;
 pub mod elementwise;
+pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
 mod gradients;
 pub mod loss;
+pub mod phases;
 pub mod pool;
 pub mod resize;
+mod simd;
 pub mod update;
 mod window;
 

@@ -263,6 +263,39 @@ fn a_stage_defined_in_two_files() {
     2 |     "images": Images(classes: 5),
       |     -------- first defined here
       |
-      = help: Rename one of them; to change an included stage, use a profile.
+      = help: Rename one of them; to change an included stage, state the fields that differ: `(steps: 5)`.
+    "#);
+}
+
+#[test]
+fn targets_that_are_none() {
+    let files = [
+        ("main.ron", "Pipeline(name: \"x\", include: [\"lib.ron\"], stages: {\n    \"image\": (classes: 5),\n})"),
+        ("lib.ron", "Stages(stages: { \"images\": Images() }, targets: [\"image\", 5])"),
+    ];
+    assert_snapshot!(Case::with(&files).faults(), @r#"
+    error: There is no stage `image`, did you mean `images`?
+     --> lib.ron:1:50
+      |
+    1 | Stages(stages: { "images": Images() }, targets: ["image", 5])
+      |                                                  ^^^^^^^
+      |
+      = help: `targets` names stages of its own file and of those that it includes.
+
+    error: Expected the name of a stage in quotes, found the integer 5.
+     --> lib.ron:1:59
+      |
+    1 | Stages(stages: { "images": Images() }, targets: ["image", 5])
+      |                                                           ^
+      |
+      = help: The stages that always run are a list: `targets: ["table"]`.
+
+    error: Expected a stage, found a structure without a name.
+     --> main.ron:2:14
+      |
+    2 |     "image": (classes: 5),
+      |              ^^^^^^^^^^^^
+      |
+      = help: A stage is a kind with its fields, each by name, as `Train(data: "images")`.
     "#);
 }

@@ -3,15 +3,23 @@
 //! A dilated type is one file and one line in [`PREFILTERS`]. It may filter before the convolution, replace the
 //! convolution, and own parameters of each layer and of the whole network.
 
+mod aggregation;
 mod average;
+mod bell;
+mod decompose;
+mod gaussian;
+mod interaction;
+mod multigrid;
 mod regular;
+mod separable;
+mod smoothed;
 
 use candle_core::Tensor;
 
 use super::parameters::Init;
 use crate::ml::error::{Error, Result};
 use crate::ml::ops::conv::Conv2d;
-use crate::ml::spec::{ArgSpec, Args, Choice, complete};
+use crate::ml::spec::{Arg, ArgSpec, Args, Choice, complete};
 
 /// A dilated type in the registry.
 pub struct Entry {
@@ -26,7 +34,16 @@ pub struct Entry {
 }
 
 /// Every dilated type.
-pub const PREFILTERS: &[Entry] = &[regular::ENTRY, average::ENTRY];
+pub const PREFILTERS: &[Entry] = &[
+    regular::ENTRY,
+    decompose::ENTRY,
+    multigrid::ENTRY,
+    interaction::ENTRY,
+    separable::ENTRY,
+    average::ENTRY,
+    gaussian::ENTRY,
+    aggregation::ENTRY,
+];
 
 /// The dilated type that `choice` names.
 pub fn build(choice: &Choice) -> Result<Box<dyn DilatedConv>> {
@@ -35,6 +52,11 @@ pub fn build(choice: &Choice) -> Result<Box<dyn DilatedConv>> {
         Error::Model(format!("There is no pre-filter `{}`; there are {}.", choice.name, names.join(", ")))
     })?;
     (entry.build)(&complete(entry.name, &(entry.args)(), &choice.args).map_err(Error::Model)?)
+}
+
+/// Whether the argument `name` is the alternative `alternative`.
+fn is(args: &Args, name: &str, alternative: &str) -> bool {
+    matches!(args.get(name), Some(Arg::Name(chosen)) if chosen == alternative)
 }
 
 /// The size of a layer that a dilated type is asked about.
@@ -93,6 +115,11 @@ pub struct LayerGradients {
 pub trait DilatedConv: std::fmt::Debug + Send + Sync {
     /// The parameters that a layer needs besides its filter.
     fn layer_parameters(&self, size: LayerSize) -> Vec<Extra>;
+
+    /// The dilation of the layer in block `block`, from 0, of a group of blocks whose dilation is `dilation`.
+    fn dilation(&self, dilation: usize, _block: usize) -> usize {
+        dilation
+    }
 
     /// The parameters that all layers share.
     fn network_parameters(&self) -> Vec<Extra> {
@@ -166,7 +193,7 @@ mod tests {
 
     #[test]
     fn unknown_types_and_arguments_are_named() {
-        assert!(build(&Choice::new("Avrage")).unwrap_err().to_string().contains("there are Regular, Average"));
+        assert!(build(&Choice::new("Avrage")).unwrap_err().to_string().contains("there are Regular, Decompose"));
         let wrong = Choice::new("Average").with("size", crate::ml::spec::Arg::Int(3));
         assert!(build(&wrong).unwrap_err().to_string().contains("`size`"));
     }

@@ -1,0 +1,203 @@
+//! Scores of an image's pixels from one pass of a network or from several: scaled and mirrored inputs.
+//!
+//! Every pass is a member. The input of one is the image resized by TensorFlow's legacy bilinear sampling, each side
+//! the 32-bit product of side and scale, truncated; the logits of a mirrored one are mirrored back at their own size,
+//! where they fall on the others' places.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::data::resize::scaled;
+use super::error::{Error, Result};
+use super::models::Network;
+use super::ops::{fuse, nchw, resize};
+
+/// Which passes are made, and how they become one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inference {
+    /// The factors of height and width, in order; at least one.
+    pub scales: Vec<f64>,
+    /// Whether each scale is also seen mirrored.
+    pub flip: bool,
+    /// How several members become one.
+    pub fuse: Fuse,
+}
+
+/// How several members become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fuse {
+    /// The mean of the probabilities, each taken at the size of the image.
+    Mean,
+    /// The greatest of the logits, each brought to the size of the first member's, as the multi-scale reference does.
+    Max,
+}
+
+impl Default for Inference {
+    /// One pass over the image as it is.
+    fn default() -> Self {
+        Inference { scales: vec![1.0], flip: false, fuse: Fuse::Mean }
+    }
+}
+
+/// Scores at the size of the images: their softmax are the probabilities of the classes, and the greatest one's class
+/// is the prediction. With one member they are its logits, resized.
+///
+/// # Shapes
+/// `images` `[N, 3, H, W]` -> `[N, classes, H, W]`.
+pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Result<Tensor> {
+    let [_, _, height, width] = nchw("The images", images)?;
+    let mut members = Vec::new();
+    for &scale in &inference.scales {
+        let input = at_scale(images, scale)?;
+        members.push(network.forward(&input)?);
+        if inference.flip {
+            members.push(fuse::mirrored(&network.forward(&fuse::mirrored(&input)?)?)?);
+        }
+    }
+    let (first, others) =
+        members.split_first().ok_or_else(|| Error::Model("A prediction needs at least one scale.".to_owned()))?;
+    if inference.fuse == Fuse::Max || others.is_empty() {
+        return resize::bilinear(&Fused::new(&members)?.logits, height, width);
+    }
+    let probabilities = |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width)?);
+    let sum = probabilities(first)?;
+    for member in others {
+        fuse::log_add(&sum, &probabilities(member)?)?;
+    }
+    Ok(sum)
+}
+
+/// Images at `scale`: themselves at 1.
+///
+/// # Shapes
+/// `[N, 3, H, W]` -> `[N, 3, H', W']`, the sides at least 1.
+pub fn at_scale(images: &Tensor, scale: f64) -> Result<Tensor> {
+    let [_, _, height, width] = nchw("The images", images)?;
+    let [h, w] = [height, width].map(|side| scaled(side, scale as f32));
+    if [h, w] == [height, width] { Ok(images.clone()) } else { resize::bilinear(images, h, w) }
+}
+
+/// Logits of several scales, brought to the size of the first and fused by their maximum.
+#[derive(Debug)]
+pub struct Fused {
+    /// The members at the size of the first.
+    members: Vec<Tensor>,
+    /// The sizes that the members had.
+    sizes: Vec<[usize; 2]>,
+    /// The maximum, `[N, classes, h, w]`.
+    pub logits: Tensor,
+}
+
+impl Fused {
+    /// Fuses at least one member.
+    pub fn new(logits: &[Tensor]) -> Result<Self> {
+        let first = logits.first().ok_or_else(|| Error::Model("There are no logits to fuse.".to_owned()))?;
+        let [_, _, height, width] = nchw("Logits", first)?;
+        let (mut members, mut sizes) = (Vec::new(), Vec::new());
+        for logits in logits {
+            let [_, _, h, w] = nchw("Logits", logits)?;
+            sizes.push([h, w]);
+            let same = [h, w] == [height, width];
+            members.push(if same { logits.clone() } else { resize::bilinear(logits, height, width)? });
+        }
+        let greatest = first.copy()?;
+        for member in &members[1..] {
+            fuse::maximum(&greatest, member)?;
+        }
+        Ok(Fused { members, sizes, logits: greatest })
+    }
+
+    /// The gradient by each member, at the size that it had, from the gradient `g` by the maximum.
+    pub fn backward(&self, g: &Tensor) -> Result<Vec<Tensor>> {
+        let [_, _, height, width] = nchw("Logits", &self.logits)?;
+        let shares = fuse::maximum_backward(&self.members, &self.logits, g)?;
+        let own = |(share, &[h, w]): (Tensor, &[usize; 2])| {
+            if [h, w] == [height, width] { Ok(share) } else { resize::bilinear_backward(&share, h, w) }
+        };
+        shares.into_iter().zip(&self.sizes).map(own).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::ml::rng::Rng;
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::weights::{Scheme, initialise};
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn network() -> Network {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Average") };
+        initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
+    }
+
+    fn images(height: usize, width: usize) -> Tensor {
+        let mut rng = Rng::new(1, "pixels", 0);
+        let data: Vec<f32> = (0..3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
+        Tensor::from_vec(data, (1, 3, height, width), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn one_pass_gives_the_logits_themselves() {
+        let (network, images) = (network(), images(41, 50));
+        let plain = resize::bilinear(&network.forward(&images).unwrap(), 41, 50).unwrap();
+        for fuse in [Fuse::Mean, Fuse::Max] {
+            let inference = Inference { fuse, ..Inference::default() };
+            assert_eq!(values(&scores(&network, &images, &inference).unwrap()), values(&plain));
+        }
+    }
+
+    /// Against 64-bit arithmetic, straight from the definitions.
+    #[test]
+    fn members_become_their_mean_or_their_maximum() {
+        let (network, images, scales) = (network(), images(41, 50), vec![1.0, 0.75, 1.5]);
+        let pass = |scale: f64, mirror: bool| {
+            let [h, w] = [41.0, 50.0].map(|side: f64| (side * scale) as usize);
+            let input = if scale == 1.0 { images.clone() } else { resize::bilinear(&images, h, w).unwrap() };
+            let input = if mirror { fuse::mirrored(&input).unwrap() } else { input };
+            let logits = network.forward(&input).unwrap();
+            if mirror { fuse::mirrored(&logits).unwrap() } else { logits }
+        };
+        let passes: Vec<Tensor> = scales
+            .iter()
+            .flat_map(|&scale| [false, true].map(|mirror| (scale, mirror)))
+            .map(|(s, m)| pass(s, m))
+            .collect();
+        let at = |x: &Tensor, height, width| {
+            values(&resize::bilinear(x, height, width).unwrap()).iter().map(|&v| f64::from(v)).collect::<Vec<f64>>()
+        };
+
+        let mut expected = vec![0.0; 4 * 41 * 50];
+        for logits in passes.iter().map(|logits| at(logits, 41, 50)) {
+            for p in 0..41 * 50 {
+                let sum: f64 = (0..4).map(|c| logits[c * 2050 + p].exp()).sum();
+                (0..4).for_each(|c| expected[c * 2050 + p] += logits[c * 2050 + p].exp() / sum);
+            }
+        }
+        let inference = Inference { scales, flip: true, fuse: Fuse::Mean };
+        let mean = scores(&network, &images, &inference).unwrap();
+        for (found, expected) in values(&mean).iter().zip(&expected) {
+            assert!((f64::from(*found).exp() - expected).abs() < 1e-5 * expected.max(1e-3), "{found} {expected}");
+        }
+
+        let [_, _, h, w] = nchw("logits", &passes[0]).unwrap();
+        let members: Vec<Vec<f64>> = passes.iter().map(|logits| at(logits, h, w)).collect();
+        let greatest = (0..4 * h * w).map(|i| members.iter().map(|m| m[i] as f32).fold(f32::MIN, f32::max)).collect();
+        let greatest = Tensor::from_vec::<_, f32>(greatest, (1, 4, h, w), &Device::Cpu).unwrap();
+        let inference = Inference { fuse: Fuse::Max, ..inference };
+        let found = scores(&network, &images, &inference).unwrap();
+        assert_eq!(values(&found), values(&resize::bilinear(&greatest, 41, 50).unwrap()));
+    }
+
+    #[test]
+    fn no_scale_is_an_error() {
+        let inference = Inference { scales: Vec::new(), ..Inference::default() };
+        let error = scores(&network(), &images(9, 9), &inference).unwrap_err().to_string();
+        assert!(error.contains("at least one scale"), "{error}");
+    }
+}

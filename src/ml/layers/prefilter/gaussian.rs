@@ -1,0 +1,41 @@
+//! Gaussian: a `k` x `k` Gaussian, `k = d - 1`, that all channels share, before the dilated convolution (arXiv
+//! 1903.07992). With `d = 2` it is the identity; smoothing comes from group 5. What it is, see [`super::bell`].
+
+use candle_core::Tensor;
+
+use super::bell::{self, Bell, EACH, FIXED, ONE};
+use super::smoothed::{Filter, Smoothed, host, small};
+use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::error::Result;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "Gaussian",
+    doc: "Smooths by a Gaussian of (d-1) x (d-1) pixels, one for all channels, before the dilated convolution.",
+    args: || bell::args(&[FIXED, ONE, EACH]),
+    build: |args| Ok(Box::new(Smoothed(Gaussian(Bell::new(args))))),
+};
+
+/// The Gaussian pre-filter.
+#[derive(Debug)]
+struct Gaussian(Bell);
+
+impl Filter for Gaussian {
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
+        self.0.layer_parameters(size)
+    }
+
+    fn network_parameters(&self) -> Vec<Extra> {
+        self.0.network_parameters()
+    }
+
+    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
+        let k = bell::side(layer.op.dilation);
+        let kernel = self.0.kernel(layer, layer.own, layer.shared)?;
+        small(&kernel.weights, &[1, 1, k, k], layer.weights.device())
+    }
+
+    fn gradients(&self, layer: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
+        let kernel = self.0.kernel(layer, layer.own, layer.shared)?;
+        self.0.gradients(&kernel, &host(filter)?, &gradients.own, &gradients.shared)
+    }
+}

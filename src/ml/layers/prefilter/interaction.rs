@@ -1,0 +1,118 @@
+//! GroupInteraction: the outputs of the `d * d` phases of a dilated convolution are mixed (Wang and Ji, KDD 2018, section 3.2).
+//!
+//! With `in_j` the phases of the convolution's output and `w`, which starts as the identity, the paper has
+//! `out_i = sum_j w[j, i] in_j`. The reference's code has `out_i = w[0, i] in_i + sum_{j >= 1} w[j, i] in_j`, so that phase 0
+//! reaches no other. Either is a product with one matrix ([`Form::matrix`]).
+//!
+//! The convolution's input is filled up with zeros to whole cells at the bottom and to the right. The outputs there
+//! take part in the mixing. Batch norm or bias, and ReLU, come after it.
+
+use candle_core::Tensor;
+
+use super::smoothed::{host, overwrite, small};
+use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize, is};
+use crate::ml::error::Result;
+use crate::ml::layers::parameters::Init;
+use crate::ml::ops::conv::Epilogue;
+use crate::ml::ops::nchw;
+use crate::ml::ops::phases::{Finish, Phases};
+use crate::ml::ops::zeros;
+use crate::ml::spec::ArgSpec;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "GroupInteraction",
+    doc: "Mixes the d x d interleaved images that the dilated convolution keeps apart, by a learned matrix a layer.",
+    args: || {
+        vec![ArgSpec::choice(
+            "form",
+            "What the first row of the matrix multiplies.",
+            &[
+                ("Code", "Each image itself, as in the reference's code: the first image reaches no other."),
+                ("Paper", "The first image, as in the paper: every image reaches every other."),
+            ],
+        )]
+    },
+    build: |args| Ok(Box::new(GroupInteraction(if is(args, "form", "Paper") { Form::Paper } else { Form::Code }))),
+};
+
+/// The group interaction.
+#[derive(Debug)]
+struct GroupInteraction(Form);
+
+/// What the first row of the parameter stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Code,
+    Paper,
+}
+
+impl Form {
+    /// The matrix that mixes, from the parameter `w`, `[phases, phases]`.
+    fn matrix(self, w: &[f64], phases: usize) -> Vec<f64> {
+        let mut matrix = w.to_vec();
+        if self == Form::Code {
+            for i in 1..phases {
+                matrix[i] = 0.0;
+                matrix[i * phases + i] += w[i];
+            }
+        }
+        matrix
+    }
+
+    /// The gradient by the parameter from the one by the matrix.
+    fn gradient(self, matrix: &[f64], phases: usize) -> Vec<f64> {
+        let mut w = matrix.to_vec();
+        if self == Form::Code {
+            (1..phases).for_each(|i| w[i] = matrix[i * phases + i]);
+        }
+        w
+    }
+}
+
+impl GroupInteraction {
+    fn matrix(&self, layer: &Layer<'_>) -> Result<Tensor> {
+        let w = &layer.own[0];
+        let phases = w.dims()[0];
+        small(&self.0.matrix(&host(w)?, phases), w.dims(), w.device())
+    }
+}
+
+impl DilatedConv for GroupInteraction {
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
+        let phases = size.dilation * size.dilation;
+        vec![Extra { name: "mixing", shape: vec![phases, phases], init: Init::Identity, trainable: true }]
+    }
+
+    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        let [_, _, height, width] = nchw("The input of a dilated convolution", x)?;
+        let whole = layer.op.forward_whole(x, layer.weights, Epilogue::default())?;
+        let finish = Finish { scale: layer.scale, shift: layer.shift, relu: layer.relu };
+        let phases = Phases { dilation: layer.op.dilation };
+        let y = phases.mix(&whole, &self.matrix(layer)?, [height, width], finish)?;
+        Ok((y, vec![whole]))
+    }
+
+    fn backward(
+        &self,
+        layer: &Layer<'_>,
+        x: &Tensor,
+        saved: &[Tensor],
+        g: &Tensor,
+        gradients: &LayerGradients,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (phases, matrix) = (Phases { dilation: layer.op.dilation }, self.matrix(layer)?);
+        let [_, _, height, width] = nchw("The output of a dilated convolution", &saved[0])?;
+        if let Some(slot) = gradients.own.first().and_then(Option::as_ref) {
+            let gradient = zeros(matrix.dims(), matrix.device())?;
+            phases.backward_matrix(&saved[0], g, layer.scale, &gradient)?;
+            overwrite(slot, &self.0.gradient(&host(&gradient)?, matrix.dims()[0]))?;
+        }
+        let g = phases.backward_input(g, &matrix, layer.scale, [height, width])?;
+        if let Some(slot) = &gradients.weights {
+            layer.op.backward_weights(x, &g, None, slot)?;
+        }
+        let shape = nchw("The input of a dilated convolution", x)?;
+        layer.op.backward_input(shape, &g, layer.weights, None, Epilogue { mask, ..Epilogue::default() })
+    }
+}

@@ -1,0 +1,60 @@
+//! Multigrid: plain dilated convolutions whose dilations differ within a group of blocks (Chen et al., arXiv 1706.05587,
+//! section 3.3).
+
+use candle_core::Tensor;
+
+use super::regular::Regular;
+use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::error::Result;
+use crate::ml::spec::{Arg, ArgSpec};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "Multigrid",
+    doc: "Multiplies the dilation from block to block of a group, without a pre-filter.",
+    args: || {
+        vec![ArgSpec::new(
+            "rates",
+            "What multiplies the dilation in the blocks of groups 4 and 5: the first rate in the first block of a group, and so on, over again where a group has more blocks.",
+            Arg::Ints(vec![1, 2, 4]),
+        )]
+    },
+    build: |args| {
+        let rates = match args.get("rates") {
+            Some(Arg::Ints(rates)) => rates.iter().filter_map(|&rate| usize::try_from(rate).ok()).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Box::new(Multigrid { rates }))
+    },
+};
+
+/// Dilations by block.
+#[derive(Debug)]
+struct Multigrid {
+    rates: Vec<usize>,
+}
+
+impl DilatedConv for Multigrid {
+    fn dilation(&self, dilation: usize, block: usize) -> usize {
+        dilation * self.rates.get(block % self.rates.len().max(1)).copied().unwrap_or(1)
+    }
+
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
+        Regular.layer_parameters(size)
+    }
+
+    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        Regular.forward(layer, x)
+    }
+
+    fn backward(
+        &self,
+        layer: &Layer<'_>,
+        x: &Tensor,
+        saved: &[Tensor],
+        g: &Tensor,
+        gradients: &LayerGradients,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        Regular.backward(layer, x, saved, g, gradients, mask)
+    }
+}

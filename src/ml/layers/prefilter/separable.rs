@@ -1,0 +1,41 @@
+//! SeparableShared: a learned `s` x `s` filter, `s = 2d - 1`, that all channels share, before the dilated convolution (Wang
+//! and Ji, KDD 2018, section 3.3, "separable and shared convolution").
+//!
+//! The parameter starts at zero; one is added at its centre, so that the layer starts as the regular one.
+
+use candle_core::Tensor;
+
+use super::smoothed::{Filter, Smoothed, host, overwrite, slot, small};
+use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::error::Result;
+use crate::ml::layers::parameters::Init;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "SeparableShared",
+    doc: "Smooths by a learned filter of (2d-1) x (2d-1) pixels, one for all channels of a layer, before the dilated convolution.",
+    args: Vec::new,
+    build: |_| Ok(Box::new(Smoothed(SeparableShared))),
+};
+
+/// The separable and shared pre-filter.
+#[derive(Debug)]
+pub(super) struct SeparableShared;
+
+impl Filter for SeparableShared {
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
+        let s = 2 * size.dilation - 1;
+        vec![Extra { name: "shared", shape: vec![1, 1, s, s], init: Init::Constant(0.0), trainable: true }]
+    }
+
+    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
+        let shared = &layer.own[0];
+        let mut filter = host(shared)?;
+        let centre = filter.len() / 2;
+        filter[centre] += 1.0;
+        small(&filter, shared.dims(), shared.device())
+    }
+
+    fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
+        slot(&gradients.own, 0).map_or(Ok(()), |slot| overwrite(slot, &host(filter)?))
+    }
+}

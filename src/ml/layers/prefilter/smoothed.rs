@@ -1,0 +1,101 @@
+//! Dilated convolutions behind one small depthwise filter, whatever it is made from.
+//!
+//! A pre-filter that is linear in the image says how its filter follows from its parameters, and how the gradients by those
+//! follow from the one by the filter. These are at most a few thousand numbers, so they are computed in 64-bit arithmetic where they
+//! stand; all passes over images are here.
+
+use candle_core::{Device, Tensor};
+
+use super::regular::Regular;
+use super::{DilatedConv, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::error::Result;
+use crate::ml::ops::{depthwise, elementwise, update, zeros};
+
+/// How a pre-filter's depthwise filter follows from its parameters.
+pub(super) trait Filter: std::fmt::Debug + Send + Sync {
+    /// As [`DilatedConv::layer_parameters`].
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra>;
+
+    /// As [`DilatedConv::network_parameters`].
+    fn network_parameters(&self) -> Vec<Extra> {
+        Vec::new()
+    }
+
+    /// The filter of a layer: `[C, 1, K, K]`, or `[1, 1, K, K]` for all channels.
+    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor>;
+
+    /// Writes the gradients by the layer's own parameters and adds those by the network's, from the one by the filter.
+    fn gradients(&self, layer: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()>;
+}
+
+/// A dilated convolution behind a filter.
+#[derive(Debug)]
+pub(super) struct Smoothed<F>(pub F);
+
+impl<F: Filter> DilatedConv for Smoothed<F> {
+    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
+        self.0.layer_parameters(size)
+    }
+
+    fn network_parameters(&self) -> Vec<Extra> {
+        self.0.network_parameters()
+    }
+
+    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        let filter = self.0.filter(layer)?;
+        let smooth = depthwise::forward(x, &filter)?;
+        Ok((Regular.forward(layer, &smooth)?.0, vec![smooth, filter]))
+    }
+
+    fn backward(
+        &self,
+        layer: &Layer<'_>,
+        x: &Tensor,
+        saved: &[Tensor],
+        g: &Tensor,
+        gradients: &LayerGradients,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let [smooth, filter] = [&saved[0], &saved[1]];
+        let g = Regular.backward(layer, smooth, &[], g, gradients, None)?;
+        if gradients.own.iter().chain(&gradients.shared).any(Option::is_some) {
+            let gradient = zeros(filter.dims(), filter.device())?;
+            depthwise::backward_weights(x, &g, &gradient)?;
+            self.0.gradients(layer, &gradient, gradients)?;
+        }
+        depthwise::backward_input(&g, filter, mask)
+    }
+}
+
+/// The place of the gradient `at`, if anybody needs it.
+pub(super) fn slot(slots: &[Option<Tensor>], at: usize) -> Option<&Tensor> {
+    slots.get(at).and_then(Option::as_ref)
+}
+
+/// The values of a small tensor.
+pub(super) fn host(tensor: &Tensor) -> Result<Vec<f64>> {
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+}
+
+/// A small tensor.
+pub(super) fn small(values: &[f64], shape: &[usize], device: &Device) -> Result<Tensor> {
+    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    Ok(Tensor::from_vec(values, shape, device)?)
+}
+
+/// Writes a gradient to its place.
+pub(super) fn overwrite(slot: &Tensor, values: &[f64]) -> Result<()> {
+    elementwise::copy(&small(values, slot.dims(), slot.device())?, slot)
+}
+
+/// Adds a gradient to its place.
+pub(super) fn add(slot: &Tensor, values: &[f64]) -> Result<()> {
+    update::descend(slot, &small(values, slot.dims(), slot.device())?, -1.0)
+}
+
+/// The index, within a filter of `outer` by `outer` taps, of each tap of one of `inner` by `inner` taps that does the same
+/// with `SAME` padding: `(K - 1) / 2` taps before the centre, rounded down.
+pub(super) fn places(inner: usize, outer: usize) -> impl Iterator<Item = usize> {
+    let first = (outer - 1) / 2 - (inner - 1) / 2;
+    (0..inner * inner).map(move |tap| (first + tap / inner) * outer + first + tap % inner)
+}

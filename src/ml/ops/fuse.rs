@@ -1,0 +1,196 @@
+//! What brings several predictions of the same pixels together: maxima, probabilities, mirroring.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::{Kernel, check, launch, nchw, zeros};
+use crate::ml::error::Result;
+
+/// Elements that one task takes.
+const PIECE: usize = 1 << 14;
+
+/// `y = max(y, x)`, element by element.
+pub fn maximum(y: &Tensor, x: &Tensor) -> Result<()> {
+    check("A member of a maximum", x, y.dims())?;
+    launch(&Maximum, &[x], y)
+}
+
+/// The gradients by the members of a maximum `y` from the gradient `g` by it. As TensorFlow's `reduce_max`, equal
+/// members share it equally.
+pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Vec<Tensor>> {
+    check("The gradient of a maximum", g, y.dims())?;
+    let winners = zeros(y.dims(), y.device())?;
+    for member in members {
+        check("A member of a maximum", member, y.dims())?;
+        launch(&Count, &[member, y], &winners)?;
+    }
+    let share = |member: &Tensor| {
+        let out = zeros(y.dims(), y.device())?;
+        launch(&Share, &[member, y, g, &winners], &out)?;
+        Ok(out)
+    };
+    members.iter().map(share).collect()
+}
+
+/// The logarithm of the softmax over the classes.
+///
+/// # Shapes
+/// `[N, C, H, W]` -> `[N, C, H, W]`.
+pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    let [_, classes, height, width] = nchw("The logits", logits)?;
+    let out = zeros(logits.dims(), logits.device())?;
+    launch(&LogSoftmax { classes, area: height * width }, &[logits], &out)?;
+    Ok(out)
+}
+
+/// `y = log(exp(y) + exp(x))`, element by element: the sum of probabilities whose logarithms these are.
+pub fn log_add(y: &Tensor, x: &Tensor) -> Result<()> {
+    check("A member of a sum of probabilities", x, y.dims())?;
+    launch(&LogAdd, &[x], y)
+}
+
+/// Left and right exchanged.
+///
+/// # Shapes
+/// `[N, C, H, W]` -> `[N, C, H, W]`.
+pub fn mirrored(x: &Tensor) -> Result<Tensor> {
+    let [.., width] = nchw("An image to be mirrored", x)?;
+    let out = zeros(x.dims(), x.device())?;
+    launch(&Mirror { width }, &[x], &out)?;
+    Ok(out)
+}
+
+struct Maximum;
+
+impl Kernel for Maximum {
+    const NAME: &'static str = "maximum";
+
+    fn cpu(&self, inputs: &[&[f32]], y: &mut [f32]) {
+        y.iter_mut().zip(inputs[0]).for_each(|(y, x)| *y = y.max(*x));
+    }
+}
+
+struct Count;
+
+impl Kernel for Count {
+    const NAME: &'static str = "the winners of a maximum";
+
+    fn cpu(&self, inputs: &[&[f32]], winners: &mut [f32]) {
+        let equal = inputs[0].iter().zip(inputs[1]).map(|(x, y)| if x == y { 1.0 } else { 0.0 });
+        winners.iter_mut().zip(equal).for_each(|(winners, one)| *winners += one);
+    }
+}
+
+struct Share;
+
+impl Kernel for Share {
+    const NAME: &'static str = "the gradient of a maximum";
+
+    fn cpu(&self, inputs: &[&[f32]], out: &mut [f32]) {
+        let [member, y, g, winners] = [inputs[0], inputs[1], inputs[2], inputs[3]];
+        for (at, out) in out.iter_mut().enumerate() {
+            *out = if member[at] == y[at] { g[at] / winners[at] } else { 0.0 };
+        }
+    }
+}
+
+struct LogSoftmax {
+    classes: usize,
+    area: usize,
+}
+
+impl Kernel for LogSoftmax {
+    const NAME: &'static str = "the logarithm of the softmax";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let (classes, area) = (self.classes, self.area.max(1));
+        let size = (classes * area).max(1);
+        output.par_chunks_mut(size).zip(inputs[0].par_chunks(size)).for_each(|(out, logits)| {
+            for p in 0..area {
+                let of = |class: usize| logits[class * area + p];
+                let greatest = (0..classes).map(of).fold(f32::NEG_INFINITY, f32::max);
+                let sum: f32 = (0..classes).map(|class| libm::expf(of(class) - greatest)).sum();
+                let log = libm::logf(sum);
+                (0..classes).for_each(|class| out[class * area + p] = of(class) - greatest - log);
+            }
+        });
+    }
+}
+
+struct LogAdd;
+
+impl Kernel for LogAdd {
+    const NAME: &'static str = "the sum of probabilities";
+
+    fn cpu(&self, inputs: &[&[f32]], y: &mut [f32]) {
+        y.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(y, x)| {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = y.max(*x) + libm::log1pf(libm::expf(-(*y - x).abs()));
+            }
+        });
+    }
+}
+
+struct Mirror {
+    width: usize,
+}
+
+impl Kernel for Mirror {
+    const NAME: &'static str = "mirroring";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        let width = self.width.max(1);
+        for (out, row) in output.chunks_exact_mut(width).zip(inputs[0].chunks_exact(width)) {
+            out.iter_mut().zip(row.iter().rev()).for_each(|(out, x)| *out = *x);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn tensor(data: &[f32]) -> Tensor {
+        Tensor::from_slice(data, (1, data.len(), 1, 1), &Device::Cpu).unwrap()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn a_maximum_gives_its_gradient_to_the_greatest_and_equal_ones_share_it() {
+        let members = [tensor(&[1.0, 5.0, 2.0]), tensor(&[3.0, 5.0, -1.0]), tensor(&[2.0, 0.0, 2.0])];
+        let y = members[0].copy().unwrap();
+        members[1..].iter().for_each(|x| maximum(&y, x).unwrap());
+        assert_eq!(values(&y), [3.0, 5.0, 2.0]);
+        let gradients = maximum_backward(&members, &y, &tensor(&[1.0, 4.0, 6.0])).unwrap();
+        let gradients: Vec<_> = gradients.iter().map(values).collect();
+        assert_eq!(gradients, [[0.0, 2.0, 3.0], [1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]);
+    }
+
+    #[test]
+    fn probabilities_add_up_in_their_logarithms() {
+        let logits = [[1.0, -2.0, 0.5], [90.0, -90.0, 3.0], [0.0, 0.0, 0.0]];
+        let sum = log_softmax(&tensor(&logits[0])).unwrap();
+        logits[1..].iter().for_each(|x| log_add(&sum, &log_softmax(&tensor(x)).unwrap()).unwrap());
+        for (class, found) in values(&sum).iter().enumerate() {
+            let of = |x: &[f32; 3]| {
+                let e = x.map(|x| f64::from(x).exp());
+                e[class] / e.iter().sum::<f64>()
+            };
+            let expected: f64 = logits.iter().map(of).sum();
+            assert!((f64::from(*found).exp() / expected - 1.0).abs() < 1e-6, "{class}");
+        }
+    }
+
+    #[test]
+    fn mirroring_twice_changes_nothing() {
+        let x = Tensor::arange(0.0_f32, 24.0, &Device::Cpu).unwrap().reshape((1, 2, 4, 3)).unwrap();
+        let once = mirrored(&x).unwrap();
+        assert_eq!(values(&once)[..6], [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
+        assert_eq!(values(&mirrored(&once).unwrap()), values(&x));
+    }
+}
