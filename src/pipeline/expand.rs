@@ -84,7 +84,11 @@ impl Extents for Expander<'_> {
 
     fn cells(&self, reference: &str) -> Vec<Name> {
         let groups = self.groups(reference).unwrap_or_default();
-        let stage = Target::read(reference).map(|target| target.name.stage).unwrap_or_default();
+        let target = Target::read(reference).map(|target| (target.run, target.name.stage));
+        let stage = match target.unwrap_or_default() {
+            (Some(run), stage) => format!("run:{run}/{stage}"),
+            (None, stage) => stage,
+        };
         let name = |group: &Group<'_>| Name::new(&stage, group.cell.clone());
         groups.into_iter().flat_map(|group| vec![name(&group); group.meant().len()]).collect()
     }
