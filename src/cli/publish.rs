@@ -77,7 +77,8 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
     // What this run left out or did not finish stays as it is; what the pipeline has no more goes.
     let done: BTreeSet<&str> =
         run.nodes.iter().filter(|node| node.status.is_done()).map(|node| node.stage.as_str()).collect();
-    let undone: Vec<String> = run.params.keys().filter(|stage| !done.contains(stage.as_str())).map(place).collect();
+    let undone: Vec<String> =
+        run.params.keys().filter(|stage| !done.contains(stage.as_str())).map(|stage| beginning(stage)).collect();
     let left_out = |path: &str| match path {
         LOG => log.is_empty(),
         _ => undone.iter().any(|place| path.starts_with(place.as_str())),
@@ -105,7 +106,7 @@ pub(super) fn place(node: &RunNodeRecord) -> String {
 }
 
 /// Where a stage's files are, as all their paths begin.
-fn beginning(stage: &String) -> String {
+fn beginning(stage: &str) -> String {
     format!("{}/", Name::read(stage).unwrap_or_default().folder())
 }
 

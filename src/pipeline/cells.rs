@@ -205,7 +205,10 @@ pub(super) fn missing<'a>(name: &Name, cells: impl IntoIterator<Item = &'a Cell>
 }
 
 /// Lets every reference in `value` lead to its cell.
-fn redirect(value: &mut Value, listed: bool, aim: &dyn Fn(&str, bool) -> Result<String, (String, String)>) {
+/// What a reference means in a cell, a list's all cells; or what is wrong with it and what to do.
+type Aim<'a> = dyn Fn(&str, bool) -> Result<String, (String, String)> + 'a;
+
+fn redirect(value: &mut Value, listed: bool, aim: &Aim<'_>) {
     match value {
         Value::Ref(text) => {
             if let Ok(aimed) = aim(text, listed) {
