@@ -15,6 +15,8 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod pipelines;

@@ -2,11 +2,14 @@
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
+mod ckpt;
+mod e2e;
 mod erf;
 mod metrics;
 mod msc;
 mod net;
 mod ops;
+mod preprocess;
 mod stack;
 mod traj;
 
