@@ -317,4 +317,32 @@ mod tests {
         let error = (0..5).find_map(|_| trainer.step(&steep, &images, &labels).err()).unwrap().to_string();
         assert!(error.contains("`group2/block1/"), "{error}");
     }
+    /// The last block sees huge values and lets none through, and the head magnifies: the loss is finite, but not the
+    /// gradient by the weights between.
+    #[test]
+    fn a_gradient_that_is_not_finite_is_named_and_changes_nothing() {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Regular") };
+        let value = |parameter: &crate::ml::layers::Parameter| {
+            let len = parameter.len();
+            Ok(match parameter.name.as_str() {
+                "group5/block2/middle/norm/beta" => vec![1e30; len],
+                "group5/block2/expand/weights" => vec![0.0; len],
+                name if name.starts_with("head/") && name.ends_with("/weights") => {
+                    (0..len).map(|i| 1e10 * (i * 4 / len) as f32).collect()
+                }
+                _ => crate::ml::weights::initial(Scheme::Stable, 7, parameter),
+            })
+        };
+        let mut trainer = Trainer::new(Network::build(&spec, &Device::Cpu, value).unwrap()).unwrap();
+        let before = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let (images, labels) = batch(1, 33, 1);
+        let error = trainer.step(&SETTINGS, &images, &labels).unwrap_err().to_string();
+        assert!(error.contains("`the gradient of group5/block2/expand/weights`"), "{error}");
+        assert_eq!(State::write(&trainer, &BTreeMap::new()).unwrap(), before);
+        let bad = [Batch { images: &(&images * f64::INFINITY).unwrap(), labels: &labels }];
+        let error = trainer.update(&SETTINGS, &[1.0, 0.5], &bad).unwrap_err().to_string();
+        assert!(error.contains("`images at scale 1`"), "{error}");
+        let error = trainer.update(&SETTINGS, &[], &bad).unwrap_err().to_string();
+        assert!(error.contains("at least one scale"), "{error}");
+    }
 }

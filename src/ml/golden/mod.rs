@@ -72,6 +72,12 @@ impl File {
         data.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
     }
 
+    /// Counts of 64 bits.
+    fn counts(&self, name: &str) -> (Vec<usize>, Vec<u64>) {
+        let (shape, data) = self.raw(name, Dtype::I64).unwrap_or_else(|| panic!("no tensor `{name}`"));
+        (shape, data.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().unwrap())).collect())
+    }
+
     /// The tensors below `prefix`, without it.
     fn below(&self, prefix: &str) -> Tensors {
         let names: Vec<String> =

@@ -180,18 +180,19 @@ fn iterations_follow_one_another_as_the_references() {
     let steps = index["num_steps"].as_u64().unwrap();
     let (mut rates, mut losses, mut weights) = (Worst::within(1e-6), Worst::within(1e-4), Worst::within(1e-3));
     let (mut streamed, mut figures) = (Worst::within(1e-6), Worst::within(2e-7));
+    let classes = file.counts("test0/confusion_matrix").0[0];
     let mut tally = Tally::of("traj/train_test_cycle", updates.len() + tests.len());
     let mut log = Vec::new();
     let mut left = updates.iter();
-    for (number_, test) in tests.iter().enumerate() {
-        let iteration = Cycle::Reference.iteration(number_ as u64 * steps, steps);
-        let mut confusion = Confusion::new(7);
-        log.push(format!("Iteration: {}", number_ + 1));
+    for (turn, test) in tests.iter().enumerate() {
+        let iteration = Cycle::Reference.iteration(turn as u64 * steps, steps);
+        let mut confusion = Confusion::new(classes);
+        log.push(format!("Iteration: {}", turn + 1));
         while iteration.goes_on(&trainer) {
             let update = left.next().unwrap();
-            let what = format!("iteration {number_}, step {}", trainer.step);
+            let what = format!("iteration {turn}, step {}", trainer.step);
             let place = (update["iteration"].as_u64().unwrap(), update["curr_step"].as_u64().unwrap());
-            assert_eq!((number_ as u64, trainer.step), place);
+            assert_eq!((turn as u64, trainer.step), place);
             let (images, labels) = stream.at(update["batch"].as_u64().unwrap() as usize);
             let report = trainer.step(&settings, &images, labels).unwrap();
             rates.note(&what, (f64::from(report.rate) - number(&update["lr"])).abs() / settings.optimizer.lr);
@@ -206,7 +207,7 @@ fn iterations_follow_one_another_as_the_references() {
         let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
         let network = small.network(&import::safetensors(&bytes).unwrap());
         trainer = State::read(&bytes).unwrap().resume(network, &Device::Cpu).unwrap();
-        let confusion = check_test(&mut figures, &trainer, &file, number_, test);
+        let confusion = check_test(&mut figures, &trainer, &file, turn, test);
         log.extend(confusion.log().lines().map(str::to_owned));
         tally.case(&figures);
     }
@@ -221,21 +222,26 @@ fn iterations_follow_one_another_as_the_references() {
 }
 
 /// The validation after an iteration.
-fn check_test(worst: &mut Worst, trainer: &Trainer, file: &File, number_: usize, test: &Value) -> Confusion {
-    let mut confusion = Confusion::new(7);
+fn check_test(worst: &mut Worst, trainer: &Trainer, file: &File, turn: usize, test: &Value) -> Confusion {
+    let (shape, counts) = file.counts(&format!("test{turn}/confusion_matrix"));
+    let classes = shape[0];
+    let mut confusion = Confusion::new(classes);
     for image in 0.. {
         let Some((shape, pixels)) = file.find(&format!("val{image}/image")) else { break };
         let input = nchw(&[1, shape[0], shape[1], shape[2]], &pixels);
         let found = argmax(&scores(&trainer.network, &input, &Inference::default()).unwrap()).unwrap();
-        assert_eq!(found, file.bytes(&format!("test{number_}/pred{image}")).1, "iteration {number_}, image {image}");
+        assert_eq!(found, file.bytes(&format!("test{turn}/pred{image}")).1, "iteration {turn}, image {image}");
         confusion.add(&file.bytes(&format!("val{image}/label")).1, &found);
     }
+    // The reference's rows are predictions.
+    let turned = (0..classes).flat_map(|predicted| (0..classes).map(move |truth| (truth, predicted)));
+    assert_eq!(turned.map(|(truth, predicted)| confusion.at(truth, predicted)).collect::<Vec<_>>(), counts);
     for (name, expected) in test["summary"].as_object().unwrap() {
         let found = match name.strip_prefix("IoU class ") {
             Some(class) => confusion.iou(class.parse().unwrap()).unwrap_or(f64::NAN),
             None => confusion.reference_mean_iou(),
         };
-        worst.note(&format!("iteration {number_} {name}"), (found - number(expected)).abs());
+        worst.note(&format!("iteration {turn} {name}"), (found - number(expected)).abs());
     }
     let accuracy = confusion.pixel_accuracy().unwrap();
     worst.note("pixel accuracy", (accuracy - number(&test["pixel_accuracy"])).abs());
