@@ -20,7 +20,11 @@
 //! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
 #[forbid(unsafe_code)]
+pub mod checkpoint;
+#[forbid(unsafe_code)]
 pub mod colors;
+#[forbid(unsafe_code)]
+pub mod crf;
 #[forbid(unsafe_code)]
 pub mod cycle;
 #[forbid(unsafe_code)]
@@ -45,6 +49,8 @@ pub mod loss;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod models;
+#[forbid(unsafe_code)]
+pub mod naming;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;

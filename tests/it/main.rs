@@ -17,6 +17,10 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod training;

@@ -22,7 +22,7 @@ use crate::ml::ops::loss::argmax;
 /// The golden network of a dilated type with filters off their initial values; `changes` replaces its weights.
 pub fn network(theirs: &str, changes: Option<&super::File>) -> Option<Network> {
     let golden = Golden::open("net")?;
-    let small = Small::new(super::traj::prefilter(theirs));
+    let small = Small::of(super::stack::choice(theirs));
     let mut tensors = golden.file("deeplab_weights").below("var/");
     tensors.extend(golden.file(&format!("deeplab_{theirs}")).below("var_extra/random/"));
     tensors.extend(changes.map(|file| file.below("override/")).unwrap_or_default());
