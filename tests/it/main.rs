@@ -9,6 +9,8 @@ mod cache;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod harness;
