@@ -11,6 +11,7 @@ pub mod publish;
 pub mod run;
 pub mod runs;
 pub mod ui;
+pub mod weights;
 
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,9 @@ enum Command {
         #[arg(long, conflicts_with = "kind")]
         markdown: bool,
     },
+    /// Look into files of weights of any format, and convert them.
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -84,11 +88,11 @@ pub struct PlanArgs {
     /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
     #[arg(long = "data", value_name = "NAME=PATH")]
     data: Vec<String>,
-    /// Only these stages and what they need: `validate` or `validate[2]`.
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    /// Only these stages and what they need: `validate`, `validate[2]` or `train[prefilter=Average,seed=1]`.
+    #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
     /// Run these stages even where they are cached.
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
@@ -184,6 +188,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Weights(command) => weights::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut std::io::stdout());
             Ok(Exit::Success)
@@ -226,11 +231,17 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         device: args.device,
         threads: args.threads.map_or(cores, usize::from),
         jobs: usize::from(args.jobs),
-        only: args.only.clone(),
-        force: args.force.clone(),
+        only: split(&args.only),
+        force: split(&args.force),
         keep_going: args.keep_going,
         ..engine::Options::default()
     })
+}
+
+/// The stages that arguments name, several in one with commas between; those in brackets belong to a cell.
+fn split(arguments: &[String]) -> Vec<String> {
+    let names = arguments.iter().flat_map(|argument| crate::stage::name::split(argument));
+    names.map(|name| name.trim().to_owned()).collect()
 }
 
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.

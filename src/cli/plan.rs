@@ -8,7 +8,7 @@ use crate::engine::{self, Plan, State, Why};
 use crate::pipeline::Pipeline;
 use crate::stage::Registry;
 
-/// How many changed components are shown of one node.
+/// How many changed components, and how many unfinished inputs, are shown of one node.
 const SHOWN: usize = 8;
 
 /// Prints the plan; nothing runs.
@@ -34,10 +34,11 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
             State::Hit { key, .. } => (0, "hit", key.short()),
             State::Run { why, .. } => (1, "run", words(why)),
             State::Depends { on, why } => {
-                let on: Vec<String> = on.iter().map(|&node| name(node)).collect();
+                let more = if on.len() > SHOWN { format!(" and {} more", on.len() - SHOWN) } else { String::new() };
+                let on: Vec<String> = on.iter().take(SHOWN).map(|&node| name(node)).collect();
                 let why = words(why);
                 let why = if why.is_empty() { String::new() } else { format!("; {why}") };
-                (2, "depends", format!("on {}{why}", on.join(", ")))
+                (2, "depends", format!("on {}{more}{why}", on.join(", ")))
             }
         };
         counts[at] += 1;

@@ -20,6 +20,8 @@
 //! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
 #[forbid(unsafe_code)]
+pub mod checkpoint;
+#[forbid(unsafe_code)]
 pub mod colors;
 #[forbid(unsafe_code)]
 pub mod crf;
@@ -47,6 +49,8 @@ pub mod loss;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod models;
+#[forbid(unsafe_code)]
+pub mod naming;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;

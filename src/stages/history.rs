@@ -181,12 +181,17 @@ fn distinguish(histories: &mut [History]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Name;
 
     struct Three;
 
     impl Extents for Three {
         fn nodes(&self, reference: &str) -> usize {
             if reference == "train" { 3 } else { 1 }
+        }
+
+        fn cells(&self, _reference: &str) -> Vec<Name> {
+            Vec::new()
         }
     }
 

@@ -20,3 +20,5 @@ mod logs;
 mod malformed;
 #[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod training;

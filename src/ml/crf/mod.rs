@@ -7,7 +7,13 @@
 //! filter is ours: [`lattice`].
 //!
 //! As in the authors' code, and unlike the paper's formula, a pixel's message reaches itself, and each kernel is
-//! normalised: see [`Normalization`].
+//! normalised: see [`Normalization`]. Over 21 classes of a made scene of 284x433 pixels, with the default parameters, one
+//! pixel of 122,972 gets another class than by pydensecrf 1.0rc3, and the mean difference in probability is 1e-7.
+//!
+//! Ten iterations over 21 classes of a scene of 356x542 pixels take 0.8 s on two cores after 0.2 s for the lattices, and
+//! 1.2 s after 0.6 s over noise, where the lattice is as large as it gets (`cargo bench --bench crf`). A third of it
+//! is the softmax, half the appearance kernel, where every pixel reads and writes six far rows of the lattice.
+//! Memory grows with pixels times classes, and most with noise: up to six vertices a pixel.
 //!
 //! Invariants:
 //! - the result has the same bits for any number of threads, and classes in another order give the same bits in that

@@ -2,11 +2,14 @@
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
+mod ckpt;
+mod e2e;
 mod erf;
 mod metrics;
 mod msc;
 mod net;
 mod ops;
+mod preprocess;
 mod stack;
 mod traj;
 
@@ -83,12 +86,13 @@ impl File {
         nchw(&shape, &data)
     }
 
-    /// A filter as OIHW, a depthwise one (`w_avg`) as [C, 1, H, W]; a vector as it is.
+    /// A filter as OIHW, a depthwise one (`w_avg`) as [C, 1, H, W], a shared one as [1, 1, H, W]; a vector as it is.
     fn filter(&self, name: &str) -> Tensor {
         let (shape, data) = self.floats(name);
         let (shape, data) = match shape[..] {
             [h, w, i, 1] if name.contains("w_avg") => (vec![i, 1, h, w], hwio_to_oihw([h, w, i, 1], &data)),
             [h, w, i, o] => (vec![o, i, h, w], hwio_to_oihw([h, w, i, o], &data)),
+            [h, w, 1, 1, 1] => (vec![1, 1, h, w], data),
             _ => (shape, data),
         };
         Tensor::from_vec(data, shape, &Device::Cpu).unwrap()

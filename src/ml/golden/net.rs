@@ -24,7 +24,11 @@ pub struct Small {
 
 impl Small {
     pub fn new(prefilter: &str) -> Self {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 7, prefilter: Choice::new(prefilter) };
+        Self::of(Choice::new(prefilter))
+    }
+
+    pub fn of(prefilter: Choice) -> Self {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 7, prefilter };
         let shape = Architecture::new(4, [16, 32, 64, 128], [2, 2, 3, 2]);
         Small { inventory: Network::inventory(&spec, &shape).unwrap(), spec, shape }
     }

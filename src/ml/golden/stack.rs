@@ -1,29 +1,49 @@
 //! Stacks of dilated layers as the golden data describe them.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
-use super::File;
-use crate::ml::layers::prefilter::{self, DilatedConv, Layer, LayerGradients};
+use super::{File, values};
+use crate::ml::layers::prefilter::{self, DilatedConv, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::layers::{Parameter, Role};
 use crate::ml::ops::conv::Conv2d;
-use crate::ml::ops::zeros;
-use crate::ml::spec::Choice;
+use crate::ml::ops::{elementwise, nchw, zeros};
+use crate::ml::spec::{Arg, Choice};
+use crate::ml::weights::{Scheme, initial};
+
+/// Our dilated type of the reference's name `theirs`.
+pub fn choice(theirs: &str) -> Choice {
+    let learning = |name: &str, learning: &str| Choice::new(name).with("learning", Arg::name(learning));
+    match theirs {
+        "regular" => Choice::new("Regular"),
+        "decompose" => Choice::new("Decompose"),
+        "smooth_GI" => Choice::new("GroupInteraction"),
+        "smooth_SSC" => Choice::new("SeparableShared"),
+        "average_filter" => Choice::new("Average"),
+        "gaussian_filter" => Choice::new("Gaussian"),
+        "gaussian_oneLearned" => learning("Gaussian", "OneLearned"),
+        "gaussian_allLearned" => learning("Gaussian", "EachLearned"),
+        "aggregation" => Choice::new("Aggregation"),
+        "combinational_learned" => learning("Aggregation", "OneLearned"),
+        _ => panic!("the index names the dilated type `{theirs}`, which no test knows"),
+    }
+}
 
 /// One layer of a stack.
 struct Stacked {
-    kind: Box<dyn DilatedConv>,
     op: Conv2d,
-    weights: Tensor,
-    bias: Option<Tensor>,
-    own: Vec<Tensor>,
+    weights: Variable,
+    bias: Option<Variable>,
+    own: Vec<Variable>,
     relu: bool,
 }
 
-impl Stacked {
-    fn layer(&self) -> Layer<'_> {
-        let Stacked { op, weights, bias, own, relu, .. } = self;
-        Layer { op: *op, weights, scale: None, shift: bias.as_ref(), relu: *relu, own, shared: &[] }
-    }
+/// A tensor and its name in the reference.
+struct Variable {
+    name: String,
+    value: Tensor,
 }
 
 /// What a stack gave.
@@ -31,64 +51,133 @@ pub struct Passed {
     pub output: Tensor,
     /// By the stack's input.
     pub gradient: Tensor,
-    /// By parameters, a layer each.
-    pub parameters: Vec<LayerGradients>,
+    /// By each trainable variable, under its name in the reference.
+    pub variables: BTreeMap<String, Tensor>,
 }
 
-/// The dilated type `ours` in the layers that `case` lists, with its variables in `file`: the output for `x`, and the
-/// gradients from the one by the output that `g` gives.
+/// The dilated type that the reference calls `theirs` in the layers that `case` lists, with its variables in `file`: the
+/// output for `x`, and the gradients from the one by the output that `g` gives.
 pub fn run(
     file: &File,
-    ours: &str,
+    theirs: &str,
     case: &Value,
     relu_between: bool,
     x: Tensor,
     g: impl FnOnce(&Tensor) -> Tensor,
 ) -> Passed {
-    let stack = read(file, ours, case, relu_between);
+    let kind = prefilter::build(&choice(theirs)).unwrap();
+    let reader = Reader { file, kind: kind.as_ref(), case };
+    let channels = nchw("x", &x).unwrap()[1];
+    let (stack, shared) = (reader.layers(relu_between, channels), reader.shared());
+    let views = |variables: &[Variable]| variables.iter().map(|v| v.value.clone()).collect::<Vec<_>>();
+    let (owns, common): (Vec<_>, _) = (stack.iter().map(|stacked| views(&stacked.own)).collect(), views(&shared));
+    let layer = |at: usize| -> Layer<'_> {
+        let Stacked { op, weights, bias, relu, .. } = &stack[at];
+        let shift = bias.as_ref().map(|bias| &bias.value);
+        Layer { op: *op, weights: &weights.value, scale: None, shift, relu: *relu, own: &owns[at], shared: &common }
+    };
     let (mut inputs, mut saves) = (vec![x], Vec::new());
-    for stacked in &stack {
-        let (y, saved) = stacked.kind.forward(&stacked.layer(), inputs.last().unwrap()).unwrap();
+    for at in 0..stack.len() {
+        let (y, saved) = kind.forward(&layer(at), inputs.last().unwrap()).unwrap();
         inputs.push(y);
         saves.push(saved);
     }
     let output = inputs.pop().unwrap();
     let mut gradient = g(&output);
-    let mut parameters = Vec::new();
+    let mut variables = BTreeMap::new();
+    let shared_slots: Vec<_> = shared.iter().map(|variable| Some(like(&variable.value))).collect();
     for (at, stacked) in stack.iter().enumerate().rev() {
         let slots = LayerGradients {
-            weights: Some(like(&stacked.weights)),
-            own: stacked.own.iter().map(|own| Some(like(own))).collect(),
-            shared: Vec::new(),
+            weights: Some(like(&stacked.weights.value)),
+            own: stacked.own.iter().map(|own| Some(like(&own.value))).collect(),
+            shared: shared_slots.clone(),
         };
-        let mask = (at > 0 && stack[at - 1].relu).then_some(&inputs[at]);
-        gradient = stacked.kind.backward(&stacked.layer(), &inputs[at], &saves[at], &gradient, &slots, mask).unwrap();
-        parameters.insert(0, slots);
-    }
-    Passed { output, gradient, parameters }
-}
-
-fn read(file: &File, ours: &str, case: &Value, relu_between: bool) -> Vec<Stacked> {
-    let id = case["id"].as_str().unwrap();
-    let layers = case["layers"].as_array().unwrap();
-    let stacked = |(at, layer): (usize, &Value)| {
-        let variable = |name: &str| file.filter(&format!("{id}/var/{name}"));
-        let scope = layer["scope"].as_str().unwrap();
-        Stacked {
-            kind: prefilter::build(&Choice::new(ours)).unwrap(),
-            op: Conv2d { stride: 1, dilation: layer["dilation"].as_u64().unwrap() as usize },
-            weights: variable(&format!("{scope}/weights")),
-            bias: (case["biased"] == true).then(|| variable(&format!("{scope}/biases"))),
-            own: if ours == "Average" { vec![variable(&own_name(at))] } else { Vec::new() },
-            relu: relu_between && at + 1 < layers.len(),
+        if let Some(bias) = &stacked.bias {
+            let slot = like(&bias.value);
+            elementwise::sum_by_channel(&gradient, &slot).unwrap();
+            variables.insert(bias.name.clone(), slot);
         }
-    };
-    layers.iter().enumerate().map(stacked).collect()
+        let mask = (at > 0 && stack[at - 1].relu).then_some(&inputs[at]);
+        gradient = kind.backward(&layer(at), &inputs[at], &saves[at], &gradient, &slots, mask).unwrap();
+        variables.insert(stacked.weights.name.clone(), slots.weights.unwrap());
+        for (own, slot) in stacked.own.iter().zip(slots.own) {
+            variables.insert(own.name.clone(), slot.unwrap());
+        }
+    }
+    for (shared, slot) in shared.iter().zip(shared_slots) {
+        variables.insert(shared.name.clone(), slot.unwrap());
+    }
+    // What the type does not train has no gradient, whatever lies in its place.
+    variables.retain(|name, _| !name.contains("w_gauss_value"));
+    Passed { output, gradient, variables }
 }
 
-/// The reference's name of the average filter of layer `at`.
-pub fn own_name(at: usize) -> String {
-    if at == 0 { "w_avg".to_owned() } else { format!("w_avg_{at}") }
+/// Finds the variables of a case.
+struct Reader<'a> {
+    file: &'a File,
+    kind: &'a dyn DilatedConv,
+    case: &'a Value,
+}
+
+impl Reader<'_> {
+    fn layers(&self, relu_between: bool, mut channels: usize) -> Vec<Stacked> {
+        let layers = self.case["layers"].as_array().unwrap();
+        let mut stack = Vec::new();
+        for (at, layer) in layers.iter().enumerate() {
+            let scope = layer["scope"].as_str().unwrap();
+            let dilation = layer["dilation"].as_u64().unwrap() as usize;
+            let extras = self.kind.layer_parameters(LayerSize { channels, dilation });
+            let each = extras.iter().any(|extra| extra.name == "sigma");
+            stack.push(Stacked {
+                op: Conv2d { stride: 1, dilation },
+                weights: self.variable(format!("{scope}/weights")),
+                bias: (self.case["biased"] == true).then(|| self.variable(format!("{scope}/biases"))),
+                own: extras.iter().map(|extra| self.extra(extra, own_name(extra.name, at, scope, each))).collect(),
+                relu: relu_between && at + 1 < layers.len(),
+            });
+            channels = layer["out_channels"].as_u64().unwrap() as usize;
+        }
+        stack
+    }
+
+    fn shared(&self) -> Vec<Variable> {
+        let name = |extra: &Extra| match extra.name {
+            "factors" => "c_vector".to_owned(),
+            "sigma" => "gauss_sigma".to_owned(),
+            other => panic!("`{other}` has no name in the reference"),
+        };
+        self.kind.network_parameters().iter().map(|extra| self.extra(extra, name(extra))).collect()
+    }
+
+    fn variable(&self, name: String) -> Variable {
+        let value = self.file.filter(&format!("{}/var/{name}", self.case["id"].as_str().unwrap()));
+        Variable { name, value }
+    }
+
+    /// A type's own variable; one that has its first value there must have ours.
+    fn extra(&self, extra: &Extra, name: String) -> Variable {
+        let variable = self.variable(name);
+        assert_eq!(variable.value.dims(), extra.shape, "{}", variable.name);
+        if self.case["values"] != "random" {
+            let Extra { shape, init, trainable, .. } = extra.clone();
+            let parameter = Parameter { name: String::new(), shape, role: Role::Prefilter, trainable, init };
+            assert_eq!(values(&variable.value), initial(Scheme::Plain, 0, &parameter), "{}", variable.name);
+        }
+        variable
+    }
+}
+
+/// The reference's name of our parameter `extra` of layer `at`, which has the scope `scope`.
+fn own_name(extra: &str, at: usize, scope: &str, own_sigma: bool) -> String {
+    let numbered = |name: &str| if at == 0 { name.to_owned() } else { format!("{name}_{at}") };
+    match extra {
+        "weights" | "average" => numbered("w_avg"),
+        "offset" if own_sigma => format!("{scope}/w_gauss_value"),
+        "offset" => numbered("w_gauss_value"),
+        "sigma" => format!("{scope}/gauss_sigma"),
+        "shared" | "mixing" => format!("{scope}/fix_w"),
+        other => panic!("`{other}` has no name in the reference"),
+    }
 }
 
 /// Zeros of the shape of `tensor`.

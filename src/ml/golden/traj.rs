@@ -6,9 +6,10 @@ use candle_core::{Device, Tensor};
 use serde_json::Value;
 
 use super::net::Small;
+use super::stack::choice;
 use super::{File, Golden, Tally, Worst, difference, nchw, values};
 use crate::ml::cycle::Cycle;
-use crate::ml::import::Tensors;
+use crate::ml::import::{self, Tensors};
 use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Role;
 use crate::ml::metrics::Confusion;
@@ -21,15 +22,6 @@ use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::{Scheme, initialise};
-
-/// Our name of the reference's dilated type.
-fn prefilter(theirs: &str) -> &'static str {
-    match theirs {
-        "regular" => "Regular",
-        "average_filter" => "Average",
-        other => panic!("no dilated type `{other}`"),
-    }
-}
 
 /// What the reference's runs have where their index does not say otherwise.
 pub fn settings(lr: f64, horizon: u64, weight_decay: f64) -> Settings {
@@ -116,7 +108,7 @@ fn training_runs_take_tensorflows_course() {
     for (name, run) in runs {
         let path = run["file"].as_str().unwrap();
         let file = golden.file(path.trim_start_matches("traj/").trim_end_matches(".safetensors"));
-        let small = Small::new(prefilter(run["dilated_type"].as_str().unwrap()));
+        let small = Small::of(choice(run["dilated_type"].as_str().unwrap()));
         let Some(mut trainer) = trainer(&small, &file) else { return };
         let mut settings =
             settings(number(&run["base_lr"]), run["max_steps"].as_u64().unwrap(), number(&hyper["weight_decay"]));
@@ -182,7 +174,7 @@ fn iterations_follow_one_another_as_the_references() {
     let (index, file) = (golden.json("train_test_cycle"), golden.file("train_test_cycle"));
     let stream = Stream::read(&file, "train/");
     let (updates, tests) = (index["updates"].as_array().unwrap(), index["tests"].as_array().unwrap());
-    let small = Small::new(prefilter(index["dilated_type"].as_str().unwrap()));
+    let small = Small::of(choice(index["dilated_type"].as_str().unwrap()));
     let Some(mut trainer) = trainer(&small, &file) else { return };
     let settings = settings(number(&index["base_lr"]), index["max_steps"].as_u64().unwrap(), 1e-4);
     let steps = index["num_steps"].as_u64().unwrap();
@@ -212,7 +204,8 @@ fn iterations_follow_one_another_as_the_references() {
         iteration.end(&mut trainer);
         // What the next iteration starts from is what was stored.
         let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
-        trainer = State::read(&bytes).unwrap().trainer(&Device::Cpu).unwrap();
+        let network = small.network(&import::safetensors(&bytes).unwrap());
+        trainer = State::read(&bytes).unwrap().resume(network, &Device::Cpu).unwrap();
         let confusion = check_test(&mut figures, &trainer, &file, number_, test);
         log.extend(confusion.log().lines().map(str::to_owned));
         tally.case(&figures);

@@ -1,6 +1,7 @@
 //! Networks: DeepLab-v2 over a choice of encoders.
 
 pub mod architecture;
+mod filters;
 #[cfg(test)]
 mod gradients;
 pub mod names;

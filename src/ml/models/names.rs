@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::filters::Filters;
 use crate::ml::import::Tensors;
 use crate::ml::layers::{Inventory, Parameter, Role};
 
@@ -20,7 +21,7 @@ pub enum Names {
 impl Names {
     /// The name that each parameter has in this convention, by our name. One that has none there is missing.
     pub fn table(self, inventory: &Inventory) -> BTreeMap<String, String> {
-        let mut filters = BTreeMap::new();
+        let mut filters = Filters::default();
         let mut translate = |parameter: &Parameter| {
             let theirs = match self {
                 Names::Deeplab => deeplab(&parameter.name, &mut filters),
@@ -48,13 +49,15 @@ impl Names {
     }
 }
 
-/// A filter as OIHW, or as [C, 1, H, W] where it is depthwise, [H, W, C, 1] there; anything else as it is.
+/// A filter as OIHW, or as [C, 1, H, W] where it is depthwise, [H, W, C, 1] there or [H, W, 1, 1, 1] where channels share
+/// it; anything else as it is.
 fn arrange(role: Role, (shape, data): (Vec<usize>, Vec<f32>)) -> (Vec<usize>, Vec<f32>) {
     match shape[..] {
         [h, w, i, o] => {
             let [first, second] = if role == Role::Prefilter { [i, o] } else { [o, i] };
             (vec![first, second, h, w], hwio_to_oihw([h, w, i, o], &data))
         }
+        [h, w, 1, 1, 1] => (vec![1, 1, h, w], data),
         _ => (shape, data),
     }
 }
@@ -84,14 +87,7 @@ fn statistic(part: &str) -> Option<&'static str> {
         .find(|theirs| theirs.trim_start_matches("moving_") == part)
 }
 
-/// `w_avg`, then `w_avg_1`, …: TensorFlow numbers equal names in the order of their creation within a scope.
-fn numbered(scope: &str, count: &mut BTreeMap<String, usize>) -> String {
-    let count = count.entry(scope.to_owned()).or_default();
-    *count += 1;
-    if *count == 1 { format!("{scope}w_avg") } else { format!("{scope}w_avg_{}", *count - 1) }
-}
-
-fn deeplab(name: &str, filters: &mut BTreeMap<String, usize>) -> Option<String> {
+fn deeplab(name: &str, filters: &mut Filters) -> Option<String> {
     match name {
         "stem/conv/weights" => return Some("conv1/weights".to_owned()),
         _ if name.starts_with("stem/norm/") => {
@@ -99,13 +95,13 @@ fn deeplab(name: &str, filters: &mut BTreeMap<String, usize>) -> Option<String> 
         }
         _ => {}
     }
+    if let Some(part) = name.strip_prefix("prefilter/") {
+        return Filters::network(part);
+    }
     if let Some((rate, part)) = name.strip_prefix("head/aspp").and_then(|rest| rest.split_once('/')) {
         return Some(format!("fc1_voc12_c{}/{part}", rate.parse::<usize>().ok()? / 6 - 1));
     }
     let (group, block, layer, part) = split(name)?;
-    if part == "prefilter/weights" {
-        return Some(numbered("", filters));
-    }
     let block = match (block, group) {
         (1, _) => "a".to_owned(),
         (n, 3 | 4) => format!("b{}", n - 1),
@@ -118,14 +114,20 @@ fn deeplab(name: &str, filters: &mut BTreeMap<String, usize>) -> Option<String> 
         "expand" => "2c",
         _ => return None,
     };
+    if let Some(part) = part.strip_prefix("prefilter/") {
+        return filters.layer(part, &format!("res{group}{block}_branch{branch}"), "");
+    }
     match part.strip_prefix("norm/") {
         Some(part) => Some(format!("bn{group}{block}_branch{branch}/{}", statistic(part)?)),
         None => Some(format!("res{group}{block}_branch{branch}/{part}")),
     }
 }
 
-fn slim(name: &str, layers: usize, filters: &mut BTreeMap<String, usize>) -> Option<String> {
+fn slim(name: &str, layers: usize, filters: &mut Filters) -> Option<String> {
     let net = format!("resnet_v1_{layers}");
+    if let Some(part) = name.strip_prefix("prefilter/") {
+        return Filters::network(part);
+    }
     if let Some((rate, part)) = name.strip_prefix("head/aspp").and_then(|rest| rest.split_once('/')) {
         return Some(format!("decoder/aspp/conv{}/{part}", rate.parse::<usize>().ok()? / 6));
     }
@@ -133,9 +135,7 @@ fn slim(name: &str, layers: usize, filters: &mut BTreeMap<String, usize>) -> Opt
         Some(part) => (format!("{net}/conv1"), part.trim_start_matches("conv/")),
         None => {
             let (group, block, layer, part) = split(name)?;
-            if part == "prefilter/weights" {
-                return Some(numbered(&format!("{net}/block{}/", group - 1), filters));
-            }
+            let scope = format!("{net}/block{}/", group - 1);
             let layer = match layer {
                 "shortcut" => "shortcut",
                 "reduce" => "conv1",
@@ -143,7 +143,11 @@ fn slim(name: &str, layers: usize, filters: &mut BTreeMap<String, usize>) -> Opt
                 "expand" => "conv3",
                 _ => return None,
             };
-            (format!("{net}/block{}/unit_{block}/bottleneck_v1/{layer}", group - 1), part)
+            let place = format!("{scope}unit_{block}/bottleneck_v1/{layer}");
+            if let Some(part) = part.strip_prefix("prefilter/") {
+                return filters.layer(part, &place, &scope);
+            }
+            (place, part)
         }
     };
     match part.strip_prefix("norm/") {
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn names_translate_as_in_the_checkpoints() {
-        let mut count = BTreeMap::new();
+        let mut count = Filters::default();
         let mut name = |ours: &str| deeplab(ours, &mut count).unwrap();
         assert_eq!(name("stem/norm/mean"), "bn_conv1/moving_mean");
         assert_eq!(name("group4/block23/expand/weights"), "res4b22_branch2c/weights");
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!(name("head/aspp24/biases"), "fc1_voc12_c3/biases");
         assert_eq!(name("group4/block1/middle/prefilter/weights"), "w_avg");
         assert_eq!(name("group5/block1/middle/prefilter/weights"), "w_avg_1");
-        let mut count = BTreeMap::new();
+        let mut count = Filters::default();
         let mut name = |ours: &str| slim(ours, 50, &mut count).unwrap();
         assert_eq!(name("stem/conv/weights"), "resnet_v1_50/conv1/weights");
         assert_eq!(
