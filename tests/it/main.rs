@@ -17,4 +17,6 @@ mod layers;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod pipelines;
