@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::{self, Checked, Reference};
 use super::diagnose::{Diagnostic, Span, names, suggestion};
 use super::include::Declared;
-use super::matrix::{Matrix, Projection};
+use super::matrix::{Matrix, Projection, near};
 use super::reference::{SHOWN, Target};
 use crate::stage::name::{covers, same};
 use crate::stage::{Cell, Kind, Name, Registry, Value};
@@ -109,7 +109,9 @@ pub(super) fn spread<'a>(
                 }
             }
             let mut params = checked.params.clone();
-            if let Some(params) = params.as_mut().filter(|_| !matrix.axes.is_empty()) {
+            if references.len() < checked.references.len() {
+                params = None;
+            } else if let (Some(params), false) = (&mut params, matrix.axes.is_empty()) {
                 redirect(params, false, &aim);
             }
             instances.push(Instance { name: Name::new(name, cell.clone()), checked, params, references });
@@ -183,11 +185,7 @@ pub(super) fn narrow<'a>(name: &mut Name, cells: impl IntoIterator<Item = &'a Ce
             });
         };
         let Some(label) = labels.iter().find(|label| same(label, wanted)) else {
-            // Of numbers, none is meant rather than another.
-            let near = match wanted.parse::<f64>() {
-                Ok(_) => ".".to_owned(),
-                Err(_) => suggestion(wanted, labels.iter().copied()),
-            };
+            let near = near(wanted, labels.iter().copied());
             let hint = format!("The values of `{axis}` are {}.", names(labels.iter().copied().take(SHOWN)));
             return Err((format!("`{stage}` has no cell with `{axis}={wanted}`{near}"), hint));
         };

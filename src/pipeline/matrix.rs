@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diagnose::{Diagnostic, Fallible, names, suggestion};
+use super::diagnose::{Diagnostic, Fallible, Span, names, suggestion};
 use super::include::Declared;
 use super::overrides::unknown_stage;
 use super::set::{Place, place};
@@ -62,15 +62,20 @@ pub(super) fn normal(tree: Tree) -> Tree {
     tree
 }
 
-/// A matrix whose values all state their labels.
+/// A matrix as a file states one, all values with their labels.
 pub(super) fn labelled(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
-    let axes = tree.field_mut("axes").and_then(Tree::fields_mut);
-    for values in axes.into_iter().flatten().filter_map(|(_, axis)| axis.field_mut("values")) {
+    let text = |span: &Span, text: String| Tree { span: span.clone(), form: Form::Str(text) };
+    let Some(axes) = tree.field_mut("axes") else { return tree };
+    for values in axes.fields_mut().into_iter().flatten().filter_map(|(_, axis)| axis.field_mut("values")) {
         if let Form::List(items) = &values.form {
-            let label = |value: &Tree| Tree { span: values.span.clone(), form: Form::Str(label_of(value)) };
-            values.form = Form::Map(items.iter().map(|value| (label(value), value.clone())).collect());
+            let entry = |value: &Tree| (text(&values.span, label_of(value)), value.clone());
+            values.form = Form::Map(items.iter().map(entry).collect());
         }
+    }
+    if let Form::Struct { name: None, fields } = &axes.form {
+        let entry = |(name, axis): &(Word, Tree)| (text(&name.span, name.text.clone()), axis.clone());
+        axes.form = Form::Map(fields.iter().map(entry).collect());
     }
     tree
 }
@@ -226,7 +231,7 @@ impl Axis {
 
 impl Matrix {
     /// Makes the cells of all axes: those of a zip advance together, all others are crossed.
-    fn cross(&mut self, zip: Option<&Tree>, at: &super::Span) -> Fallible<()> {
+    fn cross(&mut self, zip: Option<&Tree>, at: &Span) -> Fallible<()> {
         let mut groups: Vec<Vec<usize>> = (0..self.axes.len()).map(|axis| vec![axis]).collect();
         for zipped in zip.map_or(Ok(&[][..]), |zip| list(zip, "a list of lists of axes"))? {
             let mut group: Vec<usize> = Vec::new();
@@ -295,7 +300,7 @@ impl Matrix {
                 let Some(number) = self.axes[axis].find(value) else {
                     let labels = || self.axes[axis].labels();
                     let label = label_of(value);
-                    let message = format!("`{}` has no value `{label}`{}", name.text, suggestion(&label, labels()));
+                    let message = format!("`{}` has no value `{label}`{}", name.text, near(&label, labels()));
                     let hint = format!("Its values are {}.", names(labels()));
                     return Diagnostic::new(&value.span, message).hint(hint).stop();
                 };
@@ -379,6 +384,11 @@ impl Matrix {
 /// A value as a pipeline writes it, texts without quotes.
 fn label_of(value: &Tree) -> String {
     value.some().unwrap_or(value).ron(&|_, text| text.to_owned())
+}
+
+/// A [`suggestion`] among labels. Of numbers, none is meant rather than another.
+pub(super) fn near<'a>(label: &str, labels: impl IntoIterator<Item = &'a str>) -> String {
+    if label.parse::<f64>().is_ok() { ".".to_owned() } else { suggestion(label, labels) }
 }
 
 fn is_none(tree: &Tree) -> bool {

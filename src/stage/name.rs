@@ -106,10 +106,18 @@ pub fn is_sound(label: &str) -> bool {
     !label.contains(char::is_control) && Name::read(&name.to_string()).as_ref() == Ok(&name)
 }
 
-/// A label with `_` in the place of what some disk or shell refuses.
+/// A label with one `_` in the place of whatever some disk or shell refuses.
 pub fn file_name(label: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | '(' | ')');
-    label.chars().map(|c| if safe(c) { c } else { '_' }).collect()
+    let mut name = String::new();
+    for c in label.chars() {
+        match safe(c) {
+            true => name.push(c),
+            false if name.ends_with('_') => {}
+            false => name.push('_'),
+        }
+    }
+    name
 }
 
 /// The parts of a list at the commas that stand in no brackets.
@@ -220,6 +228,6 @@ mod tests {
             assert_eq!(Name::read(wanted).unwrap().covers(&cell), covered, "{wanted}");
         }
         assert_eq!(cell.folder(), "train/prefilter=Average,rate=0.002");
-        assert_eq!(name("t", &[("a", "x/y: \"ä\"")], None).folder(), "t/a=x_y___ä_".replace('ä', "_"));
+        assert_eq!(name("t", &[("a", "x/y: \"ä\" (1, 2)")], None).folder(), "t/a=x_y_(1_2)");
     }
 }

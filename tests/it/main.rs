@@ -21,6 +21,8 @@ mod logs;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod training;

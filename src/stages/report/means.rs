@@ -4,6 +4,8 @@
 //! - sums are in the order of the rows;
 //! - a figure that one of the rows lacks has no mean, so that every mean is over the n of its row.
 
+use std::collections::BTreeMap;
+
 use super::rows::{COUNT, Row, Rows, SHOWN, figure_column, subject_column};
 use crate::stage::Cell;
 use crate::stages::columns::Values;
@@ -51,9 +53,18 @@ pub fn columns(rows: &Rows, over: &[String]) -> Vec<(String, Values)> {
 
 /// The rows of each mean, in the order of their first rows.
 fn groups<'a>(rows: &'a Rows, over: &[String]) -> Vec<Vec<&'a Row>> {
-    let key = |row: &Row| -> (usize, String, Cell) {
+    // A row that lacks the stage that the others were first met by still belongs to them.
+    let mut leads: BTreeMap<usize, usize> = BTreeMap::new();
+    for row in &rows.rows {
+        for &role in &row.roles {
+            let lead = leads.entry(role).or_insert(role);
+            *lead = row.roles.iter().copied().fold(*lead, usize::min);
+        }
+    }
+    let lead = |row: &Row| row.roles.first().and_then(|role| leads.get(role)).copied();
+    let key = |row: &Row| -> (Option<usize>, String, Cell) {
         let rest = row.cell.iter().filter(|(axis, _)| !over.contains(axis));
-        (row.role, row.subject[5].clone(), rest.map(|(axis, label)| (axis.clone(), label.clone())).collect())
+        (lead(row), row.subject[5].clone(), rest.map(|(axis, label)| (axis.clone(), label.clone())).collect())
     };
     let mut groups: Vec<(_, Vec<&Row>)> = Vec::new();
     for row in &rows.rows {
@@ -132,5 +143,18 @@ mod tests {
         let columns = columns(&rows, &["seed".to_owned()]);
         assert_eq!(column(&columns, "mIoU"), Values::Float(vec![Some(20.0), Some(20.0)]));
         assert_eq!(column(&columns, "n"), Values::Int(vec![Some(2), Some(1)]));
+    }
+
+    #[test]
+    fn a_row_that_lacks_a_stage_leaves_the_mean_missing() {
+        let rows = Rows::new(vec![
+            entry("a", 1, &[("seed", "1")], 0, &[("mIoU", 10.0)]),
+            entry("a", 1, &[("seed", "1")], 1, &[("ERF", 1.0)]),
+            entry("b", 2, &[("seed", "2")], 1, &[("ERF", 3.0)]),
+        ]);
+        let columns = columns(&rows, &["seed".to_owned()]);
+        assert_eq!(column(&columns, "n"), Values::Int(vec![Some(2)]));
+        assert_eq!(column(&columns, "mIoU"), Values::Float(vec![None]));
+        assert_eq!(column(&columns, "ERF"), Values::Float(vec![Some(2.0)]));
     }
 }

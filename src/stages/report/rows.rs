@@ -42,8 +42,8 @@ pub struct Entry {
 pub struct Row {
     pub subject: Vec<String>,
     pub cell: Cell,
-    /// The stage of its first mention, by number.
-    pub role: usize,
+    /// The stages that it has figures of, by number.
+    pub roles: BTreeSet<usize>,
     first: usize,
     values: BTreeMap<String, f64>,
 }
@@ -92,6 +92,7 @@ impl Row {
     }
 
     fn add(&mut self, entry: &Entry) {
+        self.roles.insert(entry.role);
         self.values.extend(entry.figures.iter().filter_map(|(name, value)| Some((name.clone(), (*value)?))));
     }
 }
@@ -108,14 +109,15 @@ impl Rows {
             for row in rows.iter_mut().filter(|row| row.subject == entry.subject && covers(&entry.cell, &row.cell)) {
                 if row.takes(entry) {
                     row.add(entry);
-                    (row.first, row.role) = (row.first, row.role).min((first, entry.role));
+                    row.first = row.first.min(first);
                     joined = true;
                 }
             }
             if !joined {
-                let (subject, cell, role) = (entry.subject.clone(), entry.cell.clone(), entry.role);
-                rows.push(Row { subject, cell, role, first, values: BTreeMap::new() });
-                rows.iter_mut().last().into_iter().for_each(|row| row.add(entry));
+                let (subject, cell) = (entry.subject.clone(), entry.cell.clone());
+                let mut row = Row { subject, cell, first, roles: BTreeSet::new(), values: BTreeMap::new() };
+                row.add(entry);
+                rows.push(row);
             }
         }
         rows.sort_by_key(|row| row.first);
@@ -262,10 +264,10 @@ pub mod tests {
             entry("b", 1, &[], 3, &[("mIoU", 5.0)]),
         ];
         let rows = Rows::new(entries);
-        let told: Vec<_> = rows.rows.iter().map(|row| (row.value("ERF"), row.value("mIoU"), row.role)).collect();
+        let told: Vec<_> = rows.rows.iter().map(|row| (row.value("ERF"), row.value("mIoU"), row.roles.len())).collect();
         assert_eq!(
             told,
-            [(Some(3.0), Some(1.0), 0), (Some(3.0), Some(2.0), 0), (None, Some(4.0), 2), (None, Some(5.0), 3)]
+            [(Some(3.0), Some(1.0), 2), (Some(3.0), Some(2.0), 2), (None, Some(4.0), 1), (None, Some(5.0), 1)]
         );
         assert_eq!(rows.figures, ["ERF", "mIoU"]);
     }
