@@ -42,8 +42,7 @@ impl Kind for Curves {
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = CurvesParams::read(params) else { return Err(Vec::new()) };
-        let inputs = history::inputs(&p.from, extents);
-        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+        Ok(vec![history::step(params, &p.from, extents)])
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

@@ -1,13 +1,15 @@
 //! What trainings and validations logged, as curves over steps: what [`super::events`] and [`super::curves`] share.
 //!
 //! Both take `from`, a list of stages, and of each stage every node: a training's iterations one by one, where other
-//! kinds see its last model alone. Slots are `from[0][1]`, `from[0][2]`, …: the reference, and its node from 1.
+//! kinds see its last model alone. Slots are `from[0][1]`, `from[0][2]`, …: the reference, and its node from 1. Of a stage
+//! in several cells of a matrix every cell is a history of its own; since inputs do not tell their cells, expansion adds
+//! them to the parameters.
 
 use std::collections::BTreeMap;
 
 use crate::ml::state::State;
-use crate::stage::params::Ref;
-use crate::stage::{Extents, InputNode, InputRef, Job, StageError};
+use crate::stage::params::{Param, Ref};
+use crate::stage::{Cell, Extents, InputNode, InputRef, Job, Name, StageError, Step, Value};
 
 use super::columns;
 use super::subject::{Subject, about};
@@ -57,7 +59,7 @@ impl Phase {
 pub struct History {
     /// Which of the two.
     pub phase: Phase,
-    /// The network and its seed; histories of one phase have different names.
+    /// The cell of the matrix; without one the network and its seed. Histories of one phase have different names.
     pub name: String,
     /// One an iteration, in their order.
     pub parts: Vec<Part>,
@@ -82,21 +84,36 @@ impl Part {
         let points = steps.iter().zip(values).filter_map(|(step, value)| Some((*step, (*value)?)));
         self.curves.entry(tag).or_default().extend(points);
     }
-
-    /// The first and the last step.
-    fn span(&self) -> Option<(u64, u64)> {
-        let steps = || self.curves.values().flatten().map(|(step, _)| *step);
-        steps().min().zip(steps().max())
-    }
 }
 
-/// The inputs that `from` stands for: every node of each reference.
-pub fn inputs(from: &[Ref], extents: &dyn Extents) -> Vec<(String, InputRef)> {
+/// The parameter with the cell of each node, by reference; there is none where no stage is in a cell.
+const CELLS: &str = "cells";
+
+/// The one node of a kind with these parameters: its inputs are every node of each reference of `from`.
+pub fn step(params: &Value, from: &[Ref], extents: &dyn Extents) -> Step {
+    let mut params = params.clone();
+    let cells: Vec<Vec<Cell>> = from.iter().map(|reference| cells(&reference.0, extents)).collect();
+    if cells.iter().flatten().any(|cell| !cell.is_empty()) {
+        params.set_field(CELLS, cells.write());
+    }
     let nodes = |(at, reference): (usize, &Ref)| {
         let node = |i| (slot(at, i), InputRef::Node(reference.0.clone(), i));
         (0..extents.nodes(&reference.0)).map(node).collect::<Vec<_>>()
     };
-    from.iter().enumerate().flat_map(nodes).collect()
+    let inputs = from.iter().enumerate().flat_map(nodes).collect();
+    Step { iteration: None, params, inputs, note: String::new() }
+}
+
+/// The cell of every node of a reference.
+fn cells(reference: &str, extents: &dyn Extents) -> Vec<Cell> {
+    let meant = extents.cells(reference);
+    // Where a reference means the last iteration of each cell, there may be more nodes than are meant.
+    let one_each = meant.len() == extents.nodes(reference);
+    let nodes = |name: Name| match one_each {
+        true => vec![name.cell],
+        false => vec![name.cell.clone(); extents.nodes(&name.to_string())],
+    };
+    meant.into_iter().flat_map(nodes).collect()
 }
 
 fn slot(reference: usize, node: usize) -> String {
@@ -105,28 +122,34 @@ fn slot(reference: usize, node: usize) -> String {
 
 /// Every history in the inputs of a job, in the order of `from`.
 pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
+    let cells: Vec<Vec<Cell>> = job.params.field(CELLS).and_then(Param::read).unwrap_or_default();
     let mut histories: Vec<History> = Vec::new();
     for at in 0.. {
-        let slots = (0..).map(|i| slot(at, i)).take_while(|slot| job.inputs.contains_key(slot));
-        let mut last: Option<(Phase, u64)> = None;
-        for slot in slots {
+        let cell = |i: usize| cells.get(at).and_then(|cells| cells.get(i));
+        let slots: Vec<String> = (0..).map(|i| slot(at, i)).take_while(|slot| job.inputs.contains_key(slot)).collect();
+        if slots.is_empty() {
+            break;
+        }
+        for (i, slot) in slots.into_iter().enumerate() {
             let node = support::input(job, &slot)?;
             let (phase, part) = read(node, slot)?;
-            let (first, end) = part.span().unwrap_or_default();
-            // A stage may hold several trainings one after the other; each begins at step 0, and none goes back.
-            let goes_on = last.is_some_and(|(before, step)| before == phase && first > 0 && first >= step);
-            last = Some((phase, end));
-            match histories.last_mut().filter(|_| goes_on) {
+            match histories.last_mut().filter(|_| i > 0 && cell(i) == cell(i - 1)) {
                 Some(history) => history.parts.push(part),
-                None => histories.push(History { phase, name: name(node)?, parts: vec![part] }),
+                None => {
+                    let name =
+                        cell(i).filter(|cell| !cell.is_empty()).map_or_else(|| name(node), |cell| Ok(words(cell)))?;
+                    histories.push(History { phase, name, parts: vec![part] });
+                }
             }
-        }
-        if last.is_none() {
-            break;
         }
     }
     distinguish(&mut histories);
     Ok(histories)
+}
+
+/// A cell in words: `prefilter=Average,seed=1`.
+fn words(cell: &Cell) -> String {
+    cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")
 }
 
 fn read(node: &InputNode, slot: String) -> Result<(Phase, Part), StageError> {
@@ -181,34 +204,45 @@ fn distinguish(histories: &mut [History]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::Name;
 
-    struct Three;
+    /// A training of one cell with three iterations and one with two, and its validations of each.
+    struct Five;
 
-    impl Extents for Three {
+    impl Extents for Five {
         fn nodes(&self, reference: &str) -> usize {
-            if reference == "train" { 3 } else { 1 }
+            match reference {
+                "train[2]" => 2,
+                "train[seed=1]" => 3,
+                "train[seed=2]" => 2,
+                _ => 5,
+            }
         }
 
-        fn cells(&self, _reference: &str) -> Vec<Name> {
-            Vec::new()
+        fn cells(&self, reference: &str) -> Vec<Name> {
+            let name = |seed: &u32| Name::new("train", Cell::from([("seed".to_owned(), seed.to_string())]));
+            let seeds: &[u32] = if reference == "validate" { &[1, 1, 1, 2, 2] } else { &[1, 2] };
+            seeds.iter().map(name).collect()
         }
     }
 
     #[test]
-    fn every_node_of_every_reference_is_an_input() {
-        let from = [Ref("train".to_owned()), Ref("train[2]".to_owned())];
-        let inputs = inputs(&from, &Three);
-        let slots: Vec<&str> = inputs.iter().map(|(slot, _)| slot.as_str()).collect();
-        assert_eq!(slots, ["from[0][1]", "from[0][2]", "from[0][3]", "from[1][1]"]);
-        assert_eq!(inputs[2].1, InputRef::Node("train".to_owned(), 2));
+    fn every_node_of_every_reference_is_an_input_and_has_its_cell() {
+        let from = ["train", "validate", "train[2]"].map(|name| Ref(name.to_owned()));
+        let step = step(&Value::record("Curves", []), &from, &Five);
+        let slots: Vec<&str> = step.inputs.iter().map(|(slot, _)| slot.as_str()).collect();
+        assert_eq!((slots.len(), slots[0], slots[4], slots[11]), (12, "from[0][1]", "from[0][5]", "from[2][2]"));
+        assert_eq!(step.inputs[2].1, InputRef::Node("train".to_owned(), 2));
+        let cells: Vec<Vec<Cell>> = step.params.field(CELLS).and_then(Param::read).unwrap();
+        let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(words).collect()).collect();
+        let all = ["seed=1", "seed=1", "seed=1", "seed=2", "seed=2"];
+        assert_eq!(words, [&all[..], &all[..], &["seed=1", "seed=2"]]);
     }
 
     #[test]
     fn a_figure_that_does_not_exist_is_no_point() {
         let mut part = Part { slot: String::new(), curves: BTreeMap::new() };
         part.add("a".to_owned(), &[3, 4], &[None, Some(1.0)]);
-        assert_eq!((part.curve("a"), part.curve("b"), part.span()), (&[(4, 1.0)][..], &[][..], Some((4, 4))));
+        assert_eq!((part.curve("a"), part.curve("b")), (&[(4, 1.0)][..], &[][..]));
     }
 
     #[test]

@@ -129,6 +129,26 @@ fn several_trainings_have_folders_of_their_own() {
 }
 
 #[test]
+fn every_cell_of_a_matrix_has_a_folder_of_its_own() {
+    let bench = bench();
+    bench.edit(
+        "small.ron",
+        "stages: {",
+        r#"matrix: (axes: { "seed": (set: ["train.seed"], values: [1, 2]) }), stages: {"#,
+    );
+    bench.edit("small.ron", "iterations: 2, steps: 3", "iterations: 2, steps: 1");
+    bench.ran("small.ron");
+    for seed in [1, 2] {
+        let loss = &logged(&bench, &format!("train/seed={seed}")).curves["loss"];
+        assert_eq!(loss.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(logged(&bench, &format!("validation/seed={seed}")).curves["mIoU"].len(), 2);
+        assert_eq!(logged(&bench, &format!("pictures/seed={seed}")).pictures.len(), 4);
+        let svg = std::fs::read_to_string(bench.path("results/small/curves/loss.svg")).unwrap();
+        assert!(svg.contains(&format!("train seed={seed}")), "{svg}");
+    }
+}
+
+#[test]
 fn logs_have_the_same_bytes_whatever_the_threads() {
     let run = |threads: &str| {
         let bench = bench();

@@ -23,8 +23,8 @@ params! {
     /// entropy, running mean IoU and pixel accuracy and the learning rate at each step, the IoU of each class after each
     /// iteration, and the network's graph; `validation` with cross entropy, mean IoU, pixel accuracy and the IoU of each
     /// class after each iteration; `pictures` with images, their labels, and what the network predicts after each iteration.
-    /// Several trainings have a folder each below `train`, named by network and seed, and so have validations. Look at them
-    /// by `tensorboard --logdir results`. An event's wall time is its step in seconds.
+    /// Several trainings have a folder each below `train`, named by their cell of the matrix, else by network and seed, and so
+    /// have validations. Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
     pub struct EventsParams {
         /// Trainings, of which every iteration is told, and validations.
         from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
@@ -62,9 +62,9 @@ impl Kind for Events {
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = EventsParams::read(params) else { return Err(Vec::new()) };
-        let mut inputs = history::inputs(&p.from, extents);
-        inputs.extend(p.data.map(|data| ("data".to_owned(), InputRef::Named(data.0))));
-        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+        let mut step = history::step(params, &p.from, extents);
+        step.inputs.extend(p.data.map(|data| ("data".to_owned(), InputRef::Named(data.0))));
+        Ok(vec![step])
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {
@@ -122,9 +122,10 @@ fn scalars(file: &mut EventFile, part: &Part) {
     steps.into_iter().for_each(|(step, values)| file.scalars(step, values));
 }
 
-/// A name as a folder's: letters, digits, and `_` for everything between.
+/// A name as a folder's: letters, digits, what binds the labels of a cell, and `_` for everything between.
 fn file_name(name: &str) -> String {
-    let parts = name.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).filter(|part| !part.is_empty());
+    let parts =
+        name.split(|c: char| !(c.is_ascii_alphanumeric() || ".,=+-".contains(c))).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("_")
 }
 
@@ -152,6 +153,7 @@ mod tests {
 
     #[test]
     fn folders_have_simple_names() {
+        assert_eq!(file_name("prefilter=Average(),seed=1"), "prefilter=Average_,seed=1");
         assert_eq!(file_name("Tiny Average(learned: true) seed 1 (2)"), "Tiny_Average_learned_true_seed_1_2");
     }
 }
