@@ -57,7 +57,7 @@ impl Kind for Erf {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {

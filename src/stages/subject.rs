@@ -8,7 +8,8 @@ use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference;
-use crate::ml::models::Network;
+use crate::ml::layers::prefilter::PREFILTERS;
+use crate::ml::models::{ENCODERS, Network};
 use crate::ml::ops::{elementwise, loss};
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
@@ -174,16 +175,17 @@ impl Subject {
     }
 }
 
-/// A network and its seed in words, from the columns of a table: `ResNet101 Average(learned: true) seed 1`.
+/// A network and its seed in words, from the columns of a table: `ResNet101 Average seed 1`.
 pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
     format!("{encoder} {prefilter} seed {seed}")
 }
 
-/// A choice as a pipeline would state it.
+/// A choice as a pipeline would state it, without the arguments that have their defaults.
 pub fn choice_in_words(choice: &Choice) -> String {
-    if choice.args.is_empty() {
-        return choice.name.clone();
-    }
+    let encoder = ENCODERS.iter().find(|entry| entry.name == choice.name).map(|entry| (entry.args)());
+    let prefilter = || PREFILTERS.iter().find(|entry| entry.name == choice.name).map(|entry| (entry.args)());
+    let specs = encoder.or_else(prefilter).unwrap_or_default();
+    let stated = |name: &str, arg: &Arg| specs.iter().all(|spec| spec.name != name || spec.default != *arg);
     let arg = |arg: &Arg| match arg {
         Arg::Bool(value) => value.to_string(),
         Arg::Int(value) => value.to_string(),
@@ -192,6 +194,7 @@ pub fn choice_in_words(choice: &Choice) -> String {
         Arg::Name(name) => name.clone(),
         Arg::Ints(values) => format!("{values:?}"),
     };
-    let args: Vec<String> = choice.args.iter().map(|(key, value)| format!("{key}: {}", arg(value))).collect();
-    format!("{}({})", choice.name, args.join(", "))
+    let args = choice.args.iter().filter(|(key, value)| stated(key, value));
+    let args: Vec<String> = args.map(|(key, value)| format!("{key}: {}", arg(value))).collect();
+    if args.is_empty() { choice.name.clone() } else { format!("{}({})", choice.name, args.join(", ")) }
 }

@@ -114,7 +114,7 @@ fn several_trainings_have_folders_of_their_own() {
     bench.ran("small.ron");
     let events = r#"events.from=["train","run:small/train","validate","train[2]"]"#;
     assert_eq!(bench.ran(&format!("small.ron --set {events} --set events.images=2")), ["events"]);
-    let name = "Tiny_Average_learned_true_seed_1";
+    let name = "Tiny_Average_seed_1";
     let numbered = |number: u32| match number {
         1 => format!("train/{name}"),
         n => format!("train/{name}_{n}"),
