@@ -202,10 +202,10 @@ pub(super) fn missing<'a>(name: &Name, cells: impl IntoIterator<Item = &'a Cell>
     (format!("The matrix has no cell `{name}`."), hint)
 }
 
-/// Lets every reference in `value` lead to its cell.
 /// What a reference means in a cell, a list's all cells; or what is wrong with it and what to do.
 type Aim<'a> = dyn Fn(&str, bool) -> Result<String, (String, String)> + 'a;
 
+/// Lets every reference in `value` lead to its cell.
 fn redirect(value: &mut Value, listed: bool, aim: &Aim<'_>) {
     match value {
         Value::Ref(text) => {
