@@ -151,11 +151,8 @@ fn artifacts(
             }
             ArtifactKind::Table => {
                 let content = publish::table(store, &artifact.digest)?;
-                let style = publish::style(&content, publication);
                 for format in publication.formats.iter().filter_map(|name| table::format(name)) {
-                    let bytes = (format.render)(&content, &style).map_err(|error| {
-                        fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name))
-                    })?;
+                    let bytes = publish::rendered(&content, publication, format)?;
                     let path = format!("{place}/{}.{}", publication.output, format.extension);
                     entries.insert(path, rendered(origin(), bytes));
                 }

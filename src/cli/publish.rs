@@ -14,6 +14,7 @@ use super::{Failure, fail};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;
+use crate::stage::name::in_words;
 use crate::stage::{Artifact, ArtifactKind, Cell, Name, Publication, Registry};
 use crate::store::{self, RunNodeRecord, RunRecord, Store};
 use crate::table::{self, Kind, Style, Table};
@@ -146,10 +147,16 @@ pub(super) fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
 }
 
 /// The digits that a publication asks for, in every column of floating-point numbers.
-pub(super) fn style(table: &Table, publication: &Publication) -> Style {
+fn style(table: &Table, publication: &Publication) -> Style {
     let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
     let with = |style: Style, digits| floats.fold(style, |style, column| style.with(column.name.clone(), digits));
     publication.digits.map_or_else(Style::default, |digits| with(Style::default(), digits))
+}
+
+/// A table as its publication asks for it.
+pub(super) fn rendered(table: &Table, publication: &Publication, format: &table::Format) -> Result<Vec<u8>, Failure> {
+    (format.render)(table, &style(table, publication))
+        .map_err(|error| fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name)))
 }
 
 /// The width of the terminal; none where output goes elsewhere, and lines may be as long as they are.
@@ -210,10 +217,7 @@ impl Writer<'_> {
                 {
                     let path = format!("{place}/{}.{}", publication.output, format.extension);
                     self.file(path, (artifact.digest, publication.digits), &|store| {
-                        let table = table(store, &artifact.digest)?;
-                        (format.render)(&table, &style(&table, publication)).map_err(|error| {
-                            fail(Exit::Bug, format!("A table cannot be written as {}: {error}", format.name))
-                        })
+                        rendered(&table(store, &artifact.digest)?, publication, format)
                     })?;
                 }
                 Ok(())
@@ -262,12 +266,12 @@ impl Writer<'_> {
             (&a.cell, a.iteration.unwrap_or(u32::MAX)).cmp(&(&b.cell, b.iteration.unwrap_or(u32::MAX)))
         });
         let names: Vec<String> =
-            parts.iter().map(|part| format!("{} {:?} {}", part.title(), part.iteration, part.digest)).collect();
+            parts.iter().map(|part| format!("{} {:?} {}", in_words(&part.cell), part.iteration, part.digest)).collect();
         self.file(LOG.to_owned(), (Digest::of_canonical(&names), None), &|store| {
             let mut text = Vec::new();
             let mut last = (String::new(), None);
             for part in &parts {
-                let title = part.title();
+                let title = in_words(&part.cell);
                 if title != last.0 {
                     text.extend_from_slice(format!("Cell: {title}\n").as_bytes());
                     last = (title.clone(), None);
@@ -280,13 +284,5 @@ impl Writer<'_> {
             }
             Ok(text)
         })
-    }
-}
-
-impl LogPart {
-    /// The cell, as `prefilter=Average,seed=1`; empty without a matrix.
-    fn title(&self) -> String {
-        let labels: Vec<String> = self.cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect();
-        labels.join(",")
     }
 }

@@ -89,6 +89,11 @@ impl Name {
     }
 }
 
+/// A cell in words: `prefilter=Average,seed=1`; empty where there is none.
+pub fn in_words(cell: &Cell) -> String {
+    cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")
+}
+
 /// Whether each label of `wanted` is that of `cell`.
 pub fn covers(wanted: &Cell, cell: &Cell) -> bool {
     wanted.iter().all(|(axis, label)| cell.get(axis).is_some_and(|other| same(label, other)))
@@ -157,11 +162,8 @@ fn closing(text: &str) -> Option<usize> {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.stage)?;
-        for (at, (axis, label)) in self.cell.iter().enumerate() {
-            write!(f, "{}{axis}={label}", if at == 0 { "[" } else { "," })?;
-        }
         if !self.cell.is_empty() {
-            f.write_str("]")?;
+            write!(f, "[{}]", in_words(&self.cell))?;
         }
         self.iteration.map_or(Ok(()), |iteration| write!(f, "[{iteration}]"))
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::ml::state::State;
+use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{Cell, Extents, InputNode, InputRef, Job, Name, StageError, Step, Value};
 
@@ -136,8 +137,9 @@ pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
             match histories.last_mut().filter(|_| i > 0 && cell(i) == cell(i - 1)) {
                 Some(history) => history.parts.push(part),
                 None => {
-                    let name =
-                        cell(i).filter(|cell| !cell.is_empty()).map_or_else(|| name(node), |cell| Ok(words(cell)))?;
+                    let name = cell(i)
+                        .filter(|cell| !cell.is_empty())
+                        .map_or_else(|| name(node), |cell| Ok(in_words(cell)))?;
                     histories.push(History { phase, name, parts: vec![part] });
                 }
             }
@@ -145,11 +147,6 @@ pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
     }
     distinguish(&mut histories);
     Ok(histories)
-}
-
-/// A cell in words: `prefilter=Average,seed=1`.
-fn words(cell: &Cell) -> String {
-    cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")
 }
 
 fn read(node: &InputNode, slot: String) -> Result<(Phase, Part), StageError> {
@@ -233,7 +230,7 @@ mod tests {
         assert_eq!((slots.len(), slots[0], slots[4], slots[11]), (12, "from[0][1]", "from[0][5]", "from[2][2]"));
         assert_eq!(step.inputs[2].1, InputRef::Node("train".to_owned(), 2));
         let cells: Vec<Vec<Cell>> = step.params.field(CELLS).and_then(Param::read).unwrap();
-        let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(words).collect()).collect();
+        let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(in_words).collect()).collect();
         let all = ["seed=1", "seed=1", "seed=1", "seed=2", "seed=2"];
         assert_eq!(words, [&all[..], &all[..], &["seed=1", "seed=2"]]);
     }
