@@ -3,6 +3,7 @@
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
 mod erf;
+mod exact;
 mod net;
 mod ops;
 mod stack;
