@@ -205,6 +205,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     failpoint(Point::Rename, to)?;
     at("rename to", to, fs::rename(from, to))?;
     match to.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
         Some(parent) => sync(parent),
         None => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! `repro diff RUN_A RUN_B`: what differs between two runs, and whether it matters.
 //!
-//! Stages are matched by name; stages that only one run has are matched by kind where that is unambiguous, so that a
+//! Stages are matched by name; stages that only one run has are matched by kind and cell where that is unambiguous, so that a
 //! renamed stage is no difference. Times and run ids are never compared.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Failure, Format, print};
 use crate::cli::exit::Exit;
-use crate::stage::{ArtifactKind, Registry, Type, Value};
+use crate::stage::{ArtifactKind, Name, Registry, Type, Value};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
 use crate::table::{self, Kind, Table};
 
@@ -154,14 +154,15 @@ fn matched(a: &RunRecord, b: &RunRecord) -> Vec<(Option<String>, Option<String>)
     let kind = |run: &RunRecord, name: &str| {
         run.nodes.iter().find(|node| node.stage == name).map(|node| node.kind.clone()).unwrap_or_default()
     };
+    let cell = |name: &str| Name::read(name).map(|name| name.cell).unwrap_or_default();
     let mut pairs: Vec<(Option<String>, Option<String>)> =
         of_a.intersection(&of_b).map(|name| (Some(name.clone()), Some(name.clone()))).collect();
     let mut only_b: Vec<String> = of_b.difference(&of_a).cloned().collect();
     let only_a: Vec<String> = of_a.difference(&of_b).cloned().collect();
     for name in &only_a {
         let same = |run: &RunRecord, names: &[String]| -> Vec<usize> {
-            let wanted = kind(a, name);
-            (0..names.len()).filter(|&i| kind(run, &names[i]) == wanted).collect()
+            let wanted = (kind(a, name), cell(name));
+            (0..names.len()).filter(|&i| (kind(run, &names[i]), cell(&names[i])) == wanted).collect()
         };
         let partner = match (same(a, &only_a).len(), same(b, &only_b).as_slice()) {
             (1, &[i]) => Some(only_b.remove(i)),
@@ -205,12 +206,13 @@ fn parameters(
 
 /// Whether two references name the two sides of one pair.
 fn renamed(a: &str, b: &str, names: &[(Option<String>, Option<String>)]) -> bool {
-    let split = |name: &str| {
-        let at = name.find('[').unwrap_or(name.len());
-        (name[..at].to_owned(), name[at..].to_owned())
+    let read = |name: &str| Name::read(name).ok();
+    let (Some(a), Some(b)) = (read(a), read(b)) else { return false };
+    let paired = |(x, y): &(Option<String>, Option<String>)| {
+        let names = x.as_deref().and_then(read).zip(y.as_deref().and_then(read));
+        names.is_some_and(|(x, y)| a.covers(&x) && b.covers(&y))
     };
-    let ((a, index_a), (b, index_b)) = (split(a), split(b));
-    index_a == index_b && names.iter().any(|(x, y)| x.as_ref() == Some(&a) && y.as_ref() == Some(&b))
+    (a.iteration, &a.cell) == (b.iteration, &b.cell) && names.iter().any(paired)
 }
 
 fn nodes(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Failure, fail, print};
 use crate::cli::exit::Exit;
+use crate::pipeline::suggestion;
 use crate::stage::{Bare, Field, Kind, Registry, Type};
 
 /// Prints one kind, or all.
@@ -14,7 +15,8 @@ pub fn run(registry: &Registry, name: Option<&str>) -> Result<Exit, Failure> {
             Some(kind) => print(&reference(kind)),
             None => {
                 let names: Vec<&str> = registry.kinds.iter().map(|kind| kind.name()).collect();
-                return Err(fail(Exit::Usage, format!("There is no stage kind `{name}`."))
+                let near = suggestion(name, names.iter().copied());
+                return Err(fail(Exit::Usage, format!("There is no stage kind `{name}`{near}"))
                     .hint(format!("The kinds are {}.", names.join(", "))));
             }
         },

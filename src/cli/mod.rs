@@ -3,6 +3,7 @@
 pub mod config;
 pub mod diff;
 pub mod exit;
+pub mod export;
 pub mod graph;
 pub mod kinds;
 pub mod plan;
@@ -10,6 +11,7 @@ pub mod publish;
 pub mod run;
 pub mod runs;
 pub mod ui;
+pub mod weights;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +46,8 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Show one run: parameters, nodes, metrics, machine.
     Show(runs::ShowArgs),
+    /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
+    Export(export::ExportArgs),
     /// Draw a pipeline's graph.
     Graph(graph::GraphArgs),
     /// Describe the stage kinds and their parameters.
@@ -54,6 +58,9 @@ enum Command {
         #[arg(long, conflicts_with = "kind")]
         markdown: bool,
     },
+    /// Look into files of weights of any format, and convert them.
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -81,11 +88,11 @@ pub struct PlanArgs {
     /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
     #[arg(long = "data", value_name = "NAME=PATH")]
     data: Vec<String>,
-    /// Only these stages and what they need: `validate` or `validate[2]`.
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    /// Only these stages and what they need: `validate`, `validate[2]` or `train[prefilter=Average,seed=1]`.
+    #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
     /// Run these stages even where they are cached.
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
@@ -174,12 +181,14 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(&open_store(cli, None)?, registry, args),
         Command::Runs(args) => runs::list(&open_store(cli, None)?, args),
         Command::Show(args) => runs::show(&open_store(cli, None)?, args),
+        Command::Export(args) => export::run(&open_store(cli, None)?, registry, args),
         Command::Graph(args) => graph::run(cli, args, registry),
         Command::Kinds { markdown: true, .. } => {
             print(&kinds::markdown(registry));
             Ok(Exit::Success)
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Weights(command) => weights::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut std::io::stdout());
             Ok(Exit::Success)
@@ -222,11 +231,17 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         device: args.device,
         threads: args.threads.map_or(cores, usize::from),
         jobs: usize::from(args.jobs),
-        only: args.only.clone(),
-        force: args.force.clone(),
+        only: split(&args.only),
+        force: split(&args.force),
         keep_going: args.keep_going,
         ..engine::Options::default()
     })
+}
+
+/// The stages that arguments name, several in one with commas between; those in brackets belong to a cell.
+fn split(arguments: &[String]) -> Vec<String> {
+    let names = arguments.iter().flat_map(|argument| crate::stage::name::split(argument));
+    names.map(|name| name.trim().to_owned()).collect()
 }
 
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.

@@ -11,6 +11,9 @@ use crate::stage::Registry;
 /// How many changed components are shown of one node.
 const SHOWN: usize = 8;
 
+/// How many nodes that are not done are shown of those that one needs.
+const NEEDS: usize = 4;
+
 /// Prints the plan; nothing runs.
 pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
     let store = open_store(cli, Some(&args.file))?;
@@ -34,10 +37,11 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
             State::Hit { key, .. } => (0, "hit", key.short()),
             State::Run { why, .. } => (1, "run", words(why)),
             State::Depends { on, why } => {
-                let on: Vec<String> = on.iter().map(|&node| name(node)).collect();
+                let more = if on.len() > NEEDS { format!(" and {} more", on.len() - NEEDS) } else { String::new() };
+                let on: Vec<String> = on.iter().take(NEEDS).map(|&node| name(node)).collect();
                 let why = words(why);
                 let why = if why.is_empty() { String::new() } else { format!("; {why}") };
-                (2, "depends", format!("on {}{why}", on.join(", ")))
+                (2, "depends", format!("on {}{more}{why}", on.join(", ")))
             }
         };
         counts[at] += 1;

@@ -5,7 +5,7 @@
 //! - `manifest.json` says which artifact each file was made from; a file whose artifact did not change and that is
 //!   still there with its size is not written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::{Failure, fail};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, Publication, Registry};
+use crate::stage::{Artifact, ArtifactKind, Cell, Name, Publication, Registry};
 use crate::store::{self, RunNodeRecord, RunRecord, Store};
 use crate::table::{self, Kind, Style, Table};
 
@@ -61,10 +61,7 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
             (Some(kind), Some(params)) => kind.publish(params),
             _ => Vec::new(),
         };
-        let place = match node.iteration {
-            None => node.stage.clone(),
-            Some(i) => format!("{}/{i}", node.stage),
-        };
+        let place = place(node);
         for publication in &publications {
             let Some(artifact) = node.outputs.get(&publication.output) else { continue };
             writer.output(&place, publication, artifact)?;
@@ -78,13 +75,13 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
     writer.log(&log)?;
     let (changing, mut new) = (writer.changing, writer.new);
     // What this run left out or did not finish stays as it is; what the pipeline has no more goes.
-    let left_out = |path: &str| {
-        if path == LOG {
-            return log.is_empty();
-        }
-        let stage = path.split('/').next().unwrap_or_default();
-        let mut nodes = run.nodes.iter().filter(|node| node.stage == stage);
-        run.params.contains_key(stage) && nodes.all(|node| !node.status.is_done())
+    let done: BTreeSet<&str> =
+        run.nodes.iter().filter(|node| node.status.is_done()).map(|node| node.stage.as_str()).collect();
+    let undone: Vec<String> =
+        run.params.keys().filter(|stage| !done.contains(stage.as_str())).map(|stage| beginning(stage)).collect();
+    let left_out = |path: &str| match path {
+        LOG => log.is_empty(),
+        _ => undone.iter().any(|place| path.starts_with(place.as_str())),
     };
     let kept = old.files.iter().filter(|(path, _)| left_out(path));
     new.files.extend(kept.map(|(path, entry)| (path.clone(), entry.clone())));
@@ -97,6 +94,20 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         fsio::write_atomic(&folder.join(MANIFEST), text.as_bytes())?;
     }
     Ok(printed)
+}
+
+/// The folder of a node below `results/<pipeline>/`.
+pub(super) fn place(node: &RunNodeRecord) -> String {
+    let folder = node.name().folder();
+    match node.iteration {
+        None => folder,
+        Some(i) => format!("{folder}/{i}"),
+    }
+}
+
+/// Where a stage's files are, as all their paths begin.
+fn beginning(stage: &str) -> String {
+    format!("{}/", Name::read(stage).unwrap_or_default().folder())
 }
 
 /// Removes what processes that were killed while writing here have left. A young file may be another process's.
@@ -129,13 +140,13 @@ fn load(path: &Path) -> Manifest {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
+pub(super) fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
     Table::from_canonical(&store.read(digest)?)
         .map_err(|error| fail(Exit::Storage, format!("The stored table {} cannot be read: {error}", digest.short())))
 }
 
 /// The digits that a publication asks for, in every column of floating-point numbers.
-fn style(table: &Table, publication: &Publication) -> Style {
+pub(super) fn style(table: &Table, publication: &Publication) -> Style {
     let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
     let with = |style: Style, digits| floats.fold(style, |style, column| style.with(column.name.clone(), digits));
     publication.digits.map_or_else(Style::default, |digits| with(Style::default(), digits))
@@ -147,9 +158,17 @@ fn terminal_width() -> Option<usize> {
     size.ok().filter(|&width| width >= 40)
 }
 
-/// The log of a node, headed by its iteration as the reference's is.
-fn log_part(node: &RunNodeRecord) -> Option<(Option<u32>, Digest)> {
-    node.outputs.get("log").filter(|log| log.kind == ArtifactKind::File).map(|log| (node.iteration, log.digest))
+/// The log of a node, headed by its cell, and by its iteration as the reference's is.
+#[derive(Debug, Clone, PartialEq)]
+struct LogPart {
+    cell: Cell,
+    iteration: Option<u32>,
+    digest: Digest,
+}
+
+fn log_part(node: &RunNodeRecord) -> Option<LogPart> {
+    let log = node.outputs.get("log").filter(|log| log.kind == ArtifactKind::File)?;
+    Some(LogPart { cell: node.name().cell, iteration: node.iteration, digest: log.digest })
 }
 
 struct Writer<'a> {
@@ -232,25 +251,42 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Joins the logs of training and validation, iteration by iteration, into one `log.txt` as the reference's.
-    fn log(&mut self, parts: &[(Option<u32>, Digest)]) -> Result<(), Failure> {
+    /// Joins the logs of training and validation, cell by cell and iteration by iteration, into one `log.txt` as the
+    /// reference's.
+    fn log(&mut self, parts: &[LogPart]) -> Result<(), Failure> {
         if parts.is_empty() {
             return Ok(());
         }
         let mut parts = parts.to_vec();
-        parts.sort_by_key(|(iteration, _)| iteration.unwrap_or(u32::MAX));
-        let names: Vec<String> = parts.iter().map(|(iteration, digest)| format!("{iteration:?} {digest}")).collect();
+        parts.sort_by(|a, b| {
+            (&a.cell, a.iteration.unwrap_or(u32::MAX)).cmp(&(&b.cell, b.iteration.unwrap_or(u32::MAX)))
+        });
+        let names: Vec<String> =
+            parts.iter().map(|part| format!("{} {:?} {}", part.title(), part.iteration, part.digest)).collect();
         self.file(LOG.to_owned(), (Digest::of_canonical(&names), None), &|store| {
             let mut text = Vec::new();
-            let mut last = None;
-            for (iteration, digest) in &parts {
-                if iteration.is_some() && *iteration != last {
-                    text.extend_from_slice(format!("Iteration: {}\n", iteration.unwrap_or_default()).as_bytes());
+            let mut last = (String::new(), None);
+            for part in &parts {
+                let title = part.title();
+                if title != last.0 {
+                    text.extend_from_slice(format!("Cell: {title}\n").as_bytes());
+                    last = (title.clone(), None);
                 }
-                last = *iteration;
-                text.extend(store.read(digest)?);
+                if let Some(iteration) = part.iteration.filter(|_| part.iteration != last.1) {
+                    text.extend_from_slice(format!("Iteration: {iteration}\n").as_bytes());
+                }
+                last = (title, part.iteration);
+                text.extend(store.read(&part.digest)?);
             }
             Ok(text)
         })
+    }
+}
+
+impl LogPart {
+    /// The cell, as `prefilter=Average,seed=1`; empty without a matrix.
+    fn title(&self) -> String {
+        let labels: Vec<String> = self.cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect();
+        labels.join(",")
     }
 }

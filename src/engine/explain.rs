@@ -1,14 +1,18 @@
 //! Why a node runs: what changed since the newest run that knew it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::hash::Digest;
 use crate::pipeline::Node;
 use crate::pipeline::key::{Change, Preimage};
-use crate::store::{self, RunRecord, Store};
+use crate::store::{self, Store};
 
 /// How many runs are looked through, newest first.
 const DEPTH: usize = 100;
+
+/// How many nodes these may have together before the rest is left aside: a run of a large matrix has thousands.
+const MOST_NODES: usize = 20_000;
 
 /// Why a node is not taken from the store.
 #[derive(Debug, Clone)]
@@ -36,12 +40,21 @@ pub enum Why {
 pub(super) struct History<'a> {
     store: &'a Store,
     pipeline: &'a str,
-    runs: Option<Vec<RunRecord>>,
+    known: Option<Known>,
 }
+
+/// The components of keys when they were last met.
+#[derive(Default)]
+struct Known {
+    by_place: BTreeMap<(String, Option<u32>), Rc<Components>>,
+    by_recipe: BTreeMap<Digest, Rc<Components>>,
+}
+
+type Components = BTreeMap<String, String>;
 
 impl<'a> History<'a> {
     pub fn new(store: &'a Store, pipeline: &'a str) -> Self {
-        History { store, pipeline, runs: None }
+        History { store, pipeline, known: None }
     }
 
     /// Why `node` runs. Components of the slots in `unknown` are left out of account: their inputs are not made yet.
@@ -57,19 +70,35 @@ impl<'a> History<'a> {
     }
 
     /// The key's components when the same stage and iteration was last met; else, when the same recipe was.
-    fn find(&mut self, node: &Node) -> store::Result<Option<BTreeMap<String, String>>> {
-        if self.runs.is_none() {
-            let runs = self.store.runs()?;
-            let own = runs.filter(|run| run.as_ref().map_or(true, |run| run.pipeline == self.pipeline));
-            self.runs = Some(own.take(DEPTH).collect::<store::Result<_>>()?);
-        }
-        let known = || {
-            let nodes = self.runs.iter().flatten().flat_map(|run| &run.nodes);
-            nodes.filter(|old| !old.preimage.is_empty())
+    fn find(&mut self, node: &Node) -> store::Result<Option<Rc<Components>>> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => self.read()?,
         };
-        let same_place = known().find(|old| old.stage == node.stage && old.iteration == node.iteration);
-        let found = same_place.or_else(|| known().find(|old| old.recipe == node.recipe));
-        Ok(found.map(|old| old.preimage.clone()))
+        let place = (node.stage.clone(), node.iteration);
+        let found = known.by_place.get(&place).or_else(|| known.by_recipe.get(&node.recipe)).cloned();
+        self.known = Some(known);
+        Ok(found)
+    }
+
+    fn read(&self) -> store::Result<Known> {
+        let (mut known, mut runs, mut nodes) = (Known::default(), 0, 0);
+        for run in self.store.runs()? {
+            let run = run?;
+            if runs == DEPTH || nodes > MOST_NODES {
+                break;
+            }
+            if run.pipeline != self.pipeline {
+                continue;
+            }
+            (runs, nodes) = (runs + 1, nodes + run.nodes.len());
+            for node in run.nodes.into_iter().filter(|node| !node.preimage.is_empty()) {
+                let components = Rc::new(node.preimage);
+                known.by_place.entry((node.stage, node.iteration)).or_insert_with(|| components.clone());
+                known.by_recipe.entry(node.recipe).or_insert(components);
+            }
+        }
+        Ok(known)
     }
 }
 

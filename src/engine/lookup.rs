@@ -1,19 +1,29 @@
 //! References to earlier runs, `run:NAME/STAGE`, resolved when a pipeline is loaded.
 
 use crate::pipeline::{RunLookup, RunNode};
+use crate::stage::Name;
 use crate::store::{RunNodeRecord, Store};
+
+/// How many stages an error lists.
+const SHOWN: usize = 20;
 
 impl RunLookup for Store {
     fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String> {
+        let name = Name::read(stage)?;
         let wanted = format!(" that finished the stage `{stage}`");
         let record = self
-            .find_run_where(run, &wanted, |record| record.finished_stage(stage).is_some())
+            .find_run_where(run, &wanted, |record| record.finished_stage(&name).is_some())
             .map_err(|error| format!("{error} {}", error.hint()))?;
-        let Some(nodes) = record.finished_stage(stage) else {
+        let Some(nodes) = record.finished_stage(&name) else {
             let mut stages: Vec<&str> = record.nodes.iter().map(|node| node.stage.as_str()).collect();
             stages.dedup();
+            let more = if stages.len() > SHOWN { " and more" } else { "" };
+            stages.truncate(SHOWN);
             let known = stages.join("`, `");
-            return Err(format!("Run `{}` did not finish a stage `{stage}`; its stages are `{known}`.", record.id));
+            return Err(format!(
+                "Run `{}` did not finish a stage `{stage}`; its stages are `{known}`{more}.",
+                record.id
+            ));
         };
         Ok(nodes.into_iter().filter_map(run_node).collect())
     }
@@ -21,5 +31,5 @@ impl RunLookup for Store {
 
 /// A node as an input. A node that is done has a key.
 fn run_node(node: &RunNodeRecord) -> Option<RunNode> {
-    Some(RunNode { outputs: node.outputs.clone(), yields: node.yields.clone(), key: node.key? })
+    Some(RunNode { outputs: node.outputs.clone(), yields: node.yields.clone(), key: node.key?, cell: node.name().cell })
 }

@@ -97,8 +97,13 @@ fn locate(
         Err(error) => fail(error),
     }
     for (slot, text) in files(&node.params) {
-        match resolve(options, &text) {
-            Ok(path) => drop(outside.files.insert(slot, path)),
+        match resolve(options, &text).and_then(|path| kind.parts(&slot, path)) {
+            Ok(paths) => {
+                for (at, path) in paths.iter().skip(1).enumerate() {
+                    outside.externals.push(External { name: format!("{slot}[{at}]"), path: path.clone() });
+                }
+                outside.files.extend(paths.into_iter().next().map(|path| (slot, path)));
+            }
             Err(error) => fail(error),
         }
     }

@@ -1,15 +1,19 @@
-//! Weights from files: read into named tensors, then laid into a network with a word on every tensor.
-//!
-//! A format is a function from bytes to [`Tensors`]; what happens to them afterwards is the same for all.
+//! Weights from files: opened ([`checkpoint`](super::checkpoint)), translated by a table of names
+//! ([`naming`](super::naming)), then laid into a network with a word on every tensor.
 
 use std::collections::BTreeMap;
 
 use candle_core::Device;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use super::checkpoint::{self, Checkpoint};
 use super::error::{Error, Result};
 use super::layers::Parameter;
+use super::layers::affine::EPSILON;
 use super::models::Network;
+use super::models::names::hwio_to_oihw;
+use super::naming::{Layout, Meaning, Table};
 use super::spec::ModelSpec;
 use super::weights::{Scheme, initial};
 
@@ -41,6 +45,122 @@ impl Report {
             part(&self.initialised),
             part(&self.left_over)
         )
+    }
+}
+
+/// What a file of weights gives a network.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Translated {
+    /// The tensors under our names and in our order of axes.
+    pub tensors: Tensors,
+    /// What each of them is called in the file, by our name.
+    pub origins: BTreeMap<String, String>,
+    /// What the table of names knows and passes over: the name in the file and the reason.
+    pub skipped: Vec<(String, String)>,
+    /// What it does not know, or what the network has no place for: the name in the file.
+    pub left_over: Vec<String>,
+}
+
+/// The shipped table of names that translates the most tensors of a file into wanted ones, with its name.
+///
+/// # Errors
+/// None translates any.
+pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'static str, Table)> {
+    let mut best: Option<(usize, &'static str, Table)> = None;
+    for name in Table::names() {
+        let table = Table::shipped(name).map_err(Error::Model)?;
+        let ours = |name: &str| matches!(table.meaning(name), Meaning::Ours(ours) if wanted(&ours));
+        let count = file.tensors.iter().filter(|tensor| ours(&tensor.name)).count();
+        if count > best.as_ref().map_or(0, |(most, ..)| *most) {
+            best = Some((count, name, table));
+        }
+    }
+    let (_, name, table) = best.ok_or_else(|| {
+        let some: Vec<&str> = file.tensors.iter().take(4).map(|tensor| tensor.name.as_str()).collect();
+        let tables: Vec<&str> = Table::names().collect();
+        Error::Weights(vec![format!(
+            "No shipped table of names ({}) knows any of the file's {} tensors, as `{}`; state `names: Table(…)`.",
+            tables.join(", "),
+            file.tensors.len(),
+            some.join("`, `")
+        )])
+    })?;
+    Ok((name, table))
+}
+
+/// The tensors of a file that are `wanted`, under our names. Only those are read.
+///
+/// # Errors
+/// A wanted tensor is not f32, is damaged, or stands in the file twice; all are named.
+pub fn translate(file: &Checkpoint, table: &Table, wanted: &dyn Fn(&str) -> bool) -> Result<Translated> {
+    let (mut found, mut faults) = (Translated::default(), Vec::new());
+    for tensor in &file.tensors {
+        let name = &tensor.name;
+        let ours = match table.meaning(name) {
+            Meaning::Ours(ours) if wanted(&ours) => ours,
+            Meaning::Skipped(why) => {
+                found.skipped.push((name.clone(), why));
+                continue;
+            }
+            Meaning::Ours(_) | Meaning::Unknown => {
+                found.left_over.push(name.clone());
+                continue;
+            }
+        };
+        match tensor.floats() {
+            Ok(Some(values)) => {
+                let (shape, mut values) = arrange(table.layout, &tensor.shape, values);
+                if ours.ends_with("/norm/variance") {
+                    adjust(&mut values, table.epsilon);
+                }
+                if let Some(other) = found.origins.insert(ours.clone(), name.clone()) {
+                    faults.push(format!("`{other}` and `{name}` are both `{ours}`."));
+                }
+                found.tensors.insert(ours, (shape, values));
+            }
+            Ok(None) => faults.push(format!("The tensor `{name}` is {:?}; weights are F32.", tensor.dtype)),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    found.skipped.extend(file.passed_over.iter().cloned());
+    if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
+}
+
+/// A filter as OIHW; anything else as it is.
+fn arrange(layout: Layout, shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
+    match (layout, shape) {
+        (Layout::Hwio, &[h, w, i, o]) => (vec![o, i, h, w], hwio_to_oihw([h, w, i, o], &values)),
+        _ => (shape.to_vec(), values),
+    }
+}
+
+/// Makes variances that were trained with another epsilon give the same factors here, where [`EPSILON`] is added: v +
+/// theirs - ours. Where v is small that is negative, but its sum with our epsilon is the same positive number as before.
+fn adjust(variances: &mut [f32], epsilon: Option<f64>) {
+    if let Some(theirs) = epsilon {
+        let shift = theirs - f64::from(EPSILON);
+        variances.iter_mut().for_each(|variance| *variance = (f64::from(*variance) + shift) as f32);
+    }
+}
+
+/// Tensors as a safetensors file.
+pub fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>> {
+    let failed = |error: safetensors::SafeTensorError| Error::Model(format!("The weights cannot be written: {error}."));
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let values: Vec<Vec<u8>> = tensors.values().map(|(_, values)| bytes(values)).collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, (shape, _)), bytes) in tensors.iter().zip(&values) {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+    }
+    safetensors::serialize(views, None).map_err(failed)
+}
+
+impl From<checkpoint::Error> for Error {
+    fn from(error: checkpoint::Error) -> Self {
+        match error {
+            checkpoint::Error::File(error) => Error::File(error),
+            content => Error::Weights(vec![content.to_string()]),
+        }
     }
 }
 
@@ -100,4 +220,23 @@ pub fn network(
     }
     report.left_over = tensors.keys().filter(|name| !report.loaded.contains(name)).cloned().collect();
     Ok((network, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variance_of_another_epsilon_gives_the_same_factor() {
+        for variance in [0.0_f32, 1e-7, 3e-4, 0.5, 40.0] {
+            let mut moved = [variance];
+            adjust(&mut moved, Some(1e-5));
+            let wanted = 1.0 / (f64::from(variance) + 1e-5).sqrt();
+            let found = 1.0 / f64::from(moved[0] + EPSILON).sqrt();
+            assert!((found / wanted - 1.0).abs() < 1e-5, "{variance}: {found} {wanted}");
+        }
+        let mut same = [0.25];
+        adjust(&mut same, None);
+        assert_eq!(same, [0.25]);
+    }
 }

@@ -7,10 +7,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::data::resize::scaled;
 use super::error::{Error, Result};
 use super::models::Network;
 use super::ops::{fuse, nchw, resize};
+use super::scales::{Fused, at_scale};
 
 /// Which passes are made, and how they become one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,57 +65,6 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
         fuse::log_add(&sum, &probabilities(member)?)?;
     }
     Ok(sum)
-}
-
-/// Images at `scale`: themselves at 1.
-///
-/// # Shapes
-/// `[N, 3, H, W]` -> `[N, 3, H', W']`, the sides at least 1.
-pub fn at_scale(images: &Tensor, scale: f64) -> Result<Tensor> {
-    let [_, _, height, width] = nchw("The images", images)?;
-    let [h, w] = [height, width].map(|side| scaled(side, scale as f32));
-    if [h, w] == [height, width] { Ok(images.clone()) } else { resize::bilinear(images, h, w) }
-}
-
-/// Logits of several scales, brought to the size of the first and fused by their maximum.
-#[derive(Debug)]
-pub struct Fused {
-    /// The members at the size of the first.
-    members: Vec<Tensor>,
-    /// The sizes that the members had.
-    sizes: Vec<[usize; 2]>,
-    /// The maximum, `[N, classes, h, w]`.
-    pub logits: Tensor,
-}
-
-impl Fused {
-    /// Fuses at least one member.
-    pub fn new(logits: &[Tensor]) -> Result<Self> {
-        let first = logits.first().ok_or_else(|| Error::Model("There are no logits to fuse.".to_owned()))?;
-        let [_, _, height, width] = nchw("Logits", first)?;
-        let (mut members, mut sizes) = (Vec::new(), Vec::new());
-        for logits in logits {
-            let [_, _, h, w] = nchw("Logits", logits)?;
-            sizes.push([h, w]);
-            let same = [h, w] == [height, width];
-            members.push(if same { logits.clone() } else { resize::bilinear(logits, height, width)? });
-        }
-        let greatest = first.copy()?;
-        for member in &members[1..] {
-            fuse::maximum(&greatest, member)?;
-        }
-        Ok(Fused { members, sizes, logits: greatest })
-    }
-
-    /// The gradient by each member, at the size that it had, from the gradient `g` by the maximum.
-    pub fn backward(&self, g: &Tensor) -> Result<Vec<Tensor>> {
-        let [_, _, height, width] = nchw("Logits", &self.logits)?;
-        let shares = fuse::maximum_backward(&self.members, &self.logits, g)?;
-        let own = |(share, &[h, w]): (Tensor, &[usize; 2])| {
-            if [h, w] == [height, width] { Ok(share) } else { resize::bilinear_backward(&share, h, w) }
-        };
-        shares.into_iter().zip(&self.sizes).map(own).collect()
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The training loss: softmax cross entropy at the resolution of the logits.
+//! The training loss: softmax cross entropy at the resolution of the logits, of one scale or of several.
 
 use candle_core::Tensor;
 
 use super::error::{Error, Result};
 use super::ops::{elementwise, loss, nchw, resize};
+use super::scales::Fused;
 
 /// The loss of a batch and its gradient.
 #[derive(Debug)]
@@ -37,4 +38,38 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result
     let sum = elementwise::sum_of(&loss::cross_entropy(logits, &targets)?)?;
     let gradient = loss::cross_entropy_backward(logits, &targets, counted)?;
     Ok(Loss { cross_entropy: sum / counted.max(1) as f64, counted, targets, gradient })
+}
+
+/// The loss of one batch at several scales, and its gradients.
+#[derive(Debug)]
+pub struct Joint {
+    /// The cross entropies of the fused logits and of each scale's, summed; with one scale, its own alone.
+    pub cross_entropy: f64,
+    /// Pixels, at the resolution of the first scale's logits, whose label is a class.
+    pub counted: usize,
+    /// The fused logits, `[N, C, h, w]`.
+    pub logits: Tensor,
+    /// The gradient by each scale's logits, at its own resolution.
+    pub gradients: Vec<Tensor>,
+}
+
+/// The loss of the multi-scale reference: the logits of all scales are brought to the size of the first and fused by
+/// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed.
+///
+/// # Shapes
+/// Each of `logits` `[N, C, h, w]` with sizes of its own, `labels` `[N, H, W]` with `size` `[H, W]`.
+pub fn over_scales(logits: &[Tensor], labels: &[u8], size: [usize; 2]) -> Result<Joint> {
+    if let [logits] = logits {
+        let Loss { cross_entropy, counted, gradient, .. } = self::cross_entropy(logits, labels, size)?;
+        return Ok(Joint { cross_entropy, counted, logits: logits.clone(), gradients: vec![gradient] });
+    }
+    let fused = Fused::new(logits)?;
+    let whole = self::cross_entropy(&fused.logits, labels, size)?;
+    let (mut cross_entropy, mut gradients) = (whole.cross_entropy, Vec::with_capacity(logits.len()));
+    for (logits, share) in logits.iter().zip(fused.backward(&whole.gradient)?) {
+        let own = self::cross_entropy(logits, labels, size)?;
+        cross_entropy += own.cross_entropy;
+        gradients.push((own.gradient + share)?);
+    }
+    Ok(Joint { cross_entropy, counted: whole.counted, logits: fused.logits, gradients })
 }

@@ -20,7 +20,13 @@
 //! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
 #[forbid(unsafe_code)]
+pub mod checkpoint;
+#[forbid(unsafe_code)]
 pub mod colors;
+#[forbid(unsafe_code)]
+pub mod crf;
+#[forbid(unsafe_code)]
+pub mod cycle;
 #[forbid(unsafe_code)]
 pub mod data;
 #[forbid(unsafe_code)]
@@ -43,11 +49,15 @@ pub mod loss;
 pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod models;
+#[forbid(unsafe_code)]
+pub mod naming;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;
 #[forbid(unsafe_code)]
 pub mod rng;
+#[forbid(unsafe_code)]
+pub mod scales;
 #[forbid(unsafe_code)]
 pub mod spec;
 #[forbid(unsafe_code)]

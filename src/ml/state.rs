@@ -87,7 +87,11 @@ impl State {
 
     /// The trainer, to go on with.
     pub fn trainer(&self, device: &Device) -> Result<Trainer> {
-        let network = self.network(device)?;
+        self.resume(self.network(device)?, device)
+    }
+
+    /// The trainer of `network`, which has this state's weights.
+    pub(super) fn resume(&self, network: Network, device: &Device) -> Result<Trainer> {
         let mut flat = Vec::with_capacity(network.parameters().inventory().trainable_len());
         let mut missing = Vec::new();
         for (_, parameter) in network.parameters().inventory().iter().filter(|(_, parameter)| parameter.trainable) {

@@ -3,11 +3,12 @@
 use candle_core::Tensor;
 
 use super::error::{Error, Result};
-use super::layers::Gradients;
-use super::loss;
-use super::models::Network;
-use super::ops::{elementwise, loss::argmax, nchw};
+use super::layers::{Gradients, ParameterId};
+use super::loss::{self, Joint};
+use super::models::{Network, Tape};
+use super::ops::{elementwise, loss::argmax, nchw, resize, update};
 use super::optim::{self, Momentum, Schedule, Sgd};
+use super::scales::at_scale;
 
 /// What training needs besides data and network.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Trainer {
     /// The number of the next step, from 0, over all iterations.
     pub step: u64,
     gradients: Gradients,
+    /// The gradients of one pass, where several make an update.
+    part: Option<Gradients>,
 }
 
 /// What a step saw.
@@ -37,20 +40,35 @@ pub struct Trainer {
 pub struct StepReport {
     /// The step, from 0.
     pub step: u64,
-    /// Cross entropy plus the L2 term, before the update.
+    /// Cross entropy plus the L2 term, before the update; a mean over the batches of the update.
     pub loss: f64,
-    /// The mean cross entropy over the counted pixels; 0 where none counts.
+    /// The mean cross entropy over the counted pixels, 0 where none counts; a mean over the batches and, where there are
+    /// several scales, the sum that [`loss::over_scales`] makes.
     pub cross_entropy: f64,
     /// The pixels, at the resolution of the logits, whose label is a class. 0 means that the batch taught nothing.
     pub counted: usize,
     /// The base learning rate.
     pub rate: f32,
-    /// The height and width of the logits.
-    pub size: [usize; 2],
-    /// The predicted classes at the resolution of the logits, `[N, h, w]`.
+    /// The predicted classes before the update, from the logits resized to the images, `[N, H, W]`, batch by batch.
     pub predictions: Vec<u8>,
-    /// The labels at the same resolution.
-    pub targets: Vec<u8>,
+    /// The labels of the same pixels.
+    pub labels: Vec<u8>,
+}
+
+/// Images with their labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// `[N, 3, H, W]`.
+    pub images: &'a Tensor,
+    /// `[N, H, W]`.
+    pub labels: &'a [u8],
+}
+
+impl StepReport {
+    /// The line of the reference's log: step, loss and running mean IoU.
+    pub fn log_line(step: u64, loss: f64, mean_iou: f64) -> String {
+        format!("{step}, {loss:.3}, {mean_iou:.3}")
+    }
 }
 
 impl Trainer {
@@ -64,58 +82,126 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer { network, momentum, step, gradients })
+        Ok(Trainer { network, momentum, step, gradients, part: None })
     }
 
-    /// One update on a batch. A loss that is not finite is an error and changes nothing; so is, after the fact, an
-    /// update that leaves a weight not finite: no such state is ever stored.
-    ///
-    /// # Shapes
-    /// `images` `[N, 3, H, W]`, `labels` `[N, H, W]`.
+    /// The gradients of the last update: of the mean cross entropy, without the L2 term.
+    pub fn gradients(&self) -> &Gradients {
+        &self.gradients
+    }
+
+    /// [`Trainer::update`] on one batch at its own scale.
     pub fn step(&mut self, settings: &Settings, images: &Tensor, labels: &[u8]) -> Result<StepReport> {
-        let [_, _, height, width] = nchw("The images of a batch", images)?;
-        let network = &self.network;
-        let rate = settings.schedule.rate(settings.optimizer.lr, self.step, settings.horizon);
-        let tape = network.forward_train(images)?;
-        let loss = loss::cross_entropy(&tape.logits, labels, [height, width])?;
-        let total = loss.cross_entropy + optim::l2(network.parameters(), settings.optimizer.weight_decay)?;
-        if !total.is_finite() {
-            let tensor = match self.first_weight_not_finite()? {
-                Some(name) => name,
-                None => tape.first_not_finite(network)?.unwrap_or_else(|| "the loss".to_owned()),
-            };
-            return Err(Error::NonFinite { step: self.step, rate, loss: total, tensor });
+        self.update(settings, &[1.0], &[Batch { images, labels }])
+    }
+
+    /// One update on the mean gradient of `batches`, each seen at all of `scales` (see [`loss::over_scales`]). A loss
+    /// or a gradient that is not finite is an error and changes nothing; so is, after the fact, an update that leaves
+    /// a weight not finite: no such state is ever stored.
+    ///
+    /// The tapes of one batch at all scales are in memory together, since the fused loss needs all logits; each is
+    /// released as its backward pass walks, one scale after the other.
+    pub fn update(&mut self, settings: &Settings, scales: &[f64], batches: &[Batch<'_>]) -> Result<StepReport> {
+        if scales.is_empty() || batches.is_empty() {
+            return Err(Error::Model("An update needs at least one scale and one batch.".to_owned()));
         }
-        let (predictions, [_, _, h, w]) = (argmax(&tape.logits)?, nchw("The logits", &tape.logits)?);
+        let rate = settings.schedule.rate(settings.optimizer.lr, self.step, settings.horizon);
+        let l2 = optim::l2(self.network.parameters(), settings.optimizer.weight_decay)?;
+        let mut report = StepReport {
+            step: self.step,
+            loss: l2,
+            cross_entropy: 0.0,
+            counted: 0,
+            rate,
+            predictions: Vec::new(),
+            labels: Vec::new(),
+        };
         self.gradients.clear()?;
-        network.backward(tape, &loss.gradient, &self.gradients)?;
+        for batch in batches {
+            let joint = self.accumulate(scales, batch, batches.len(), (rate, l2))?;
+            let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
+            let cross_entropy = joint.cross_entropy / batches.len() as f64;
+            report.loss += cross_entropy;
+            report.cross_entropy += cross_entropy;
+            report.counted += joint.counted;
+            report.predictions.extend(argmax(&resize::bilinear(&joint.logits, height, width)?)?);
+            report.labels.extend(batch.labels);
+        }
+        let not_finite = |tensor| Error::NonFinite { step: report.step, rate, loss: report.loss, tensor };
+        if !elementwise::is_finite(self.gradients.flat())? {
+            let name = self.first_not_finite(|id| self.gradients.slot(id))?;
+            return Err(not_finite(name.map_or("the gradients".to_owned(), |name| format!("the gradient of {name}"))));
+        }
+        let network = &self.network;
         optim::step(&settings.optimizer, rate, network.parameters(), &self.momentum, &self.gradients)?;
         if !elementwise::is_finite(network.parameters().trainable())? {
-            let tensor = self.first_weight_not_finite()?.unwrap_or_else(|| "the weights".to_owned());
-            return Err(Error::NonFinite { step: self.step, rate, loss: total, tensor });
+            return Err(not_finite(self.first_weight_not_finite()?.unwrap_or_else(|| "the weights".to_owned())));
         }
         self.step += 1;
-        Ok(StepReport {
-            step: self.step - 1,
-            loss: total,
-            cross_entropy: loss.cross_entropy,
-            counted: loss.counted,
-            rate,
-            size: [h, w],
-            predictions,
-            targets: loss.targets,
-        })
+        Ok(report)
+    }
+
+    /// Adds the gradients of one of `count` batches, divided by their number.
+    fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
+        let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
+        let network = &self.network;
+        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?);
+        let tapes = scales.iter().map(tape).collect::<Result<Vec<Tape>>>()?;
+        let logits: Vec<Tensor> = tapes.iter().map(|tape| tape.logits.clone()).collect();
+        let joint = loss::over_scales(&logits, batch.labels, [height, width])?;
+        let loss = joint.cross_entropy + l2;
+        if !loss.is_finite() {
+            let tensor = match self.first_weight_not_finite()? {
+                Some(name) => name,
+                None => first_activation_not_finite(network, scales, &tapes)?.unwrap_or("the loss".to_owned()),
+            };
+            return Err(Error::NonFinite { step: self.step, rate, loss, tensor });
+        }
+        if scales.len() * count == 1 {
+            // Alone, a pass writes to its place.
+            for (tape, g) in tapes.into_iter().zip(&joint.gradients) {
+                network.backward(tape, g, &self.gradients)?;
+            }
+            return Ok(joint);
+        }
+        let part = match self.part.take() {
+            Some(part) => part,
+            None => Gradients::zeros(network.parameters().inventory().clone(), network.device())?,
+        };
+        for (tape, g) in tapes.into_iter().zip(&joint.gradients) {
+            part.clear()?;
+            network.backward(tape, g, &part)?;
+            update::add_part(self.gradients.flat(), part.flat(), count as f32)?;
+        }
+        self.part = Some(part);
+        Ok(joint)
     }
 
     fn first_weight_not_finite(&self) -> Result<Option<String>> {
-        let parameters = self.network.parameters();
-        for (id, parameter) in parameters.inventory().iter() {
-            if !elementwise::is_finite(&parameters.view(id)?)? {
+        self.first_not_finite(|id| self.network.parameters().view(id).map(Some))
+    }
+
+    /// The name of the first parameter, in the order of the network, of which `tensor` gives one that is not finite.
+    fn first_not_finite(&self, tensor: impl Fn(ParameterId) -> Result<Option<Tensor>>) -> Result<Option<String>> {
+        for (id, parameter) in self.network.parameters().inventory().iter() {
+            if let Some(tensor) = tensor(id)?
+                && !elementwise::is_finite(&tensor)?
+            {
                 return Ok(Some(parameter.name.clone()));
             }
         }
         Ok(None)
     }
+}
+
+/// The name of the first activation that is not finite, with its scale where there are several.
+fn first_activation_not_finite(network: &Network, scales: &[f64], tapes: &[Tape]) -> Result<Option<String>> {
+    for (scale, tape) in scales.iter().zip(tapes) {
+        if let Some(name) = tape.first_not_finite(network)? {
+            return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -230,5 +316,33 @@ mod tests {
         (steep.optimizer.lr, steep.optimizer.head_lr) = (1e30, 10.0);
         let error = (0..5).find_map(|_| trainer.step(&steep, &images, &labels).err()).unwrap().to_string();
         assert!(error.contains("`group2/block1/"), "{error}");
+    }
+    /// The last block sees huge values and lets none through, and the head magnifies: the loss is finite, but not the
+    /// gradient by the weights between.
+    #[test]
+    fn a_gradient_that_is_not_finite_is_named_and_changes_nothing() {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Regular") };
+        let value = |parameter: &crate::ml::layers::Parameter| {
+            let len = parameter.len();
+            Ok(match parameter.name.as_str() {
+                "group5/block2/middle/norm/beta" => vec![1e30; len],
+                "group5/block2/expand/weights" => vec![0.0; len],
+                name if name.starts_with("head/") && name.ends_with("/weights") => {
+                    (0..len).map(|i| 1e10 * (i * 4 / len) as f32).collect()
+                }
+                _ => crate::ml::weights::initial(Scheme::Stable, 7, parameter),
+            })
+        };
+        let mut trainer = Trainer::new(Network::build(&spec, &Device::Cpu, value).unwrap()).unwrap();
+        let before = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let (images, labels) = batch(1, 33, 1);
+        let error = trainer.step(&SETTINGS, &images, &labels).unwrap_err().to_string();
+        assert!(error.contains("`the gradient of group5/block2/expand/weights`"), "{error}");
+        assert_eq!(State::write(&trainer, &BTreeMap::new()).unwrap(), before);
+        let bad = [Batch { images: &(&images * f64::INFINITY).unwrap(), labels: &labels }];
+        let error = trainer.update(&SETTINGS, &[1.0, 0.5], &bad).unwrap_err().to_string();
+        assert!(error.contains("`images at scale 1`"), "{error}");
+        let error = trainer.update(&SETTINGS, &[], &bad).unwrap_err().to_string();
+        assert!(error.contains("at least one scale"), "{error}");
     }
 }

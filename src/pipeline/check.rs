@@ -34,6 +34,8 @@ pub(super) struct Reference {
     pub span: Span,
     /// What the stage referred to may yield.
     pub yields: Vec<&'static str>,
+    /// Whether it stands in a list, and so means all cells of a stage.
+    pub gathers: bool,
 }
 
 impl Checked<'_> {
@@ -69,7 +71,8 @@ pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mu
         return checked;
     };
     checked.kind = Some(kind);
-    let mut checker = Checker { faults, places: BTreeMap::new(), references: Vec::new(), path: String::new() };
+    let mut checker =
+        Checker { faults, places: BTreeMap::new(), references: Vec::new(), path: String::new(), listed: false };
     let record = checker.fields(kind.name(), &kind.schema().fields, fields, &head.span, None);
     checked.places = checker.places;
     checked.references = checker.references;
@@ -87,6 +90,8 @@ struct Checker<'a> {
     references: Vec<Reference>,
     /// The path of the value being checked.
     path: String,
+    /// Whether it is in a list.
+    listed: bool,
 }
 
 impl Checker<'_> {
@@ -128,7 +133,8 @@ impl Checker<'_> {
             (Type::File, Form::Str(text)) if !text.is_empty() => Some(Value::File(file(text, tree))),
             (Type::Ref(yields), Form::Str(text)) if !text.is_empty() => {
                 let (text, span) = (text.clone(), tree.span.clone());
-                self.references.push(Reference { text: text.clone(), span, yields: yields.clone() });
+                let (yields, gathers) = (yields.clone(), self.listed);
+                self.references.push(Reference { text: text.clone(), span, yields, gathers });
                 Some(Value::Ref(text))
             }
             (Type::Str | Type::File | Type::Ref(_), Form::Word(word)) => {
@@ -137,7 +143,10 @@ impl Checker<'_> {
             (Type::List { item, min }, Form::List(items)) if items.len() >= *min => {
                 let parts: Vec<_> =
                     items.iter().enumerate().map(|(i, tree)| (format!("[{i}]"), &**item, tree)).collect();
-                self.parts(parts, hint).map(Value::List)
+                let outer = std::mem::replace(&mut self.listed, true);
+                let values = self.parts(parts, hint);
+                self.listed = outer;
+                values.map(Value::List)
             }
             (Type::Tuple(types), Form::Tuple { name: None, items }) if items.len() == types.len() => {
                 let parts = types.iter().zip(items).enumerate().map(|(i, (ty, tree))| (format!("[{i}]"), ty, tree));

@@ -8,65 +8,116 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::check::Checked;
+use super::cells::Instance;
 use super::diagnose::Diagnostic;
 use super::reference::{Runs, Target};
 use super::{Node, Source, key};
 use crate::dag;
 use crate::stage::kind::files;
-use crate::stage::{Bare, Extents, Fault, InputRef, Kind, Step, Type, Value};
+use crate::stage::name::covers;
+use crate::stage::{Bare, Cell, Extents, Fault, InputRef, Kind, Name, Step, Type, Value};
 
-/// The nodes of the stages in `order`, of which those in `targets` are wanted. `folder` is what files are told
+/// The nodes of the `instances`, of which those of the stages in `targets` are wanted. `folder` is what files are told
 /// apart by: their paths from there enter a recipe.
 pub(super) fn expand(
-    stages: &BTreeMap<String, Checked<'_>>,
-    order: &[String],
+    instances: &[Instance<'_>],
     targets: &BTreeSet<String>,
     runs: &Runs<'_>,
     folder: &Path,
     faults: &mut Vec<Diagnostic>,
 ) -> Vec<Node> {
-    let mut expander = Expander { stages, runs, nodes: Vec::new(), ranges: BTreeMap::new() };
-    for name in order {
-        let stage = &stages[name];
-        if let (Some(kind), Some(params)) = (stage.kind, &stage.params) {
-            match expander.stage(name, kind, params, folder) {
+    let mut expander =
+        Expander { runs, nodes: Vec::new(), parts: BTreeMap::new(), stages: BTreeMap::new(), types: BTreeMap::new() };
+    let mut roots = Vec::new();
+    for instance in instances {
+        let name = instance.name.to_string();
+        if let (Some(kind), Some(params)) = (instance.checked.kind, &instance.params) {
+            expander.types.entry(kind.name()).or_insert_with(|| Type::Struct(kind.schema()));
+            match expander.stage(&name, instance, kind, params, folder) {
                 Ok(nodes) => {
                     let start = expander.nodes.len();
                     expander.nodes.extend(nodes);
-                    expander.ranges.insert(name, start..expander.nodes.len());
+                    let range = start..expander.nodes.len();
+                    if targets.contains(&instance.name.stage) {
+                        roots.extend(range.clone());
+                    }
+                    let part = Part { cell: &instance.name.cell, kind, range };
+                    expander.parts.insert(name.clone(), part);
+                    expander.stages.entry(&instance.name.stage).or_default().push(name);
                 }
                 Err(found) => faults.extend(found),
             }
         }
     }
-    wanted(expander.nodes, targets)
+    wanted(expander.nodes, roots)
 }
 
 struct Expander<'a> {
-    stages: &'a BTreeMap<String, Checked<'a>>,
     runs: &'a Runs<'a>,
     nodes: Vec<Node>,
-    /// The nodes of the stages expanded so far.
-    ranges: BTreeMap<&'a str, Range<usize>>,
+    /// The stages expanded so far, by their full names.
+    parts: BTreeMap<String, Part<'a>>,
+    /// The full names of each stage, in the order of its cells.
+    stages: BTreeMap<&'a str, Vec<String>>,
+    /// The parameters' types by kind.
+    types: BTreeMap<&'static str, Type>,
+}
+
+/// A stage in one cell, expanded.
+struct Part<'a> {
+    cell: &'a Cell,
+    kind: &'a dyn Kind,
+    range: Range<usize>,
+}
+
+/// The nodes of one cell that a reference leads to.
+struct Group<'a> {
+    cell: &'a Cell,
+    bare: Bare,
+    sources: Vec<Source>,
 }
 
 impl Extents for Expander<'_> {
     fn nodes(&self, reference: &str) -> usize {
-        self.all(reference).map_or(0, |sources| sources.len())
+        self.groups(reference).map_or(0, |groups| groups.iter().map(|group| group.sources.len()).sum())
+    }
+
+    fn cells(&self, reference: &str) -> Vec<Name> {
+        let groups = self.groups(reference).unwrap_or_default();
+        let target = Target::read(reference).map(|target| (target.run, target.name.stage));
+        let stage = match target.unwrap_or_default() {
+            (Some(run), stage) => format!("run:{run}/{stage}"),
+            (None, stage) => stage,
+        };
+        let name = |group: &Group<'_>| Name::new(&stage, group.cell.clone());
+        groups.into_iter().flat_map(|group| vec![name(&group); group.meant().len()]).collect()
+    }
+}
+
+impl Group<'_> {
+    /// The nodes that a reference means as an input.
+    fn meant(self) -> Vec<Source> {
+        match self.bare {
+            Bare::All => self.sources,
+            Bare::Last => self.sources.into_iter().next_back().into_iter().collect(),
+        }
     }
 }
 
 impl<'a> Expander<'a> {
-    fn stage(&self, name: &str, kind: &dyn Kind, params: &Value, folder: &Path) -> Result<Vec<Node>, Vec<Diagnostic>> {
-        let stage = &self.stages[name];
+    fn stage(
+        &self,
+        name: &str,
+        stage: &Instance<'_>,
+        kind: &dyn Kind,
+        params: &Value,
+        folder: &Path,
+    ) -> Result<Vec<Node>, Vec<Diagnostic>> {
         let (mut faults, mut complete) = (Vec::new(), true);
-        for reference in &stage.references {
-            match self.all(&reference.text) {
-                Ok(sources) => complete &= !sources.is_empty(),
-                Err(message) => {
-                    faults.push(Diagnostic::new(&reference.span, message).hint("Iterations are counted from 1."));
-                }
+        for (reference, span) in &stage.references {
+            match self.groups(reference) {
+                Ok(groups) => complete &= !groups.is_empty(),
+                Err(message) => faults.push(Diagnostic::new(span, message).hint("Iterations are counted from 1.")),
             }
         }
         // What needs a stage with faults is not at fault itself: it has no nodes, and nothing is said of it.
@@ -75,14 +126,14 @@ impl<'a> Expander<'a> {
         }
         let bug = |message: String| {
             let hint = format!("This is a bug of the kind `{}`.", kind.name());
-            vec![Diagnostic::new(&stage.span, message).hint(hint)]
+            vec![Diagnostic::new(&stage.checked.span, message).hint(hint)]
         };
-        let place = |faults: Vec<Fault>| faults.into_iter().map(|fault| stage.place(fault)).collect::<Vec<_>>();
+        let place = |faults: Vec<Fault>| faults.into_iter().map(|fault| stage.checked.place(fault)).collect::<Vec<_>>();
         let steps = kind.expand(params, self).map_err(place)?;
         if steps.is_empty() {
             return Err(bug(format!("The stage `{name}` expands to nothing.")));
         }
-        let ty = Type::Struct(kind.schema());
+        let ty = &self.types[kind.name()];
         let mut nodes: Vec<Node> = Vec::new();
         for step in steps {
             let inputs = self.inputs(&step, nodes.len()).map_err(bug)?;
@@ -115,7 +166,7 @@ impl<'a> Expander<'a> {
             let sources = match input {
                 InputRef::Named(reference) => self.named(reference)?,
                 InputRef::Node(reference, index) => {
-                    let source = self.all(reference)?.into_iter().nth(*index);
+                    let source = self.groups(reference)?.into_iter().flat_map(|group| group.sources).nth(*index);
                     vec![source.ok_or_else(|| {
                         format!("The expansion names node {index} of `{reference}`, which is not there.")
                     })?]
@@ -128,41 +179,60 @@ impl<'a> Expander<'a> {
         Ok(inputs)
     }
 
-    /// Every node that a reference stands for.
-    fn all(&self, reference: &str) -> Result<Vec<Source>, String> {
+    /// Every node that a reference stands for, by cell.
+    fn groups(&self, reference: &str) -> Result<Vec<Group<'_>>, String> {
         let target = Target::read(reference)?;
-        let sources: Vec<Source> = match &target.run {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        match &target.run {
             Some(run) => {
-                let nodes = self.runs.known(run, &target.stage);
-                nodes.iter().map(|node| Source::Run { reference: reference.to_owned(), node: node.clone() }).collect()
+                for node in self.runs.known(run, &target.part()) {
+                    let source = Source::Run { reference: reference.to_owned(), node: node.clone() };
+                    match groups.iter_mut().find(|group| *group.cell == node.cell) {
+                        Some(group) => group.sources.push(source),
+                        None => {
+                            let bare = self.runs.bare(&node.yields);
+                            groups.push(Group { cell: &node.cell, bare, sources: vec![source] });
+                        }
+                    }
+                }
             }
             None => {
-                let Some(range) = self.ranges.get(target.stage.as_str()) else { return Ok(Vec::new()) };
-                range.clone().map(Source::Node).collect()
+                let group = |part: &'_ Part<'a>| Group {
+                    cell: part.cell,
+                    bare: part.kind.bare(),
+                    sources: part.range.clone().map(Source::Node).collect(),
+                };
+                let part = target.part();
+                match self.parts.get(&part) {
+                    Some(part) => groups.push(group(part)),
+                    None => {
+                        let names = self.stages.get(target.name.stage.as_str()).into_iter().flatten();
+                        let parts = names.filter_map(|name| self.parts.get(name));
+                        groups.extend(parts.filter(|part| covers(&target.name.cell, part.cell)).map(group));
+                    }
+                }
             }
-        };
-        match target.index {
-            None => Ok(sources),
-            Some(index) if index <= sources.len() => Ok(vec![sources[index - 1].clone()]),
-            Some(_) => Err(format!("`{}` has {}, so there is no `{reference}`.", target.stage, count(sources.len()))),
         }
+        if let Some(index) = target.name.iteration {
+            for group in &mut groups {
+                let Some(source) = group.sources.get(index - 1).cloned() else {
+                    let name = Name::new(&target.name.stage, group.cell.clone());
+                    let nodes = count(group.sources.len());
+                    return Err(format!("`{name}` has {nodes}, so there is no `{reference}`."));
+                };
+                group.sources = vec![source];
+            }
+        }
+        Ok(groups)
     }
 
     /// The nodes that a reference means as an input.
     fn named(&self, reference: &str) -> Result<Vec<Source>, String> {
-        let target = Target::read(reference)?;
-        let mut sources = self.all(reference)?;
-        let bare = match (&target.run, sources.first()) {
-            (Some(_), Some(Source::Run { node, .. })) => self.runs.bare(&node.yields),
-            _ => self.stages.get(&target.stage).and_then(|stage| stage.kind).map_or(Bare::Last, |kind| kind.bare()),
-        };
-        if sources.is_empty() {
-            return Err(format!("The expansion names `{reference}`, which leads nowhere."));
+        let sources: Vec<Source> = self.groups(reference)?.into_iter().flat_map(Group::meant).collect();
+        match sources.is_empty() {
+            true => Err(format!("The expansion names `{reference}`, which leads nowhere.")),
+            false => Ok(sources),
         }
-        if bare == Bare::Last {
-            sources.drain(..sources.len().saturating_sub(1));
-        }
-        Ok(sources)
     }
 }
 
@@ -170,9 +240,8 @@ fn count(n: usize) -> String {
     if n == 1 { "one node".to_owned() } else { format!("{n} nodes") }
 }
 
-/// The nodes that the `targets` need, numbered anew.
-fn wanted(nodes: Vec<Node>, targets: &BTreeSet<String>) -> Vec<Node> {
-    let roots = nodes.iter().enumerate().filter(|(_, node)| targets.contains(&node.stage)).map(|(number, _)| number);
+/// The nodes that the `roots` need, numbered anew.
+fn wanted(nodes: Vec<Node>, roots: Vec<usize>) -> Vec<Node> {
     let kept: Vec<usize> = dag::closure(roots, |node| nodes[node].needs()).into_iter().collect();
     let renumber = |number: &mut usize| *number = kept.binary_search(number).unwrap_or(*number);
     let keep = |(number, mut node): (usize, Node)| {

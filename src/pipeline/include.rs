@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Diagnostics, Span, Text, names, suggestion};
+use super::matrix::{self, MATRIX};
 use super::overrides::merge;
 use super::syntax::parse;
 use super::tree::{Form, Tree, Word};
@@ -22,10 +23,19 @@ pub(super) struct Document {
     pub name: String,
     pub stages: Vec<(Word, Tree)>,
     pub profiles: Vec<(Word, Tree)>,
+    /// The matrix; only the pipeline's own file states one.
+    pub matrix: Option<Tree>,
     /// The included stages that run although nothing of the pipeline's own needs them.
     pub targets: Vec<Word>,
     /// The files whose stages it sees, by number, its own among them.
     pub sees: BTreeSet<usize>,
+}
+
+impl Document {
+    /// Whether this is the pipeline's own file.
+    pub fn is_main(&self) -> bool {
+        !self.name.is_empty()
+    }
 }
 
 /// A stage as stated, with the changes that apply to it.
@@ -57,6 +67,12 @@ pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BT
             let message = format!("`{}` cannot be the name of a stage.", name.text);
             let hint = "Use letters, digits, `_`, `-` and `.`, with a letter, a digit or `_` first.";
             faults.push(Diagnostic::new(&name.span, message).hint(hint));
+        }
+        if name.text == MATRIX {
+            let message = format!("`{MATRIX}` cannot be the name of a stage.");
+            faults.push(
+                Diagnostic::new(&name.span, message).hint("Profiles and `--set` change the matrix by that name."),
+            );
         }
         if ["log.txt", "manifest.json"].contains(&name.text.as_str()) {
             let message = format!("`{}` cannot be the name of a stage.", name.text);
@@ -187,11 +203,12 @@ impl Loader<'_> {
             name: String::new(),
             stages: vec![],
             profiles: vec![],
+            matrix: None,
             targets: vec![],
             sees: BTreeSet::new(),
         };
         let (wanted, known): (&str, &[&str]) = match main {
-            true => ("Pipeline", &["name", "include", "stages", "profiles"]),
+            true => ("Pipeline", &["name", "include", "matrix", "stages", "profiles"]),
             false => ("Stages", &["include", "stages", "profiles", "targets"]),
         };
         let fields = match tree.structure() {
@@ -215,6 +232,7 @@ impl Loader<'_> {
             match field.text.as_str() {
                 "include" => self.include(value, folder, &mut document),
                 _ if !whole => {}
+                "matrix" if main => document.matrix = Some(matrix::normal(value.clone())),
                 "name" if main => self.name(value, &mut document),
                 "targets" if !main => document.targets = self.targets(value),
                 "stages" => document.stages = self.map(value, "stages", "`\"train\": Train(…)`"),

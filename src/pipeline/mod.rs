@@ -1,33 +1,35 @@
 //! RON text into a checked plan graph, before any compute starts.
 //!
 //! The passes, each in a file of its own: `lex` and `syntax` (text into a `tree`), `include` (files into
-//! one set of stages), `overrides` and `set`
-//! (profiles and `--set`), `check` (trees against the schemas of the kinds),
-//! `reference` (which stage needs which), `expand` (stages into nodes), [`key`] (nodes into identities). Faults are
-//! told by `diagnose`.
+//! one set of stages), `overrides` and `set` (profiles and `--set`), `matrix` (axes and their cells), `check` (trees
+//! against the schemas of the kinds), `reference` (which stage needs which), `cells` (stages in the cells of the
+//! matrix), `expand` (these into nodes), [`key`] (nodes into identities), `resolved` (all of it as text again). Faults
+//! are told by `diagnose`.
 //!
 //! Invariants:
 //! - only loading reads files;
 //! - no kind is known here: all knowledge of them is in the [`Registry`] that comes in;
 //! - every fault has a place and says what to do; all faults of a pass are told at once;
-//! - nothing in a [`Node`]'s identity depends on names of stages, on order, or on how the text is written.
+//! - nothing in a [`Node`]'s identity depends on names of stages or cells, on order, or on how the text is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{NodeRef, Outputs, Registry, Value};
+use crate::stage::{Cell, Name, NodeRef, Outputs, Registry, Value};
 
+mod cells;
 mod check;
 mod diagnose;
 mod expand;
 mod include;
 pub mod key;
 mod lex;
+mod matrix;
 mod overrides;
 mod reference;
+mod resolved;
 mod set;
 mod syntax;
 mod tree;
@@ -35,10 +37,13 @@ mod tree;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+use diagnose::Fallible;
 pub use diagnose::{Diagnostic, Diagnostics, Span, Text, suggestion};
 
 /// What to load.
@@ -68,6 +73,8 @@ pub struct RunNode {
     pub yields: String,
     /// Its action key.
     pub key: Digest,
+    /// The cell of its stage in that run's matrix.
+    pub cell: Cell,
 }
 
 /// A checked pipeline.
@@ -83,17 +90,20 @@ pub struct Pipeline {
     pub profiles: Vec<String>,
     /// The single changes that were applied.
     pub sets: Vec<String>,
-    /// The stages that take part, by name.
+    /// The stages that take part, each in each of its cells, by full name, as `train[prefilter=Average,seed=1]`.
     pub stages: BTreeMap<String, Stage>,
     /// The nodes, each behind those that it needs.
     pub nodes: Vec<Node>,
+    /// The whole pipeline as RON, with the profile and the single changes applied and the defaults stated. It can be
+    /// loaded, and gives the same recipes.
+    pub resolved: String,
 }
 
-/// A stage that takes part.
+/// A stage that takes part, in one cell of the matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// Its name.
-    pub name: String,
+    /// Its name, with the cell.
+    pub name: Name,
     /// Its kind.
     pub kind: String,
     /// Its parameters, complete.
@@ -118,7 +128,7 @@ pub struct Origin {
 /// A node of the plan graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The stage that it belongs to.
+    /// The stage that it belongs to, by its full name.
     pub stage: String,
     /// The iteration, from 1, where the stage has several.
     pub iteration: Option<u32>,
@@ -169,96 +179,110 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     let documents = include::load(&request.file, &mut faults)?;
     let Some(main) = documents.last() else { return Err(Diagnostics::new(faults)) };
     let mut declared = include::stages(&documents, &mut faults);
+    let mut stated = main.matrix.clone();
     if let Some(profile) = &request.profile {
-        overrides::profile(profile, &documents, &mut declared, &mut faults);
+        overrides::profile(profile, &documents, &mut declared, &mut stated, &mut faults);
     }
+    let mut sets = Vec::new();
     if !request.sets.is_empty() {
         let folder = fsio::canonical(Path::new("."))
             .map_err(|error| Diagnostics(vec![Diagnostic::unplaced(error.to_string()).hint(error.hint())]))?;
         for argument in &request.sets {
-            set::set(argument, &folder, &mut declared, &mut faults);
+            sets.extend(set::set(argument, &folder, &mut declared, &mut stated, &mut faults));
         }
     }
-    let checked: BTreeMap<String, _> =
-        declared.iter().map(|(name, stage)| (name.clone(), check::stage(stage, registry, &mut faults))).collect();
+    let mut wrong = Vec::new();
+    let matrix = matrix::read(stated.as_ref(), &declared, &sets, &mut wrong);
+    if !wrong.is_empty() {
+        faults.extend(wrong);
+        return Err(Diagnostics::new(faults));
+    }
+    let variants = cells::check(&declared, &matrix, registry, &mut faults);
     let targets = include::targets(&documents, &mut faults);
     let mut runs = reference::Runs::new(runs, registry);
-    let order = reference::follow(&checked, &targets, &mut runs, &mut faults);
-    let nodes = expand::expand(&checked, &order, &targets, &runs, &main.text.folder, &mut faults);
+    let order = reference::follow(&variants, &targets, &mut runs, &mut faults);
+    let instances = cells::spread(&variants, &order, &matrix, &mut faults);
+    let nodes = expand::expand(&instances, &targets, &runs, &main.text.folder, &mut faults);
     Diagnostics::check(faults)?;
-    let stages = order.into_iter().filter_map(|name| {
-        let (checked, declared) = (checked.get(&name)?, declared.get(&name)?);
-        let span = &declared.name.span;
+    let mut by_stage: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, node) in nodes.iter().enumerate() {
+        by_stage.entry(&node.stage).or_default().push(number);
+    }
+    let stages = instances.into_iter().filter_map(|instance| {
+        let name = instance.name.to_string();
+        let span = &declared.get(&instance.name.stage)?.name.span;
         let stage = Stage {
-            kind: checked.kind?.name().to_owned(),
-            params: checked.params.clone()?,
+            kind: instance.checked.kind?.name().to_owned(),
+            params: instance.params?,
             origin: Origin { file: span.text.name.clone(), line: span.position().0 },
-            nodes: (0..nodes.len()).filter(|&node| nodes[node].stage == name).collect(),
-            target: targets.contains(&name),
-            name: name.clone(),
+            nodes: by_stage.get(name.as_str())?.clone(),
+            target: targets.contains(&instance.name.stage),
+            name: instance.name,
         };
         Some((name, stage))
     });
+    let stages = stages.collect();
     Ok(Pipeline {
         name: main.name.clone(),
         file: request.file.clone(),
         profile: request.profile.clone(),
         profiles: overrides::profiles(&documents),
         sets: request.sets.clone(),
-        stages: stages.collect(),
+        resolved: resolved::text(&main.name, stated.as_ref(), &matrix, &order, &declared, &variants),
+        stages,
         nodes,
     })
 }
 
 impl Pipeline {
-    /// The whole pipeline as RON, with the profile and the single changes applied and every default stated. It can
-    /// be loaded, and gives the same recipes.
-    pub fn resolved(&self) -> String {
-        let mut out = format!("Pipeline(\n    name: {:?},\n    stages: {{\n", self.name);
-        for (name, stage) in &self.stages {
-            let _ = writeln!(out, "        {name:?}: {}(", stage.kind);
-            for (step, value) in stage.params.children() {
-                let _ = writeln!(out, "            {}: {value},", step.trim_start_matches('.'));
-            }
-            out.push_str("        ),\n");
-        }
-        out.push_str("    },\n)\n");
-        out
-    }
-
     /// What the node is called: its stage and its iteration.
     pub fn node_ref(&self, node: usize) -> NodeRef {
         let node = &self.nodes[node];
         NodeRef { stage: node.stage.clone(), iteration: node.iteration }
     }
 
-    /// The nodes that `names` name, each a stage or one iteration of it, as `train` or `train[3]`.
+    /// The nodes that `names` name, each a stage, some of its cells or one iteration, as `train`, `train[seed=1]`,
+    /// `train[3]` or `train[seed=1][3]`.
     pub fn select(&self, names: &[String]) -> Result<BTreeSet<usize>, Diagnostics> {
         let mut selected = BTreeSet::new();
         let mut faults = Vec::new();
         for name in names {
-            let target = reference::Target::read(name).ok().filter(|target| target.run.is_none());
-            let stage = target.as_ref().map_or(name, |target| &target.stage);
-            let Some(found) = self.stages.get(stage) else {
-                let all = || self.stages.keys().map(String::as_str);
-                let message = format!("There is no stage `{name}`{}", diagnose::suggestion(stage, all()));
-                let hint = format!("The stages are {}.", diagnose::names(all()));
-                faults.push(Diagnostic::unplaced(message).hint(hint));
-                continue;
-            };
-            let index = target.as_ref().and_then(|target| target.index);
-            let named = |node: &&usize| index.is_none_or(|i| self.nodes[**node].iteration == u32::try_from(i).ok());
-            let nodes: Vec<usize> = found.nodes.iter().filter(named).copied().collect();
-            if nodes.is_empty() {
-                let last = found.nodes.iter().filter_map(|&node| self.nodes[node].iteration).max();
-                let hint = match last {
-                    Some(last) => format!("The iterations of `{stage}` are 1 to {last}."),
-                    None => format!("`{stage}` has no iterations; write its name alone."),
-                };
-                faults.push(Diagnostic::unplaced(format!("There is no `{name}`.")).hint(hint));
+            match self.find(name) {
+                Ok(nodes) => selected.extend(nodes),
+                Err(fault) => faults.push(*fault),
             }
-            selected.extend(nodes);
         }
         Diagnostics::check(faults).map(|()| selected)
+    }
+
+    fn find(&self, text: &str) -> Fallible<Vec<usize>> {
+        let told = |(message, hint): (String, String)| Box::new(Diagnostic::unplaced(message).hint(hint));
+        let target = reference::Target::read(text).ok().filter(|target| target.run.is_none());
+        let stage = target.as_ref().map_or(text, |target| &target.name.stage);
+        let found: Vec<&Stage> = self.stages.values().filter(|other| other.name.stage == stage).collect();
+        let (Some(mut name), false) = (target.as_ref().map(|target| target.name.clone()), found.is_empty()) else {
+            let all = || self.stages.values().map(|stage| stage.name.stage.as_str()).collect::<BTreeSet<_>>();
+            let message = format!("There is no stage `{text}`{}", diagnose::suggestion(stage, all()));
+            return Err(told((message, format!("The stages are {}.", diagnose::names(all())))));
+        };
+        let cells = || found.iter().map(|stage| &stage.name.cell);
+        cells::narrow(&mut name, cells()).map_err(told)?;
+        let parts: Vec<&Stage> = found.iter().copied().filter(|stage| name.covers(&stage.name)).collect();
+        if parts.is_empty() {
+            return Err(told(cells::missing(&name, cells())));
+        }
+        let of = |stage: &Stage| stage.nodes.clone();
+        let nodes: Vec<usize> = parts.iter().flat_map(|stage| of(stage)).collect();
+        let Some(iteration) = name.iteration else { return Ok(nodes) };
+        let named = |node: &&usize| self.nodes[**node].iteration.is_some_and(|i| usize::try_from(i) == Ok(iteration));
+        let chosen: Vec<usize> = nodes.iter().filter(named).copied().collect();
+        if !chosen.is_empty() {
+            return Ok(chosen);
+        }
+        let hint = match nodes.iter().filter_map(|&node| self.nodes[node].iteration).max() {
+            Some(last) => format!("The iterations of `{stage}` are 1 to {last}."),
+            None => format!("`{stage}` has no iterations; write its name alone."),
+        };
+        Err(told((format!("There is no `{text}`."), hint)))
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Span, Text, names, suggestion};
 use super::include::{Declared, Document};
+use super::matrix::{self, MATRIX};
 use super::tree::{FieldTree, Form, Tree, Word};
 
 /// Applies the profile `name` of every file, included files first.
@@ -15,6 +16,7 @@ pub(super) fn profile(
     name: &str,
     documents: &[Document],
     stages: &mut BTreeMap<String, Declared>,
+    matrix: &mut Option<Tree>,
     faults: &mut Vec<Diagnostic>,
 ) {
     let stated = documents.iter().flat_map(|document| {
@@ -24,6 +26,14 @@ pub(super) fn profile(
     for (document, tree) in stated {
         found = true;
         for (stage, change) in changes(tree, faults) {
+            if stage.text == MATRIX && document.is_main() {
+                let change = matrix::normal(change);
+                match matrix {
+                    Some(base) => merge(base, change),
+                    None => *matrix = Some(change),
+                }
+                continue;
+            }
             let seen = |(_, declared): &(&String, &Declared)| document.sees.contains(&declared.document);
             let visible: Vec<&str> = stages.iter().filter(seen).map(|(name, _)| name.as_str()).collect();
             if !visible.contains(&stage.text.as_str()) {

@@ -3,38 +3,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{Checked, Reference};
+use super::cells::Variants;
+use super::check::Reference;
 use super::diagnose::{Diagnostic, Fallible, names, suggestion};
 use super::{RunLookup, RunNode};
 use crate::dag;
-use crate::stage::{Bare, Registry};
+use crate::stage::{Bare, Cell, Name, Registry};
+
+/// How many cells a hint lists.
+pub(super) const SHOWN: usize = 12;
 
 /// What a reference names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     /// The run, for `run:RUN/STAGE`.
     pub run: Option<String>,
-    pub stage: String,
-    /// The node, from 1, for `STAGE[3]`.
-    pub index: Option<usize>,
+    /// The stage, with the cells and the iteration that it is narrowed to.
+    pub name: Name,
 }
 
 impl Target {
-    /// Reads a reference: `train`, `train[3]`, `run:voc_regular/validate`, `run:latest/train[3]`.
+    /// Reads a reference: `train`, `train[3]`, `train[seed=1]`, `run:voc_regular/validate`, `run:latest/train[3]`.
     pub fn read(reference: &str) -> Result<Self, String> {
         let (run, rest) = match reference.strip_prefix("run:").map(|rest| rest.split_once('/')) {
             None => (None, reference),
             Some(Some((run, stage))) if !run.is_empty() => (Some(run.to_owned()), stage),
             Some(_) => return Err(format!("`{reference}` names no stage of a run; write `run:RUN/STAGE`.")),
         };
-        let (stage, index) = match rest.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
-            None => (rest, None),
-            Some((stage, digits)) => match digits.parse::<usize>() {
-                Ok(index) if index > 0 => (stage, Some(index)),
-                _ => return Err(format!("`[{digits}]` is not an iteration; they are counted from 1.")),
-            },
-        };
-        Ok(Target { run, stage: stage.to_owned(), index })
+        Ok(Target { run, name: Name::read(rest)? })
+    }
+
+    /// The reference narrowed to one cell of the stage.
+    fn within(&self, cell: &Cell) -> String {
+        let run = self.run.as_ref().map_or(String::new(), |run| format!("run:{run}/"));
+        format!("{run}{}", Name { cell: cell.clone(), ..self.name.clone() })
+    }
+
+    /// The stage and the cells without the iteration.
+    pub fn part(&self) -> String {
+        Name::new(&self.name.stage, self.name.cell.clone()).to_string()
     }
 }
 
@@ -76,7 +83,7 @@ impl<'a> Runs<'a> {
 /// Follows the references from `targets` on and reports those that lead nowhere or to the wrong kind, and cycles.
 /// Returns the stages that take part, each behind those that it needs.
 pub(super) fn follow(
-    stages: &BTreeMap<String, Checked<'_>>,
+    stages: &BTreeMap<String, Variants<'_>>,
     targets: &BTreeSet<String>,
     runs: &mut Runs<'_>,
     faults: &mut Vec<Diagnostic>,
@@ -89,7 +96,7 @@ pub(super) fn follow(
             continue;
         }
         let mut needs = BTreeMap::new();
-        for reference in &stage.references {
+        for reference in stage.references() {
             match resolve(reference, name, stages, runs) {
                 Err(fault) => faults.push(*fault),
                 Ok(Some(needed)) => drop(needs.entry(needed.as_str()).or_insert(reference)),
@@ -106,7 +113,7 @@ pub(super) fn follow(
 fn resolve<'a>(
     reference: &Reference,
     from: &str,
-    stages: &'a BTreeMap<String, Checked<'_>>,
+    stages: &'a BTreeMap<String, Variants<'_>>,
     runs: &mut Runs<'_>,
 ) -> Fallible<Option<&'a String>> {
     let fault = |message: String| Diagnostic::new(&reference.span, message);
@@ -117,9 +124,16 @@ fn resolve<'a>(
     let wanted = reference.yields.join(" or ");
     let fits = |yields: &str| reference.yields.is_empty() || reference.yields.contains(&yields);
     if let Some(run) = &target.run {
-        let nodes = runs.find(run, &target.stage).map_err(|message| {
+        let nodes = runs.find(run, &target.part()).map_err(|message| {
             fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one.")
         })?;
+        let cells: BTreeSet<&Cell> = nodes.iter().map(|node| &node.cell).collect();
+        if cells.len() > 1 && !reference.gathers {
+            let cells: Vec<String> = cells.into_iter().map(|cell| target.within(cell)).collect();
+            return fault(format!("`{}` is in {} cells, but one is needed here.", reference.text, cells.len()))
+                .hint(format!("Name one of {}.", names(cells.iter().take(SHOWN).map(String::as_str))))
+                .stop();
+        }
         return match nodes.iter().find(|node| !fits(&node.yields)) {
             Some(node) => fault(format!("`{}` yields {}, but {wanted} is needed here.", reference.text, node.yields))
                 .hint("Name a stage of the run that yields what is needed.")
@@ -130,29 +144,33 @@ fn resolve<'a>(
     let fitting = || {
         let fitting = stages
             .iter()
-            .filter(|(name, stage)| name.as_str() != from && stage.kind.is_some_and(|kind| fits(kind.yields())));
+            .filter(|(name, stage)| name.as_str() != from && stage.kind().is_some_and(|kind| fits(kind.yields())));
         let all: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
         match all.is_empty() {
             true => format!("No other stage of this pipeline yields {wanted}."),
             false => format!("The stages that yield {wanted} are {}.", names(all)),
         }
     };
-    let Some((name, stage)) = stages.get_key_value(&target.stage) else {
+    let Some((name, stage)) = stages.get_key_value(&target.name.stage) else {
         let all = stages.keys().map(String::as_str);
-        let message = format!("There is no stage `{}`{}", target.stage, suggestion(&target.stage, all));
+        let name = &target.name.stage;
+        let message = format!("There is no stage `{name}`{}", suggestion(name, all));
         return fault(message).hint(fitting()).stop();
     };
     if name == from {
         return fault(format!("The stage `{from}` refers to itself.")).hint(fitting()).stop();
     }
-    match stage.kind {
+    match stage.kind() {
         Some(kind) if !fits(kind.yields()) => {
             let message = format!(
                 "`{name}` is of kind `{}`, which yields {}, but {wanted} is needed here.",
                 kind.name(),
                 kind.yields()
             );
-            fault(message).related(&stage.span, format!("`{name}` is defined here")).hint(fitting()).stop()
+            let place = stage.any().map(|stage| (stage.span.clone(), format!("`{name}` is defined here")));
+            let mut fault = fault(message).hint(fitting());
+            fault.related.extend(place);
+            fault.stop()
         }
         _ => Ok(Some(name)),
     }
@@ -187,13 +205,11 @@ mod tests {
 
     #[test]
     fn references_of_every_form() {
-        let target = |run: Option<&str>, stage: &str, index| {
-            Ok(Target { run: run.map(str::to_owned), stage: stage.to_owned(), index })
-        };
-        assert_eq!(Target::read("train"), target(None, "train", None));
-        assert_eq!(Target::read("train[3]"), target(None, "train", Some(3)));
-        assert_eq!(Target::read("run:latest~1/validate"), target(Some("latest~1"), "validate", None));
-        assert_eq!(Target::read("run:a/b[2]"), target(Some("a"), "b", Some(2)));
+        let target =
+            |run: Option<&str>, name: &str| Ok(Target { run: run.map(str::to_owned), name: Name::read(name).unwrap() });
+        assert_eq!(Target::read("train[3]"), target(None, "train[3]"));
+        assert_eq!(Target::read("run:latest~1/validate"), target(Some("latest~1"), "validate"));
+        assert_eq!(Target::read("run:a/b[seed=1][2]"), target(Some("a"), "b[seed=1][2]"));
         for wrong in ["train[0]", "train[x]", "run:train", "run:/train"] {
             assert!(Target::read(wrong).is_err(), "{wrong}");
         }

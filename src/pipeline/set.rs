@@ -6,47 +6,93 @@ use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Fallible, Span, Text};
 use super::include::Declared;
+use super::matrix::MATRIX;
 use super::overrides::{fields_mut, merge, unknown_stage};
 use super::syntax::{DEEPEST, parse};
 use super::tree::{Form, Tree, Word};
 
-/// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`.
+/// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`, and returns the path.
+/// `matrix.axes.seed.values=[1]` changes the matrix.
 pub(super) fn set(
     argument: &str,
     folder: &Path,
     stages: &mut BTreeMap<String, Declared>,
+    matrix: &mut Option<Tree>,
     faults: &mut Vec<Diagnostic>,
-) {
+) -> Option<Place> {
     let text = Text { name: format!("--set '{argument}'"), content: argument.to_owned(), folder: folder.to_owned() };
     let mut cursor = Cursor { text: Arc::new(text), at: 0 };
-    match cursor.path() {
-        Err(fault) => faults.push(*fault),
-        Ok((stage, steps)) => {
-            let parsed = parse(&cursor.text, cursor.at);
-            faults.extend(parsed.faults);
-            if !parsed.whole {
-                return;
-            }
-            let all: Vec<String> = stages.keys().cloned().collect();
-            match stages.get_mut(&stage.text) {
-                Some(declared) => {
-                    faults.extend(place(&mut declared.tree, &steps, parsed.tree).err().map(|fault| *fault))
-                }
-                None => faults.push(unknown_stage(&stage, &all.iter().map(String::as_str).collect::<Vec<_>>())),
-            }
-        }
+    let path = cursor.path().map_err(|fault| faults.push(*fault)).ok()?;
+    let parsed = parse(&cursor.text, cursor.at);
+    faults.extend(parsed.faults);
+    if !parsed.whole {
+        return None;
     }
+    let all: Vec<String> = stages.keys().cloned().collect();
+    let base = match (stages.get_mut(&path.stage.text), matrix) {
+        (Some(declared), _) => &mut declared.tree,
+        (None, Some(matrix)) if path.stage.text == MATRIX => matrix,
+        _ => {
+            faults.push(unknown_stage(&path.stage, &all.iter().map(String::as_str).collect::<Vec<_>>()));
+            return None;
+        }
+    };
+    faults.extend(place(base, &path.steps, parsed.tree).err().map(|fault| *fault));
+    Some(path)
+}
+
+/// What a path leads to: a stage, or a part of it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub stage: Word,
+    pub steps: Vec<Step>,
 }
 
 /// A step of a path.
-enum Step {
+#[derive(Debug)]
+pub(super) enum Step {
     Field(Word),
     Index(usize, Span),
     Key(String, Span),
 }
 
+impl Place {
+    /// Reads the path of a field that a file states in quotes; `at` is where. None where it is none.
+    pub fn read(path: &str, at: &Span) -> Option<Self> {
+        let content = format!("{path}=");
+        let text = Text { name: String::new(), folder: "".into(), content: content.clone() };
+        let mut cursor = Cursor { text: Arc::new(text), at: 0 };
+        let mut place = cursor.path().ok().filter(|_| cursor.at == content.len())?;
+        place.stage.span = at.clone();
+        for Step::Field(Word { span, .. }) | Step::Index(_, span) | Step::Key(_, span) in &mut place.steps {
+            *span = at.clone();
+        }
+        Some(place)
+    }
+
+    /// The field of the stage that this is or is in.
+    pub fn field(&self) -> Option<&str> {
+        match self.steps.first() {
+            Some(Step::Field(field)) => Some(&field.text),
+            _ => None,
+        }
+    }
+
+    /// Whether `other` is the same place or a part of it.
+    pub fn holds(&self, other: &Place) -> bool {
+        let same = |(a, b): (&Step, &Step)| match (a, b) {
+            (Step::Field(a), Step::Field(b)) => a.text == b.text,
+            (Step::Index(a, _), Step::Index(b, _)) => a == b,
+            (Step::Key(a, _), Step::Key(b, _)) => a == b,
+            _ => false,
+        };
+        let inside = self.steps.len() <= other.steps.len();
+        self.stage.text == other.stage.text && inside && self.steps.iter().zip(&other.steps).all(same)
+    }
+}
+
 /// Changes what `steps` lead to below `base`.
-fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
+pub(super) fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
     let Some((step, rest)) = steps.split_first() else {
         merge(base, value);
         return Ok(());
@@ -154,14 +200,14 @@ impl Cursor {
         if word.text.is_empty() { self.fault(what).stop() } else { Ok(word) }
     }
 
-    fn path(&mut self) -> Fallible<(Word, Vec<Step>)> {
+    fn path(&mut self) -> Fallible<Place> {
         let stage = self.name("the name of a stage")?;
         let mut steps = Vec::new();
         loop {
             if steps.len() > DEEPEST {
                 return self.fault("`=`").stop();
             } else if self.eat('=') {
-                return Ok((stage, steps));
+                return Ok(Place { stage, steps });
             } else if self.eat('.') {
                 steps.push(Step::Field(self.name("the name of a field")?));
             } else if self.eat('[') {

@@ -6,15 +6,15 @@ use std::io::Write as _;
 use super::testing::{Case, WHOLE, outputs};
 use super::*;
 
-fn recipes(pipeline: &Pipeline) -> BTreeSet<String> {
+pub(super) fn recipes(pipeline: &Pipeline) -> BTreeSet<String> {
     pipeline.nodes.iter().map(|node| node.recipe.to_string()).collect()
 }
 
-fn param<'a>(pipeline: &'a Pipeline, stage: &str, path: &str) -> &'a Value {
+pub(super) fn param<'a>(pipeline: &'a Pipeline, stage: &str, path: &str) -> &'a Value {
     pipeline.stages[stage].params.at(path).unwrap()
 }
 
-fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
+pub(super) fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
     let name = |source: &Source| match source {
         Source::Node(node) => pipeline.node_ref(*node).to_string(),
         Source::Run { reference, node } => format!("{reference}={}", node.key.short()),
@@ -230,13 +230,13 @@ fn single_changes_reach_every_part() {
 fn the_resolved_text_loads_again_and_means_the_same() {
     let case = Case::stages(WHOLE).set("train.warmup=2").set("images.list=\"/lists/ä \\\"x\\\".txt\"");
     let pipeline = case.good();
-    let resolved = pipeline.resolved();
+    let resolved = pipeline.resolved.clone();
     let again = Case::new(&resolved).good();
-    assert_eq!(again.resolved(), resolved);
+    assert_eq!(again.resolved, resolved);
     assert_eq!(again.stages["train"].params, pipeline.stages["train"].params);
     assert!(resolved.contains("            optimizer: Sgd(lr: 0.002, momentum: 0.9),\n"), "{resolved}");
     let plain = Case::stages(WHOLE).good();
-    assert_eq!(recipes(&Case::new(&plain.resolved()).good()), recipes(&plain));
+    assert_eq!(recipes(&Case::new(&plain.resolved).good()), recipes(&plain));
 }
 
 #[test]

@@ -46,6 +46,26 @@ impl Tree {
         }
     }
 
+    /// A field of a structure.
+    pub fn field(&self, name: &str) -> Option<&Tree> {
+        let (_, fields) = self.structure()?;
+        fields.iter().find(|(word, _)| word.text == name).map(|(_, value)| value)
+    }
+
+    /// The fields of a structure that states some, to change them.
+    pub fn fields_mut(&mut self) -> Option<&mut Vec<FieldTree>> {
+        match &mut self.form {
+            Form::Struct { fields, .. } => Some(fields),
+            _ => None,
+        }
+    }
+
+    /// A field of a structure, to change it.
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut Tree> {
+        let fields = self.fields_mut()?;
+        fields.iter_mut().find(|(word, _)| word.text == name).map(|(_, value)| value)
+    }
+
     /// The inside of `Some(x)`.
     pub fn some(&self) -> Option<&Tree> {
         match &self.form {
@@ -59,6 +79,49 @@ impl Tree {
         match &mut self.form {
             Form::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => items.first_mut(),
             _ => None,
+        }
+    }
+
+    /// The entries of `{"name": value}` or `(name: value)`; none for other forms, and where a key is no text.
+    pub fn entries(&self) -> Option<Vec<(Word, &Tree)>> {
+        match &self.form {
+            Form::Map(entries) => {
+                let word = |key: &Tree| match &key.form {
+                    Form::Str(text) => Some(Word { text: text.clone(), span: key.span.clone() }),
+                    _ => None,
+                };
+                entries.iter().map(|(key, value)| Some((word(key)?, value))).collect()
+            }
+            _ => match self.structure()? {
+                (None, fields) => Some(fields.iter().map(|(word, value)| (word.clone(), value)).collect()),
+                (Some(_), _) => None,
+            },
+        }
+    }
+
+    /// The tree as RON on one line, each text written by `text`.
+    pub fn ron(&self, text: &dyn Fn(&Tree, &str) -> String) -> String {
+        let list = |items: &[Tree]| items.iter().map(|item| item.ron(text)).collect::<Vec<_>>().join(", ");
+        let head = |name: &Option<Word>| name.as_ref().map_or("", |name| &name.text).to_owned();
+        match &self.form {
+            Form::Bool(value) => value.to_string(),
+            Form::Int(value) => value.to_string(),
+            Form::Float(value) => format!("{value:?}"),
+            Form::Str(content) => text(self, content),
+            Form::Char(c) => format!("{c:?}"),
+            Form::Word(word) => word.text.clone(),
+            Form::List(items) => format!("[{}]", list(items)),
+            Form::Map(entries) => {
+                let entry = |(key, value): &(Tree, Tree)| format!("{}: {}", key.ron(text), value.ron(text));
+                format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
+            Form::Tuple { name: Some(name), items } if items.is_empty() => name.text.clone(),
+            Form::Tuple { name, items } => format!("{}({})", head(name), list(items)),
+            Form::Struct { name, fields } => {
+                let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{}: {}", k.text, v.ron(text))).collect();
+                format!("{}({})", head(name), fields.join(", "))
+            }
+            Form::Broken => String::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::job::{DeviceSpec, Job, Produced, StageError};
+use super::name::Name;
 use super::schema::Structure;
 use super::value::Value;
 
@@ -39,6 +40,11 @@ pub trait Kind: Sync + Send {
         _root: &dyn Fn(&str) -> Result<PathBuf, StageError>,
     ) -> Result<Vec<External>, StageError> {
         Ok(Vec::new())
+    }
+    /// The files that the `File` parameter `slot` stands for, where a format is several files that belong together. The
+    /// job is handed the first; the contents of all of them enter the key.
+    fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
+        Ok(vec![path])
     }
     /// The data root whose folder consumers of the node's outputs need, if any.
     fn root(&self, _params: &Value) -> Option<String> {
@@ -106,9 +112,11 @@ pub enum InputRef {
 pub trait Extents {
     /// How many nodes the stage behind a reference stands for; an index names one.
     fn nodes(&self, reference: &str) -> usize;
+    /// For each node that a reference means as an input, in their order, the stage in its cell of the matrix.
+    fn cells(&self, reference: &str) -> Vec<Name>;
 }
 
-/// Points at a node of a plan: a stage's name and its iteration.
+/// Points at a node of a plan: a stage's name, with its cell, and its iteration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeRef {
     /// The stage.

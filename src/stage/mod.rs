@@ -11,6 +11,7 @@
 
 pub mod job;
 pub mod kind;
+pub mod name;
 pub mod params;
 pub mod schema;
 pub mod value;
@@ -20,6 +21,7 @@ pub use job::{
     StageError,
 };
 pub use kind::{Bare, Extents, External, Fault, InputRef, Kind, NodeRef, Publication, Registry, Step};
+pub use name::{Cell, Name};
 pub use params::Param;
 pub use schema::{Field, Type, Variant};
 pub use value::Value;

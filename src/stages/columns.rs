@@ -1,5 +1,6 @@
 //! Tables by column: how stages write them and read them back.
 
+use crate::ml::metrics::Confusion;
 use crate::stage::StageError;
 use crate::table::{Cell, Column, Table};
 
@@ -59,4 +60,18 @@ pub fn new_table(columns: Vec<(String, Values)>) -> Result<Table, StageError> {
         }
     }
     Table::new(head.collect(), rows).map_err(|error| StageError::Bug(error.to_string()))
+}
+
+/// The columns of a table with a row a class, from the names of the classes and the counts of pixels.
+pub fn classes(names: Vec<Option<String>>, confusion: &Confusion) -> Vec<(String, Values)> {
+    let all = 0..confusion.classes();
+    let count = |f: &dyn Fn(usize) -> u64| Values::Int(all.clone().map(|class| Some(f(class) as i64)).collect());
+    vec![
+        ("class".to_owned(), count(&|class| class as u64)),
+        ("name".to_owned(), Values::Text(names)),
+        ("iou".to_owned(), Values::Float(all.clone().map(|class| confusion.iou(class)).collect())),
+        ("right".to_owned(), count(&|class| confusion.at(class, class))),
+        ("truth".to_owned(), count(&|class| confusion.truth(class))),
+        ("predicted".to_owned(), count(&|class| confusion.predicted(class))),
+    ]
 }

@@ -10,6 +10,7 @@ use super::support;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::data::index::Row;
+use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
 use crate::stage::{DataFault, Job, StageError};
 use crate::table::Table;
@@ -19,8 +20,12 @@ use crate::table::Table;
 pub struct Info {
     /// The classes in the order of their ids.
     pub classes: Vec<String>,
-    /// The label of pixels that count nowhere.
+    /// The colours that classes are shown in, in the same order.
+    pub colors: Vec<[u8; 3]>,
+    /// The id of pixels that count nowhere.
     pub ignore: u8,
+    /// What the values in the label files are.
+    pub coding: Coding,
 }
 
 /// A data set as a consumer sees it: its rows, what it says of itself, and where its files are.
@@ -123,6 +128,7 @@ fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
             sample: Sample { id: ids[i].clone()?, image: images[i].clone()?, label: labels[i].clone() },
             image_digest: image_digests[i].as_ref()?.parse().ok()?,
             label_digest: label_digests[i].as_ref().and_then(|digest| digest.parse().ok()),
+            coding: info.coding,
             height: size(&heights)?,
             width: size(&widths)?,
             pixels: pixels.iter().map(|column| count(column)).collect::<Option<_>>()?,

@@ -1,11 +1,14 @@
-//! `Dataset`: a checked list of images and labels, made by the tool, listed in files, or derived from VOC's folders.
+//! `Dataset`: a checked list of images and labels, made by the tool, listed in files, or derived from the folders of
+//! VOC or Cityscapes.
 
 use std::path::{Path, PathBuf};
 
 use crate::fsio;
 use crate::hash::Digest;
+use crate::ml::colors;
+use crate::ml::data::labels::Coding;
 use crate::ml::data::list::{Expected, Form, Sample};
-use crate::ml::data::{archive, index, list, shapes, voc};
+use crate::ml::data::{archive, cityscapes, index, list, shapes, voc};
 use crate::params;
 use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
@@ -26,10 +29,10 @@ params! {
         source: Source;
         /// The classes by name: ids count from 0 in this order.
         classes: Classes;
-        /// The label of pixels that count nowhere.
+        /// The id of pixels that count nowhere.
         ignore: u8 = 255;
         /// What the list must come to; anything else is an error.
-        expect: Option<Expect> = None;
+        expect: Vec<Expect> = Vec::new();
     }
 
     /// A source of images.
@@ -46,8 +49,8 @@ params! {
             /// The mean width and height of a scene.
             size: (u32, u32) = (128, 96), where min(32.0).max(4096.0).unit("pixels");
         }
-        /// A list file as in the reference: `/image/path /label/path` a line, below a root. Images are JPEG files; labels
-        /// are PNG files of ids, as a palette or grey of at most 8 bits. An image's id is its file name without the
+        /// A list file as in the reference: `/image/path /label/path` a line, below a root. Images are JPEG or PNG files;
+        /// labels are PNG files of ids, as a palette or grey of at most 8 bits. An image's id is its file name without the
         /// extension, and no two may share one.
         Listed {
             /// The data root, given by `--data NAME=PATH`.
@@ -68,6 +71,16 @@ params! {
             /// Archives, as downloaded, that hold everything; then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
+        /// Cityscapes in its original tree: the folders leftImg8bit, gtFine and gtCoarse with the files `…_labelIds.png`,
+        /// whose values become the ids of the 19 classes (trainIds), and 255 for all others.
+        Cityscapes {
+            /// The data root, given by `--data NAME=PATH`.
+            root: Option<String> = None, where unkeyed();
+            /// Which part.
+            list: CityscapesPart;
+            /// Archives, as downloaded, that hold everything; then no root is needed.
+            archives: Vec<Archive> = Vec::new();
+        }
     }
 
     /// A part of PASCAL VOC 2012.
@@ -77,6 +90,24 @@ params! {
         /// The ids of ImageSets/Segmentation/val.txt.
         Val {}
         /// The ids of ImageSets/Segmentation/test.txt, of the test archive; images only.
+        Test {}
+    }
+
+    /// A part of Cityscapes.
+    pub enum CityscapesPart {
+        /// The training images with fine labels.
+        TrainFine {}
+        /// The training images with coarse labels.
+        TrainCoarse {}
+        /// The extra images, which have coarse labels.
+        TrainExtra {}
+        /// The training images with fine labels, then the extra images with coarse ones.
+        TrainFineExtra {}
+        /// The validation images with fine labels.
+        Val {}
+        /// The validation images with coarse labels.
+        ValCoarse {}
+        /// The test images, without labels.
         Test {}
     }
 
@@ -90,8 +121,11 @@ params! {
         folder: Option<String> = None;
     }
 
-    /// What a list must come to.
+    /// What a list, or the part of it with labels in one folder, must come to.
     pub struct Expect {
+        /// The folder of the labels, as `gtFine`; then only samples with labels there are meant, and every sample must
+        /// be meant by some expectation. `None`: all samples.
+        labels: Option<String> = None;
         /// The number of ids.
         count: u64;
         /// BLAKE3 of the sorted ids, one a line, each ended by a newline.
@@ -102,11 +136,13 @@ params! {
     pub enum Classes {
         /// The 21 of PASCAL VOC.
         Voc {}
+        /// The 19 of Cityscapes (trainIds).
+        Cityscapes {}
         /// The 11 of CamVid.
         CamVid {}
         /// The 6 of the made scenes.
         Shapes {}
-        /// Any others, by name.
+        /// Any others, by name. They are shown in VOC's colours.
         Named {
             /// The names.
             names: Vec<String>, where nonempty();
@@ -118,10 +154,21 @@ impl Classes {
     fn names(&self) -> Vec<String> {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         match self {
-            Classes::Voc {} => own(&crate::ml::colors::VOC),
-            Classes::CamVid {} => own(&crate::ml::colors::CAMVID),
-            Classes::Shapes {} => own(&crate::ml::colors::SHAPES),
+            Classes::Voc {} => own(&colors::VOC),
+            Classes::Cityscapes {} => cityscapes::classes().map(|label| label.name.to_owned()).collect(),
+            Classes::CamVid {} => own(&colors::CAMVID),
+            Classes::Shapes {} => own(&colors::SHAPES),
             Classes::Named { names } => names.clone(),
+        }
+    }
+
+    fn colors(&self) -> Vec<[u8; 3]> {
+        match self {
+            Classes::Cityscapes {} => cityscapes::classes().map(|label| label.color).collect(),
+            Classes::CamVid {} => colors::CAMVID_COLORS.to_vec(),
+            Classes::Voc {} | Classes::Shapes {} | Classes::Named { .. } => {
+                colors::VOC_MAP[..self.names().len()].to_vec()
+            }
         }
     }
 }
@@ -130,21 +177,30 @@ impl Source {
     fn root(&self) -> Option<&str> {
         match self {
             Source::Shapes { .. } => None,
-            Source::Listed { root, archives, .. } | Source::Voc2012 { root, archives, .. } => {
-                root.as_deref().filter(|_| archives.is_empty())
-            }
+            Source::Listed { root, archives, .. }
+            | Source::Voc2012 { root, archives, .. }
+            | Source::Cityscapes { root, archives, .. } => root.as_deref().filter(|_| archives.is_empty()),
         }
     }
 
     fn archives(&self) -> &[Archive] {
         match self {
             Source::Shapes { .. } => &[],
-            Source::Listed { archives, .. } | Source::Voc2012 { archives, .. } => archives,
+            Source::Listed { archives, .. }
+            | Source::Voc2012 { archives, .. }
+            | Source::Cityscapes { archives, .. } => archives,
+        }
+    }
+
+    fn coding(&self) -> Coding {
+        match self {
+            Source::Shapes { .. } | Source::Listed { .. } | Source::Voc2012 { .. } => Coding::Ids,
+            Source::Cityscapes { .. } => Coding::CityscapesLabelIds,
         }
     }
 
     /// The samples below `root`, and the files besides them that the list follows from.
-    fn samples(&self, root: &Path, expected: Option<Expected>) -> Result<(Vec<Sample>, Vec<String>), StageError> {
+    fn samples(&self, root: &Path, expected: &[Expected]) -> Result<(Vec<Sample>, Vec<String>), StageError> {
         match self {
             Source::Shapes { .. } => Err(StageError::Bug("Made scenes have no list.".into())),
             Source::Listed { list: name, labels, .. } => {
@@ -156,9 +212,7 @@ impl Source {
                 })?;
                 let form = if *labels { Form::Labelled } else { Form::ImagesOnly };
                 let samples = list::parse(&text, name, form).map_err(support::faults)?;
-                if let Some(expected) = expected {
-                    list::check(&samples, expected, name).map_err(|fault| support::faults(vec![fault]))?;
-                }
+                list::check(&samples, expected, name).map_err(|fault| support::faults(vec![fault]))?;
                 Ok((samples, vec![name.clone()]))
             }
             Source::Voc2012 { list, .. } => {
@@ -169,6 +223,19 @@ impl Source {
                 };
                 let samples = voc::samples(root, part, expected).map_err(support::data_error)?;
                 Ok((samples, vec![format!("ImageSets/Segmentation/{file}.txt")]))
+            }
+            Source::Cityscapes { list, .. } => {
+                let part = match list {
+                    CityscapesPart::TrainFine {} => cityscapes::Part::TrainFine,
+                    CityscapesPart::TrainCoarse {} => cityscapes::Part::TrainCoarse,
+                    CityscapesPart::TrainExtra {} => cityscapes::Part::TrainExtra,
+                    CityscapesPart::TrainFineExtra {} => cityscapes::Part::TrainFineExtra,
+                    CityscapesPart::Val {} => cityscapes::Part::Val,
+                    CityscapesPart::ValCoarse {} => cityscapes::Part::ValCoarse,
+                    CityscapesPart::Test {} => cityscapes::Part::Test,
+                };
+                let samples = cityscapes::samples(root, part, expected).map_err(support::data_error)?;
+                Ok((samples, Vec::new()))
             }
         }
     }
@@ -183,7 +250,7 @@ impl Kind for Dataset {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {
@@ -215,8 +282,11 @@ impl Kind for Dataset {
                 fault(&format!("source.archives[{at}].digest"), format!("{error}."), "Write what `b3sum` prints.");
             }
         }
-        if let Some(Err(error)) = p.expect.as_ref().map(|expect| expect.digest.parse::<Digest>()) {
-            fault("expect.digest", format!("{error}."), "Write what `b3sum` prints for the sorted ids.");
+        for (at, expect) in p.expect.iter().enumerate() {
+            if let Err(error) = expect.digest.parse::<Digest>() {
+                let hint = "Write what `b3sum` prints for the sorted ids.";
+                fault(&format!("expect[{at}].digest"), format!("{error}."), hint);
+            }
         }
         let names = p.classes.names();
         if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
@@ -225,6 +295,17 @@ impl Kind for Dataset {
                 format!("Two classes have the name `{}`.", twice.1),
                 "Give each class its own name.",
             );
+        }
+        if matches!(p.source, Source::Cityscapes { .. }) {
+            let classes = cityscapes::classes().count();
+            if names.len() != classes {
+                let message = format!("Cityscapes has {classes} classes, not {}.", names.len());
+                fault("classes", message, "Write `classes: Cityscapes`.");
+            }
+            if p.ignore != cityscapes::IGNORE {
+                let message = format!("Labels of Cityscapes that count nowhere become 255, not {}.", p.ignore);
+                fault("ignore", message, "Write 255.");
+            }
         }
         if usize::from(p.ignore) < names.len() {
             fault("ignore", format!("The ignore value {} is the id of a class.", p.ignore), "Write 255.");
@@ -244,7 +325,7 @@ impl Kind for Dataset {
         let p: DatasetParams = support::read(params)?;
         let Some(name) = p.source.root() else { return Ok(Vec::new()) };
         let root = root(name)?;
-        let (samples, lists) = p.source.samples(&root, expected(&p))?;
+        let (samples, lists) = p.source.samples(&root, &expected(&p))?;
         let files = samples.into_iter().flat_map(|sample| [Some(sample.image), sample.label]).flatten();
         Ok(lists.into_iter().chain(files).map(|file| External::below(&root, &file)).collect())
     }
@@ -255,7 +336,8 @@ impl Kind for Dataset {
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: DatasetParams = support::read(job.params)?;
-        let info = Info { classes: p.classes.names(), ignore: p.ignore };
+        let coding = p.source.coding();
+        let info = Info { classes: p.classes.names(), colors: p.classes.colors(), ignore: p.ignore, coding };
         let mut produced = Produced::default();
         let pool = support::pool(job.threads)?;
         let (root, samples) = match &p.source {
@@ -265,21 +347,19 @@ impl Kind for Dataset {
                 let numbers = *first..first.saturating_add(*images);
                 let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
                 let samples: Vec<Sample> = written.map_err(support::data_error)?;
-                if let Some(expected) = expected(&p) {
-                    list::check(&samples, expected, "source").map_err(|fault| support::faults(vec![fault]))?;
-                }
+                list::check(&samples, &expected(&p), "source").map_err(|fault| support::faults(vec![fault]))?;
                 (folder, samples)
             }
             source if source.archives().is_empty() => {
                 let root = source.root().and_then(|name| job.roots.get(name)).cloned();
                 let root = root.ok_or_else(|| StageError::Bug("The data root was not handed over.".into()))?;
-                let (samples, _) = source.samples(&root, expected(&p))?;
+                let (samples, _) = source.samples(&root, &expected(&p))?;
                 (root, samples)
             }
             source => {
                 let folder = job.out.join("files");
                 unpack(source.archives(), job, &folder)?;
-                let (samples, _) = source.samples(&folder, expected(&p))?;
+                let (samples, _) = source.samples(&folder, &expected(&p))?;
                 (folder, samples)
             }
         };
@@ -288,7 +368,8 @@ impl Kind for Dataset {
         }
         job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
         let resolve = |path: &str| root.join(path);
-        let rows = pool.install(|| index::build(&samples, &resolve, info.classes.len(), info.ignore));
+        let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore };
+        let rows = pool.install(|| index::build(&samples, &resolve, allowed));
         let rows = rows.map_err(support::data_error)?;
         support::write_table(job, &mut produced, "index", &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, "info", &info)?;
@@ -298,9 +379,13 @@ impl Kind for Dataset {
     }
 }
 
-fn expected(p: &DatasetParams) -> Option<Expected> {
-    let expect = p.expect.as_ref()?;
-    Some(Expected { count: usize::try_from(expect.count).ok()?, digest: expect.digest.parse().ok()? })
+fn expected(p: &DatasetParams) -> Vec<Expected> {
+    // Digests passed the check.
+    let one = |expect: &Expect| {
+        let (labels, count) = (expect.labels.clone(), usize::try_from(expect.count).ok()?);
+        Some(Expected { labels, count, digest: expect.digest.parse().ok()? })
+    };
+    p.expect.iter().filter_map(one).collect()
 }
 
 fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), StageError> {

@@ -4,9 +4,12 @@
 
 mod columns;
 mod command;
+mod curves;
 mod data;
 mod dataset;
 mod erf;
+mod events;
+mod history;
 mod inference;
 mod model;
 mod predict;
@@ -26,8 +29,10 @@ use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 pub fn registry() -> Registry {
     let kinds: Vec<Box<dyn Kind>> = vec![
         Box::new(command::Command),
+        Box::new(curves::Curves),
         Box::new(dataset::Dataset),
         Box::new(erf::Erf),
+        Box::new(events::Events),
         Box::new(predict::Predict),
         Box::new(report::Report),
         Box::new(train::Train),

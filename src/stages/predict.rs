@@ -1,9 +1,8 @@
 //! `Predict`: a model's predictions as pictures.
 
 use crate::fsio;
-use crate::ml::colors;
+use crate::ml::data::pictures::Style;
 use crate::ml::data::source::Images;
-use crate::ml::data::{Labels, labels};
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
@@ -15,8 +14,10 @@ use super::subject::Model;
 use super::support;
 
 params! {
-    /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png` with class ids, and
-    /// `visual_prediction/ID_mask_visual.png` in VOC's colours. Labels are not needed.
+    /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png`, a palette image whose
+    /// indices are class ids; `visual_prediction/ID_mask_visual.png` in the colours of the data set's classes;
+    /// `overlay/ID_overlay.png`, image and colours half and half; and where the classes are those of Cityscapes
+    /// `label_ids/ID_labelIds.png`, as its evaluation server takes them. Labels are not needed.
     pub struct PredictParams {
         /// The model.
         model: Ref, where to(&["model"]);
@@ -36,7 +37,7 @@ impl Kind for Predict {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {
@@ -59,6 +60,8 @@ impl Kind for Predict {
         let p: PredictParams = support::read(job.params)?;
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
+        data.same_classes(&model.classes)?;
+        let style = Style::new(&data.info.classes, &data.info.colors);
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
@@ -67,12 +70,13 @@ impl Kind for Predict {
             job.cancel.check()?;
             let id = &images.row(i).sample.id;
             let fault = |fault| data.blame(support::faults(vec![fault]));
-            let ids: Labels = pool.install(|| model.predict(&images.image(i).map_err(fault)?, &p.inference))?;
-            let mask = labels::encode_grey(&ids, id).map_err(fault)?;
-            let colored = ids.map(|id| colors::VOC_MAP[usize::from(id)]);
-            let visual = labels::encode_rgb(&colored, id).map_err(fault)?;
-            fsio::write_synced(&folder.join(format!("prediction/{id}_mask.png")), &mask)?;
-            fsio::write_synced(&folder.join(format!("visual_prediction/{id}_mask_visual.png")), &visual)?;
+            let pictures = pool.install(|| -> Result<_, StageError> {
+                let image = images.image(i).map_err(fault)?;
+                style.pictures(id, &image, &model.predict(&image, &p.inference)?).map_err(fault)
+            })?;
+            for (path, bytes) in pictures {
+                fsio::write_synced(&folder.join(path), &bytes)?;
+            }
             job.events.emit(Event::Progress { done: i as u64 + 1, total: images.len() as u64, unit: "images".into() });
         }
         let mut produced = Produced::default();

@@ -1,25 +1,37 @@
 //! `Report`: the figures of several stages and runs in one table.
+//!
+//! A node's inputs tell nothing of the cells that they come from, so expansion adds to its parameters what the table
+//! says of them: the labels of each node, and which inputs are cells of one stage.
 
-use std::collections::BTreeMap;
+mod means;
+mod rows;
+
+use std::collections::BTreeSet;
 
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{InputNode, Job, Kind, Produced, Publication, StageError, Value};
-use crate::table::Table;
+use crate::stage::{
+    Cell, Extents, Fault, InputRef, Job, Kind, Name, Produced, Publication, StageError, Step, Value, kind,
+};
 
-use super::columns::{self, Values};
-use super::subject::SUBJECT;
+use super::columns;
 use super::support;
+use rows::{Entry, Origin, Rows};
 
 params! {
     /// Gathers the figures of validations and effective receptive fields into one table: a row a model and data
     /// set, with its mean IoU, pixel accuracy, the best constant prediction's mean IoU, the IoU of each class (all in
-    /// percent), and the figures of its effective receptive field.
+    /// percent), and the figures of its effective receptive field. Where the stages are in several cells of a matrix,
+    /// all of them are gathered, and each axis that nothing else tells is a column.
     pub struct ReportParams {
         /// What to gather: stages, or stages of other runs, as `run:voc_regular/validate`. A row has the order of its
         /// first mention.
         from: Vec<Ref>, where to(&["metrics", "erf"]).nonempty();
+        /// Axes of the matrix over which a second table, `means`, has mean and standard deviation (over n - 1): a row for
+        /// what all other axes have in common, with the number n of its rows. Where one of them lacks a figure, the
+        /// mean is missing too.
+        over: Vec<String> = Vec::new();
         /// How the table is written.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
@@ -51,7 +63,7 @@ impl Kind for Report {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {
@@ -71,134 +83,74 @@ impl Kind for Report {
             TableFormat::Parquet {} => "Parquet",
         };
         let formats: Vec<&str> = p.formats.iter().map(name).collect();
-        vec![Publication {
+        let table = |output| Publication {
             digits: Some(usize::from(p.digits)),
             print: p.print,
-            ..Publication::table("table", &formats)
-        }]
+            ..Publication::table(output, &formats)
+        };
+        let means = (!p.over.is_empty()).then(|| table("means"));
+        std::iter::once(table("table")).chain(means).collect()
+    }
+
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let Some(p) = ReportParams::read(params) else { return Err(Vec::new()) };
+        let names: Vec<Vec<Name>> = p.from.iter().map(|reference| extents.cells(&reference.0)).collect();
+        let axes: BTreeSet<&String> = names.iter().flatten().flat_map(|name| name.cell.keys()).collect();
+        let fault = |(at, axis): (usize, &String)| Fault {
+            field: format!("over[{at}]"),
+            message: format!("Nothing that is gathered is in cells of an axis `{axis}`."),
+            hint: match axes.is_empty() {
+                true => "Only axes of the pipeline's matrix can be averaged over.".to_owned(),
+                false => {
+                    format!("The axes are {}.", axes.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", "))
+                }
+            },
+        };
+        let faults: Vec<Fault> =
+            p.over.iter().enumerate().filter(|(_, axis)| !axes.contains(axis)).map(fault).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let mut node = params.clone();
+        if !axes.is_empty() {
+            let cells: Vec<Vec<Cell>> =
+                names.iter().map(|slot| slot.iter().map(|name| name.cell.clone()).collect()).collect();
+            let stage = |slot: &Vec<Name>| slot.first().map(|name| name.stage.clone());
+            let role =
+                |slot: &Vec<Name>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
+            node.set_field(CELLS, cells.write());
+            node.set_field(ROLES, names.iter().map(role).collect::<Vec<usize>>().write());
+        }
+        let inputs = kind::references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
+        Ok(vec![Step { iteration: None, params: node, inputs, note: String::new() }])
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let mut rows = Rows::default();
+        let p: ReportParams = support::read(job.params)?;
+        let cells: Vec<Vec<Cell>> = job.params.field(CELLS).and_then(Param::read).unwrap_or_default();
+        let roles: Vec<usize> = job.params.field(ROLES).and_then(Param::read).unwrap_or_default();
+        let mut entries: Vec<Entry> = Vec::new();
         // Slots are `from[0]`, `from[1]`, …: in the order of their numbers, not of their texts.
-        for at in 0.. {
-            let Some(nodes) = job.inputs.get(&format!("from[{at}]")) else { break };
-            for node in nodes {
-                rows.gather(node)?;
+        for slot in 0.. {
+            let Some(nodes) = job.inputs.get(&format!("from[{slot}]")) else { break };
+            for (at, node) in nodes.iter().enumerate() {
+                let cell = cells.get(slot).and_then(|cells| cells.get(at)).cloned().unwrap_or_default();
+                let role = roles.get(slot).copied().unwrap_or(slot);
+                entries.extend(Entry::of(node, &Origin { cell, role })?);
             }
         }
+        let rows = Rows::new(entries);
         let mut produced = Produced::default();
-        support::write_table(job, &mut produced, "table", &rows.table()?)?;
-        produced.metrics.insert("rows".to_owned(), rows.subjects.len() as f64);
+        support::write_table(job, &mut produced, "table", &columns::new_table(rows.columns())?)?;
+        if !p.over.is_empty() {
+            support::write_table(job, &mut produced, "means", &columns::new_table(means::columns(&rows, &p.over))?)?;
+        }
+        produced.metrics.insert("rows".to_owned(), rows.rows.len() as f64);
         Ok(produced)
     }
 }
 
-/// The column with the number of classes that a mean is over.
-const COUNT: &str = "classes";
-
-/// The rows in the making: models in the order of their first mention, columns likewise.
-#[derive(Default)]
-struct Rows {
-    subjects: Vec<Vec<String>>,
-    columns: Vec<String>,
-    values: BTreeMap<(usize, String), f64>,
-}
-
-impl Rows {
-    /// Adds the figures of one node to the row of its model and data set.
-    fn gather(&mut self, node: &InputNode) -> Result<(), StageError> {
-        if node.outputs.contains_key("summary") {
-            let summary = support::table(node, "summary")?;
-            let row = self.subject(&summary)?;
-            for (name, column) in [
-                ("mIoU", "mean_iou"),
-                ("pixel accuracy", "pixel_accuracy"),
-                ("best constant mIoU", "constant_mean_iou"),
-            ] {
-                self.set(row, name, percent(first(&columns::numbers(&summary, column)?)));
-            }
-            self.set(row, COUNT, first(&columns::numbers(&summary, "classes_present")?));
-            let classes = support::table(node, "classes")?;
-            let (names, ious) = (columns::texts(&classes, "name")?, columns::numbers(&classes, "iou")?);
-            for (name, iou) in names.iter().zip(&ious) {
-                self.set(row, &format!("IoU {}", name.as_deref().unwrap_or_default()), percent(*iou));
-            }
-        }
-        if node.outputs.contains_key("figures") {
-            let figures = support::table(node, "figures")?;
-            let row = self.subject(&figures)?;
-            let target = columns::texts(&figures, "target")?.first().cloned().flatten();
-            let target = target.filter(|target| target != "image").map_or(String::new(), |target| format!(" {target}"));
-            let named = |name: &str| SUBJECT.contains(&name) || name == "target";
-            for column in figures.columns().iter().filter(|column| !named(&column.name)) {
-                let value = first(&columns::numbers(&figures, &column.name)?);
-                // Shares are in percent, as the scores; the radius is in pixels.
-                let value = if column.name == "radius" { value } else { percent(value) };
-                self.set(row, &format!("ERF{target} {}", column.name), value);
-            }
-        }
-        Ok(())
-    }
-
-    /// The row of the model and the data set that a table names.
-    fn subject(&mut self, table: &Table) -> Result<usize, StageError> {
-        let column = table.position("model").map(|at| table.cell(0, at));
-        if column.is_none() || table.rows() == 0 {
-            return Err(StageError::Bug("A table of figures names no model.".into()));
-        }
-        let texts = |name: &&str| -> Result<String, StageError> {
-            let at = table.position(name).ok_or_else(|| StageError::Bug(format!("A table lacks `{name}`.")))?;
-            let cell = table.cell(0, at);
-            Ok(cell.text().map_or_else(|| cell.number().map_or(String::new(), |n| n.to_string()), str::to_owned))
-        };
-        let subject: Vec<String> = SUBJECT.iter().map(texts).collect::<Result<_, _>>()?;
-        let known = self.subjects.iter().position(|known| *known == subject);
-        Ok(known.unwrap_or_else(|| {
-            self.subjects.push(subject);
-            self.subjects.len() - 1
-        }))
-    }
-
-    fn set(&mut self, row: usize, column: &str, value: Option<f64>) {
-        if !self.columns.iter().any(|known| known == column) {
-            self.columns.push(column.to_owned());
-        }
-        if let Some(value) = value {
-            self.values.insert((row, column.to_owned()), value);
-        }
-    }
-
-    fn table(&self) -> Result<Table, StageError> {
-        let rows = 0..self.subjects.len();
-        let subject = |at: usize| self.subjects.iter().map(move |subject| subject[at].clone());
-        let shown = [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3)];
-        let mut columns: Vec<(String, Values)> = shown
-            .iter()
-            .map(|(name, at)| ((*name).to_owned(), Values::Text(subject(*at).map(Some).collect())))
-            .collect();
-        for (name, at) in [("seed", 4), ("iteration", 5), ("step", 6)] {
-            let numbers = subject(at).map(|text| text.parse::<i64>().ok()).collect();
-            columns.push((name.to_owned(), Values::Int(numbers)));
-        }
-        for column in &self.columns {
-            let value = |row: usize| self.values.get(&(row, column.clone())).copied();
-            let values: Vec<Option<f64>> = rows.clone().map(value).collect();
-            // Counts are whole numbers and read as such.
-            let counts = column == COUNT;
-            columns.push(match counts {
-                true => (column.clone(), Values::Int(values.iter().map(|value| value.map(|v| v as i64)).collect())),
-                false => (column.clone(), Values::Float(values)),
-            });
-        }
-        columns::new_table(columns)
-    }
-}
-
-fn first(values: &[Option<f64>]) -> Option<f64> {
-    values.first().copied().flatten()
-}
-
-fn percent(value: Option<f64>) -> Option<f64> {
-    value.map(|value| 100.0 * value)
-}
+/// The labels of each node's cell by axis, by slot.
+const CELLS: &str = "cells";
+/// For each slot the first one that gathers the same stage.
+const ROLES: &str = "roles";

@@ -4,11 +4,12 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference;
 use crate::ml::models::Network;
-use crate::ml::ops::loss;
+use crate::ml::ops::{elementwise, loss};
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
@@ -90,14 +91,7 @@ impl Model {
         let state = State::read(&bytes).map_err(wrong)?;
         let about = about(&state)?;
         let network = state.network(&support::device(job.device)?).map_err(wrong)?;
-        let subject = Subject {
-            model: Digest::of(&bytes).short(),
-            encoder: name(&network.spec().encoder),
-            prefilter: name(&network.spec().prefilter),
-            seed: about.seed,
-            iteration: about.iteration,
-            step: state.step,
-        };
+        let subject = Subject::of(&Digest::of(&bytes), &state, &about);
         Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })
     }
 
@@ -114,17 +108,55 @@ impl Model {
             .map_err(|error| support::ml_error(error, "the image"))
     }
 
-    /// The classes of an image's pixels: those of the greatest scores.
+    /// The classes of an image's pixels: those of the greatest scores, or of the greatest probabilities after the CRF.
     pub fn predict(&self, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
-        let (height, width) = image.size();
+        classes(&self.scores(image, inference)?, image, inference)
+    }
+
+    /// As [`Model::predict`], with the sum of the cross entropy of the scores, as they are before the CRF, over the pixels
+    /// whose label is a class.
+    pub fn judge(&self, image: &Rgb, truth: &Labels, inference: &Inference) -> Result<(Labels, f64), StageError> {
         let scores = self.scores(image, inference)?;
-        let classes = loss::argmax(&scores).map_err(|error| support::ml_error(error, "the image"))?;
-        Labels::new(height, width, classes)
-            .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
+        let losses = loss::cross_entropy(&scores, truth.pixels()).and_then(|losses| elementwise::sum_of(&losses));
+        let sum = losses.map_err(|error| support::ml_error(error, "the image"))?;
+        Ok((classes(&scores, image, inference)?, sum))
     }
 }
 
+fn classes(scores: &Tensor, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
+    let (height, width) = image.size();
+    let classes = match &inference.crf {
+        Some(crf) => Crf::from(crf).refine(scores, image).and_then(|sharpened| loss::argmax(&sharpened)),
+        None => loss::argmax(scores),
+    };
+    let classes = classes.map_err(|error| support::ml_error(error, "the image"))?;
+    Labels::new(height, width, classes)
+        .ok_or_else(|| StageError::Bug("A prediction does not have its image's size.".into()))
+}
+
 impl Subject {
+    /// The subject of a stored state, whose file has this digest.
+    pub fn of(digest: &Digest, state: &State, about: &About) -> Self {
+        Subject {
+            model: digest.short(),
+            encoder: choice_in_words(&state.spec.encoder),
+            prefilter: choice_in_words(&state.spec.prefilter),
+            seed: about.seed,
+            iteration: about.iteration,
+            step: state.step,
+        }
+    }
+
+    /// The step of the schedule that the model has come to.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The network and its seed in words, as [`words`].
+    pub fn in_words(&self) -> String {
+        words(&self.encoder, &self.prefilter, self.seed)
+    }
+
     /// Columns that name the model and the data set in each of `rows` rows.
     pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
@@ -142,8 +174,13 @@ impl Subject {
     }
 }
 
+/// A network and its seed in words, from the columns of a table: `ResNet101 Average(learned: true) seed 1`.
+pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
+    format!("{encoder} {prefilter} seed {seed}")
+}
+
 /// A choice as a pipeline would state it.
-fn name(choice: &Choice) -> String {
+pub fn choice_in_words(choice: &Choice) -> String {
     if choice.args.is_empty() {
         return choice.name.clone();
     }

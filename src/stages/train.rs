@@ -10,7 +10,9 @@ use super::support;
 
 params! {
     /// Trains a network. Each of the iterations is a node: it starts from the state of the one before (weights,
-    /// momentum, step) and leaves a state and a log.
+    /// momentum, step) and leaves a state, a log, a row an update (loss, rate, running mean IoU and pixel accuracy of the
+    /// iteration so far) and, at its end, a row a class. A loss, gradient or weight that is not finite ends it with
+    /// exit code 7, naming the step, the rate and the first such tensor.
     pub struct TrainParams {
         /// The images.
         data: Ref, where to(&["dataset"]);
@@ -24,8 +26,17 @@ params! {
         steps: u32, where min(1.0).unit("updates");
         /// Updates that the schedule spans; iterations x steps if not stated.
         horizon: Option<u64> = None, where min(1.0).unit("updates");
-        /// Images in an update.
+        /// Whether iterations follow one another as in the reference: each makes one update more than it has steps, so
+        /// that the step between two is trained twice and the very last has rate 0, and each seeds its batches anew.
+        reference: bool = false;
+        /// Images in a batch.
         batch: u32, where min(1.0).unit("images");
+        /// Batches in an update, whose gradients are averaged.
+        accumulate: u32 = 1, where min(1.0).max(65536.0).unit("batches");
+        /// The factors by which the crops are scaled, all seen by the one network. With several, their logits are brought
+        /// to the size of the first's and fused by their maximum, and the cross entropies of the fused logits and of each
+        /// scale's are summed. The multi-scale reference has 1, 0.75 and 0.5, and a weight decay of 5e-4.
+        scales: Vec<f64> = vec![1.0], where above(0.0).max(8.0).nonempty();
         /// Height and width that images are cropped or padded to.
         crop: (u32, u32), where min(1.0).max(8192.0).unit("pixels");
         /// How the weights are updated.
@@ -111,7 +122,7 @@ impl Kind for Train {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {
@@ -175,7 +186,7 @@ impl Kind for Train {
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::table("steps", &["Csv", "Parquet"])]
+        vec![Publication::table("steps", &["Csv", "Parquet"]), Publication::table("classes", &["Csv", "Parquet"])]
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -13,15 +13,17 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::fsio;
+use crate::ml::cycle::Cycle;
 use crate::ml::data::augment::{self, Channels, Normalise};
-use crate::ml::data::source::{Batching, Images};
+use crate::ml::data::source::{Batches, Batching, Images};
 use crate::ml::import;
 use crate::ml::metrics::Confusion;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
-use crate::ml::train::{Settings, StepReport, Trainer};
+use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
 use crate::stage::{Event, Job, Param, Produced, StageError};
+use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
@@ -46,6 +48,7 @@ struct Line {
     rate: f32,
     counted: u64,
     mean_iou: f64,
+    pixel_accuracy: Option<f64>,
 }
 
 /// What an iteration has seen so far.
@@ -58,8 +61,8 @@ struct Progress {
 /// Trains one node's steps.
 pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let p: TrainParams = support::read(&complete(job)?)?;
-    let first = support::added(job.params, "first_step")?;
-    let last = first + u64::from(p.steps);
+    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
+    let iteration = cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps));
     let settings = settings(&p)?;
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
@@ -83,11 +86,13 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let batching = batching(&p, data.info.ignore);
     let mut written = Instant::now();
     let mut cost = Duration::ZERO;
-    let mut batches = images.batches(&batching, trainer.step..last);
-    while trainer.step < last {
+    let updates = iteration.done(&trainer)..iteration.updates;
+    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
+    let mut batches = images.batches(&batching, batch(updates.start)..batch(updates.end));
+    while iteration.goes_on(&trainer) {
         let cancelled = job.cancel.requested();
         let due = written.elapsed() >= CHECKPOINT_INTERVAL.max(cost * CHECKPOINT_SHARE);
-        if (due || cancelled) && trainer.step > first {
+        if (due || cancelled) && iteration.done(&trainer) > 0 {
             let began = Instant::now();
             progress.confusion = confusion.counts().to_vec();
             save_inner(&checkpoint, &trainer, &progress, &about)?;
@@ -97,12 +102,13 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         if cancelled {
             return Err(StageError::Cancelled);
         }
-        let report = pool.install(|| step(&mut trainer, &settings, &mut batches, &device));
+        let report = pool.install(|| update(&mut trainer, &p, &settings, &mut batches, &device));
         let report = report.map_err(|error| data.blame(error))?;
-        confusion.add(&report.targets, &report.predictions);
-        tell(job, &report, &confusion, last - first, first, &mut progress);
+        confusion.add(&report.labels, &report.predictions);
+        tell(job, &report, &confusion, (iteration.done(&trainer), iteration.updates), &mut progress);
     }
-    produce(job, &trainer, &progress, &about)
+    iteration.end(&mut trainer);
+    produce(job, &data, &trainer, &progress, &confusion, &about)
 }
 
 /// The parameters with what expansion took out, so that they read as the stage's own.
@@ -171,21 +177,26 @@ fn start(
     Ok((trainer, Progress::default(), about))
 }
 
-fn step(
+fn update(
     trainer: &mut Trainer,
+    p: &TrainParams,
     settings: &Settings,
-    batches: &mut crate::ml::data::source::Batches<'_>,
+    batches: &mut Batches<'_>,
     device: &candle_core::Device,
 ) -> Result<StepReport, StageError> {
-    let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
-    let (images, labels) = batch.map_err(support::data_error)?;
     let tensor = |error: candle_core::Error| StageError::Bug(format!("A batch could not be moved: {error}."));
-    let images = images.to_device(device).map_err(tensor)?;
-    let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
-    trainer.step(settings, &images, &labels).map_err(|error| support::ml_error(error, "the batch"))
+    let mut taken = Vec::with_capacity(p.accumulate as usize);
+    for _ in 0..p.accumulate {
+        let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
+        let (images, labels) = batch.map_err(support::data_error)?;
+        let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
+        taken.push((images.to_device(device).map_err(tensor)?, labels));
+    }
+    let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
+    trainer.update(settings, &p.scales, &batches).map_err(|error| support::ml_error(error, "the batch"))
 }
 
-fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, steps: u64, first: u64, progress: &mut Progress) {
+fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, (done, total): (u64, u64), progress: &mut Progress) {
     if report.counted == 0 {
         let text = format!("No pixel of the batch at step {} counts: every label is ignored.", report.step);
         job.events.emit(Event::Warning { text });
@@ -197,10 +208,11 @@ fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, steps: u64, f
         rate: report.rate,
         counted: report.counted as u64,
         mean_iou: confusion.streaming_mean_iou(),
+        pixel_accuracy: confusion.pixel_accuracy(),
     };
     let values = BTreeMap::from([("loss".to_owned(), line.loss), ("mIoU".to_owned(), line.mean_iou)]);
     job.events.emit(Event::Scalars { step: line.step, values });
-    job.events.emit(Event::Progress { done: report.step + 1 - first, total: steps, unit: "steps".into() });
+    job.events.emit(Event::Progress { done, total, unit: "steps".into() });
     progress.lines.push(line);
 }
 
@@ -242,24 +254,27 @@ fn save(trainer: &Trainer, about: &About, progress: Option<String>) -> Result<Ve
     State::write(trainer, &extra).map_err(|error| support::ml_error(error, "model"))
 }
 
-fn produce(job: &Job<'_>, trainer: &Trainer, progress: &Progress, about: &About) -> Result<Produced, StageError> {
+fn produce(
+    job: &Job<'_>,
+    data: &Data,
+    trainer: &Trainer,
+    progress: &Progress,
+    confusion: &Confusion,
+    about: &About,
+) -> Result<Produced, StageError> {
     let lines = &progress.lines;
     let mut produced = Produced::default();
     support::write_file(job, &mut produced, "model", "model.safetensors", &save(trainer, about, None)?)?;
-    let int = |f: &dyn Fn(&Line) -> u64| Values::Int(lines.iter().map(|line| Some(f(line) as i64)).collect());
-    let float = |f: &dyn Fn(&Line) -> f64| Values::Float(lines.iter().map(|line| Some(f(line))).collect());
-    let table = columns::new_table(vec![
-        ("step".to_owned(), int(&|line| line.step)),
-        ("loss".to_owned(), float(&|line| line.loss)),
-        ("cross_entropy".to_owned(), float(&|line| line.cross_entropy)),
-        ("rate".to_owned(), float(&|line| f64::from(line.rate))),
-        ("counted".to_owned(), int(&|line| line.counted)),
-        ("mean_iou".to_owned(), float(&|line| line.mean_iou)),
-    ])?;
-    support::write_table(job, &mut produced, "steps", &table)?;
-    let text: String =
-        lines.iter().map(|line| format!("{}, {:.3}, {:.3}\n", line.step, line.loss, line.mean_iou)).collect();
-    support::write_file(job, &mut produced, "log", "log.txt", text.as_bytes())?;
+    support::write_table(job, &mut produced, "steps", &steps(lines)?)?;
+    let names = data.info.classes.iter().map(|name| Some(name.clone())).collect();
+    let classes = columns::new_table(
+        [("step".to_owned(), Values::Int(vec![Some(trainer.step as i64); confusion.classes()]))]
+            .into_iter()
+            .chain(columns::classes(names, confusion))
+            .collect(),
+    )?;
+    support::write_table(job, &mut produced, "classes", &classes)?;
+    support::write_file(job, &mut produced, "log", "log.txt", log(lines).as_bytes())?;
     let mean = lines.iter().map(|line| line.loss).sum::<f64>() / lines.len().max(1) as f64;
     produced.metrics.insert("mean_loss".to_owned(), mean);
     if let Some(last) = lines.last() {
@@ -267,4 +282,30 @@ fn produce(job: &Job<'_>, trainer: &Trainer, progress: &Progress, about: &About)
         produced.metrics.insert("running_mean_iou".to_owned(), last.mean_iou);
     }
     Ok(produced)
+}
+
+/// A row an update.
+fn steps(lines: &[Line]) -> Result<Table, StageError> {
+    let int = |f: &dyn Fn(&Line) -> u64| Values::Int(lines.iter().map(|line| Some(f(line) as i64)).collect());
+    let float = |f: &dyn Fn(&Line) -> Option<f64>| Values::Float(lines.iter().map(f).collect());
+    columns::new_table(vec![
+        ("step".to_owned(), int(&|line| line.step)),
+        ("loss".to_owned(), float(&|line| Some(line.loss))),
+        ("cross_entropy".to_owned(), float(&|line| Some(line.cross_entropy))),
+        ("rate".to_owned(), float(&|line| Some(f64::from(line.rate)))),
+        ("counted".to_owned(), int(&|line| line.counted)),
+        ("mean_iou".to_owned(), float(&|line| Some(line.mean_iou))),
+        ("pixel_accuracy".to_owned(), float(&|line| line.pixel_accuracy)),
+    ])
+}
+
+/// The iteration in the form of the reference's log.
+fn log(lines: &[Line]) -> String {
+    let from = match lines.first().map_or(0, |line| line.step) {
+        0 => "the weights".to_owned(),
+        step => format!("step {step}"),
+    };
+    let lines: String =
+        lines.iter().map(|line| StepReport::log_line(line.step, line.loss, line.mean_iou) + "\n").collect();
+    format!("Restored model parameters from {from}.\n{lines}The checkpoint has been created.\n")
 }

@@ -17,9 +17,9 @@ use super::support;
 params! {
     /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
     /// to the image (TensorFlow's legacy bilinear sampling), and the largest wins; several scales and mirrored images
-    /// are a parameter. Leaves a summary (mean IoU over the
-    /// classes that occur, their number, the reference's mean, pixel accuracy, the best constant prediction's mean
-    /// IoU), a row a class, and the counts of each image.
+    /// are a parameter. Leaves a summary (mean IoU over the classes that occur, their number, the reference's mean, pixel
+    /// accuracy, the best constant prediction's mean IoU, the mean cross entropy of the scores before any CRF), a row a
+    /// class, and the counts of each image.
     pub struct ValidateParams {
         /// The model.
         model: Ref, where to(&["model"]);
@@ -41,7 +41,7 @@ impl Kind for Validate {
     }
 
     fn version(&self) -> u32 {
-        1
+        3
     }
 
     fn schema(&self) -> Structure {
@@ -98,21 +98,26 @@ impl Kind for Validate {
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
         let mut total = Confusion::new(data.info.classes.len());
+        let mut losses = 0.0;
         let mut each = Vec::with_capacity(images.len());
         for i in 0..images.len() {
             job.cancel.check()?;
-            let confusion = pool.install(|| -> Result<Confusion, StageError> {
+            let (confusion, loss) = pool.install(|| -> Result<(Confusion, f64), StageError> {
                 let fault = |fault| data.blame(support::faults(vec![fault]));
                 let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
                 let mut confusion = Confusion::new(data.info.classes.len());
-                confusion.add(truth.pixels(), model.predict(&image, &p.inference)?.pixels());
-                Ok(confusion)
+                let (prediction, loss) = model.judge(&image, &truth, &p.inference)?;
+                confusion.add(truth.pixels(), prediction.pixels());
+                Ok((confusion, loss))
             })?;
             total.merge(&confusion);
+            losses += loss;
             each.push((images.row(i).sample.id.clone(), confusion));
             job.events.emit(Event::Progress { done: i as u64 + 1, total: images.len() as u64, unit: "images".into() });
         }
-        produce(job, &model, &data, &total, &each)
+        // A figure of no pixels is none.
+        let cross_entropy = (total.total() > 0).then(|| losses / total.total() as f64);
+        produce(job, &model, &data, cross_entropy, &total, &each)
     }
 }
 
@@ -127,6 +132,7 @@ fn produce(
     job: &Job<'_>,
     model: &Model,
     data: &Data,
+    cross_entropy: Option<f64>,
     total: &Confusion,
     each: &[(String, Confusion)],
 ) -> Result<Produced, StageError> {
@@ -141,6 +147,7 @@ fn produce(
     };
     figure("mean_iou", mean.map(|mean| mean.value));
     figure("pixel_accuracy", accuracy);
+    figure("cross_entropy", cross_entropy);
     figure("constant_mean_iou", constant);
     figure("classes_present", mean.map(|mean| mean.classes as f64));
 
@@ -152,22 +159,16 @@ fn produce(
         ("reference_mean_iou".to_owned(), Values::Float(vec![Some(total.reference_mean_iou())])),
         ("pixel_accuracy".to_owned(), Values::Float(vec![accuracy])),
         ("constant_mean_iou".to_owned(), Values::Float(vec![constant])),
+        ("cross_entropy".to_owned(), Values::Float(vec![cross_entropy])),
     ]);
     support::write_table(job, &mut produced, "summary", &columns::new_table(summary)?)?;
 
-    let count = |f: &dyn Fn(usize) -> u64| Values::Int((0..names.len()).map(|class| Some(f(class) as i64)).collect());
     let mut classes = model.subject.columns(names.len(), data);
-    classes.extend([
-        ("class".to_owned(), count(&|class| class as u64)),
-        ("name".to_owned(), Values::Text(names.iter().map(|name| Some(name.clone())).collect())),
-        ("iou".to_owned(), Values::Float((0..names.len()).map(|class| total.iou(class)).collect())),
-        ("right".to_owned(), count(&|class| total.at(class, class))),
-        ("truth".to_owned(), count(&|class| total.truth(class))),
-        ("predicted".to_owned(), count(&|class| total.predicted(class))),
-    ]);
+    classes.extend(columns::classes(names.iter().map(|name| Some(name.clone())).collect(), total));
     support::write_table(job, &mut produced, "classes", &columns::new_table(classes)?)?;
     support::write_table(job, &mut produced, "confusion", &per_image(each, names.len())?)?;
-    support::write_file(job, &mut produced, "log", "log.txt", log(total, accuracy).as_bytes())?;
+    let text = format!("Restored model parameters from step {}.\n{}", model.subject.step(), total.log());
+    support::write_file(job, &mut produced, "log", "log.txt", text.as_bytes())?;
     Ok(produced)
 }
 
@@ -188,18 +189,4 @@ fn per_image(each: &[(String, Confusion)], classes: usize) -> Result<Table, Stag
         ("predicted".to_owned(), Values::Int(predictions)),
         ("pixels".to_owned(), Values::Int(pixels)),
     ])
-}
-
-/// The lines that the reference writes after a validation.
-fn log(total: &Confusion, accuracy: Option<f64>) -> String {
-    let mut lines = vec![format!("Pixel Accuracy: {:.3}", accuracy.unwrap_or(f64::NAN))];
-    for class in 0..total.classes() {
-        lines.push(match total.iou(class) {
-            Some(iou) => format!("class {class}: {iou:.3}"),
-            None => format!("class {class}: nan"),
-        });
-    }
-    let mean = total.reference_mean_iou();
-    lines.push(if mean.is_nan() { "mIoU: nan".to_owned() } else { format!("mIoU: {mean:.3}") });
-    lines.join("\n") + "\n"
 }

@@ -10,7 +10,7 @@ use super::time::compact;
 use super::{Error, Result, Store};
 use crate::fsio::{self, Lock};
 use crate::hash::Digest;
-use crate::stage::{Outputs, Value};
+use crate::stage::{Cell, Name, Outputs, Value};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub struct RunRecord {
     pub versions: BTreeMap<String, String>,
     /// What changes bits on the device; empty where nothing that was planned computes.
     pub numeric: BTreeMap<String, String>,
-    /// The complete parameters by stage.
+    /// The complete parameters by stage, each in each of its cells.
     pub params: BTreeMap<String, Value>,
 }
 
@@ -90,9 +90,10 @@ impl RunRecord {
     /// The format that this program writes.
     pub const FORMAT: u32 = FORMAT;
 
-    /// The nodes of a stage, if each of them is done.
-    pub fn finished_stage(&self, stage: &str) -> Option<Vec<&RunNodeRecord>> {
-        let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(|node| node.stage == stage).collect();
+    /// The nodes of a stage, or of its part in some cells, if each of them is done.
+    pub fn finished_stage(&self, stage: &Name) -> Option<Vec<&RunNodeRecord>> {
+        let named = |node: &&RunNodeRecord| node.stage.starts_with(&stage.stage) && stage.covers(&node.name());
+        let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(named).collect();
         (!nodes.is_empty() && nodes.iter().all(|node| node.status.is_done())).then_some(nodes)
     }
 }
@@ -100,7 +101,7 @@ impl RunRecord {
 /// What became of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunNodeRecord {
-    /// The stage.
+    /// The stage, with its cell in the matrix, as `train[prefilter=Average,seed=1]`.
     pub stage: String,
     /// The iteration, from 1, where the stage has several.
     pub iteration: Option<u32>,
@@ -124,6 +125,13 @@ pub struct RunNodeRecord {
     pub preimage: BTreeMap<String, String>,
     /// The error, or why it was skipped; else empty.
     pub message: String,
+}
+
+impl RunNodeRecord {
+    /// The stage with its cell.
+    pub fn name(&self) -> Name {
+        Name::read(&self.stage).unwrap_or_else(|_| Name::new(&self.stage, Cell::new()))
+    }
 }
 
 /// A claim on a run id: while it is held, the run counts as alive.

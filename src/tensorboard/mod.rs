@@ -101,8 +101,7 @@ impl EventFile {
     }
 
     fn add(&mut self, step: u64, what: What) {
-        let event =
-            Event { wall_time: step as f64, step: i64::try_from(step).unwrap_or(i64::MAX), what: Some(what) };
+        let event = Event { wall_time: step as f64, step: i64::try_from(step).unwrap_or(i64::MAX), what: Some(what) };
         record::write(&mut self.bytes, &event.encode_to_vec());
     }
 }
@@ -112,7 +111,8 @@ impl EventFile {
 /// # Errors
 /// A record that is cut short or has a wrong checksum, and one that is no event.
 pub fn read(bytes: &[u8]) -> Result<Vec<Event>, Error> {
-    let event = |(number, record)| Event::decode(record).map_err(|error| Error::Event { number, why: error.to_string() });
+    let event =
+        |(number, record)| Event::decode(record).map_err(|error| Error::Event { number, why: error.to_string() });
     record::read(bytes)?.into_iter().enumerate().map(event).collect()
 }
 
@@ -158,7 +158,9 @@ mod tests {
     fn damage_is_an_error_that_says_where() {
         let whole = sample().into_bytes();
         for at in 0..whole.len() {
-            assert!(matches!(read(&whole[..at]), Err(Error::Short { .. })) || read(&whole[..at]).is_ok_and(|e| e.len() < 4));
+            assert!(
+                matches!(read(&whole[..at]), Err(Error::Short { .. })) || read(&whole[..at]).is_ok_and(|e| e.len() < 4)
+            );
             let mut flipped = whole.clone();
             flipped[at] ^= 4;
             assert!(read(&flipped).is_err(), "{at}");

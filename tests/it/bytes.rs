@@ -42,3 +42,36 @@ fn a_stage_that_is_made_again_has_the_same_bytes() {
     assert!(!answer.all().contains("not reproducible"), "{answer:?}");
     assert_eq!(bench.digests(), first);
 }
+
+#[test]
+fn a_dense_crf_changes_predictions_in_the_same_way_for_any_number_of_threads() {
+    // A model that has seen a little, and so predicts more than one class.
+    let small = "small.ron --set train.steps=40 --set train.optimizer.lr=0.02";
+    let crf = format!("{small} --set predict.inference.crf=Some(()) --set validate.inference.crf=Some((iterations:3))");
+    let outputs = |line: &str| {
+        let bench = Bench::small();
+        bench.ran(line);
+        bench.digests()
+    };
+    let (plain, one, two) = (
+        outputs(&format!("{small} --threads 1")),
+        outputs(&format!("{crf} --threads 1")),
+        outputs(&format!("{crf} --threads 2")),
+    );
+    assert_eq!(one, two);
+    let changed: Vec<&str> = plain.keys().filter(|key| plain[*key] != one[*key]).map(String::as_str).collect();
+    assert!(changed.iter().any(|key| key.starts_with("predict")), "{changed:?}");
+    assert!(changed.iter().any(|key| key.starts_with("validate")), "{changed:?}");
+    assert!(changed.iter().all(|key| !key.starts_with("train")), "{changed:?}");
+}
+
+#[test]
+fn another_crf_is_another_prediction_and_the_same_one_is_cached() {
+    let bench = Bench::small();
+    bench.ran("small.ron");
+    let set = "small.ron --set predict.inference.crf=";
+    assert_eq!(bench.ran(&format!("{set}Some(())")), ["predict"]);
+    assert_eq!(bench.ran(&format!("{set}Some((iterations:10,normalization:Pixel))")), Vec::<String>::new());
+    assert_eq!(bench.ran(&format!("{set}Some((normalization:Symmetric))")), ["predict"]);
+    assert_eq!(bench.ran(&format!("{set}None")), Vec::<String>::new());
+}

@@ -9,12 +9,20 @@ mod cache;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod training;

@@ -27,7 +27,7 @@ impl Run<'_> {
             file: pipeline.file.clone(),
             profile: pipeline.profile.clone(),
             sets: pipeline.sets.clone(),
-            resolved: pipeline.resolved(),
+            resolved: pipeline.resolved.clone(),
             started: rfc3339(self.started),
             finished: (status != RunStatus::Running).then(|| rfc3339(fsio::now())),
             status,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::labels::Coding;
 use super::list::Sample;
-use super::{Error, Fault, all, both, jpeg, labels, read};
+use super::{Error, Fault, all, both, photo, read};
 use crate::hash::Digest;
 
 /// Gives a sample's file by its relative path.
@@ -20,6 +21,8 @@ pub struct Row {
     pub image_digest: Digest,
     /// The digest of the label file, where there is one.
     pub label_digest: Option<Digest>,
+    /// What the values in the label file are.
+    pub coding: Coding,
     /// The height in pixels.
     pub height: usize,
     /// The width in pixels.
@@ -30,30 +33,49 @@ pub struct Row {
     pub ignored: u64,
 }
 
-/// Reads and checks every file of `samples`: image and label are there, decode, and have the same size; every id is
-/// below `classes` or is `ignore`. Rows and faults come in the order of the samples, whatever the number of threads.
-pub fn build(samples: &[Sample], resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Vec<Row>, Error> {
-    all(samples.par_iter().map(|sample| row(sample, resolve, classes, ignore)).collect())
+/// What the labels of a data set may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// What the values in label files are.
+    pub coding: Coding,
+    /// The number of classes.
+    pub classes: usize,
+    /// The id of pixels that count nowhere.
+    pub ignore: u8,
 }
 
-fn row(sample: &Sample, resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Row, Error> {
-    let label = sample.label.as_deref().map(|path| label(path, resolve, classes, ignore)).transpose();
+impl Allowed {
+    /// Ids of so many classes, and `ignore`.
+    pub fn ids(classes: usize, ignore: u8) -> Self {
+        Allowed { coding: Coding::Ids, classes, ignore }
+    }
+}
+
+/// Reads and checks every file of `samples`: image and label are there, decode, and have the same size; every id is
+/// one that is allowed. Rows and faults come in the order of the samples, whatever the number of threads.
+pub fn build(samples: &[Sample], resolve: &Resolve<'_>, allowed: Allowed) -> Result<Vec<Row>, Error> {
+    all(samples.par_iter().map(|sample| row(sample, resolve, allowed)).collect())
+}
+
+fn row(sample: &Sample, resolve: &Resolve<'_>, allowed: Allowed) -> Result<Row, Error> {
+    let label = sample.label.as_deref().map(|path| label(path, resolve, allowed)).transpose();
     let ((image_digest, (height, width)), label) = both(image(&sample.image, resolve), label)?;
-    let unlabelled = Label { digest: None, size: (height, width), pixels: vec![0; classes], ignored: 0 };
+    let unlabelled = Label { digest: None, size: (height, width), pixels: vec![0; allowed.classes], ignored: 0 };
     let Label { digest: label_digest, size, pixels, ignored } = label.unwrap_or(unlabelled);
     if size != (height, width) {
         let message = format!("The label is {} x {} pixels, the image {width} x {height}.", size.1, size.0);
         let place = sample.label.as_deref().unwrap_or_default();
         return Err(Fault::new(place, message, "Each pixel of the image needs its label.").into());
     }
-    Ok(Row { sample: sample.clone(), image_digest, label_digest, height, width, pixels, ignored })
+    let (sample, coding) = (sample.clone(), allowed.coding);
+    Ok(Row { sample, image_digest, label_digest, coding, height, width, pixels, ignored })
 }
 
 /// The digest and the size of an image. It is decoded as a whole, so that a file cut short is found here and not in
 /// the middle of a training.
 fn image(path: &str, resolve: &Resolve<'_>) -> Result<(Digest, (usize, usize)), Fault> {
     let bytes = read(&resolve(path), path)?;
-    Ok((Digest::of(&bytes), jpeg::decode(&bytes, path)?.size()))
+    Ok((Digest::of(&bytes), photo::decode(&bytes, path)?.size()))
 }
 
 struct Label {
@@ -63,9 +85,10 @@ struct Label {
     ignored: u64,
 }
 
-fn label(path: &str, resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Result<Label, Fault> {
+fn label(path: &str, resolve: &Resolve<'_>, allowed: Allowed) -> Result<Label, Fault> {
+    let Allowed { coding, classes, ignore } = allowed;
     let bytes = read(&resolve(path), path)?;
-    let ids = labels::decode(&bytes, path)?;
+    let ids = coding.decode(&bytes, path)?;
     let mut counts = [0_u64; 256];
     for &id in ids.pixels() {
         counts[usize::from(id)] += 1;
@@ -97,6 +120,7 @@ fn label(path: &str, resolve: &Resolve<'_>, classes: usize, ignore: u8) -> Resul
 #[cfg(test)]
 mod tests {
     use super::super::raster::{Labels, Rgb};
+    use super::super::{cityscapes, jpeg, labels};
     use super::*;
     use crate::fsio;
 
@@ -121,7 +145,7 @@ mod tests {
         let dir = data();
         let resolve = |path: &str| dir.path().join(path);
         let samples = [Sample::voc("a", Some("L")), Sample::voc("b", Some("L")), Sample::voc("b", None)];
-        let rows = build(&samples, &resolve, 3, 255).unwrap();
+        let rows = build(&samples, &resolve, Allowed::ids(3, 255)).unwrap();
         assert_eq!((rows[0].height, rows[0].width, rows[0].ignored), (20, 30, 30));
         assert_eq!(rows[0].pixels, [0, 570, 0]);
         assert_eq!((rows[1].pixels[0], rows[1].ignored), (30, 0));
@@ -133,7 +157,7 @@ mod tests {
     fn every_fault_is_found_in_order() {
         let dir = data();
         let samples = ["strange", "a", "small", "cut", "gone"].map(|id| Sample::voc(id, Some("L")));
-        let error = build(&samples, &|path: &str| dir.path().join(path), 3, 255).unwrap_err();
+        let error = build(&samples, &|path: &str| dir.path().join(path), Allowed::ids(3, 255)).unwrap_err();
         let faults = error.faults();
         let places: Vec<&str> = faults.iter().map(|f| f.place.as_str()).collect();
         assert_eq!(
@@ -148,6 +172,29 @@ mod tests {
     }
 
     #[test]
+    fn cityscapes_trees_are_read_as_they_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, bytes: &[u8]| fsio::write_atomic(&dir.path().join(path), bytes).unwrap();
+        let image = labels::encode_rgb(&Rgb::from_fn(4, 6, |y, x| [y as u8, x as u8, 7]), "x").unwrap();
+        for (id, extra) in [("ulm_000000_000019", 255), ("ulm_000001_000019", 99)] {
+            write(&format!("leftImg8bit/train/ulm/{id}_leftImg8bit.png"), &image);
+            let values = Labels::from_fn(4, 6, |y, _| [7, 33, 3, extra][y]);
+            write(&format!("gtFine/train/ulm/{id}_gtFine_labelIds.png"), &labels::encode_grey(&values, "x").unwrap());
+        }
+        let resolve = |path: &str| dir.path().join(path);
+        let samples = cityscapes::samples(dir.path(), cityscapes::Part::TrainFine, &[]).unwrap();
+        let allowed = Allowed { coding: Coding::CityscapesLabelIds, classes: 19, ignore: 255 };
+        let rows = build(&samples[..1], &resolve, allowed).unwrap();
+        assert_eq!((rows[0].pixels[0], rows[0].pixels[18], rows[0].ignored), (6, 6, 12));
+        let images = super::super::source::Images::new(&rows, &resolve);
+        assert_eq!(images.labels(0).unwrap().row(1), [18; 6]);
+        assert_eq!(images.image(0).unwrap().at(3, 5), [3, 5, 7]);
+        let error = build(&samples, &resolve, allowed).unwrap_err();
+        assert_eq!(error.faults()[0].place, "gtFine/train/ulm/ulm_000001_000019_gtFine_labelIds.png");
+        assert!(error.to_string().contains("The label holds 99"), "{error}");
+    }
+
+    #[test]
     fn small_sets_of_real_photographs_pass() {
         for (name, classes, images) in [("voc-mini", 21, 40), ("camvid-mini", 11, 55)] {
             let Some(root) = super::super::golden::folder(&format!("../data/{name}")) else { return };
@@ -155,7 +202,7 @@ mod tests {
             for list in ["train.txt", "val.txt"] {
                 let text = fsio::read_to_string(&root.join(list)).unwrap();
                 let samples = super::super::list::parse(&text, list, super::super::list::Form::Labelled).unwrap();
-                rows.extend(build(&samples, &|path: &str| root.join(path), classes, 255).unwrap());
+                rows.extend(build(&samples, &|path: &str| root.join(path), Allowed::ids(classes, 255)).unwrap());
             }
             assert_eq!(rows.len(), images);
             assert!(rows.iter().all(|r| r.pixels.iter().sum::<u64>() + r.ignored == (r.height * r.width) as u64));

@@ -7,20 +7,43 @@
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Transformations};
+use serde::{Deserialize, Serialize};
 
-use super::Fault;
 use super::raster::{Labels, Raster, Rgb};
+use super::{Fault, cityscapes};
 
 /// No label of the supported sets comes near; a header that claims more is not believed.
 const MAX_BYTES: usize = 1 << 28;
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
-/// Decodes a label; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
+/// What the values in a data set's labels are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Coding {
+    /// Ids of classes.
+    #[default]
+    Ids,
+    /// Cityscapes' labelIds, which become trainIds.
+    CityscapesLabelIds,
+}
+
+impl Coding {
+    /// Decodes a label of this coding to ids of classes. A value without a meaning is a fault of `place`.
+    pub fn decode(self, bytes: &[u8], place: &str) -> Result<Labels, Fault> {
+        let values = decode(bytes, place)?;
+        match self {
+            Coding::Ids => Ok(values),
+            Coding::CityscapesLabelIds => cityscapes::train_ids(&values, place),
+        }
+    }
+}
+
+/// Decodes a label to its values; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
 /// values instead of ids.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
     if bytes.starts_with(&[0xff, 0xd8]) {
-        let hint = "Labels are PNG files of ids, images JPEG files. Are the two changed over in the list?";
+        let hint =
+            "Labels are PNG files of ids, images JPEG or PNG files of colours. Are the two changed over in the list?";
         return Err(Fault::new(place, "The label is a JPEG file.", hint));
     }
     let fault = |error: png::DecodingError| {
@@ -107,7 +130,6 @@ fn encode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden;
     use super::*;
     use crate::ml::colors;
 
@@ -158,15 +180,6 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[50] ^= 1;
         assert!(decode(&flipped, "x").is_err());
-    }
-
-    #[test]
-    fn the_recorded_palette_label_gives_its_indices() {
-        let Some(folder) = golden::folder("preprocess") else { return };
-        let arrays = golden::Arrays::open(&folder.join("arrays.safetensors"));
-        let read = |file: &str| decode(&crate::fsio::read(&folder.join(file)).unwrap(), file).unwrap();
-        assert_eq!(read("palette_label.png").pixels(), arrays.bytes("palette/indices").1);
-        assert_eq!(read("b_420_odd_label.png").pixels(), arrays.bytes("b_420_odd/label").1);
     }
 
     #[test]

@@ -132,12 +132,24 @@ pub fn write(samples: &[Sample]) -> String {
 }
 
 /// What a set of samples is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
+    /// The folder of the labels whose samples these are, below the data root; none: all samples.
+    pub labels: Option<String>,
     /// The number of ids.
     pub count: usize,
     /// The digest of the ids; see [`digest_of_ids`].
     pub digest: Digest,
+}
+
+impl Expected {
+    fn covers(&self, sample: &Sample) -> bool {
+        let below = |folder: &String| {
+            let rest = sample.label.as_deref().and_then(|path| path.strip_prefix(folder.trim_end_matches('/')));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.labels.as_ref().is_none_or(below)
+    }
 }
 
 /// BLAKE3 of the sorted ids, one a line, each ended by a newline.
@@ -148,15 +160,31 @@ pub fn digest_of_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-/// Checks the number of samples and the digest of their ids against what they must be. `place` names the set.
-pub fn check(samples: &[Sample], expected: Expected, place: &str) -> Result<(), Fault> {
-    let count = samples.len();
-    let digest = digest_of_ids(samples.iter().map(|sample| sample.id.as_str()));
+/// Checks numbers of samples and digests of their ids against all that is expected. Where anything is, every sample
+/// must be covered by it. `place` names the set.
+pub fn check(samples: &[Sample], expected: &[Expected], place: &str) -> Result<(), Fault> {
+    expected.iter().try_for_each(|expected| check_one(samples, expected, place))?;
+    let uncovered = samples.iter().filter(|sample| !expected.iter().any(|expected| expected.covers(sample)));
+    match uncovered.count() {
+        0 => Ok(()),
+        _ if expected.is_empty() => Ok(()),
+        count => {
+            let message = format!("{count} samples have labels in none of the folders that are expected.");
+            Err(Fault::new(place, message, "State what is expected of their folder as well."))
+        }
+    }
+}
+
+fn check_one(samples: &[Sample], expected: &Expected, place: &str) -> Result<(), Fault> {
+    let ids: Vec<&str> = samples.iter().filter(|s| expected.covers(s)).map(|s| s.id.as_str()).collect();
+    let count = ids.len();
+    let digest = digest_of_ids(ids);
     if count == expected.count && digest == expected.digest {
         return Ok(());
     }
+    let with = expected.labels.as_ref().map(|folder| format!(" with labels in `{folder}`")).unwrap_or_default();
     let message = format!(
-        "The set has {count} ids with digest {digest}; it must have {} with digest {}.",
+        "The set has {count} ids{with}, of digest {digest}; it must have {} of digest {}.",
         expected.count, expected.digest
     );
     let hint = match count.cmp(&expected.count) {
@@ -206,9 +234,14 @@ mod tests {
         assert_eq!(digest_of_ids(["b", "a"]), Digest::of(b"a\nb\n"));
         let samples = [Sample::voc("a", None)];
         let digest = digest_of_ids(["a"]);
-        assert!(check(&samples, Expected { count: 1, digest }, "val").is_ok());
-        let fault = check(&samples, Expected { count: 2, digest }, "val").unwrap_err();
+        let expected = |labels: Option<&str>, count| [Expected { labels: labels.map(str::to_owned), count, digest }];
+        assert!(check(&samples, &expected(None, 1), "val").is_ok());
+        assert!(check(&samples, &[], "val").is_ok());
+        let fault = check(&samples, &expected(None, 2), "val").unwrap_err();
         assert!(fault.message.starts_with("The set has 1 ids"), "{fault}");
         assert!(fault.hint.starts_with("Some files are missing"), "{fault}");
+        let labelled = vec![Sample::voc("a", Some("gt/fine"))];
+        assert!(check(&labelled, &expected(Some("gt"), 1), "val").is_ok());
+        assert!(check(&labelled, &expected(Some("gt/fi"), 1), "val").unwrap_err().message.contains("in `gt/fi`"));
     }
 }

@@ -8,10 +8,13 @@
 
 pub mod archive;
 pub mod augment;
+pub mod cityscapes;
 pub mod index;
 pub mod jpeg;
 pub mod labels;
 pub mod list;
+pub mod photo;
+pub mod pictures;
 pub mod raster;
 pub mod resize;
 pub mod sampler;
@@ -121,7 +124,7 @@ fn both<A, B>(a: Result<A, Fault>, b: Result<B, Fault>) -> Result<(A, B), Error>
 
 #[cfg(test)]
 pub(crate) mod golden {
-    //! Access to the recorded arrays of the reference.
+    //! Where the recorded numbers of the reference are.
 
     use std::path::PathBuf;
 
@@ -134,35 +137,5 @@ pub(crate) mod golden {
         }
         eprintln!("skipped: no golden data at {}", path.display());
         None
-    }
-
-    /// The arrays of a safetensors file, by name, as bytes.
-    pub struct Arrays(Vec<u8>);
-
-    impl Arrays {
-        pub fn open(path: &std::path::Path) -> Self {
-            Arrays(crate::fsio::read(path).unwrap())
-        }
-
-        pub fn bytes(&self, name: &str) -> (Vec<usize>, Vec<u8>) {
-            let arrays = safetensors::SafeTensors::deserialize(&self.0).unwrap();
-            let view = arrays.tensor(name).unwrap();
-            (view.shape().to_vec(), view.data().to_vec())
-        }
-
-        pub fn floats(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
-            let (shape, bytes) = self.bytes(name);
-            (shape, bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-        }
-
-        pub fn ints(&self, name: &str) -> (Vec<usize>, Vec<i64>) {
-            let (shape, bytes) = self.bytes(name);
-            let width = bytes.len() / shape.iter().product::<usize>().max(1);
-            let value = |b: &[u8]| match width {
-                4 => i64::from(i32::from_le_bytes(b.try_into().unwrap())),
-                _ => i64::from_le_bytes(b.try_into().unwrap()),
-            };
-            (shape, bytes.chunks_exact(width).map(value).collect())
-        }
     }
 }

@@ -259,6 +259,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), fsio::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index;
     use super::*;
 
     #[test]
@@ -284,7 +285,8 @@ mod tests {
         let text = fsio::read_to_string(&dir.path().join("list.txt")).unwrap();
         assert_eq!(list::parse(&text, "list.txt", list::Form::Labelled).unwrap(), train);
         assert_eq!(train[0].image, "JPEGImages/shapes_00001.jpg");
-        let rows = super::super::index::build(&train, &|path: &str| dir.path().join(path), 6, IGNORE).unwrap();
+        let allowed = index::Allowed::ids(6, IGNORE);
+        let rows = index::build(&train, &|path: &str| dir.path().join(path), allowed).unwrap();
         let expected = scene(1, 1, &Shapes::default());
         assert_eq!((rows[0].height, rows[0].width), expected.labels.size());
         let read = labels::decode(&fsio::read(&dir.path().join("SegmentationClassAug/shapes_00001.png")).unwrap(), "x");

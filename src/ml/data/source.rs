@@ -13,7 +13,7 @@ use super::augment::{self, Augment, Normalise};
 use super::index::{Resolve, Row};
 use super::raster::{Labels, Rgb};
 use super::sampler::Sampler;
-use super::{Error, Fault, all, both, jpeg, labels, read};
+use super::{Error, Fault, all, both, photo, read};
 use crate::hash::Digest;
 
 /// The samples of an index, to be opened one by one or in batches.
@@ -46,14 +46,14 @@ impl<'a> Images<'a> {
     /// The decoded image of a sample.
     pub fn image(&self, index: usize) -> Result<Rgb, Fault> {
         let row = &self.rows[index];
-        jpeg::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)
+        photo::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)
     }
 
     /// The ids of a sample; a sample without a label is a fault.
     pub fn labels(&self, index: usize) -> Result<Labels, Fault> {
         let row = &self.rows[index];
         match (&row.sample.label, row.label_digest) {
-            (Some(path), Some(digest)) => labels::decode(&self.verified(path, digest)?, path),
+            (Some(path), Some(digest)) => row.coding.decode(&self.verified(path, digest)?, path),
             _ => {
                 let hint = "Use a data set with labels here.";
                 Err(Fault::new(&row.sample.image, "The sample has no label.", hint))
@@ -136,7 +136,7 @@ impl Iterator for Batches<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::list::Sample;
-    use super::super::{index, shapes};
+    use super::super::{index, jpeg, labels, shapes};
     use super::*;
     use crate::fsio;
 
@@ -163,7 +163,7 @@ mod tests {
                 sample
             })
             .collect();
-        let rows = index::build(&samples, &|path: &str| dir.path().join(path), 6, 255).unwrap();
+        let rows = index::build(&samples, &|path: &str| dir.path().join(path), index::Allowed::ids(6, 255)).unwrap();
         (dir, rows)
     }
 

@@ -20,8 +20,8 @@ pub enum Part {
     Test,
 }
 
-/// The samples of a part below `root`, sorted by id, checked against `expected` where it is given.
-pub fn samples(root: &Path, part: Part, expected: Option<Expected>) -> Result<Vec<Sample>, Error> {
+/// The samples of a part below `root`, sorted by id, checked against `expected`.
+pub fn samples(root: &Path, part: Part, expected: &[Expected]) -> Result<Vec<Sample>, Error> {
     let (place, ids) = match part {
         Part::Val => ("ImageSets/Segmentation/val.txt", ids(root, "val")?),
         Part::Test => ("ImageSets/Segmentation/test.txt", ids(root, "test")?),
@@ -39,9 +39,7 @@ pub fn samples(root: &Path, part: Part, expected: Option<Expected>) -> Result<Ve
     if samples.is_empty() {
         return Err(Fault::new(place, "No sample follows from it.", "Unpack the whole data set again.").into());
     }
-    if let Some(expected) = expected {
-        check(&samples, expected, place)?;
-    }
+    check(&samples, expected, place)?;
     Ok(samples)
 }
 
@@ -81,19 +79,20 @@ mod tests {
     #[test]
     fn train_aug_is_every_label_that_is_not_in_val() {
         let root = root();
-        let of = |part| samples(root.path(), part, None).unwrap();
+        let of = |part| samples(root.path(), part, &[]).unwrap();
         let ids: Vec<String> = of(Part::TrainAug).into_iter().map(|s| s.id).collect();
         assert_eq!(ids, ["2007_1", "2007_3"]);
         assert_eq!(of(Part::Val)[0], Sample::voc("2007_2", Some(LABELS)));
-        assert!(samples(root.path(), Part::Test, None).unwrap_err().to_string().contains("is not there"));
+        assert!(samples(root.path(), Part::Test, &[]).unwrap_err().to_string().contains("is not there"));
     }
 
     #[test]
     fn another_set_than_the_published_one_is_a_fault() {
         let root = root();
         let digest = digest_of_ids(["2007_1", "2007_3"]);
-        assert!(samples(root.path(), Part::TrainAug, Some(Expected { count: 2, digest })).is_ok());
-        let error = samples(root.path(), Part::Val, Some(Expected { count: 1449, digest })).unwrap_err();
+        let expected = |count| [Expected { labels: None, count, digest }];
+        assert!(samples(root.path(), Part::TrainAug, &expected(2)).is_ok());
+        let error = samples(root.path(), Part::Val, &expected(1449)).unwrap_err();
         assert!(error.to_string().contains("The set has 2 ids"), "{error}");
     }
 }

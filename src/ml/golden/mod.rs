@@ -2,10 +2,15 @@
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
+mod ckpt;
+mod e2e;
 mod erf;
 mod exact;
+mod metrics;
+mod msc;
 mod net;
 mod ops;
+mod preprocess;
 mod stack;
 mod traj;
 
@@ -27,7 +32,11 @@ impl Golden {
     }
 
     fn index(&self) -> serde_json::Value {
-        serde_json::from_slice(&crate::fsio::read(&self.0.join("index.json")).unwrap()).unwrap()
+        self.json("index")
+    }
+
+    fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&crate::fsio::read(&self.0.join(format!("{name}.json"))).unwrap()).unwrap()
     }
 
     fn file(&self, name: &str) -> File {
@@ -62,6 +71,12 @@ impl File {
     fn integers(&self, name: &str) -> Vec<i32> {
         let (_, data) = self.raw(name, Dtype::I32).unwrap_or_else(|| panic!("no tensor `{name}`"));
         data.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    /// Counts of 64 bits.
+    fn counts(&self, name: &str) -> (Vec<usize>, Vec<u64>) {
+        let (shape, data) = self.raw(name, Dtype::I64).unwrap_or_else(|| panic!("no tensor `{name}`"));
+        (shape, data.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().unwrap())).collect())
     }
 
     /// The tensors below `prefix`, without it.
@@ -158,6 +173,11 @@ impl Tally {
     /// Counts a case, all of whose comparisons `worst` has seen.
     fn case(&mut self, worst: &Worst) {
         self.executed += 1;
+        self.note(worst);
+    }
+
+    /// Takes a comparison into the largest error without counting a case.
+    fn note(&mut self, worst: &Worst) {
         self.error = self.error.max(worst.error);
     }
 

@@ -1,12 +1,22 @@
-//! Frozen batch norm as one factor and one summand for each channel.
+//! Batch norm with frozen statistics as one factor and one summand for each channel.
+//!
+//! `gamma` and `beta` are frozen too, and folded once, unless training is to change them. Then they are folded before
+//! every pass, and their gradients need no more than what the convolution's backward pass leaves: the sums `z` that the
+//! factor multiplies are linear in the channel's filter, so by Euler's theorem the sum over positions of `g z scale`
+//! is the inner product of the filter and its gradient.
 
 use candle_core::Tensor;
 
-use super::parameters::{Init, Inventory, Parameter, ParameterId, Parameters, Role};
+use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
 use crate::ml::error::Result;
+use crate::ml::ops::{elementwise, read, update};
 
 /// Added to the variance, as in the reference.
 pub const EPSILON: f32 = 1e-3;
+
+/// Stands for a factor of exactly zero that training may change: it adds nothing that survives rounding, and the
+/// gradient by the factor, which is read off the filter's, can still be had.
+const NEXT_TO_NOTHING: f32 = 1e-12;
 
 /// `y = x * scale + shift`, a channel each: `scale = gamma / sqrt(variance + EPSILON)`, `shift = beta - mean * scale`.
 #[derive(Debug, Clone)]
@@ -26,35 +36,122 @@ pub struct Norm {
     variance: ParameterId,
 }
 
+/// How a batch norm starts, and whether training changes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormStart {
+    /// `gamma` in the stable initialisation.
+    pub gamma: f32,
+    /// The variance in the stable initialisation.
+    pub variance: f32,
+    /// Whether training changes `gamma` and `beta`. The statistics are always frozen.
+    pub trainable: bool,
+}
+
 impl Norm {
-    /// Adds the parameters below `name`. `gamma` and `variance` are those of the stable initialisation.
-    pub fn add(inventory: &mut Inventory, name: &str, channels: usize, gamma: f32, variance: f32) -> Self {
-        let mut add = |part: &str, plain: f32, stable: f32| {
+    /// Adds the parameters below `name`.
+    pub fn add(inventory: &mut Inventory, name: &str, channels: usize, start: NormStart) -> Self {
+        let mut add = |part: &str, plain: f32, stable: f32, trainable: bool| {
             inventory.add(Parameter {
                 name: format!("{name}/norm/{part}"),
                 shape: vec![channels],
                 role: Role::Norm,
-                trainable: false,
+                trainable,
                 init: Init::Norm { plain, stable },
             })
         };
         Norm {
-            gamma: add("gamma", 1.0, gamma),
-            beta: add("beta", 0.0, 0.0),
-            mean: add("mean", 0.0, 0.0),
-            variance: add("variance", 1.0, variance),
+            gamma: add("gamma", 1.0, start.gamma, start.trainable),
+            beta: add("beta", 0.0, 0.0, start.trainable),
+            mean: add("mean", 0.0, 0.0, false),
+            variance: add("variance", 1.0, start.variance, false),
         }
     }
 
-    /// The factor and the summand.
-    pub fn fold(&self, parameters: &Parameters) -> Result<Affine> {
+    /// The batch norm ready to run: with its factor and summand, or with views of what training changes.
+    pub fn fold(&self, parameters: &Parameters) -> Result<FoldedNorm> {
         let values = |id| -> Result<Vec<f32>> { Ok(parameters.view(id)?.to_vec1()?) };
-        let (gamma, beta) = (values(self.gamma)?, values(self.beta)?);
-        let (mean, variance) = (values(self.mean)?, values(self.variance)?);
-        let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| 1.0 / (v + EPSILON).sqrt() * g).collect();
-        let shift: Vec<f32> = (0..beta.len()).map(|c| beta[c] - mean[c] * scale[c]).collect();
-        let device = parameters.trainable().device();
-        let tensor = |data: Vec<f32>| Tensor::new(data.as_slice(), device);
+        let learned = Learned {
+            ids: [self.gamma, self.beta],
+            gamma: parameters.view(self.gamma)?,
+            beta: parameters.view(self.beta)?,
+            mean: values(self.mean)?,
+            rate: values(self.variance)?.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect(),
+        };
+        let trainable = parameters.inventory().get(self.gamma).trainable;
+        Ok(if trainable { FoldedNorm::Learned(learned) } else { FoldedNorm::Fixed(learned.affine(0.0)?) })
+    }
+}
+
+/// A batch norm ready to run.
+#[derive(Debug, Clone)]
+pub enum FoldedNorm {
+    /// Nothing changes it.
+    Fixed(Affine),
+    /// Training changes gamma and beta.
+    Learned(Learned),
+}
+
+/// A batch norm whose gamma and beta training changes.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    ids: [ParameterId; 2],
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Vec<f32>,
+    /// One over the deviation.
+    rate: Vec<f32>,
+}
+
+impl FoldedNorm {
+    /// The factor and the summand as they are now.
+    pub fn affine(&self) -> Result<Affine> {
+        match self {
+            FoldedNorm::Fixed(affine) => Ok(affine.clone()),
+            FoldedNorm::Learned(learned) => learned.affine(NEXT_TO_NOTHING),
+        }
+    }
+
+    /// Writes the gradients by gamma and beta, if training changes them: from the gradient `g` by the output before
+    /// its ReLU, and the filter with its gradient.
+    ///
+    /// # Shapes
+    /// `g` `[N, O, H, W]`; `weights` and `by_weights` `[O, …]`.
+    pub fn backward(&self, g: &Tensor, weights: &Tensor, by_weights: &Tensor, gradients: &Gradients) -> Result<()> {
+        let FoldedNorm::Learned(learned) = self else { return Ok(()) };
+        let [by_gamma, by_beta] = learned.ids.map(|id| gradients.slot(id));
+        let (Some(by_gamma), Some(by_beta)) = (by_gamma?, by_beta?) else { return Ok(()) };
+        elementwise::sum_by_channel(g, &by_beta)?;
+        let scale: Vec<f32> = learned.affine(NEXT_TO_NOTHING)?.scale.to_vec1()?;
+        let summed: Vec<f32> = by_beta.to_vec1()?;
+        let inner = inner_products(weights, by_weights)?;
+        // By the factor: the inner product over the factor; the summand holds the factor times the mean.
+        let gamma = (0..scale.len()).map(|c| {
+            let by_scale = inner[c] / f64::from(scale[c]) - f64::from(learned.mean[c]) * f64::from(summed[c]);
+            (by_scale * f64::from(learned.rate[c])) as f32
+        });
+        let gamma = Tensor::from_iter(gamma, by_gamma.device())?;
+        // The slot is zero before.
+        update::descend(&by_gamma, &gamma, -1.0)
+    }
+}
+
+impl Learned {
+    /// Factors that are exactly zero become `nothing`.
+    fn affine(&self, nothing: f32) -> Result<Affine> {
+        let (gamma, beta): (Vec<f32>, Vec<f32>) = (self.gamma.to_vec1()?, self.beta.to_vec1()?);
+        let scale = |(rate, gamma): (&f32, &f32)| if rate * gamma == 0.0 { nothing } else { rate * gamma };
+        let scale: Vec<f32> = self.rate.iter().zip(&gamma).map(scale).collect();
+        let shift: Vec<f32> = (0..beta.len()).map(|c| beta[c] - self.mean[c] * scale[c]).collect();
+        let tensor = |data: Vec<f32>| Tensor::new(data, self.gamma.device());
         Ok(Affine { scale: tensor(scale)?, shift: tensor(shift)? })
     }
+}
+
+/// The inner product of each row of `a` with that of `b`, in 64-bit arithmetic.
+fn inner_products(a: &Tensor, b: &Tensor) -> Result<Vec<f64>> {
+    let row = a.elem_count() / a.dims()[0].max(1);
+    let product = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    read("a batch norm's gradient", a, |a| {
+        read("a batch norm's gradient", b, |b| a.chunks_exact(row).zip(b.chunks_exact(row)).map(product).collect())
+    })?
 }

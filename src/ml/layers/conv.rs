@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::affine::{Affine, Norm};
+use super::affine::{Affine, FoldedNorm, Norm, NormStart};
 use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
 use crate::ml::error::Result;
 use crate::ml::ops::conv::{Conv2d, Epilogue};
@@ -33,8 +33,8 @@ pub struct ConvSize {
 }
 
 impl ConvNorm {
-    /// Adds the parameters below `name`, those of the norm beside a last `conv`. `gamma` and `variance` are those of the stable initialisation.
-    pub fn add(inventory: &mut Inventory, name: &str, size: ConvSize, gamma: f32, variance: f32) -> Self {
+    /// Adds the parameters below `name`, those of the norm beside a last `conv`.
+    pub fn add(inventory: &mut Inventory, name: &str, size: ConvSize, norm: NormStart) -> Self {
         let weights = inventory.add(Parameter {
             name: format!("{name}/weights"),
             shape: vec![size.output, size.input, size.kernel, size.kernel],
@@ -42,8 +42,8 @@ impl ConvNorm {
             trainable: true,
             init: Init::HeNormal { fan_in: size.input * size.kernel * size.kernel },
         });
-        let norm = name.strip_suffix("/conv").unwrap_or(name);
-        ConvNorm { op: size.op, weights, norm: Norm::add(inventory, norm, size.output, gamma, variance) }
+        let place = name.strip_suffix("/conv").unwrap_or(name);
+        ConvNorm { op: size.op, weights, norm: Norm::add(inventory, place, size.output, norm) }
     }
 
     /// The filter and the folded batch norm.
@@ -52,7 +52,7 @@ impl ConvNorm {
             op: self.op,
             id: self.weights,
             weights: parameters.view(self.weights)?,
-            affine: self.norm.fold(parameters)?,
+            norm: self.norm.fold(parameters)?,
         })
     }
 }
@@ -67,7 +67,7 @@ pub struct Folded {
     /// The filter.
     pub weights: Tensor,
     /// The batch norm.
-    pub affine: Affine,
+    pub norm: FoldedNorm,
 }
 
 impl Folded {
@@ -76,11 +76,11 @@ impl Folded {
     /// # Shapes
     /// As [`Conv2d::forward`].
     pub fn forward(&self, x: &Tensor, add: Option<&Tensor>, relu: bool) -> Result<Tensor> {
-        let Affine { scale, shift } = &self.affine;
-        self.op.forward(x, &self.weights, Epilogue { scale: Some(scale), shift: Some(shift), add, relu, mask: None })
+        let Affine { scale, shift } = self.norm.affine()?;
+        self.op.forward(x, &self.weights, Epilogue { scale: Some(&scale), shift: Some(&shift), add, relu, mask: None })
     }
 
-    /// The gradient by the input `x`, plus `add`, masked by `mask`. The gradient by the filter goes to `gradients`.
+    /// The gradient by the input `x`, plus `add`, masked by `mask`. Those by the parameters go to `gradients`.
     pub fn backward(
         &self,
         x: &Tensor,
@@ -90,16 +90,16 @@ impl Folded {
         mask: Option<&Tensor>,
     ) -> Result<Tensor> {
         self.backward_weights(x, g, gradients)?;
-        let scale = Some(&self.affine.scale);
+        let scale = self.norm.affine()?.scale;
         let shape = nchw("The input of a convolution", x)?;
-        self.op.backward_input(shape, g, &self.weights, scale, Epilogue { add, mask, ..Epilogue::default() })
+        self.op.backward_input(shape, g, &self.weights, Some(&scale), Epilogue { add, mask, ..Epilogue::default() })
     }
 
-    /// The gradient by the filter alone.
+    /// The gradients by the parameters alone.
     pub fn backward_weights(&self, x: &Tensor, g: &Tensor, gradients: Option<&Gradients>) -> Result<()> {
-        let Some(slot) = gradients.map(|gradients| gradients.slot(self.id)).transpose()?.flatten() else {
-            return Ok(());
-        };
-        self.op.backward_weights(x, g, Some(&self.affine.scale), &slot)
+        let Some(gradients) = gradients else { return Ok(()) };
+        let Some(slot) = gradients.slot(self.id)? else { return Ok(()) };
+        self.op.backward_weights(x, g, Some(&self.norm.affine()?.scale), &slot)?;
+        self.norm.backward(g, &self.weights, &slot, gradients)
     }
 }

@@ -1,7 +1,7 @@
 //! The shape of an encoder with its head: how many blocks, how wide, at which stride and dilation.
 
 use crate::ml::error::{Error, Result};
-use crate::ml::spec::{ArgSpec, Args, Choice, complete};
+use crate::ml::spec::{Arg, ArgSpec, Args, Choice, complete};
 
 /// An encoder in the registry.
 pub struct Encoder {
@@ -19,23 +19,32 @@ pub struct Encoder {
 pub const ENCODERS: &[Encoder] = &[
     Encoder {
         name: "ResNet101",
-        doc: "ResNet-101 at output stride 8 (DeepLab-v2).",
-        args: Vec::new,
-        build: |_| Ok(Architecture::new(64, [256, 512, 1024, 2048], [3, 4, 23, 3])),
+        doc: "ResNet-101 at output stride 8 (DeepLab-v2): the reference's `deeplab`, with Caffe's names, and `res101`, with slim's.",
+        args: norm,
+        build: |args| Ok(Architecture::new(64, [256, 512, 1024, 2048], [3, 4, 23, 3]).with(args)),
     },
     Encoder {
         name: "ResNet50",
-        doc: "ResNet-50 at output stride 8.",
-        args: Vec::new,
-        build: |_| Ok(Architecture::new(64, [256, 512, 1024, 2048], [3, 4, 6, 3])),
+        doc: "ResNet-50 at output stride 8: the reference's `res50`.",
+        args: norm,
+        build: |args| Ok(Architecture::new(64, [256, 512, 1024, 2048], [3, 4, 6, 3]).with(args)),
     },
     Encoder {
         name: "Tiny",
         doc: "A network of the same shape for tests and small machines: 16 to 128 channels, 6 blocks.",
-        args: Vec::new,
-        build: |_| Ok(Architecture::new(8, [16, 32, 64, 128], [1, 1, 2, 2])),
+        args: norm,
+        build: |args| Ok(Architecture::new(8, [16, 32, 64, 128], [1, 1, 2, 2]).with(args)),
     },
 ];
+
+/// The name of an encoder's argument.
+const TRAINABLE_NORM: &str = "trainable_norm";
+
+/// The arguments of every encoder.
+fn norm() -> Vec<ArgSpec> {
+    let doc = "Whether training changes gamma and beta of the batch norms, at the encoder's rate and without weight decay; their statistics are always frozen.";
+    vec![ArgSpec::new(TRAINABLE_NORM, doc, Arg::Bool(false))]
+}
 
 /// The shape of the encoder that `choice` names.
 pub fn architecture(choice: &Choice) -> Result<Architecture> {
@@ -55,6 +64,8 @@ pub struct Architecture {
     pub groups: Vec<Group>,
     /// The dilations of the head's four convolutions.
     pub rates: Vec<usize>,
+    /// Whether training changes gamma and beta of the batch norms.
+    pub trainable_norm: bool,
 }
 
 /// A group of bottleneck blocks. Inside, they have a quarter of the channels.
@@ -80,7 +91,13 @@ impl Architecture {
             stride: strides[at],
             dilation: dilations[at],
         };
-        Architecture { stem, groups: (0..4).map(group).collect(), rates: vec![6, 12, 18, 24] }
+        let groups = (0..4).map(group).collect();
+        Architecture { stem, groups, rates: vec![6, 12, 18, 24], trainable_norm: false }
+    }
+
+    /// The same with an encoder's arguments.
+    fn with(self, args: &Args) -> Self {
+        Architecture { trainable_norm: args.get(TRAINABLE_NORM) == Some(&Arg::Bool(true)), ..self }
     }
 
     /// The height or width of the logits for an input's.

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::{Architecture, Network};
-use crate::ml::layers::Gradients;
+use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
 use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::ops::update;
@@ -15,11 +15,26 @@ use crate::ml::weights::{self, Scheme};
 /// kinks and a small one drowns in rounding, so one of three must agree.
 #[test]
 fn a_network_has_the_gradients_of_differences() {
-    let shape = Architecture::new(4, [16, 16, 32, 32], [1, 1, 2, 1]);
     let average = |learned| Choice::new("Average").with("learned", Arg::Bool(learned));
-    for (prefilter, filters) in [(Choice::new("Regular"), 0), (average(true), 3), (average(false), 0)] {
+    let cases = [
+        (Choice::new("Regular"), 0, false),
+        (average(true), 3, false),
+        (average(false), 0, false),
+        (average(true), 3, true),
+    ];
+    for (prefilter, filters, trainable_norm) in cases {
+        let shape = Architecture { trainable_norm, ..Architecture::new(4, [16, 16, 32, 32], [1, 1, 2, 1]) };
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter };
-        let start = |parameter: &_| Ok(weights::initial(Scheme::Stable, 5, parameter));
+        let start = |parameter: &Parameter| {
+            let mut values = weights::initial(Scheme::Stable, 5, parameter);
+            // A factor of zero passes nothing on, and has a gradient nevertheless where the ReLU lets it pass.
+            match parameter.name.rsplit_once("middle/norm/") {
+                Some((_, "gamma")) if trainable_norm => values[0] = 0.0,
+                Some((_, "beta")) if trainable_norm => values[0] = 0.5,
+                _ => {}
+            }
+            Ok(values)
+        };
         let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
         let mut rng = Rng::new(1, "pixels", 0);
         let data: Vec<f32> = (0..3 * 41 * 41).map(|_| rng.range(-110.0, 140.0)).collect();
@@ -34,7 +49,7 @@ fn a_network_has_the_gradients_of_differences() {
             let logits = network.forward(&images).unwrap();
             loss::cross_entropy(&logits, &labels, [41, 41]).unwrap().cross_entropy
         };
-        let (mut checked, mut own) = (0, 0);
+        let (mut checked, mut own, mut norms) = (0, 0, 0);
         for (id, parameter) in inventory.iter() {
             let Some(g) = gradients.slot(id).unwrap() else {
                 assert!(!parameter.trainable, "{}", parameter.name);
@@ -55,9 +70,17 @@ fn a_network_has_the_gradients_of_differences() {
             });
             assert!(gaps.iter().any(|&gap| gap < 0.02), "{}: {gaps:?} of {norm}", parameter.name);
             checked += 1;
-            own += usize::from(parameter.name.contains("prefilter"));
+            own += usize::from(parameter.role == Role::Prefilter);
+            norms += usize::from(parameter.role == Role::Norm);
+            assert!(parameter.role != Role::Norm || !parameter.decayed(), "{}", parameter.name);
+            if parameter.name.ends_with("middle/norm/gamma") {
+                assert!(g.to_vec1::<f32>().unwrap()[0] != 0.0, "{}", parameter.name);
+            }
         }
         // The stem, three convolutions in each of five blocks, four shortcuts, and four times weights and biases.
-        assert_eq!((checked - own, own), (1 + 15 + 4 + 8, filters), "{:?}", spec.prefilter);
+        let convs = 1 + 15 + 4;
+        assert_eq!(own, filters, "{:?}", spec.prefilter);
+        assert_eq!(norms, if trainable_norm { 2 * convs } else { 0 }, "{:?}", spec.prefilter);
+        assert_eq!(checked - own - norms, convs + 8, "{:?}", spec.prefilter);
     }
 }

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 
 use super::architecture::{Architecture, Group, architecture};
 use crate::ml::error::{Error, Result};
-use crate::ml::layers::affine::Affine;
+use crate::ml::layers::affine::{Affine, NormStart};
 use crate::ml::layers::conv::{ConvSize, Folded};
 use crate::ml::layers::prefilter::{self, DilatedConv, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::layers::{ConvNorm, Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
@@ -160,13 +160,15 @@ impl Plan {
         let shared = shared.iter().map(|extra| add_extra(&mut inventory, "prefilter", extra)).collect();
         let stem = Conv2d { stride: 2, dilation: 1 };
         let stem = ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: stem };
-        let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, 1.0, 2.0 * PIXEL_MOMENT);
+        let norm = NormStart { gamma: 1.0, variance: 2.0 * PIXEL_MOMENT, trainable: shape.trainable_norm };
+        let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, norm);
         let mut blocks = Vec::new();
         let mut input = shape.stem;
         for (number, group) in (2..).zip(&shape.groups) {
             for block in 0..group.blocks {
                 let name = format!("group{number}/block{}", block + 1);
-                blocks.push(plan_block(&mut inventory, name, input, group, block, prefilter.as_ref()));
+                let norm = shape.trainable_norm;
+                blocks.push(plan_block(&mut inventory, name, input, group, block, prefilter.as_ref(), norm));
                 input = group.channels;
             }
         }
@@ -182,8 +184,8 @@ impl Block {
     }
 
     /// The middle convolution as its type wants it.
-    pub(super) fn layer<'a>(&'a self, own: &'a [Tensor], shared: &'a [Tensor]) -> Layer<'a> {
-        let Affine { scale, shift } = &self.middle.affine;
+    pub(super) fn layer<'a>(&'a self, affine: &'a Affine, own: &'a [Tensor], shared: &'a [Tensor]) -> Layer<'a> {
+        let Affine { scale, shift } = affine;
         let (weights, op) = (&self.middle.weights, self.middle.op);
         Layer { op, weights, scale: Some(scale), shift: Some(shift), relu: true, own, shared }
     }
@@ -220,16 +222,18 @@ fn plan_block(
     group: &Group,
     block: usize,
     prefilter: &dyn DilatedConv,
+    trainable: bool,
 ) -> BlockPlan {
     let (width, first) = (group.channels / 4, block == 0);
     let stride = if first { group.stride } else { 1 };
     let size =
         |input, output, kernel, stride, dilation| ConvSize { input, output, kernel, op: Conv2d { stride, dilation } };
+    let norm = |gamma| NormStart { gamma, variance: 1.0, trainable };
     let shortcut = first.then(|| {
         let size = size(input, group.channels, 1, stride, 1);
-        ConvNorm::add(inventory, &format!("{name}/shortcut"), size, 0.5_f32.sqrt(), 1.0)
+        ConvNorm::add(inventory, &format!("{name}/shortcut"), size, norm(0.5_f32.sqrt()))
     });
-    let reduce = ConvNorm::add(inventory, &format!("{name}/reduce"), size(input, width, 1, stride, 1), 1.0, 1.0);
+    let reduce = ConvNorm::add(inventory, &format!("{name}/reduce"), size(input, width, 1, stride, 1), norm(1.0));
     let dilated = group.dilation > 1;
     let dilation = if dilated { prefilter.dilation(group.dilation, block) } else { group.dilation };
     let smoothed = dilated.then(|| {
@@ -237,10 +241,10 @@ fn plan_block(
         extras.iter().map(|extra| add_extra(inventory, &format!("{name}/middle/prefilter"), extra)).collect()
     });
     let middle = size(width, width, 3, 1, dilation);
-    let middle = ConvNorm::add(inventory, &format!("{name}/middle"), middle, 1.0, 1.0);
+    let middle = ConvNorm::add(inventory, &format!("{name}/middle"), middle, norm(1.0));
     let gamma = (0.5 / group.blocks as f32).sqrt();
     let expand = size(width, group.channels, 1, 1, 1);
-    let expand = ConvNorm::add(inventory, &format!("{name}/expand"), expand, gamma, 1.0);
+    let expand = ConvNorm::add(inventory, &format!("{name}/expand"), expand, norm(gamma));
     BlockPlan { name, convs: [reduce, middle, expand], shortcut, smoothed }
 }
 

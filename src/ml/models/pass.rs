@@ -177,7 +177,8 @@ impl Block {
     fn forward(&self, network: &Network, shared: &[Tensor], x: Tensor) -> Result<(Tensor, BlockTape)> {
         let own = network.views(self.smoothed.as_deref().unwrap_or_default())?;
         let reduced = self.reduce.forward(&x, None, true)?;
-        let (middle, saved) = self.kind(network).forward(&self.layer(&own, shared), &reduced)?;
+        let affine = self.middle.norm.affine()?;
+        let (middle, saved) = self.kind(network).forward(&self.layer(&affine, &own, shared), &reduced)?;
         let shortcut = self.shortcut.as_ref().map(|shortcut| shortcut.forward(&x, None, false)).transpose()?;
         let output = self.expand.forward(&middle, Some(shortcut.as_ref().unwrap_or(&x)), true)?;
         Ok((output, BlockTape { input: x, reduced, saved, middle }))
@@ -197,8 +198,13 @@ impl Block {
         let below = self.expand.backward(&middle, g, gradients, None, Some(&middle))?;
         drop(middle);
         let own = network.views(self.smoothed.as_deref().unwrap_or_default())?;
-        let (layer, slots) = (self.layer(&own, shared), self.slots(&network.shared, gradients)?);
-        let below = self.kind(network).backward(&layer, &reduced, &saved, &below, &slots, Some(&reduced))?;
+        let affine = self.middle.norm.affine()?;
+        let (layer, slots) = (self.layer(&affine, &own, shared), self.slots(&network.shared, gradients)?);
+        let g_reduced = self.kind(network).backward(&layer, &reduced, &saved, &below, &slots, Some(&reduced))?;
+        if let (Some(gradients), Some(by_weights)) = (gradients, &slots.weights) {
+            self.middle.norm.backward(&below, &self.middle.weights, by_weights, gradients)?;
+        }
+        let below = g_reduced;
         drop((reduced, saved));
         let mask = mask.then_some(&input);
         match &self.shortcut {

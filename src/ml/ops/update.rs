@@ -19,6 +19,25 @@ pub fn descend(w: &Tensor, v: &Tensor, rate: f32) -> Result<()> {
     launch(&Descend { rate }, &[v], w)
 }
 
+/// `sum = sum + part / divisor`: a part of a mean.
+pub fn add_part(sum: &Tensor, part: &Tensor, divisor: f32) -> Result<()> {
+    launch(&AddPart { divisor }, &[part], sum)
+}
+
+struct AddPart {
+    divisor: f32,
+}
+
+impl Kernel for AddPart {
+    const NAME: &'static str = "the sum of gradients";
+
+    fn cpu(&self, inputs: &[&[f32]], sum: &mut [f32]) {
+        sum.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(sum, part)| {
+            sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part / self.divisor);
+        });
+    }
+}
+
 struct Accumulate {
     momentum: f32,
     decay: f32,

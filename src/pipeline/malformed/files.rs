@@ -56,7 +56,7 @@ fn files_of_another_shape() {
     1 | Pipeline(name: "My Pipeline", stage: {}, profiles: 5, include: "x")
       |                               ^^^^^
       |
-      = help: `Pipeline` has the fields `name`, `include`, `stages`, `profiles`.
+      = help: `Pipeline` has the fields `name`, `include`, `matrix`, `stages`, `profiles`.
 
     error: Expected a map, found the integer 5.
      --> main.ron:1:52

@@ -2,6 +2,7 @@
 
 mod changes;
 mod files;
+mod matrix;
 mod references;
 mod text;
 mod values;

@@ -1,0 +1,7 @@
+//! The pickle of a PyTorch state, with one storage of 64 KiB.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use repro::ml::checkpoint::fuzz;
+
+fuzz_target!(|data: &[u8]| fuzz::pickle(data));

@@ -1,0 +1,7 @@
+//! TensorFlow V1: the input is a whole checkpoint.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use repro::ml::checkpoint::fuzz;
+
+fuzz_target!(|data: &[u8]| fuzz::tensorflow_v1(data));

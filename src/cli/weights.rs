@@ -1,0 +1,171 @@
+//! `repro weights inspect FILE` and `repro weights convert IN OUT`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::{Failure, fail, print};
+use crate::cli::exit::Exit;
+use crate::fsio;
+use crate::hash::Digest;
+use crate::ml::checkpoint::{self, Checkpoint};
+use crate::ml::import;
+use crate::ml::naming::Table as Names;
+use crate::table::{self, Cell, Column, Style, Table};
+
+/// The commands on files of weights: TensorFlow V1 and V2, PyTorch, NumPy's npz, safetensors.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// List the tensors of a file: names, types, shapes, and the BLAKE3 digests of their bytes.
+    Inspect(InspectArgs),
+    /// Write the tensors of a file as safetensors, byte for byte.
+    Convert(ConvertArgs),
+}
+
+/// The arguments of `repro weights inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The file; of a checkpoint that is several, its prefix, its index or any part.
+    file: PathBuf,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// The arguments of `repro weights convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The file; of a checkpoint that is several, its prefix, its index or any part.
+    from: PathBuf,
+    /// The safetensors file to write.
+    to: PathBuf,
+    /// Translate to this program's names and order of axes, by a shipped table (`Slim`) or a RON file.
+    #[arg(long, value_name = "TABLE")]
+    names: Option<String>,
+}
+
+/// How tensors are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned text.
+    Text,
+    /// JSON.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// A tensor in a list.
+#[derive(Debug, Serialize)]
+struct Line {
+    name: String,
+    dtype: String,
+    shape: Vec<usize>,
+    /// None where the tensor is damaged.
+    digest: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(command: &WeightsCommand) -> Result<Exit, Failure> {
+    match command {
+        WeightsCommand::Inspect(args) => inspect(args),
+        WeightsCommand::Convert(args) => convert(args),
+    }
+}
+
+fn data(path: &Path, message: &str, hint: &str) -> Failure {
+    fail(Exit::Data, format!("{}: {message}", path.display())).hint(hint)
+}
+
+/// The error names its file.
+fn faulty(error: checkpoint::Error) -> Failure {
+    fail(Exit::Data, error.to_string()).hint(error.hint())
+}
+
+fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
+    let file = Checkpoint::open(&args.file).map_err(faulty)?;
+    let (mut lines, mut faults) = (Vec::new(), Vec::new());
+    for tensor in &file.tensors {
+        let digest = match tensor.bytes() {
+            Ok(bytes) => Some(Digest::of(&bytes).to_string()),
+            Err(error) => {
+                faults.push(error.to_string());
+                None
+            }
+        };
+        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        lines.push(Line { name, dtype: format!("{:?}", tensor.dtype), shape, digest });
+    }
+    match args.format {
+        Format::Json => print(&serde_json::to_string_pretty(&lines).unwrap_or_default()),
+        Format::Csv => {
+            let bug = |error: table::Error| fail(Exit::Bug, error.to_string());
+            let rows = rows(&lines).map_err(bug)?;
+            let csv = table::format("Csv").map(|csv| (csv.render)(&rows, &Style::default()));
+            print(&String::from_utf8_lossy(&csv.transpose().map_err(bug)?.unwrap_or_default()));
+        }
+        Format::Text => {
+            let rows = rows(&lines).map_err(|error| fail(Exit::Bug, error.to_string()))?;
+            let rows =
+                if lines.is_empty() { String::new() } else { table::to_terminal(&rows, &Style::default(), None) };
+            print(&format!("{rows}\n\n{}, {} tensors.", file.format, lines.len()));
+            for (name, why) in &file.passed_over {
+                print(&format!("`{name}` {why}."));
+            }
+        }
+    }
+    if faults.is_empty() {
+        return Ok(Exit::Success);
+    }
+    Err(fail(Exit::Data, faults.join("\n")).hint("Fetch the file again; what is listed with a digest is sound."))
+}
+
+fn rows(lines: &[Line]) -> Result<Table, table::Error> {
+    let columns = ["name", "dtype", "shape", "digest"].map(Column::text);
+    let row = |line: &Line| {
+        let digest = line.digest.clone().map_or(Cell::Null, Cell::Text);
+        vec![
+            Cell::Text(line.name.clone()),
+            Cell::Text(line.dtype.clone()),
+            Cell::Text(format!("{:?}", line.shape)),
+            digest,
+        ]
+    };
+    Table::new(columns.into(), lines.iter().map(row).collect())
+}
+
+fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
+    if args.to.extension().is_none_or(|extension| extension != "safetensors") {
+        let message = format!("`{}` does not end in `.safetensors`, which is what is written.", args.to.display());
+        return Err(fail(Exit::Usage, message));
+    }
+    let file = Checkpoint::open(&args.from).map_err(faulty)?;
+    let (bytes, count, left) = match &args.names {
+        None => {
+            let bytes = file.to_safetensors().map_err(faulty)?;
+            (bytes, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect())
+        }
+        Some(names) => {
+            let names = match Names::shipped(names) {
+                Err(told) if !names.ends_with(".ron") => return Err(fail(Exit::Usage, told)),
+                Err(_) => {
+                    let text = fsio::read_to_string(Path::new(names))?;
+                    Names::parse(&text).map_err(|error| fail(Exit::Usage, format!("{names}:{error}")))?
+                }
+                Ok(table) => table,
+            };
+            let wrong = |error: crate::ml::error::Error| data(&args.from, &error.to_string(), error.hint());
+            let found = import::translate(&file, &names, &|_| true).map_err(wrong)?;
+            let bytes = import::to_safetensors(&found.tensors).map_err(wrong)?;
+            let skipped = found.skipped.into_iter().map(|(name, _)| name);
+            (bytes, found.tensors.len(), skipped.chain(found.left_over).collect::<Vec<_>>())
+        }
+    };
+    fsio::write_atomic(&args.to, &bytes)?;
+    print(&format!("{count} tensors of {} written to {}.", file.format, args.to.display()));
+    if !left.is_empty() {
+        print(&format!("Left out: {}.", left.join(", ")));
+    }
+    Ok(Exit::Success)
+}

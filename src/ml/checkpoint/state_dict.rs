@@ -1,0 +1,185 @@
+//! The tensors of a PyTorch pickle: a dictionary of them, or one that holds such dictionaries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::bytes::Bytes;
+use safetensors::Dtype;
+
+use super::error::{Error, Result};
+use super::pickle::{Id, Object, Pickle};
+use super::strided::Strided;
+use super::{Checkpoint, Tensor, width};
+
+/// The contents of storages by key.
+pub type Storages = BTreeMap<String, Bytes>;
+
+/// How deep dictionaries may lie in one another, and how long the names that come of it may be. A training's state has
+/// three levels; without bounds a short pickle could ask for names without end.
+const DEPTH: usize = 16;
+const NAME: usize = 4096;
+
+/// A storage as a pickle refers to it.
+pub struct Storage {
+    /// The key by which its content is found.
+    pub key: String,
+    /// The bytes of an element.
+    pub width: usize,
+    dtype: Option<Dtype>,
+    /// Where it starts in the content, in elements: older files have storages that are parts of others.
+    start: usize,
+}
+
+/// Every storage that a pickle refers to.
+pub fn storages(pickle: &Pickle) -> Result<Vec<Storage>> {
+    let persistent = pickle.objects().iter().filter_map(|object| match object {
+        Object::Persistent(id) => Some(*id),
+        _ => None,
+    });
+    persistent.map(|id| storage(pickle, id)).collect()
+}
+
+/// A key of a storage: a text, or a number in some files.
+pub fn key(pickle: &Pickle, id: Id) -> Option<String> {
+    match pickle.get(id) {
+        Object::Text(text) => Some(text.clone()),
+        Object::Int(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// `("storage", torch.FloatStorage, key, location, elements)`, in older files with a last item, the view of another.
+fn storage(pickle: &Pickle, id: Id) -> Result<Storage> {
+    let wrong = || Error::damaged("", "A storage of the pickle is not described as PyTorch does.");
+    let (kind, class, id, view) = match pickle.items(id) {
+        Some(&[kind, class, key, _, _]) => (kind, class, key, None),
+        Some(&[kind, class, key, _, _, view]) => (kind, class, key, pickle.items(view)),
+        _ => return Err(wrong()),
+    };
+    if pickle.text(kind) != Some("storage") {
+        let hint = "Save the weights alone: torch.save(model.state_dict(), \"weights.pth\").";
+        return Err(Error::refused("", "The file holds more than weights: a module with its source.", hint));
+    }
+    let class = pickle.text(class).ok_or_else(wrong)?;
+    let class = class.rsplit_once('.').map_or(class, |(_, class)| class);
+    let dtype = match class {
+        "FloatStorage" => Some(Dtype::F32),
+        "DoubleStorage" => Some(Dtype::F64),
+        "HalfStorage" => Some(Dtype::F16),
+        "BFloat16Storage" => Some(Dtype::BF16),
+        "LongStorage" => Some(Dtype::I64),
+        "IntStorage" => Some(Dtype::I32),
+        "ShortStorage" => Some(Dtype::I16),
+        "CharStorage" => Some(Dtype::I8),
+        "ByteStorage" => Some(Dtype::U8),
+        "BoolStorage" => Some(Dtype::BOOL),
+        "ComplexFloatStorage" => Some(Dtype::C64),
+        "UntypedStorage" => None,
+        other => {
+            let hint = "Save the weights as float32.";
+            return Err(Error::refused(
+                "",
+                format!("It has a storage of the type `{other}`, which is not read."),
+                hint,
+            ));
+        }
+    };
+    let start = match view {
+        None => 0,
+        Some(view) => view.get(1).and_then(|offset| pickle.index(*offset)).ok_or_else(wrong)?,
+    };
+    Ok(Storage { key: key(pickle, id).ok_or_else(wrong)?, width: dtype.and_then(width).unwrap_or(1), dtype, start })
+}
+
+/// Reads every tensor of a pickle, named by the keys that lead to it, with points between them.
+pub fn read(format: &'static str, pickle: &Pickle, storages: &Storages) -> Result<Checkpoint> {
+    let mut walk = Walk { pickle, seen: BTreeSet::new(), found: Vec::new() };
+    walk.visit("", pickle.root, 0)?;
+    let tensor = |(name, call): &(String, Id)| tensor(pickle, name, *call, storages).map_err(|e| e.of_tensor(name));
+    let tensors: Vec<Tensor> = walk.found.iter().map(tensor).collect::<Result<_>>()?;
+    if tensors.is_empty() {
+        let hint = "Save the weights: torch.save(model.state_dict(), \"weights.pth\").";
+        return Err(Error::refused("", "The pickle holds no tensors by name.", hint));
+    }
+    Checkpoint::new(format, tensors)
+}
+
+struct Walk<'a> {
+    pickle: &'a Pickle,
+    seen: BTreeSet<Id>,
+    found: Vec<(String, Id)>,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, name: &str, id: Id, depth: usize) -> Result<()> {
+        if depth > DEPTH || name.len() > NAME {
+            let what = format!("Its dictionaries lie more than {DEPTH} deep, or make names of over {NAME} bytes.");
+            return Err(Error::damaged("", what));
+        }
+        let pickle = self.pickle;
+        let children: Vec<(String, Id)> = match pickle.get(id) {
+            Object::Call(..) => {
+                self.found.push((name.to_owned(), id));
+                return Ok(());
+            }
+            // What is held twice, or holds itself, is visited once.
+            Object::Dict(_) | Object::List(_) | Object::Tuple(_) if !self.seen.insert(id) => return Ok(()),
+            Object::Dict(entries) => {
+                entries.iter().filter_map(|(name, value)| Some((key(pickle, *name)?, *value))).collect()
+            }
+            Object::List(items) | Object::Tuple(items) => {
+                items.iter().enumerate().map(|(at, item)| (at.to_string(), *item)).collect()
+            }
+            _ => return Ok(()),
+        };
+        for (child, id) in children {
+            let name = if name.is_empty() { child } else { format!("{name}.{child}") };
+            self.visit(&name, id, depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+fn tensor(pickle: &Pickle, name: &str, mut call: Id, storages: &Storages) -> Result<Tensor> {
+    let wrong = || Error::damaged("", "It is not described as PyTorch does.");
+    let (function, arguments) = loop {
+        let Object::Call(function, arguments) = pickle.get(call) else { return Err(wrong()) };
+        let arguments = pickle.items(*arguments).ok_or_else(wrong)?;
+        if !function.ends_with("_parameter") {
+            break (*function, arguments);
+        }
+        call = *arguments.first().ok_or_else(wrong)?;
+    };
+    let [source, offset, shape, strides, rest @ ..] = arguments else { return Err(wrong()) };
+    let Object::Persistent(source) = pickle.get(*source) else { return Err(wrong()) };
+    let storage = storage(pickle, *source)?;
+    let numbers = |id: &Id| -> Option<Vec<usize>> { pickle.items(*id)?.iter().map(|id| pickle.index(*id)).collect() };
+    let (shape, strides) = (numbers(shape).ok_or_else(wrong)?, numbers(strides).ok_or_else(wrong)?);
+    let offset = pickle.index(*offset).and_then(|offset| offset.checked_add(storage.start)).ok_or_else(wrong)?;
+    // Only the third version says the type itself: (…, requires_grad, hooks, dtype).
+    let stated = rest.get(2).filter(|_| function.ends_with("_v3")).and_then(|id| stated(pickle.text(*id)?));
+    let dtype = stated.or(storage.dtype).ok_or_else(wrong)?;
+    let content = storages.get(&storage.key).cloned();
+    let content = content.ok_or_else(|| Error::damaged("", format!("Its storage `{}` is missing.", storage.key)))?;
+    let view = Strided::new(content, dtype, offset, &shape, &strides)?;
+    Ok(Tensor::new(name, dtype, shape, view))
+}
+
+fn stated(name: &str) -> Option<Dtype> {
+    Some(match name.strip_prefix("torch.")? {
+        "float32" => Dtype::F32,
+        "float64" => Dtype::F64,
+        "float16" => Dtype::F16,
+        "bfloat16" => Dtype::BF16,
+        "int8" => Dtype::I8,
+        "int16" => Dtype::I16,
+        "int32" => Dtype::I32,
+        "int64" => Dtype::I64,
+        "uint8" => Dtype::U8,
+        "uint16" => Dtype::U16,
+        "uint32" => Dtype::U32,
+        "uint64" => Dtype::U64,
+        "bool" => Dtype::BOOL,
+        "complex64" => Dtype::C64,
+        _ => return None,
+    })
+}

@@ -1,0 +1,114 @@
+//! Tensors whose elements do not lie one behind the other: PyTorch's views, and NumPy's arrays in Fortran's order.
+
+use prost::bytes::Bytes;
+use safetensors::Dtype;
+
+use super::error::{Error, Result};
+use super::{Source, elements, width};
+
+/// A view of a buffer: element `[i, j, …]` is at `offset + i strides[0] + j strides[1] + …`, counted in elements.
+pub struct Strided {
+    bytes: Bytes,
+    width: usize,
+    offset: usize,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+impl Strided {
+    /// A view that lies within `bytes`, and has no more elements than these.
+    pub fn new(bytes: Bytes, dtype: Dtype, offset: usize, shape: &[usize], strides: &[usize]) -> Result<Self> {
+        let wrong = || {
+            let held = bytes.len();
+            let what = format!(
+                "Its shape {shape:?} with strides {strides:?} from element {offset} does not fit {held} bytes."
+            );
+            Error::damaged("", what)
+        };
+        let width = width(dtype).ok_or_else(wrong)?;
+        let held = bytes.len() / width;
+        let count = elements(shape).filter(|count| *count <= held).ok_or_else(wrong)?;
+        if strides.len() != shape.len() {
+            return Err(wrong());
+        }
+        if count > 0 {
+            let reach =
+                |last: usize, (size, stride): (&usize, &usize)| last.checked_add((size - 1).checked_mul(*stride)?);
+            let last = shape.iter().zip(strides).try_fold(offset, reach);
+            last.filter(|last| *last < held).ok_or_else(wrong)?;
+        }
+        Ok(Strided { width, offset, shape: shape.to_vec(), strides: strides.to_vec(), bytes })
+    }
+
+    /// The strides of a shape whose last (C) or first (Fortran) axis runs fastest.
+    pub fn dense(shape: &[usize], fortran: bool) -> Vec<usize> {
+        let mut strides = vec![1; shape.len()];
+        let mut product = 1_usize;
+        let mut set = |axis: usize| {
+            strides[axis] = product;
+            product = product.saturating_mul(shape[axis]);
+        };
+        if fortran {
+            (0..shape.len()).for_each(&mut set)
+        } else {
+            (0..shape.len()).rev().for_each(&mut set)
+        }
+        strides
+    }
+
+    fn is_dense(&self) -> bool {
+        let dense = Strided::dense(&self.shape, false);
+        (0..self.shape.len()).all(|axis| self.shape[axis] == 1 || self.strides[axis] == dense[axis])
+    }
+}
+
+impl Source for Strided {
+    fn read(&self) -> Result<Bytes> {
+        let count: usize = self.shape.iter().product();
+        if count == 0 {
+            return Ok(Bytes::new());
+        }
+        let Strided { bytes, width, .. } = self;
+        if self.is_dense() {
+            return Ok(bytes.slice(self.offset * width..(self.offset + count) * width));
+        }
+        let mut out = Vec::with_capacity(count * width);
+        let mut index = vec![0; self.shape.len()];
+        let mut at = self.offset;
+        for _ in 0..count {
+            out.extend_from_slice(&bytes[at * width..(at + 1) * width]);
+            for axis in (0..index.len()).rev() {
+                index[axis] += 1;
+                at += self.strides[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= index[axis] * self.strides[axis];
+                index[axis] = 0;
+            }
+        }
+        Ok(out.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_read_in_the_order_of_their_indices() {
+        let bytes = Bytes::from((0..24).collect::<Vec<u8>>());
+        let read = |offset, shape: &[usize], strides: &[usize]| {
+            Strided::new(bytes.clone(), Dtype::U8, offset, shape, strides).and_then(|view| view.read())
+        };
+        assert_eq!(read(4, &[2, 3], &[3, 1]).unwrap()[..], [4, 5, 6, 7, 8, 9]);
+        assert_eq!(read(0, &[3, 2], &Strided::dense(&[3, 2], true)).unwrap()[..], [0, 3, 1, 4, 2, 5]);
+        assert_eq!(read(1, &[2, 2, 2], &[12, 1, 6]).unwrap()[..], [1, 7, 2, 8, 13, 19, 14, 20]);
+        assert_eq!(read(3, &[4], &[0]).unwrap()[..], [3; 4]);
+        assert_eq!(read(99, &[0, 5], &[1, 1]).unwrap().len(), 0);
+        assert!(read(20, &[5], &[1]).is_err());
+        assert!(read(0, &[25], &[0]).is_err());
+        assert!(read(0, &[2, 2], &[usize::MAX, 2]).is_err());
+        assert!(read(0, &[usize::MAX, 2], &[0, 0]).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! Photographs: JPEG files, and PNG files as Cityscapes has them. Which of the two a file is, its first bytes say.
+
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Decoder, Transformations};
+
+use super::raster::{Raster, Rgb};
+use super::{Fault, jpeg};
+
+/// No photograph of the supported sets comes near; a header that claims more is not believed.
+const MAX_BYTES: usize = 1 << 29;
+
+const HINT: &str = "Fetch the file again; it may be incomplete.";
+
+/// Decodes a photograph; grey values and palettes are expanded to colours. `place` names the file in faults, which
+/// are: bytes that are no whole JPEG or PNG, 16-bit values, and pixels that are transparent.
+pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
+    if bytes.starts_with(b"\x89PNG") { png(bytes, place) } else { jpeg::decode(bytes, place) }
+}
+
+fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
+    let fault = |error: png::DecodingError| {
+        let why = error.to_string();
+        Fault::new(place, format!("The image cannot be decoded: {}.", why.trim_end_matches('.')), HINT)
+    };
+    let mut decoder = Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(fault)?;
+    let (height, width) = (reader.info().height as usize, reader.info().width as usize);
+    let (color, depth) = reader.output_color_type();
+    if depth != BitDepth::Eight {
+        let hint = "Convert the image to 8 bits a channel.";
+        return Err(Fault::new(place, "The image has 16 bits a channel.", hint));
+    }
+    let mut data = match reader.output_buffer_size() {
+        Some(size) if size <= MAX_BYTES => vec![0; size],
+        _ => return Err(Fault::new(place, format!("The image claims {width} x {height} pixels."), HINT)),
+    };
+    reader.next_frame(&mut data).map_err(fault)?;
+    reader.finish().map_err(fault)?;
+    let samples = color.samples();
+    if matches!(color, ColorType::Rgba | ColorType::GrayscaleAlpha)
+        && data.chunks_exact(samples).any(|pixel| pixel[samples - 1] != 255)
+    {
+        let hint = "Put the image on a background: what a network is to see there is not for a decoder to choose.";
+        return Err(Fault::new(place, "The image has transparent pixels.", hint));
+    }
+    let pixel = |pixel: &[u8]| if samples < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
+    Raster::new(height, width, data.chunks_exact(samples).map(pixel).collect())
+        .ok_or_else(|| Fault::new(place, "The image is cut short.", HINT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::labels;
+    use super::*;
+    use crate::ml::data::Labels;
+
+    fn image() -> Rgb {
+        Rgb::from_fn(9, 13, |y, x| [(20 * y) as u8, (15 * x) as u8, 77])
+    }
+
+    fn encoded(color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.write_header().unwrap().write_image_data(data).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn png_files_of_every_sort_give_their_colours() {
+        assert_eq!(decode(&labels::encode_rgb(&image(), "x").unwrap(), "x").unwrap(), image());
+        let ids = Labels::new(1, 2, vec![1, 15]).unwrap();
+        let palette = labels::encode_palette(&ids, &crate::ml::colors::VOC_MAP, "x").unwrap();
+        assert_eq!(decode(&palette, "x").unwrap().pixels(), [[128, 0, 0], [192, 128, 128]]);
+        let pixels = |color, depth, data: &[u8]| decode(&encoded(color, depth, data), "x").unwrap().pixels().to_vec();
+        assert_eq!(pixels(ColorType::Grayscale, BitDepth::Eight, &[3, 200]), [[3; 3], [200; 3]]);
+        assert_eq!(pixels(ColorType::Grayscale, BitDepth::Two, &[0b0111_0000]), [[85; 3], [255; 3]]);
+        let opaque = pixels(ColorType::Rgba, BitDepth::Eight, &[1, 2, 3, 255, 4, 5, 6, 255]);
+        assert_eq!(opaque, [[1, 2, 3], [4, 5, 6]]);
+    }
+
+    #[test]
+    fn the_first_bytes_say_what_a_file_is() {
+        let photograph = jpeg::encode(&image(), 95, "x").unwrap();
+        assert_eq!(decode(&photograph, "x").unwrap(), jpeg::decode(&photograph, "x").unwrap());
+        assert!(decode(b"GIF89a", "x").unwrap_err().message.starts_with("The image cannot be decoded"));
+    }
+
+    #[test]
+    fn transparent_deep_and_broken_files_are_faults() {
+        let clear = encoded(ColorType::GrayscaleAlpha, BitDepth::Eight, &[1, 255, 2, 254]);
+        assert_eq!(decode(&clear, "x").unwrap_err().message, "The image has transparent pixels.");
+        let deep = encoded(ColorType::Grayscale, BitDepth::Sixteen, &[0; 4]);
+        assert_eq!(decode(&deep, "x").unwrap_err().message, "The image has 16 bits a channel.");
+        let whole = labels::encode_rgb(&image(), "x").unwrap();
+        for cut in [8, 40, whole.len() - 13] {
+            assert_eq!(decode(&whole[..cut], "i/x.png").unwrap_err().place, "i/x.png", "{cut}");
+        }
+    }
+}

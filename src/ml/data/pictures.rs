@@ -1,0 +1,94 @@
+//! A prediction as pictures, in the size of its image.
+//!
+//! - `prediction/ID_mask.png`: a palette image whose indices are the ids of classes, so that programs read ids and
+//!   people see colours;
+//! - `visual_prediction/ID_mask_visual.png`: the colours;
+//! - `overlay/ID_overlay.png`: the image and the colours, half and half; classes in black leave the image clear;
+//! - `label_ids/ID_labelIds.png`: for Cityscapes, the labelIds that its evaluation server takes, as grey values.
+
+use super::raster::{Labels, Raster, Rgb};
+use super::{Fault, cityscapes, labels};
+use crate::ml::colors;
+
+/// How predictions are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Style {
+    palette: [[u8; 3]; 256],
+    label_ids: bool,
+}
+
+impl Style {
+    /// The style of a data set with these classes in these colours; labelIds are written where the classes are those of
+    /// Cityscapes.
+    pub fn new(classes: &[String], colors: &[[u8; 3]]) -> Self {
+        let label_ids = cityscapes::classes().map(|label| label.name).eq(classes.iter().map(String::as_str));
+        Style { palette: colors::palette(colors), label_ids }
+    }
+
+    /// The colours of ids.
+    pub fn visual(&self, ids: &Labels) -> Rgb {
+        ids.map(|id| self.palette[usize::from(id)])
+    }
+
+    /// The colours of ids laid over the image of the same size.
+    pub fn overlay(&self, image: &Rgb, ids: &Labels) -> Rgb {
+        let half = |a: u8, b: u8| (u16::from(a) + u16::from(b)).div_ceil(2) as u8;
+        Raster::from_fn(image.height(), image.width(), |y, x| match self.palette[usize::from(ids.at(y, x))] {
+            [0, 0, 0] => image.at(y, x),
+            color => std::array::from_fn(|c| half(image.at(y, x)[c], color[c])),
+        })
+    }
+
+    /// Every picture of the prediction `ids` of the image `id`: its path and its bytes.
+    pub fn pictures(&self, id: &str, image: &Rgb, ids: &Labels) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let mut pictures = vec![
+            (format!("prediction/{id}_mask.png"), labels::encode_palette(ids, &self.palette, id)?),
+            (format!("visual_prediction/{id}_mask_visual.png"), labels::encode_rgb(&self.visual(ids), id)?),
+            (format!("overlay/{id}_overlay.png"), labels::encode_rgb(&self.overlay(image, ids), id)?),
+        ];
+        if self.label_ids {
+            let label_ids = labels::encode_grey(&cityscapes::label_ids(ids), id)?;
+            pictures.push((format!("label_ids/{id}_labelIds.png"), label_ids));
+        }
+        Ok(pictures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::photo;
+    use super::*;
+
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn pictures_hold_ids_and_show_colours() {
+        let style = Style::new(&named(&colors::VOC), &colors::VOC_MAP[..21]);
+        let (image, ids) =
+            (Rgb::from_fn(1, 3, |_, x| [x as u8, 100, 201]), Labels::new(1, 3, vec![0, 15, 21]).unwrap());
+        let pictures = style.pictures("a.b", &image, &ids).unwrap();
+        let paths: Vec<&str> = pictures.iter().map(|(path, _)| path.as_str()).collect();
+        let expected = ["prediction/a.b_mask.png", "visual_prediction/a.b_mask_visual.png", "overlay/a.b_overlay.png"];
+        assert_eq!(paths, expected);
+        assert_eq!(labels::decode(&pictures[0].1, "x").unwrap(), ids);
+        let shown = |at: usize| photo::decode(&pictures[at].1, "x").unwrap();
+        assert_eq!(shown(0), shown(1));
+        assert_eq!(shown(1).pixels(), [[0; 3], [192, 128, 128], [0; 3]]);
+        assert_eq!(shown(2).pixels(), [[0, 100, 201], [97, 114, 165], [2, 100, 201]]);
+    }
+
+    #[test]
+    fn cityscapes_predictions_are_also_label_ids() {
+        let rows: Vec<_> = cityscapes::classes().collect();
+        let names: Vec<&str> = rows.iter().map(|label| label.name).collect();
+        let style = Style::new(&named(&names), &rows.iter().map(|label| label.color).collect::<Vec<_>>());
+        let (image, ids) = (Rgb::from_fn(1, 2, |_, _| [0; 3]), Labels::new(1, 2, vec![0, 18]).unwrap());
+        let pictures = style.pictures("ulm_000000_000019_leftImg8bit", &image, &ids).unwrap();
+        let (path, bytes) = &pictures[3];
+        assert_eq!(path, "label_ids/ulm_000000_000019_leftImg8bit_labelIds.png");
+        assert_eq!(labels::decode(bytes, "x").unwrap().pixels(), [7, 33]);
+        assert_eq!(labels::Coding::CityscapesLabelIds.decode(bytes, "x").unwrap(), ids);
+    }
+}

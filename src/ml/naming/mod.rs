@@ -1,0 +1,202 @@
+//! Tables of names: what the tensors of other programs are called here, and how their values are laid out.
+//!
+//! A table is a RON file that one can read, copy and extend; the shipped ones are `stages/names/*.ron`. Nothing about
+//! any other program's names is written in code but [`crate::ml::models::names`], which goes the other way.
+
+mod pattern;
+
+use serde::Deserialize;
+
+use pattern::{Pattern, Template, Words};
+
+/// The order of the axes of filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Layout {
+    /// Height, width, inputs, outputs: TensorFlow's.
+    Hwio,
+    /// Outputs, inputs, height, width: PyTorch's, and this program's.
+    Oihw,
+}
+
+/// A table of names.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The order of the axes of filters.
+    pub layout: Layout,
+    /// What the batch norms were trained with, where it is not what is added to the variance here.
+    pub epsilon: Option<f64>,
+    scopes: Vec<String>,
+    words: Words,
+    rules: Vec<(Pattern, Template)>,
+    skip: Vec<(Pattern, String)>,
+}
+
+/// What a table says of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// It is this tensor of ours.
+    Ours(String),
+    /// It is known and not needed, with the reason.
+    Skipped(String),
+    /// Nothing.
+    Unknown,
+}
+
+/// The file.
+#[derive(Deserialize)]
+#[serde(rename = "Names", deny_unknown_fields)]
+struct File {
+    layout: Layout,
+    #[serde(default)]
+    epsilon: Option<f64>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    words: Words,
+    rules: Vec<(String, String)>,
+    #[serde(default)]
+    skip: Vec<(String, String)>,
+}
+
+/// The tables that are shipped, by name.
+const SHIPPED: [(&str, &str); 5] = [
+    ("Own", include_str!("../../../stages/names/own.ron")),
+    ("Deeplab", include_str!("../../../stages/names/deeplab.ron")),
+    ("Slim", include_str!("../../../stages/names/slim.ron")),
+    ("Torchvision", include_str!("../../../stages/names/torchvision.ron")),
+    ("DeeplabPytorch", include_str!("../../../stages/names/deeplab_pytorch.ron")),
+];
+
+impl Table {
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// The text is no table, or a rule is none; in words, with the place.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+        let file: File = options.from_str(text).map_err(|error| format!("{}: {}.", error.span.start, error.code))?;
+        let words = file.words;
+        let rule = |(from, to): &(String, String)| {
+            let pattern = Pattern::parse(from, &words)?;
+            let template = Template::parse(to, &pattern, &words)?;
+            Ok::<_, String>((pattern, template))
+        };
+        let skip = |(from, why): &(String, String)| Ok::<_, String>((Pattern::parse(from, &words)?, why.clone()));
+        Ok(Table {
+            layout: file.layout,
+            epsilon: file.epsilon,
+            scopes: file.scopes,
+            rules: file.rules.iter().map(rule).collect::<Result<_, _>>()?,
+            skip: file.skip.iter().map(skip).collect::<Result<_, _>>()?,
+            words,
+        })
+    }
+
+    /// The shipped table of that name.
+    pub fn shipped(name: &str) -> Result<Self, String> {
+        let known = || SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let entry = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
+        let (_, text) = entry.ok_or_else(|| format!("There is no table of names `{name}`; there are {}.", known()))?;
+        Table::parse(text)
+    }
+
+    /// The names of the shipped tables.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|(name, _)| *name)
+    }
+
+    /// What a name of the other program means. Scopes may stand before it, one behind the other, as `module.`.
+    pub fn meaning(&self, name: &str) -> Meaning {
+        let mut name = name;
+        let inner = |name: &str| {
+            let scope = self
+                .scopes
+                .iter()
+                .find(|scope| name.strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with(['.', '/'])))?;
+            Some(scope.len() + 1)
+        };
+        loop {
+            for (pattern, template) in &self.rules {
+                if let Some(ours) = pattern.captures(name, &self.words).and_then(|captures| template.fill(&captures)) {
+                    return Meaning::Ours(ours);
+                }
+            }
+            if let Some((_, why)) = self.skip.iter().find(|(pattern, _)| pattern.captures(name, &self.words).is_some())
+            {
+                return Meaning::Skipped(why.clone());
+            }
+            match inner(name) {
+                Some(len) => name = &name[len..],
+                None => return Meaning::Unknown,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(table: &str, name: &str) -> Meaning {
+        Table::shipped(table).unwrap().meaning(name)
+    }
+
+    #[test]
+    fn shipped_tables_know_the_names() {
+        for (name, text) in SHIPPED {
+            Table::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        for (table, name, wanted) in [
+            ("Own", "group4/block3/middle/norm/variance", "group4/block3/middle/norm/variance"),
+            ("Own", "stem/conv/weights", "stem/conv/weights"),
+            ("Deeplab", "bn_conv1/moving_mean", "stem/norm/mean"),
+            ("Deeplab", "res4b22_branch2c/weights", "group4/block23/expand/weights"),
+            ("Deeplab", "bn5c_branch2b/moving_variance", "group5/block3/middle/norm/variance"),
+            ("Deeplab", "res2b_branch2a/weights", "group2/block2/reduce/weights"),
+            ("Deeplab", "fc1_voc12_c3/biases", "head/aspp24/biases"),
+            ("Slim", "resnet_v1_50/conv1/weights", "stem/conv/weights"),
+            (
+                "Slim",
+                "resnet_v1_101/block3/unit_23/bottleneck_v1/conv2/BatchNorm/gamma",
+                "group4/block23/middle/norm/gamma",
+            ),
+            (
+                "Slim",
+                "resnet_v1_101/block1/unit_1/bottleneck_v1/shortcut/BatchNorm/beta",
+                "group2/block1/shortcut/norm/beta",
+            ),
+            ("Slim", "decoder/aspp/conv2/weights", "head/aspp12/weights"),
+            ("Torchvision", "conv1.weight", "stem/conv/weights"),
+            ("Torchvision", "module.state_dict.bn1.running_var", "stem/norm/variance"),
+            ("Torchvision", "layer3.22.conv3.weight", "group4/block23/expand/weights"),
+            ("Torchvision", "layer1.0.downsample.1.bias", "group2/block1/shortcut/norm/beta"),
+            ("DeeplabPytorch", "base.layer1.conv1.conv.weight", "stem/conv/weights"),
+            ("DeeplabPytorch", "layer2.block1.shortcut.bn.weight", "group2/block1/shortcut/norm/gamma"),
+            ("DeeplabPytorch", "scale.layer4.block23.proj.conv.weight", "group4/block23/shortcut/weights"),
+            ("DeeplabPytorch", "module.base.layer5.block3.conv3x3.bn.running_mean", "group5/block3/middle/norm/mean"),
+            ("DeeplabPytorch", "base.aspp.c0.weight", "head/aspp6/weights"),
+            ("DeeplabPytorch", "scale.aspp.stages.c3.bias", "head/aspp24/biases"),
+        ] {
+            assert_eq!(ours(table, name), Meaning::Ours(wanted.to_owned()), "{table}: {name}");
+        }
+        for (table, name) in [
+            ("Torchvision", "bn1.num_batches_tracked"),
+            ("DeeplabPytorch", "base.layer2.block1.reduce.bn.num_batches_tracked"),
+            ("Torchvision", "fc.weight"),
+            ("Slim", "resnet_v1_50/logits/weights"),
+            ("Deeplab", "conv1/weights/Momentum"),
+        ] {
+            assert!(matches!(ours(table, name), Meaning::Skipped(_)), "{table}: {name}");
+        }
+        assert_eq!(ours("Torchvision", "classifier.4.weight"), Meaning::Unknown);
+        assert_eq!(ours("Deeplab", "res4b22_branch2d/weights"), Meaning::Unknown);
+    }
+
+    #[test]
+    fn a_table_with_a_fault_is_told_with_the_place() {
+        let told = Table::parse("Names(layout: Oihw, rules: [(\"a{n}\", \"b{m}\")])").unwrap_err();
+        assert!(told.contains("`b{m}`"), "{told}");
+        let told = Table::parse("Names(layout: Oihw,\n rule: [])").unwrap_err();
+        assert!(told.contains("2:") && told.contains("rule"), "{told}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Patterns of names: text, and captures in braces.
+
+use std::collections::BTreeMap;
+
+/// Words and what they become, by the name of the capture.
+pub type Words = BTreeMap<String, BTreeMap<String, String>>;
+
+/// A pattern that a name is held against: literal text, `{n}` a number, `{word}` one of the words of that name, and
+/// `{*}` any text, which may stand once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<Piece>);
+
+/// What a name becomes: literal text, `{n}`, `{n+1}` or `{n-1}` a captured number, `{word}` what a captured word becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Number(String, i64),
+    Word(String),
+    Any,
+}
+
+/// What the captures of a pattern held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Captures {
+    numbers: BTreeMap<String, i64>,
+    words: BTreeMap<String, String>,
+}
+
+fn pieces(text: &str, words: &Words) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        pieces.push(Piece::Text(before.to_owned()));
+        let (inside, after) = after.split_once('}').ok_or_else(|| format!("`{text}` has a `{{` without a `}}`."))?;
+        let (name, offset) = match inside.split_once(['+', '-']) {
+            Some((name, number)) => {
+                let offset: i64 = number.parse().map_err(|_| format!("`{{{inside}}}` of `{text}` adds no number."))?;
+                (name, if inside.contains('-') { -offset } else { offset })
+            }
+            None => (inside, 0),
+        };
+        pieces.push(match name {
+            "*" => Piece::Any,
+            name if words.contains_key(name) => Piece::Word(name.to_owned()),
+            name if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+                Piece::Number(name.to_owned(), offset)
+            }
+            _ => return Err(format!("`{{{inside}}}` of `{text}` is no capture; write a name of a-z, or `*`.")),
+        });
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Ok(pieces)
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str, words: &Words) -> Result<Self, String> {
+        let pieces = pieces(text, words)?;
+        if pieces.iter().filter(|piece| **piece == Piece::Any).count() > 1 {
+            return Err(format!("`{text}` has more than one `{{*}}`."));
+        }
+        if pieces.iter().any(|piece| matches!(piece, Piece::Number(_, offset) if *offset != 0)) {
+            return Err(format!("`{text}` adds to a number; that belongs into what the name becomes."));
+        }
+        Ok(Pattern(pieces))
+    }
+
+    /// What the captures hold where the whole name is as the pattern says.
+    pub fn captures(&self, name: &str, words: &Words) -> Option<Captures> {
+        matched(&self.0, name, words)
+    }
+}
+
+fn matched(pieces: &[Piece], name: &str, words: &Words) -> Option<Captures> {
+    let Some((piece, rest)) = pieces.split_first() else { return name.is_empty().then(Captures::default) };
+    match piece {
+        Piece::Text(text) => matched(rest, name.strip_prefix(text.as_str())?, words),
+        Piece::Number(capture, _) => {
+            let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+            let number = name[..digits].parse().ok()?;
+            let mut captures = matched(rest, &name[digits..], words)?;
+            captures.numbers.insert(capture.clone(), number);
+            Some(captures)
+        }
+        Piece::Word(capture) => words.get(capture)?.iter().find_map(|(word, becomes)| {
+            let mut captures = matched(rest, name.strip_prefix(word.as_str())?, words)?;
+            captures.words.insert(capture.clone(), becomes.clone());
+            Some(captures)
+        }),
+        Piece::Any => (0..=name.len()).filter_map(|end| name.get(end..)).find_map(|tail| matched(rest, tail, words)),
+    }
+}
+
+impl Template {
+    /// Reads what `pattern` becomes. Every capture must be one of the pattern's.
+    pub fn parse(text: &str, pattern: &Pattern, words: &Words) -> Result<Self, String> {
+        let pieces = pieces(text, words)?;
+        for piece in &pieces {
+            let there = match piece {
+                Piece::Text(_) => true,
+                Piece::Any => return Err(format!("`{text}` has a `{{*}}`, which stands in patterns only.")),
+                Piece::Word(_) => pattern.0.contains(piece),
+                Piece::Number(name, _) => pattern.0.contains(&Piece::Number(name.clone(), 0)),
+            };
+            if !there {
+                return Err(format!("`{text}` uses a capture that its pattern does not have."));
+            }
+        }
+        Ok(Template(pieces))
+    }
+
+    /// The name; none where a number would be negative.
+    pub fn fill(&self, captures: &Captures) -> Option<String> {
+        let part = |piece: &Piece| match piece {
+            Piece::Text(text) => Some(text.clone()),
+            Piece::Number(name, offset) => {
+                let number = captures.numbers.get(name)?.checked_add(*offset)?;
+                (number >= 0).then(|| number.to_string())
+            }
+            Piece::Word(name) => captures.words.get(name).cloned(),
+            Piece::Any => None,
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captures_hold_numbers_and_words() {
+        let words = Words::from([("letter".into(), [("a".into(), "1".into()), ("ab".into(), "2".into())].into())]);
+        let rule = |from: &str, to: &str, name: &str| {
+            let from = Pattern::parse(from, &words)?;
+            let to = Template::parse(to, &from, &words)?;
+            Ok::<_, String>(from.captures(name, &words).and_then(|captures| to.fill(&captures)))
+        };
+        let filled = |from, to, name| rule(from, to, name).unwrap();
+        assert_eq!(filled("l{g}.{b}.w", "g{g+1}/b{b}", "l3.22.w").as_deref(), Some("g4/b22"));
+        assert_eq!(filled("res{g}{letter}_x", "{g}-{letter}", "res4ab_x").as_deref(), Some("4-2"));
+        assert_eq!(filled("res{g}{letter}_x", "{letter}", "res4b_x"), None);
+        assert_eq!(filled("{*}.n", "gone", "a.n.n").as_deref(), Some("gone"));
+        assert_eq!(filled("a{n}", "b{n-2}", "a1"), None, "no negative numbers");
+        assert_eq!(filled("é{n}", "{n}", "é7").as_deref(), Some("7"));
+        assert_eq!(filled("a{n}", "{n}", "a99999999999999999999"), None);
+        for (from, to) in [
+            ("a{n", "b"),
+            ("{*}{*}", "b"),
+            ("a", "b{n}"),
+            ("a{n+1}", "b"),
+            ("{N}", "b"),
+            ("{*}", "{*}"),
+            ("{n}", "{n+x}"),
+        ] {
+            assert!(rule(from, to, "").is_err(), "{from} {to}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A checked pipeline as one text, for the run record.
+//!
+//! Invariants:
+//! - the text loads again and gives the same recipes;
+//! - every field has its value, save those that an axis of the matrix sets a part of: these stand as they were stated,
+//!   as does the matrix, with its labels.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::Span;
+use super::cells::Variants;
+use super::include::Declared;
+use super::matrix::{self, Matrix};
+use super::tree::Tree;
+use crate::stage::Value;
+use crate::stage::kind::files;
+
+/// The pipeline `name` with the stages in `order`, by name.
+pub(super) fn text(
+    name: &str,
+    stated: Option<&Tree>,
+    matrix: &Matrix,
+    order: &[String],
+    declared: &BTreeMap<String, Declared>,
+    variants: &BTreeMap<String, Variants<'_>>,
+) -> String {
+    let files = Files::of(variants);
+    let write = |tree: &Tree| tree.ron(&|part, text| files.absolute(&part.span).map_or_else(|| quoted(text), quoted));
+    let mut out = format!("Pipeline(\n    name: {},\n", quoted(name));
+    if let Some(tree) = stated.filter(|_| !matrix.axes.is_empty()) {
+        let _ = writeln!(out, "    matrix: {},", write(&matrix::labelled(tree)));
+    }
+    out.push_str("    stages: {\n");
+    let mut order: Vec<&String> = order.iter().collect();
+    order.sort();
+    for name in order {
+        let (Some(stage), Some(variants)) = (declared.get(name), variants.get(name)) else { continue };
+        let Some((kind, params)) = variants.any().and_then(|any| Some((any.kind?, any.params.as_ref()?))) else {
+            continue;
+        };
+        let _ = writeln!(out, "        {}: {}(", quoted(name), kind.name());
+        let set = matrix.fields_of(name);
+        for (step, value) in params.children() {
+            let field = step.trim_start_matches('.');
+            let stated = || stage.tree.field(field);
+            match set.contains(field) {
+                false => drop(writeln!(out, "            {field}: {value},")),
+                true => drop(stated().map(|tree| writeln!(out, "            {field}: {},", write(tree)))),
+            }
+        }
+        out.push_str("        ),\n");
+    }
+    out.push_str("    },\n)\n");
+    out
+}
+
+fn quoted(text: &str) -> String {
+    Value::Str(text.to_owned()).to_string()
+}
+
+/// The files that trees state, by their places: a text alone does not tell that it is a path, which would have to start
+/// from the folder of its own file.
+struct Files(BTreeMap<(String, usize), String>);
+
+impl Files {
+    fn of(variants: &BTreeMap<String, Variants<'_>>) -> Self {
+        let mut all = BTreeMap::new();
+        for checked in variants.values().flat_map(Variants::checked) {
+            for (path, file) in checked.params.as_ref().map(files).unwrap_or_default() {
+                all.extend(checked.places.get(&path).map(|span| (key(span), file)));
+            }
+        }
+        Files(all)
+    }
+
+    fn absolute(&self, span: &Span) -> Option<&str> {
+        self.0.get(&key(span)).map(String::as_str)
+    }
+}
+
+fn key(span: &Span) -> (String, usize) {
+    (span.text.name.clone(), span.start)
+}

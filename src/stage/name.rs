@@ -1,0 +1,233 @@
+//! How stages, their cells in a matrix, and their iterations are named: `train[prefilter=Average,seed=1][3]`.
+//!
+//! Invariants:
+//! - a name reads back as what it was written from, if its labels are [sound](is_sound);
+//! - axes stand in the order of their names, so that no order in a file changes a name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::hash::Digest;
+
+/// The length of a folder's name up to which it says the whole cell.
+const LONGEST: usize = 200;
+
+/// A cell of a matrix, or several where axes are left out: the label of each axis.
+pub type Cell = BTreeMap<String, String>;
+
+/// The name of a stage, of its part in some cells, or of one iteration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Name {
+    /// The stage.
+    pub stage: String,
+    /// The cell; empty for all cells, and for a stage that is in none.
+    pub cell: Cell,
+    /// The iteration, from 1.
+    pub iteration: Option<usize>,
+}
+
+impl Name {
+    /// A stage in a cell.
+    pub fn new(stage: &str, cell: Cell) -> Self {
+        Name { stage: stage.to_owned(), cell, iteration: None }
+    }
+
+    /// Reads a name. The error is a sentence for the user.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let (stage, mut rest) = text.split_at(text.find('[').unwrap_or(text.len()));
+        let mut name = Name::new(stage, Cell::new());
+        while !rest.is_empty() {
+            let end = closing(rest).ok_or_else(|| format!("`{text}` lacks a `]` at its end."))?;
+            let inner = &rest[1..end];
+            rest = &rest[end + 1..];
+            if name.iteration.is_some() || !(rest.is_empty() || rest.starts_with('[')) {
+                return Err(format!("`{text}` goes on behind the iteration, which stands last."));
+            }
+            match inner.parse::<usize>() {
+                Ok(iteration) if iteration > 0 => name.iteration = Some(iteration),
+                _ if !inner.contains('=') => {
+                    return Err(format!("`[{inner}]` is not an iteration; they are counted from 1."));
+                }
+                _ => name.add(inner)?,
+            }
+        }
+        Ok(name)
+    }
+
+    /// Adds the labels of `prefilter=Average,seed=1`.
+    fn add(&mut self, inner: &str) -> Result<(), String> {
+        for part in split(inner) {
+            let (axis, label) = part.split_once('=').unwrap_or((part, ""));
+            let (axis, label) = (axis.trim(), label.trim());
+            if axis.is_empty() || label.is_empty() {
+                return Err(format!("`{}` in `[{inner}]` is not a cell; write `[axis=value]`.", part.trim()));
+            }
+            if self.cell.insert(axis.to_owned(), label.to_owned()).is_some() {
+                return Err(format!("`[{inner}]` names the axis `{axis}` twice."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this names the stage in `other`'s cell, or in several of which that is one.
+    pub fn covers(&self, other: &Name) -> bool {
+        self.stage == other.stage && covers(&self.cell, &other.cell)
+    }
+
+    /// The folder below a pipeline's results: `train/prefilter=Average,seed=1`, in characters that every disk takes.
+    pub fn folder(&self) -> String {
+        if self.cell.is_empty() {
+            return self.stage.clone();
+        }
+        let parts: Vec<String> = self.cell.iter().map(|(axis, label)| format!("{axis}={}", file_name(label))).collect();
+        let mut folder = parts.join(",");
+        if folder.len() > LONGEST {
+            folder.truncate(LONGEST);
+            folder += &format!("~{}", Digest::of(self.to_string().as_bytes()).short());
+        }
+        format!("{}/{folder}", self.stage)
+    }
+}
+
+/// Whether each label of `wanted` is that of `cell`.
+pub fn covers(wanted: &Cell, cell: &Cell) -> bool {
+    wanted.iter().all(|(axis, label)| cell.get(axis).is_some_and(|other| same(label, other)))
+}
+
+/// Whether two labels are the same text or the same number.
+pub fn same(a: &str, b: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    a == b || number(a).is_some_and(|a| number(b) == Some(a))
+}
+
+/// Whether a name can hold this label.
+pub fn is_sound(label: &str) -> bool {
+    let name = Name::new("s", Cell::from([("a".to_owned(), label.to_owned())]));
+    !label.contains(char::is_control) && Name::read(&name.to_string()).as_ref() == Ok(&name)
+}
+
+/// A label with one `_` in the place of whatever some disk or shell refuses.
+pub fn file_name(label: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | '(' | ')');
+    let mut name = String::new();
+    for c in label.chars() {
+        match safe(c) {
+            true => name.push(c),
+            false if name.ends_with('_') => {}
+            false => name.push('_'),
+        }
+    }
+    name
+}
+
+/// The parts of a list at the commas that stand in no brackets.
+pub fn split(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// Where the bracket that `text` begins with is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return (c == ']').then_some(at);
+        }
+    }
+    None
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.stage)?;
+        for (at, (axis, label)) in self.cell.iter().enumerate() {
+            write!(f, "{}{axis}={label}", if at == 0 { "[" } else { "," })?;
+        }
+        if !self.cell.is_empty() {
+            f.write_str("]")?;
+        }
+        self.iteration.map_or(Ok(()), |iteration| write!(f, "[{iteration}]"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(stage: &str, cell: &[(&str, &str)], iteration: Option<usize>) -> Name {
+        let cell = cell.iter().map(|(axis, label)| ((*axis).to_owned(), (*label).to_owned())).collect();
+        Name { stage: stage.to_owned(), cell, iteration }
+    }
+
+    #[test]
+    fn names_read_back() {
+        for (text, expected) in [
+            ("train", name("train", &[], None)),
+            ("train[3]", name("train", &[], Some(3))),
+            ("train[prefilter=Average,seed=1]", name("train", &[("prefilter", "Average"), ("seed", "1")], None)),
+            ("a.b[scales=[0.5, 1],x=F(y: 2)][2]", name("a.b", &[("scales", "[0.5, 1]"), ("x", "F(y: 2)")], Some(2))),
+        ] {
+            assert_eq!(Name::read(text), Ok(expected.clone()));
+            assert_eq!(expected.to_string(), text);
+        }
+        let spaced = Name::read("train[ seed = 1, prefilter = Average ]").unwrap();
+        assert_eq!(spaced.to_string(), "train[prefilter=Average,seed=1]");
+    }
+
+    #[test]
+    fn what_is_no_name_is_told() {
+        for (text, told) in [
+            ("train[0]", "`[0]` is not an iteration; they are counted from 1."),
+            ("train[seed=1", "`train[seed=1` lacks a `]` at its end."),
+            ("train[2][seed=1]", "`train[2][seed=1]` goes on behind the iteration, which stands last."),
+            ("train[2]x", "`train[2]x` goes on behind the iteration, which stands last."),
+            ("train[seed=]", "`seed=` in `[seed=]` is not a cell; write `[axis=value]`."),
+            ("train[a=1,a=2]", "`[a=1,a=2]` names the axis `a` twice."),
+        ] {
+            assert_eq!(Name::read(text), Err(told.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_that_names_cannot_hold_are_known() {
+        for sound in ["Average", "0.002", "Average(learned: false)", "with COCO", "(1, 2)", "a=b", "ä/b"] {
+            assert!(is_sound(sound), "{sound}");
+        }
+        for unsound in ["", " a", "a,b", "a]", "(", "a\nb", "a), b=("] {
+            assert!(!is_sound(unsound), "{unsound}");
+        }
+    }
+
+    #[test]
+    fn a_name_covers_the_cells_that_have_its_labels() {
+        let cell = name("train", &[("prefilter", "Average"), ("rate", "0.002")], None);
+        for (wanted, covered) in [
+            ("train", true),
+            ("train[rate=2e-3]", true),
+            ("train[rate=0.02]", false),
+            ("train[prefilter=Average,seed=1]", false),
+            ("validate", false),
+        ] {
+            assert_eq!(Name::read(wanted).unwrap().covers(&cell), covered, "{wanted}");
+        }
+        assert_eq!(cell.folder(), "train/prefilter=Average,rate=0.002");
+        assert_eq!(name("t", &[("a", "x/y: \"ä\" (1, 2)")], None).folder(), "t/a=x_y_(1_2)");
+    }
+}

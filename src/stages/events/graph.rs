@@ -1,0 +1,95 @@
+//! A network as a graph that TensorBoard draws: groups fold into one box each, blocks inside them likewise.
+
+use crate::ml::error::Result;
+use crate::ml::models::architecture::architecture;
+use crate::ml::spec::ModelSpec;
+use crate::tensorboard::proto::attr_value::Content;
+use crate::tensorboard::proto::{AttrValue, GraphDef, NodeDef};
+
+use super::super::subject::choice_in_words;
+
+/// The graph of a network. A convolution stands for itself and the batch norm and ReLU behind it.
+pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
+    let shape = architecture(&spec.encoder)?;
+    let mut graph = Graph::default();
+    let image = graph.add("input", "Placeholder", &[], &[]);
+    let stem = graph.add("stem/conv", "Conv2D", &[&image], &[("size", 7), ("stride", 2), ("channels", shape.stem)]);
+    let mut x = graph.add("stem/pool", "MaxPool", &[&stem], &[("size", 3), ("stride", 2)]);
+    for (number, group) in (2..).zip(&shape.groups) {
+        for block in 1..=group.blocks {
+            let name = |part: &str| format!("group{number}/block{block}/{part}");
+            let stride = if block == 1 { group.stride } else { 1 };
+            let inner = group.channels / 4;
+            let one = |stride, channels| [("size", 1), ("stride", stride), ("channels", channels)];
+            let reduced = graph.add(&name("reduce"), "Conv2D", &[&x], &one(stride, inner));
+            let dilated = [("size", 3), ("dilation", group.dilation), ("channels", inner)];
+            let middle = graph.add(&name("conv"), "Conv2D", &[&reduced], &dilated);
+            if group.dilation > 1 {
+                graph.say("prefilter", &choice_in_words(&spec.prefilter));
+            }
+            let expanded = graph.add(&name("expand"), "Conv2D", &[&middle], &one(1, group.channels));
+            let shortcut = match block {
+                1 => graph.add(&name("shortcut"), "Conv2D", &[&x], &one(stride, group.channels)),
+                _ => x,
+            };
+            x = graph.add(&name("sum"), "Add", &[&expanded, &shortcut], &[]);
+        }
+    }
+    let branch = |(number, rate): (usize, &usize)| {
+        let settings = [("size", 3), ("dilation", *rate), ("channels", spec.classes)];
+        graph.add(&format!("head/conv{number}"), "Conv2D", &[&x], &settings)
+    };
+    let branches: Vec<String> = (1..).zip(&shape.rates).map(branch).collect();
+    graph.add("logits", "AddN", &branches.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    Ok(GraphDef { node: graph.nodes })
+}
+
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<NodeDef>,
+}
+
+impl Graph {
+    /// Adds an operation and gives its name back.
+    fn add(&mut self, name: &str, op: &str, inputs: &[&str], settings: &[(&str, usize)]) -> String {
+        let number = |value: usize| AttrValue { content: Some(Content::I(i64::try_from(value).unwrap_or(i64::MAX))) };
+        self.nodes.push(NodeDef {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            attr: settings.iter().map(|(key, value)| ((*key).to_owned(), number(*value))).collect(),
+        });
+        name.to_owned()
+    }
+
+    /// Adds a text to the operation that was added last.
+    fn say(&mut self, key: &str, text: &str) {
+        let value = AttrValue { content: Some(Content::S(text.as_bytes().to_vec())) };
+        if let Some(node) = self.nodes.last_mut() {
+            node.attr.insert(key.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::ml::models::ENCODERS;
+    use crate::ml::spec::Choice;
+
+    #[test]
+    fn every_input_is_an_operation_before_it() {
+        for encoder in ENCODERS {
+            let (encoder, prefilter) = (Choice::new(encoder.name), Choice::new("Average"));
+            let graph = graph(&ModelSpec { encoder, classes: 21, prefilter }).unwrap();
+            let mut known = BTreeSet::new();
+            for node in &graph.node {
+                assert!(node.input.iter().all(|input| known.contains(input.as_str())), "{node:?}");
+                assert!(known.insert(node.name.as_str()), "{} twice", node.name);
+            }
+            assert_eq!(graph.node.last().unwrap().input.len(), 4);
+        }
+    }
+}

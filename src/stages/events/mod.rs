@@ -1,0 +1,157 @@
+//! `Events`: what trainings and validations logged, for TensorBoard.
+
+mod graph;
+mod pictures;
+
+use std::collections::BTreeMap;
+
+use crate::fsio;
+use crate::ml::state::State;
+use crate::params;
+use crate::stage::params::{Param, Ref};
+use crate::stage::schema::Structure;
+use crate::stage::{
+    ArtifactKind, Extents, Fault, InputRef, Job, Kind, Made, Produced, Publication, StageError, Step, Value,
+};
+use crate::tensorboard::{self, EventFile};
+
+use super::history::{self, History, Part, Phase};
+use super::support;
+
+params! {
+    /// Writes what trainings and validations logged as TensorBoard's event files, a folder each: `train` with loss, cross
+    /// entropy, running mean IoU and pixel accuracy and the learning rate at each step, the IoU of each class after each
+    /// iteration, and the network's graph; `validation` with cross entropy, mean IoU, pixel accuracy and the IoU of each
+    /// class after each iteration; `pictures` with images, their labels, and what the network predicts after each iteration.
+    /// Several trainings have a folder each below `train`, named by network and seed, and so have validations. Look at them
+    /// by `tensorboard --logdir results`. An event's wall time is its step in seconds.
+    pub struct EventsParams {
+        /// Trainings, of which every iteration is told, and validations.
+        from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
+        /// The data set whose first images are shown; without one there are no pictures.
+        data: Option<Ref> = None, where to(&["dataset"]);
+        /// How many images are shown.
+        images: u32 = 3, where unit("images").min(1.0);
+    }
+}
+
+/// The kind.
+pub struct Events;
+
+impl Kind for Events {
+    fn name(&self) -> &'static str {
+        "Events"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn schema(&self) -> Structure {
+        support::structure(EventsParams::ty())
+    }
+
+    fn yields(&self) -> &'static str {
+        "files"
+    }
+
+    fn computes(&self) -> bool {
+        // Predictions do.
+        true
+    }
+
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+        let Some(p) = EventsParams::read(params) else { return Err(Vec::new()) };
+        let mut inputs = history::inputs(&p.from, extents);
+        inputs.extend(p.data.map(|data| ("data".to_owned(), InputRef::Named(data.0))));
+        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+    }
+
+    fn publish(&self, _params: &Value) -> Vec<Publication> {
+        vec![Publication::copy("events")]
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        let p: EventsParams = support::read(job.params)?;
+        let histories = history::open(job)?;
+        let mut count = 0;
+        let mut write = |folder: &str, file: EventFile| {
+            count += 1;
+            fsio::write_synced(&job.out.join("events").join(folder).join(tensorboard::FILE), &file.into_bytes())
+        };
+        let alone = |phase| histories.iter().filter(|history| history.phase == phase).count() == 1;
+        let folder = |history: &History, word: &str| match alone(history.phase) {
+            true => word.to_owned(),
+            false => format!("{word}/{}", file_name(&history.name)),
+        };
+        for history in &histories {
+            let mut file = EventFile::default();
+            if history.phase == Phase::Training {
+                file.graph(&network(job, history)?);
+            }
+            history.parts.iter().for_each(|part| scalars(&mut file, part));
+            write(&folder(history, history.phase.word()), file)?;
+        }
+        if p.data.is_some() {
+            let trainings: Vec<&History> = histories.iter().filter(|h| h.phase == Phase::Training).collect();
+            for (history, file) in trainings.iter().zip(pictures::of(job, p.images as usize, &trainings)?) {
+                write(&folder(history, "pictures"), file)?;
+            }
+        }
+        let mut produced = Produced::default();
+        produced.outputs.insert("events".to_owned(), Made { path: "events".to_owned(), kind: ArtifactKind::Tree });
+        produced.metrics.insert("files".to_owned(), f64::from(count));
+        Ok(produced)
+    }
+}
+
+/// The graph of the network that a training ended with.
+fn network(job: &Job<'_>, history: &History) -> Result<tensorboard::proto::GraphDef, StageError> {
+    let slot = history.parts.last().map_or("", |part| part.slot.as_str());
+    let bytes = support::content(support::artifact(support::input(job, slot)?, "model")?)?;
+    let wrong = |error| support::ml_error(error, "from");
+    graph::graph(&State::read(&bytes).map_err(wrong)?.spec).map_err(wrong)
+}
+
+/// Adds the figures of a part, step by step.
+fn scalars(file: &mut EventFile, part: &Part) {
+    let mut steps: BTreeMap<u64, Vec<(String, f64)>> = BTreeMap::new();
+    for (tag, points) in &part.curves {
+        points.iter().for_each(|(step, value)| steps.entry(*step).or_default().push((tag.clone(), *value)));
+    }
+    steps.into_iter().for_each(|(step, values)| file.scalars(step, values));
+}
+
+/// A name as a folder's: letters, digits, and `_` for everything between.
+fn file_name(name: &str) -> String {
+    let parts = name.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensorboard::proto::event::What;
+
+    #[test]
+    fn the_figures_of_a_step_are_one_event() {
+        let curves = [("b", vec![(1, 0.5), (2, 0.25)]), ("a", vec![(2, 4.0)])];
+        let curves = curves.into_iter().map(|(tag, points)| (tag.to_owned(), points)).collect();
+        let mut file = EventFile::default();
+        scalars(&mut file, &Part { slot: String::new(), curves });
+        let events = tensorboard::read(&file.into_bytes()).unwrap();
+        let tags: Vec<(i64, Vec<&str>)> = events[1..]
+            .iter()
+            .map(|event| match &event.what {
+                Some(What::Summary(summary)) => (event.step, summary.value.iter().map(|v| v.tag.as_str()).collect()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(tags, [(1, vec!["b"]), (2, vec!["a", "b"])]);
+    }
+
+    #[test]
+    fn folders_have_simple_names() {
+        assert_eq!(file_name("Tiny Average(learned: true) seed 1 (2)"), "Tiny_Average_learned_true_seed_1_2");
+    }
+}

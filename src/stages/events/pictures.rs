@@ -1,0 +1,63 @@
+//! Images, their labels and their predictions, after each iteration of a training.
+
+use crate::ml::colors;
+use crate::ml::data::source::Images;
+use crate::ml::data::{Fault, Labels, Rgb, labels};
+use crate::stage::{Event, Job, StageError};
+use crate::tensorboard::{EventFile, Picture};
+
+use super::super::data::Data;
+use super::super::history::History;
+use super::super::inference::Inference;
+use super::super::subject::Model;
+use super::super::support;
+
+/// An event file a training, with the first `count` images of the data set: `input/ID` and `label/ID` once,
+/// `prediction/ID` at the step of each model.
+pub fn of(job: &Job<'_>, count: usize, trainings: &[&History]) -> Result<Vec<EventFile>, StageError> {
+    let data = Data::open(job, "data")?;
+    let resolve = |path: &str| data.resolve(path);
+    let images = Images::new(&data.rows, &resolve);
+    let pool = support::pool(job.threads)?;
+    let fault = |fault| data.blame(support::faults(vec![fault]));
+    let models: usize = trainings.iter().map(|training| training.parts.len()).sum();
+    let shown = count.min(images.len());
+    let (mut done, total) = (0, (shown * models) as u64);
+    let mut files = Vec::new();
+    for training in trainings {
+        let mut file = EventFile::default();
+        for (at, part) in training.parts.iter().enumerate() {
+            let model = Model::open(job, &part.slot)?;
+            data.same_classes(&model.classes)?;
+            let step = model.subject.step();
+            for i in 0..shown {
+                job.cancel.check()?;
+                let sample = &images.row(i).sample;
+                let image = images.image(i).map_err(fault)?;
+                if at == 0 {
+                    file.picture(step, &format!("input/{}", sample.id), picture(&image).map_err(fault)?);
+                    if sample.label.is_some() {
+                        let label = images.labels(i).and_then(|ids| picture(&coloured(&ids))).map_err(fault)?;
+                        file.picture(step, &format!("label/{}", sample.id), label);
+                    }
+                }
+                let ids = pool.install(|| model.predict(&image, &Inference::default()))?;
+                let prediction = picture(&coloured(&ids)).map_err(fault)?;
+                file.picture(step, &format!("prediction/{}", sample.id), prediction);
+                done += 1;
+                job.events.emit(Event::Progress { done, total, unit: "images".into() });
+            }
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+fn coloured(ids: &Labels) -> Rgb {
+    ids.map(|id| colors::VOC_MAP[usize::from(id)])
+}
+
+fn picture(image: &Rgb) -> Result<Picture, Fault> {
+    let (height, width) = image.size();
+    Ok(Picture { height, width, png: labels::encode_rgb(image, "the picture")? })
+}

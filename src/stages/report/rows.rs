@@ -1,0 +1,285 @@
+//! The rows of a report: figures by the model, data set and cell that they are of.
+//!
+//! Invariants:
+//! - a figure is never written over by another one: what differs has rows of its own;
+//! - what is in fewer cells than a row (a receptive field of a model that is validated in several ways) belongs to each
+//!   row that it agrees with;
+//! - rows and columns are in the order of their first mention.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::stage::name::{covers, same};
+use crate::stage::{Cell, InputNode, StageError};
+use crate::stages::columns::{self, Values};
+use crate::stages::subject::SUBJECT;
+use crate::stages::support;
+use crate::table::Table;
+
+/// The column with the number of classes that a mean is over.
+pub const COUNT: &str = "classes";
+
+/// The columns that say what a row is of, by their place in [`SUBJECT`].
+pub const SHOWN: [(&str, usize); 7] =
+    [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3), ("seed", 4), ("iteration", 5), ("step", 6)];
+
+/// Where a node stands among what is gathered.
+pub struct Origin {
+    pub cell: Cell,
+    /// The stage, by number.
+    pub role: usize,
+}
+
+/// The figures of one table.
+pub struct Entry {
+    subject: Vec<String>,
+    cell: Cell,
+    role: usize,
+    figures: Vec<(String, Option<f64>)>,
+}
+
+/// A row in the making.
+pub struct Row {
+    pub subject: Vec<String>,
+    pub cell: Cell,
+    /// The stages that it has figures of, by number.
+    pub roles: BTreeSet<usize>,
+    first: usize,
+    values: BTreeMap<String, f64>,
+}
+
+/// All rows.
+pub struct Rows {
+    pub rows: Vec<Row>,
+    /// The names of the figures.
+    pub figures: Vec<String>,
+    /// The columns of labels: name and axis.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Entry {
+    /// What one node tells.
+    pub fn of(node: &InputNode, origin: &Origin) -> Result<Vec<Self>, StageError> {
+        let mut entries = Vec::new();
+        let mut add = |table: &Table, figures| -> Result<(), StageError> {
+            let (cell, role) = (origin.cell.clone(), origin.role);
+            entries.push(Entry { subject: subject(table)?, cell, role, figures });
+            Ok(())
+        };
+        if node.outputs.contains_key("summary") {
+            let (summary, classes) = (support::table(node, "summary")?, support::table(node, "classes")?);
+            add(&summary, scores(&summary, &classes)?)?;
+        }
+        if node.outputs.contains_key("figures") {
+            let figures = support::table(node, "figures")?;
+            add(&figures, fields(&figures)?)?;
+        }
+        Ok(entries)
+    }
+}
+
+impl Row {
+    pub fn value(&self, figure: &str) -> Option<f64> {
+        self.values.get(figure).copied()
+    }
+
+    /// Whether no figure would be written over.
+    fn takes(&self, entry: &Entry) -> bool {
+        let free = |(name, value): &(String, Option<f64>)| {
+            value.is_none_or(|value| self.value(name).is_none_or(|known| known.to_bits() == value.to_bits()))
+        };
+        entry.figures.iter().all(free)
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        self.roles.insert(entry.role);
+        self.values.extend(entry.figures.iter().filter_map(|(name, value)| Some((name.clone(), (*value)?))));
+    }
+}
+
+impl Rows {
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        // Rows that tell more cells apart come first: the others join them.
+        order.sort_by_key(|&at| Reverse(entries[at].cell.len()));
+        let mut rows: Vec<Row> = Vec::new();
+        for first in order {
+            let entry = &entries[first];
+            let mut joined = false;
+            for row in rows.iter_mut().filter(|row| row.subject == entry.subject && covers(&entry.cell, &row.cell)) {
+                if row.takes(entry) {
+                    row.add(entry);
+                    row.first = row.first.min(first);
+                    joined = true;
+                }
+            }
+            if !joined {
+                let (subject, cell) = (entry.subject.clone(), entry.cell.clone());
+                let mut row = Row { subject, cell, first, roles: BTreeSet::new(), values: BTreeMap::new() };
+                row.add(entry);
+                rows.push(row);
+            }
+        }
+        rows.sort_by_key(|row| row.first);
+        let mut figures: Vec<String> = Vec::new();
+        for (name, _) in entries.iter().flat_map(|entry| &entry.figures) {
+            if !figures.contains(name) {
+                figures.push(name.clone());
+            }
+        }
+        let labels = labels(&rows, &figures);
+        Rows { rows, figures, labels }
+    }
+
+    /// The table.
+    pub fn columns(&self) -> Vec<(String, Values)> {
+        let mut columns: Vec<(String, Values)> =
+            self.labels.iter().map(|(name, axis)| (name.clone(), self.label(axis))).collect();
+        columns.extend(SHOWN.iter().map(|&(name, at)| {
+            (name.to_owned(), subject_column(name, self.rows.iter().map(|row| Some(row.subject[at].as_str()))))
+        }));
+        for name in &self.figures {
+            let values: Vec<Option<f64>> = self.rows.iter().map(|row| row.value(name)).collect();
+            columns.push((name.clone(), figure_column(name, values)));
+        }
+        columns
+    }
+
+    fn label(&self, axis: &str) -> Values {
+        Values::Text(self.rows.iter().map(|row| row.cell.get(axis).cloned()).collect())
+    }
+}
+
+/// A column that says what rows are of; numbers as such.
+pub fn subject_column<'a>(name: &str, texts: impl Iterator<Item = Option<&'a str>>) -> Values {
+    match name {
+        "seed" | "iteration" | "step" => Values::Int(texts.map(|text| text?.parse().ok()).collect()),
+        _ => Values::Text(texts.map(|text| text.map(str::to_owned)).collect()),
+    }
+}
+
+/// A column of figures. Counts are whole numbers and read as such.
+pub fn figure_column(name: &str, values: Vec<Option<f64>>) -> Values {
+    match name {
+        COUNT => Values::Int(values.into_iter().map(|value| value.map(|value| value as i64)).collect()),
+        _ => Values::Float(values),
+    }
+}
+
+/// The columns for labels: an axis for each, save those whose labels the column of the same name tells already.
+fn labels(rows: &[Row], figures: &[String]) -> Vec<(String, String)> {
+    let axes: BTreeSet<&String> = rows.iter().flat_map(|row| row.cell.keys()).collect();
+    let told = |axis: &str, at: usize| {
+        let told = |row: &Row| {
+            let (label, text) = (row.cell.get(axis), &row.subject[at]);
+            // `Average` tells `Average(learned: true)`.
+            label.is_some_and(|l| same(l, text) || text.strip_prefix(l.as_str()).is_some_and(|t| t.starts_with('(')))
+        };
+        rows.iter().all(told)
+    };
+    let mut columns = Vec::new();
+    for axis in axes {
+        match SHOWN.iter().find(|(name, _)| name == axis) {
+            Some((_, at)) if told(axis, *at) => {}
+            None if axis != "n" && !figures.contains(axis) => columns.push((axis.clone(), axis.clone())),
+            _ => columns.push((format!("axis {axis}"), axis.clone())),
+        }
+    }
+    columns
+}
+
+fn scores(summary: &Table, classes: &Table) -> Result<Vec<(String, Option<f64>)>, StageError> {
+    let mut figures = Vec::new();
+    for (name, column) in
+        [("mIoU", "mean_iou"), ("pixel accuracy", "pixel_accuracy"), ("best constant mIoU", "constant_mean_iou")]
+    {
+        figures.push((name.to_owned(), percent(first(&columns::numbers(summary, column)?))));
+    }
+    figures.push((COUNT.to_owned(), first(&columns::numbers(summary, "classes_present")?)));
+    let (names, ious) = (columns::texts(classes, "name")?, columns::numbers(classes, "iou")?);
+    for (name, iou) in names.iter().zip(&ious) {
+        figures.push((format!("IoU {}", name.as_deref().unwrap_or_default()), percent(*iou)));
+    }
+    Ok(figures)
+}
+
+fn fields(table: &Table) -> Result<Vec<(String, Option<f64>)>, StageError> {
+    let target = columns::texts(table, "target")?.first().cloned().flatten();
+    let target = target.filter(|target| target != "image").map_or(String::new(), |target| format!(" {target}"));
+    let named = |name: &str| SUBJECT.contains(&name) || name == "target";
+    let mut figures = Vec::new();
+    for column in table.columns().iter().filter(|column| !named(&column.name)) {
+        let value = first(&columns::numbers(table, &column.name)?);
+        // Shares are in percent, as the scores; the radius is in pixels.
+        let value = if column.name == "radius" { value } else { percent(value) };
+        figures.push((format!("ERF{target} {}", column.name), value));
+    }
+    Ok(figures)
+}
+
+/// The model and the data set that a table names.
+fn subject(table: &Table) -> Result<Vec<String>, StageError> {
+    if table.position("model").is_none() || table.rows() == 0 {
+        return Err(StageError::Bug("A table of figures names no model.".into()));
+    }
+    let text = |name: &&str| -> Result<String, StageError> {
+        let at = table.position(name).ok_or_else(|| StageError::Bug(format!("A table lacks `{name}`.")))?;
+        let cell = table.cell(0, at);
+        Ok(cell.text().map_or_else(|| cell.number().map_or(String::new(), |n| n.to_string()), str::to_owned))
+    };
+    SUBJECT.iter().map(text).collect()
+}
+
+fn first(values: &[Option<f64>]) -> Option<f64> {
+    values.first().copied().flatten()
+}
+
+fn percent(value: Option<f64>) -> Option<f64> {
+    value.map(|value| 100.0 * value)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// An entry of a model with labels, of a stage by number.
+    pub fn entry(model: &str, seed: u64, cell: &[(&str, &str)], role: usize, figures: &[(&str, f64)]) -> Entry {
+        let subject = [model, "Tiny", "Average(learned: true)", "data", &seed.to_string(), "1", "5"];
+        Entry {
+            subject: subject.map(str::to_owned).to_vec(),
+            cell: cell.iter().map(|(axis, label)| ((*axis).to_owned(), (*label).to_owned())).collect(),
+            role,
+            figures: figures.iter().map(|(name, value)| ((*name).to_owned(), Some(*value))).collect(),
+        }
+    }
+
+    #[test]
+    fn figures_of_one_model_share_a_row_unless_they_differ() {
+        let entries = vec![
+            entry("a", 1, &[], 0, &[("ERF", 3.0)]),
+            entry("a", 1, &[("crf", "no")], 1, &[("mIoU", 1.0)]),
+            entry("a", 1, &[("crf", "yes")], 1, &[("mIoU", 2.0)]),
+            entry("b", 1, &[], 2, &[("mIoU", 4.0)]),
+            entry("b", 1, &[], 2, &[("mIoU", 4.0)]),
+            entry("b", 1, &[], 3, &[("mIoU", 5.0)]),
+        ];
+        let rows = Rows::new(entries);
+        let told: Vec<_> = rows.rows.iter().map(|row| (row.value("ERF"), row.value("mIoU"), row.roles.len())).collect();
+        assert_eq!(
+            told,
+            [(Some(3.0), Some(1.0), 2), (Some(3.0), Some(2.0), 2), (None, Some(4.0), 1), (None, Some(5.0), 1)]
+        );
+        assert_eq!(rows.figures, ["ERF", "mIoU"]);
+    }
+
+    #[test]
+    fn labels_that_a_column_tells_have_no_column() {
+        let cell = |filter, seed, rate| [("prefilter", filter), ("seed", seed), ("rate", rate)];
+        let of = |cells: [[(&str, &str); 3]; 2]| {
+            let entries = [0, 1].map(|at| entry(["a", "b"][at], at as u64, &cells[at], 0, &[("mIoU", 1.0)]));
+            Rows::new(entries.into()).labels.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(of([cell("Average", "0", "x"), cell("Average(learned: true)", "1", "y")]), ["rate"]);
+        assert_eq!(of([cell("A", "0", "x"), cell("Average", "7", "y")]), ["axis prefilter", "rate", "axis seed"]);
+    }
+}
