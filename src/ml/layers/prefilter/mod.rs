@@ -243,7 +243,7 @@ mod tests {
         for (encoder, prefilter) in ENCODERS.iter().flat_map(|e| variants().into_iter().map(move |v| (e, v))) {
             let mut shape = architecture(&Choice::new(encoder.name)).unwrap();
             shape.stem = 4;
-            shape.groups.iter_mut().zip([8, 8, 16, 16]).for_each(|(group, channels)| group.channels = channels);
+            shape.groups.iter_mut().zip([8, 16, 32, 32]).for_each(|(group, channels)| group.channels = channels);
             let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 1, parameter));
             let network = Network::with_architecture(&spec(encoder.name, &prefilter), &shape, &Device::Cpu, start);
             let mut trainer = Trainer::new(network.unwrap()).unwrap();
