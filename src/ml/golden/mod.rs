@@ -5,6 +5,7 @@
 mod ckpt;
 mod e2e;
 mod erf;
+mod exact;
 mod metrics;
 mod msc;
 mod net;

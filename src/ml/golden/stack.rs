@@ -55,8 +55,8 @@ pub struct Passed {
     pub variables: BTreeMap<String, Tensor>,
 }
 
-/// The dilated type that the reference calls `theirs` in the layers that `case` lists, with its variables in `file`: the
-/// output for `x`, and the gradients from the one by the output that `g` gives.
+/// The dilated type that the reference calls `theirs` in the layers that `case` lists, with its variables in `file`:
+/// the output for `x`, and the gradients from the one by the output that `g` gives.
 pub fn run(
     file: &File,
     theirs: &str,

@@ -21,8 +21,8 @@ impl Filters {
         }
     }
 
-    /// The reference's name of our `prefilter/<part>` of the layer that is called `layer` there, in the scope `scope`, which is
-    /// empty or ends in a slash.
+    /// The reference's name of our `prefilter/<part>` of the layer that is called `layer` there, in the scope `scope`,
+    /// which is empty or ends in a slash.
     pub fn layer(&mut self, part: &str, layer: &str, scope: &str) -> Option<String> {
         match part {
             "weights" | "average" => Some(self.numbered(format!("{scope}w_avg"))),

@@ -49,8 +49,8 @@ impl Names {
     }
 }
 
-/// A filter as OIHW, or as [C, 1, H, W] where it is depthwise, [H, W, C, 1] there or [H, W, 1, 1, 1] where channels share
-/// it; anything else as it is.
+/// A filter as OIHW, or as [C, 1, H, W] where it is depthwise, [H, W, C, 1] there or [H, W, 1, 1, 1] where channels
+/// share it; anything else as it is.
 fn arrange(role: Role, (shape, data): (Vec<usize>, Vec<f32>)) -> (Vec<usize>, Vec<f32>) {
     match shape[..] {
         [h, w, i, o] => {

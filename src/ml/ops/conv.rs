@@ -97,8 +97,8 @@ impl Conv2d {
         self.correlate(x, weights, self.window(xs, ws), epilogue)
     }
 
-    /// As [`Conv2d::forward`], with outputs beyond the bottom and the right border up to a multiple of the dilation: what
-    /// a convolution gives of an input that zeros fill up to whole cells.
+    /// As [`Conv2d::forward`], with outputs beyond the bottom and the right border up to a multiple of the dilation:
+    /// what a convolution gives of an input that zeros fill up to whole cells.
     ///
     /// # Shapes
     /// As [`Conv2d::forward`], the output's height and width rounded up to multiples of the dilation.
@@ -123,7 +123,7 @@ impl Conv2d {
     /// applies to the gradient that is returned.
     ///
     /// # Shapes
-    /// `g` `[N, O, OH, OW]`, of either forward pass, `weights` `[O, C, KH, KW]`, `scale` `[O]` -> `shape` `[N, C, H, W]`.
+    /// `g` `[N, O, OH, OW]` of either pass, `weights` `[O, C, KH, KW]`, `scale` `[O]` -> `shape` `[N, C, H, W]`.
     pub fn backward_input(
         &self,
         shape: [usize; 4],

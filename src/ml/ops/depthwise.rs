@@ -9,12 +9,15 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{LANES, vectorised};
+use super::simd::{LANES, Loop, vectorised};
 use super::{Kernel, check, launch, nchw, same, zeros};
 use crate::ml::error::{Error, Result};
 
 /// Rows that are summed at a time.
 const ROWS: usize = 4;
+
+/// Taps whose gradients are summed at a time.
+const TAPS: usize = 4;
 
 /// Planes whose gradients by the filter are summed in one piece.
 const PIECE: usize = 16;
@@ -132,7 +135,7 @@ impl Kernel for Forward {
         output.par_chunks_mut(area).enumerate().for_each_init(Vec::new, |padded, (at, out)| {
             self.plane.pad(&inputs[0][at * area..(at + 1) * area], self.plane.before(self.turned), padded);
             let weights = &inputs[1][at % filters * taps..][..taps];
-            vectorised(|| correlate(padded, pitch, weights, &offsets, out, size));
+            vectorised(Correlate { padded, pitch, weights, offsets: &offsets, out, size });
             if self.mask {
                 let mask = &inputs[2][at * area..];
                 out.iter_mut().zip(mask).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
@@ -141,35 +144,44 @@ impl Kernel for Forward {
     }
 }
 
-/// The sums over all taps, a tile of outputs at a time.
-#[inline(always)]
-fn correlate(
-    padded: &[f32],
+/// Writes to `out`, of size `size`, the sums over all taps, a tile of outputs at a time.
+struct Correlate<'a> {
+    padded: &'a [f32],
     pitch: usize,
-    weights: &[f32],
-    offsets: &[usize],
-    out: &mut [f32],
-    [height, width]: [usize; 2],
-) {
-    for y in (0..height).step_by(ROWS) {
-        for x in (0..width).step_by(LANES) {
-            let mut sums = [[0.0_f32; LANES]; ROWS];
-            for (&weight, &offset) in weights.iter().zip(offsets) {
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let source = &padded[(y + row) * pitch + x + offset..][..LANES];
-                    sums.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
+    weights: &'a [f32],
+    offsets: &'a [usize],
+    out: &'a mut [f32],
+    size: [usize; 2],
+}
+
+impl Loop for Correlate<'_> {
+    #[expect(clippy::needless_range_loop, reason = "only so does the compiler keep the sums in registers")]
+    #[inline(always)]
+    fn run(self) {
+        let Correlate { padded, pitch, weights, offsets, out, size: [height, width] } = self;
+        for y in (0..height).step_by(ROWS) {
+            for x in (0..width).step_by(LANES) {
+                let mut sums = [[0.0_f32; LANES]; ROWS];
+                for (&weight, &offset) in weights.iter().zip(offsets) {
+                    let tile = &padded[y * pitch + x + offset..][..(ROWS - 1) * pitch + LANES];
+                    for row in 0..ROWS {
+                        let source = &tile[row * pitch..row * pitch + LANES];
+                        for lane in 0..LANES {
+                            sums[row][lane] += weight * source[lane];
+                        }
+                    }
                 }
-            }
-            for (row, sums) in sums.iter().enumerate().take(height - y) {
-                let len = LANES.min(width - x);
-                out[(y + row) * width + x..][..len].copy_from_slice(&sums[..len]);
+                for (row, sums) in sums.iter().enumerate().take(height - y) {
+                    let len = LANES.min(width - x);
+                    out[(y + row) * width + x..][..len].copy_from_slice(&sums[..len]);
+                }
             }
         }
     }
 }
 
-/// Inputs: source and gradient of the output. A plane is summed in sixteen interleaved chains, row by row; the planes of a filter
-/// are then added in order, in 64-bit arithmetic.
+/// Inputs: source and gradient of the output. A plane is summed in sixteen interleaved chains, row by row; the planes
+/// of a filter are then added in order, in 64-bit arithmetic.
 struct Weights {
     plane: Plane,
     channels: usize,
@@ -188,7 +200,7 @@ impl Kernel for Weights {
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (area, taps) = (self.plane.area().max(1), self.plane.taps());
-        let planes = inputs[0].len() / area;
+        let (planes, pitch) = (inputs[0].len() / area, self.plane.padded()[1]);
         let offsets: Vec<usize> = (0..taps).map(|tap| self.plane.offset(tap, false)).collect();
         let mut parts = vec![0.0; planes * taps];
         parts.par_chunks_mut(PIECE * taps.max(1)).enumerate().for_each_init(
@@ -200,7 +212,8 @@ impl Kernel for Weights {
                     };
                     self.plane.pad(&inputs[0][of(inputs[0])], self.plane.before, source);
                     self.plane.pad(&inputs[1][of(inputs[1])], [0, 0], gradient);
-                    vectorised(|| products(source, gradient, self.plane, &offsets, part));
+                    let Plane { size, .. } = self.plane;
+                    vectorised(Products { source, gradient, size, pitch, offsets: &offsets, out: part });
                 }
             },
         );
@@ -213,19 +226,30 @@ impl Kernel for Weights {
     }
 }
 
-/// For each tap, the sum of the products of the gradient with what the tap reads.
-#[inline(always)]
-fn products(source: &[f32], gradient: &[f32], plane: Plane, offsets: &[usize], out: &mut [f32]) {
-    let ([height, width], pitch) = (plane.size, plane.padded()[1]);
-    for (offsets, out) in offsets.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
-        let mut sums = [[0.0_f32; LANES]; ROWS];
-        for start in (0..height).flat_map(|y| (0..width).step_by(LANES).map(move |x| y * pitch + x)) {
-            let g = &gradient[start..][..LANES];
-            for (&offset, sums) in offsets.iter().zip(&mut sums) {
-                let source = &source[start + offset..][..LANES];
-                sums.iter_mut().zip(g).zip(source).for_each(|((sum, g), value)| *sum += g * value);
+/// Writes to `out`, for each tap, the sum of the products of the gradient with what the tap reads.
+struct Products<'a> {
+    source: &'a [f32],
+    gradient: &'a [f32],
+    size: [usize; 2],
+    pitch: usize,
+    offsets: &'a [usize],
+    out: &'a mut [f32],
+}
+
+impl Loop for Products<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Products { source, gradient, size: [height, width], pitch, offsets, out } = self;
+        for (offsets, out) in offsets.chunks(TAPS).zip(out.chunks_mut(TAPS)) {
+            let mut sums = [[0.0_f32; LANES]; TAPS];
+            for start in (0..height).flat_map(|y| (0..width).step_by(LANES).map(move |x| y * pitch + x)) {
+                let g = &gradient[start..][..LANES];
+                for (&offset, sums) in offsets.iter().zip(&mut sums) {
+                    let source = &source[start + offset..][..LANES];
+                    sums.iter_mut().zip(g).zip(source).for_each(|((sum, g), value)| *sum += g * value);
+                }
             }
+            out.iter_mut().zip(&sums).for_each(|(out, sums)| *out = sums.iter().sum());
         }
-        out.iter_mut().zip(&sums).for_each(|(out, sums)| *out = sums.iter().sum());
     }
 }

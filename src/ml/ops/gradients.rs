@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::conv::{Conv2d, Epilogue};
+use super::phases::{Finish, Phases};
 use super::{depthwise, elementwise, loss::argmax, nchw, pool, resize, zeros};
 use crate::ml::loss;
 use crate::ml::rng::Rng;
@@ -128,9 +129,10 @@ fn the_epilogue_does_what_it_says_in_its_order() {
 
 #[test]
 fn depthwise_convolutions_have_the_gradients_of_differences() {
-    for (kernel, [height, width]) in [(1, [4, 5]), (2, [6, 5]), (3, [7, 9]), (3, [2, 2]), (7, [5, 12])] {
-        let what = format!("{kernel} x {kernel} on {height} x {width}");
-        let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[3, 1, kernel, kernel]));
+    let sizes = [(1, [4, 5]), (2, [6, 5]), (3, [7, 9]), (3, [2, 2]), (7, [5, 12]), (7, [9, 35])];
+    for (filters, kernel, [height, width]) in sizes.into_iter().flat_map(|(k, size)| [(3, k, size), (1, k, size)]) {
+        let what = format!("{filters} of {kernel} x {kernel} on {height} x {width}");
+        let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[filters, 1, kernel, kernel]));
         let (r, mask) = (quarters("r", x.dims()), quarters("mask", x.dims()));
         let dw = like(&w);
         depthwise::backward_weights(&x, &r, &dw).unwrap();
@@ -139,6 +141,70 @@ fn depthwise_convolutions_have_the_gradients_of_differences() {
         differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| weighted(&depthwise::forward(x, &w).unwrap(), &r));
         let masked = depthwise::backward_input(&r, &w, Some(&mask)).unwrap();
         assert_eq!(values(&masked), values(&elementwise::masked(&dx, &mask).unwrap()), "{what}");
+    }
+}
+
+/// A filter for all channels does what equal filters of each do.
+#[test]
+fn a_shared_filter_is_that_of_every_channel() {
+    let (x, w, g) = (quarters("x", &[2, 3, 8, 19]), quarters("w", &[1, 1, 3, 3]), quarters("g", &[2, 3, 8, 19]));
+    let each = w.repeat((3, 1, 1, 1)).unwrap();
+    assert_eq!(values(&depthwise::forward(&x, &w).unwrap()), values(&depthwise::forward(&x, &each).unwrap()));
+    let (one, all) = (like(&w), like(&each));
+    depthwise::backward_weights(&x, &g, &one).unwrap();
+    depthwise::backward_weights(&x, &g, &all).unwrap();
+    assert_eq!(values(&one), values(&all.sum_keepdim(0).unwrap()));
+    assert!(
+        depthwise::forward(&x, &quarters("w", &[2, 1, 3, 3])).unwrap_err().to_string().contains("for all channels")
+    );
+}
+
+/// Sizes that are and are not whole cells, some with fewer pixels than a cell.
+const CELLS: [(usize, [usize; 2]); 6] =
+    [(2, [4, 6]), (2, [5, 7]), (3, [7, 8]), (4, [8, 4]), (4, [13, 10]), (4, [3, 5])];
+
+#[test]
+fn convolutions_of_whole_cells_are_those_of_padded_images_with_the_gradients_of_differences() {
+    for (dilation, [height, width]) in CELLS {
+        let what = format!("{height} x {width}, dilation {dilation}");
+        let op = Conv2d { stride: 1, dilation };
+        let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[4, 3, 3, 3]));
+        let [h, wide] = [height, width].map(|size| size.next_multiple_of(dilation));
+        let padded = x.pad_with_zeros(2, 0, h - height).unwrap().pad_with_zeros(3, 0, wide - width).unwrap();
+        let y = op.forward_whole(&x, &w, Epilogue::default()).unwrap();
+        assert_eq!(values(&y), values(&op.forward(&padded, &w, Epilogue::default()).unwrap()), "{what}");
+        let r = quarters("r", &[2, 4, h, wide]);
+        let forward = |x: &Tensor, w: &Tensor| weighted(&op.forward_whole(x, w, Epilogue::default()).unwrap(), &r);
+        let dx = op.backward_input(nchw("x", &x).unwrap(), &r, &w, None, Epilogue::default()).unwrap();
+        let dw = like(&w);
+        op.backward_weights(&x, &r, None, &dw).unwrap();
+        differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| forward(x, &w));
+        differences(&format!("w of {what}"), &w, &dw, STEP, 0.0, |w| forward(&x, w));
+    }
+}
+
+#[test]
+fn mixing_of_phases_has_the_gradients_of_differences() {
+    for (dilation, [height, width]) in CELLS {
+        let what = format!("{height} x {width}, dilation {dilation}");
+        let phases = Phases { dilation };
+        let whole = [height, width].map(|size| size.next_multiple_of(dilation));
+        let (x, m) = (quarters("x", &[2, 3, whole[0], whole[1]]), quarters("m", &[dilation.pow(2), dilation.pow(2)]));
+        let (scale, shift) =
+            (tensor(&[3], vec![1.0, -1.0, 2.0]), tensor(&[3], vec![-5.0 / 32.0, 3.0 / 32.0, 1.0 / 32.0]));
+        let finish = Finish { scale: Some(&scale), shift: Some(&shift), relu: true };
+        let forward = |x: &Tensor, m: &Tensor| phases.mix(x, m, [height, width], finish).unwrap();
+        let (y, r) = (forward(&x, &m), quarters("r", &[2, 3, height, width]));
+        assert!(values(&y).contains(&0.0), "{what}: the ReLU does nothing");
+        let g = elementwise::masked(&r, &y).unwrap();
+        let dx = phases.backward_input(&g, &m, Some(&scale), whole).unwrap();
+        let dm = like(&m);
+        phases.backward_matrix(&x, &g, Some(&scale), &dm).unwrap();
+        differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| weighted(&forward(x, &m), &r));
+        differences(&format!("m of {what}"), &m, &dm, STEP, 0.0, |m| weighted(&forward(&x, m), &r));
+        let eye = Tensor::eye(dilation.pow(2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let kept = phases.mix(&x, &eye, whole, Finish::default()).unwrap();
+        assert_eq!(values(&kept), values(&x), "{what}");
     }
 }
 

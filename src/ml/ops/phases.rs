@@ -1,13 +1,13 @@
 //! Mixing of phases: a plane is cut into `d * d` phases, each of the pixels `d` apart along both axes, and each output
 //! phase is a weighted sum of all phases, pixel by pixel (Wang and Ji, KDD 2018, section 3.2).
 //!
-//! Phase `p` of `(y, x)` is `(y mod d) d + x mod d`. A plane whose size is no multiple of `d` is filled up with zeros at the bottom
-//! and to the right. `out_i = sum_j m[j, i] in_j`, `j` in order.
+//! Phase `p` of `(y, x)` is `(y mod d) d + x mod d`. A plane whose size is no multiple of `d` is filled up with zeros
+//! at the bottom and to the right. `out_i = sum_j m[j, i] in_j`, `j` in order.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{dot, vectorised};
+use super::simd::{Loop, dot, vectorised};
 use super::{Kernel, check, launch, nchw, zeros};
 use crate::ml::error::Result;
 
@@ -158,7 +158,7 @@ impl Kernel for Mix {
                 let channel = at % self.channels;
                 let (factor, summand) = (scale.map(|s| s[channel]), shift.map(|s| s[channel]));
                 for (phase, weights) in weights.chunks_exact(phases).enumerate() {
-                    vectorised(|| combine(lanes, weights, mixed));
+                    vectorised(Combine { lanes, weights, out: mixed });
                     if let Some(factor) = factor {
                         mixed.iter_mut().for_each(|y| *y *= factor);
                     }
@@ -188,16 +188,24 @@ impl Mix {
 }
 
 /// `out = sum_j weights[j] lanes[j]`.
-#[inline(always)]
-fn combine(lanes: &[f32], weights: &[f32], out: &mut [f32]) {
-    out.fill(0.0);
-    for (lane, weight) in lanes.chunks_exact(out.len().max(1)).zip(weights) {
-        out.iter_mut().zip(lane).for_each(|(y, x)| *y += weight * x);
+struct Combine<'a> {
+    lanes: &'a [f32],
+    weights: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Loop for Combine<'_> {
+    #[inline(always)]
+    fn run(self) {
+        self.out.fill(0.0);
+        for (lane, weight) in self.lanes.chunks_exact(self.out.len().max(1)).zip(self.weights) {
+            self.out.iter_mut().zip(lane).for_each(|(y, x)| *y += weight * x);
+        }
     }
 }
 
-/// Inputs: the mixing's input, the gradient of its output, and optionally a factor for each channel. A plane is summed in sixteen
-/// interleaved chains; planes are then added in order, in 64-bit arithmetic.
+/// Inputs: the mixing's input, the gradient of its output, and optionally a factor for each channel. A plane is summed
+/// in sixteen interleaved chains; planes are then added in order, in 64-bit arithmetic.
 struct Matrix {
     dilation: usize,
     channels: usize,
@@ -211,7 +219,7 @@ impl Kernel for Matrix {
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (input, size) = ((self.input[0] * self.input[1]).max(1), (self.output[0] * self.output[1]).max(1));
-        let (phases, count) = (self.dilation * self.dilation, self.cells[0] * self.cells[1]);
+        let count = self.cells[0] * self.cells[1];
         let planes = inputs[0].len() / input;
         let piece = |piece: usize| {
             let mut sums = vec![0.0_f64; output.len()];
@@ -220,7 +228,7 @@ impl Kernel for Matrix {
                 gather(self.dilation, &inputs[0][plane * input..(plane + 1) * input], self.input, self.cells, &mut x);
                 gather(self.dilation, &inputs[1][plane * size..(plane + 1) * size], self.output, self.cells, &mut g);
                 let scale = inputs.get(2).map_or(1.0, |scale| scale[plane % self.channels]);
-                vectorised(|| products(&x, &g, count, scale, phases, &mut sums));
+                vectorised(Products { x: &x, g: &g, count, scale, sums: &mut sums });
             }
             sums
         };
@@ -231,11 +239,21 @@ impl Kernel for Matrix {
     }
 }
 
-/// Adds `scale sum_cells x_j g_i` to `sums[j, i]`.
-#[inline(always)]
-fn products(x: &[f32], g: &[f32], count: usize, scale: f32, phases: usize, sums: &mut [f64]) {
-    for (x, sums) in x.chunks_exact(count.max(1)).zip(sums.chunks_exact_mut(phases)) {
-        for (g, sum) in g.chunks_exact(count.max(1)).zip(sums) {
+/// Adds `scale sum_cells x_j g_i` to `sums[j, i]`, phases of `count` cells.
+struct Products<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    count: usize,
+    scale: f32,
+    sums: &'a mut [f64],
+}
+
+impl Loop for Products<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Products { x, g, count, scale, sums } = self;
+        let pairs = x.chunks_exact(count.max(1)).flat_map(|x| g.chunks_exact(count.max(1)).map(move |g| (x, g)));
+        for ((x, g), sum) in pairs.zip(sums) {
             *sum += f64::from(scale) * f64::from(dot(x, g));
         }
     }

@@ -1,8 +1,8 @@
-//! Aggregation: a learned sum of the other pre-filters before the dilated convolution (arXiv 1903.07992):
-//! `c0 x + c1 average(x) + c2 gaussian(x) + c3 separable(x)`, with one vector `c` for the whole network, 1/4 each at first.
+//! Aggregation: a learned sum of the other pre-filters before the dilated convolution (arXiv 1903.07992): `c0 x + c1
+//! average(x) + c2 gaussian(x) + c3 separable(x)`, with one vector `c` for the whole network, 1/4 each at first.
 //!
-//! All four are depthwise, so their sum is one filter of `s` x `s` taps a channel, `s = 2d - 1`, and one pass over the image. With a
-//! learned sigma, the reference's code exchanges `c1` and `c2`. Its softmax on `c` is never run.
+//! All four are depthwise, so their sum is one filter of `s` x `s` taps a channel, `s = 2d - 1`, and one pass over the
+//! image. With a learned sigma, the reference's code exchanges `c1` and `c2`. Its softmax on `c` is never run.
 
 use candle_core::Tensor;
 
@@ -16,13 +16,15 @@ use crate::ml::layers::parameters::Init;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Aggregation",
-    doc: "Adds up the image and what Average, Gaussian and SeparableShared make of it, with four learned factors, before the dilated convolution. With a learned sigma, the second factor is the Gaussian's and the third the average's, as in the reference's code.",
+    doc: "Adds up the image and what Average, Gaussian and SeparableShared make of it, \
+          with four learned factors, before the dilated convolution. With a learned sigma, the second factor is the \
+          Gaussian's and the third the average's, as in the reference's code.",
     args: || bell::args(&[FIXED, ONE]),
     build: |args| Ok(Box::new(Smoothed(Aggregation(Bell::new(args))))),
 };
 
-/// The sum of pre-filters. A layer's parameters are the averages, the separable filter and those of the Gaussian; the network's
-/// are the factors and those of the Gaussian.
+/// The sum of pre-filters. A layer's parameters are the averages, the separable filter and those of the Gaussian; the
+/// network's are the factors and those of the Gaussian.
 #[derive(Debug)]
 struct Aggregation(Bell);
 
@@ -90,7 +92,8 @@ impl Filter for Aggregation {
         let (taps, centre) = (separable.len(), separable.len() / 2);
         let mut sum = vec![0.0; taps];
         filters.chunks_exact(taps).for_each(|filter| sum.iter_mut().zip(filter).for_each(|(sum, g)| *sum += g));
-        // By the averages, before their factor, one channel after another; by the Gaussian's weights, before its factor.
+        // By the averages, before their factor, one channel after another; by the Gaussian's weights, before its
+        // factor.
         let by_mean: Vec<f64> = filters.chunks_exact(taps).flat_map(|g| inner.iter().map(|&at| g[at])).collect();
         let by_kernel: Vec<f64> = inner.iter().map(|&at| sum[at]).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

@@ -17,7 +17,8 @@ pub(super) const ENTRY: Entry = Entry {
     args: || {
         vec![ArgSpec::new(
             "learned",
-            "Whether the filters are trained from the mean on, as in the reference's code, or stay fixed, as in its text.",
+            "Whether the filters are trained from the mean on, as in the reference's code, or \
+             stay fixed, as in its text.",
             Arg::Bool(true),
         )]
     },

@@ -1,9 +1,9 @@
 //! The Gaussian kernel of the pre-filters that smooth by one, and its sigma (arXiv 1903.07992).
 //!
 //! With `r` the distance from the centre, the paper's kernel is `exp(-r^2 / 2 sigma^2)`, normalised to the sum 1. The
-//! reference's code divides `exp(-r^2) + w` by `exp(2 sigma^2)` and then by the sum, so that sigma cancels: the kernel is always
-//! `(exp(-r^2) + w) / sum`, with `w` a variable that is zero and never trained, and a learned sigma has no gradient. For even `k` the
-//! grid starts at `-(k - 1) / 2`, rounded towards zero, as the padding does.
+//! reference's code divides `exp(-r^2) + w` by `exp(2 sigma^2)` and then by the sum, so that sigma cancels: the kernel
+//! is always `(exp(-r^2) + w) / sum`, with `w` a variable that is zero and never trained, and a learned sigma has no
+//! gradient. For even `k` the grid starts at `-(k - 1) / 2`, rounded towards zero, as the padding does.
 
 use candle_core::Tensor;
 

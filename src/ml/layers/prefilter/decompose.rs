@@ -1,7 +1,8 @@
-//! Decompose: the dilated convolution as a dense one of each of the `d * d` phases (Wang and Ji, KDD 2018, section 3.1).
+//! Decompose: the dilated convolution as a dense one of each of the `d * d` phases (Wang and Ji, KDD 2018, section
+//! 3.1).
 //!
-//! It is the regular dilated convolution, product by product: the unrolled matrix of [`crate::ml::ops::conv`] holds the same
-//! elements in the same order either way, so there is one kernel for both.
+//! It is the regular dilated convolution, product by product: the unrolled matrix of [`crate::ml::ops::conv`] holds the
+//! same elements in the same order either way, so there is one kernel for both.
 
 use super::Entry;
 use super::regular::Regular;

@@ -1,7 +1,8 @@
-//! GroupInteraction: the outputs of the `d * d` phases of a dilated convolution are mixed (Wang and Ji, KDD 2018, section 3.2).
+//! GroupInteraction: the outputs of the `d * d` phases of a dilated convolution are mixed (Wang and Ji, KDD 2018,
+//! section 3.2).
 //!
-//! With `in_j` the phases of the convolution's output and `w`, which starts as the identity, the paper has
-//! `out_i = sum_j w[j, i] in_j`. The reference's code has `out_i = w[0, i] in_i + sum_{j >= 1} w[j, i] in_j`, so that phase 0
+//! With `in_j` the phases of the convolution's output and `w`, which starts as the identity, the paper has `out_i =
+//! sum_j w[j, i] in_j`. The reference's code has `out_i = w[0, i] in_i + sum_{j >= 1} w[j, i] in_j`, so that phase 0
 //! reaches no other. Either is a product with one matrix ([`Form::matrix`]).
 //!
 //! The convolution's input is filled up with zeros to whole cells at the bottom and to the right. The outputs there

@@ -145,32 +145,72 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
     ) -> Result<Tensor>;
 }
 
+/// Every dilated type with every combination of its alternatives; numbers and lists have their defaults.
+#[cfg(test)]
+pub(crate) fn variants() -> Vec<Choice> {
+    let mut all = Vec::new();
+    for entry in PREFILTERS {
+        let mut of_entry = vec![Choice::new(entry.name)];
+        for spec in (entry.args)() {
+            let values: Vec<Arg> = match spec.default {
+                Arg::Bool(_) => [true, false].map(Arg::Bool).into(),
+                Arg::Name(_) => spec.names.iter().map(|(name, _)| Arg::name(name)).collect(),
+                _ => continue,
+            };
+            let with = |choice: Choice| values.iter().map(move |value| choice.clone().with(spec.name, value.clone()));
+            of_entry = of_entry.into_iter().flat_map(with).collect();
+        }
+        all.extend(of_entry);
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::ml::layers::{Gradients, Parameters};
+    use crate::ml::layers::{Gradients, Parameter, Parameters, Role};
     use crate::ml::loss::cross_entropy;
-    use crate::ml::models::{Architecture, Network};
+    use crate::ml::models::architecture::architecture;
+    use crate::ml::models::{Architecture, ENCODERS, Network};
     use crate::ml::ops::update;
+    use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::rng::Rng;
     use crate::ml::spec::ModelSpec;
+    use crate::ml::train::{Settings, Trainer};
     use crate::ml::weights::{Scheme, initial};
+
+    /// Images `[2, 3, 41, 33]` and labels of five classes, of which a network of four ignores the last.
+    fn batch() -> (Tensor, Vec<u8>) {
+        let mut rng = Rng::new(2, "image", 0);
+        let pixels: Vec<f32> = (0..2 * 3 * 41 * 33).map(|_| rng.range(-100.0, 100.0)).collect();
+        let labels: Vec<u8> = (0..2 * 41 * 33).map(|_| rng.below(5) as u8).collect();
+        (Tensor::from_vec(pixels, (2, 3, 41, 33), &Device::Cpu).unwrap(), labels)
+    }
+
+    fn spec(encoder: &str, prefilter: &Choice) -> ModelSpec {
+        ModelSpec { encoder: Choice::new(encoder), classes: 4, prefilter: prefilter.clone() }
+    }
+
+    /// The first values, those of filters a little beside where they start.
+    fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
+        let mut values = initial(Scheme::Stable, 1, parameter);
+        if parameter.role == Role::Prefilter {
+            let mut rng = Rng::new(3, &parameter.name, 0);
+            values.iter_mut().for_each(|value| *value += rng.range(-0.1, 0.1));
+        }
+        values
+    }
 
     /// The change of the loss along the gradient is what the gradient says, for every type in the registry.
     #[test]
     fn every_type_has_the_gradient_of_its_loss() {
-        let mut rng = Rng::new(2, "image", 0);
-        let pixels: Vec<f32> = (0..2 * 3 * 41 * 33).map(|_| rng.range(-100.0, 100.0)).collect();
-        let images = Tensor::from_vec(pixels, (2, 3, 41, 33), &Device::Cpu).unwrap();
-        let labels: Vec<u8> = (0..2 * 41 * 33).map(|_| rng.below(5) as u8).collect();
-        for entry in PREFILTERS {
-            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(entry.name) };
-            assert!(!entry.doc.is_empty() && (entry.args)().iter().all(|arg| !arg.doc.is_empty()), "{}", entry.name);
+        let (images, labels) = batch();
+        for prefilter in variants() {
             let shape = Architecture::new(4, [8, 16, 32, 32], [1, 1, 2, 2]);
-            let values = |parameter: &crate::ml::layers::Parameter| Ok(initial(Scheme::Stable, 1, parameter));
-            let network = Network::with_architecture(&spec, &shape, &Device::Cpu, values).unwrap();
+            let values = |parameter: &Parameter| Ok(beside_the_start(parameter));
+            let network = Network::with_architecture(&spec("Tiny", &prefilter), &shape, &Device::Cpu, values).unwrap();
             let loss = |tape: &crate::ml::models::Tape| cross_entropy(&tape.logits, &labels, [41, 33]).unwrap();
             let tape = network.forward_train(&images).unwrap();
             let gradients = Gradients::zeros(network.parameters().inventory().clone(), &Device::Cpu).unwrap();
@@ -187,8 +227,57 @@ mod tests {
             };
             let h = 1e-3 / square.sqrt() as f32;
             let slope = (at(network.parameters(), h) - at(network.parameters(), -h)) / f64::from(2.0 * h);
-            assert!((slope / square - 1.0).abs() < 0.02, "{}: {slope} for {square}", entry.name);
+            assert!((slope / square - 1.0).abs() < 0.02, "{prefilter:?}: {slope} for {square}");
         }
+    }
+
+    /// Two steps move every parameter that has a gradient: all but the sigmas that cancel, and those of one tap.
+    #[test]
+    fn every_type_trains_on_every_encoder() {
+        let (images, labels) = batch();
+        let settings = Settings {
+            optimizer: Sgd { lr: 1e-2, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            schedule: Schedule::Constant,
+            horizon: 2,
+        };
+        for (encoder, prefilter) in ENCODERS.iter().flat_map(|e| variants().into_iter().map(move |v| (e, v))) {
+            let mut shape = architecture(&Choice::new(encoder.name)).unwrap();
+            shape.stem = 4;
+            shape.groups.iter_mut().zip([8, 16, 32, 32]).for_each(|(group, channels)| group.channels = channels);
+            let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 1, parameter));
+            let network = Network::with_architecture(&spec(encoder.name, &prefilter), &shape, &Device::Cpu, start);
+            let mut trainer = Trainer::new(network.unwrap()).unwrap();
+            for _ in 0..2 {
+                assert!(trainer.step(&settings, &images, &labels).unwrap().loss.is_finite());
+            }
+            let parameters = trainer.network.parameters();
+            for (id, parameter) in parameters.inventory().iter() {
+                let name = parameter.name.as_str();
+                let now = parameters.view(id).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let moved = now != initial(Scheme::Stable, 1, parameter);
+                let cancels = !is(&prefilter.args, "form", "Paper") || name.starts_with("group4");
+                let expected = parameter.trainable && !(name.ends_with("sigma") && cancels);
+                assert_eq!(moved, expected, "{} {prefilter:?} {name}", encoder.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_type_and_argument_is_documented() {
+        for entry in PREFILTERS {
+            let args = (entry.args)();
+            let docs = args.iter().flat_map(|arg| arg.names.iter().map(|(_, doc)| *doc).chain([arg.doc]));
+            assert!(docs.chain([entry.doc]).all(|doc| doc.ends_with('.')), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn multigrid_multiplies_dilations_by_block() {
+        let kind = build(&Choice::new("Multigrid").with("rates", Arg::Ints(vec![1, 3]))).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|block| kind.dilation(4, block)), [4, 12, 4, 12]);
+        assert_eq!(build(&Choice::new("Regular")).unwrap().dilation(4, 1), 4);
+        let none = Choice::new("Multigrid").with("rates", Arg::Ints(Vec::new()));
+        assert!(build(&none).unwrap_err().to_string().contains("`rates`"));
     }
 
     #[test]

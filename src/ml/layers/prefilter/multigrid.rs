@@ -1,5 +1,5 @@
-//! Multigrid: plain dilated convolutions whose dilations differ within a group of blocks (Chen et al., arXiv 1706.05587,
-//! section 3.3).
+//! Multigrid: plain dilated convolutions whose dilations differ within a group of blocks (Chen et al., arXiv
+//! 1706.05587, section 3.3).
 
 use candle_core::Tensor;
 
@@ -14,7 +14,8 @@ pub(super) const ENTRY: Entry = Entry {
     args: || {
         vec![ArgSpec::new(
             "rates",
-            "What multiplies the dilation in the blocks of groups 4 and 5: the first rate in the first block of a group, and so on, over again where a group has more blocks.",
+            "What multiplies the dilation in the blocks of groups 4 and 5: the first rate in the first \
+             block of a group, and so on, over again where a group has more blocks.",
             Arg::Ints(vec![1, 2, 4]),
         )]
     },

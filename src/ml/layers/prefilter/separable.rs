@@ -1,5 +1,5 @@
-//! SeparableShared: a learned `s` x `s` filter, `s = 2d - 1`, that all channels share, before the dilated convolution (Wang
-//! and Ji, KDD 2018, section 3.3, "separable and shared convolution").
+//! SeparableShared: a learned `s` x `s` filter, `s = 2d - 1`, that all channels share, before the dilated convolution
+//! (Wang and Ji, KDD 2018, section 3.3, "separable and shared convolution").
 //!
 //! The parameter starts at zero; one is added at its centre, so that the layer starts as the regular one.
 
@@ -12,7 +12,8 @@ use crate::ml::layers::parameters::Init;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "SeparableShared",
-    doc: "Smooths by a learned filter of (2d-1) x (2d-1) pixels, one for all channels of a layer, before the dilated convolution.",
+    doc: "Smooths by a learned filter of (2d-1) x (2d-1) pixels, one for all channels of a layer, \
+          before the dilated convolution.",
     args: Vec::new,
     build: |_| Ok(Box::new(Smoothed(SeparableShared))),
 };

@@ -1,8 +1,8 @@
 //! Dilated convolutions behind one small depthwise filter, whatever it is made from.
 //!
-//! A pre-filter that is linear in the image says how its filter follows from its parameters, and how the gradients by those
-//! follow from the one by the filter. These are at most a few thousand numbers, so they are computed in 64-bit arithmetic where they
-//! stand; all passes over images are here.
+//! A pre-filter that is linear in the image says how its filter follows from its parameters, and how the gradients by
+//! those follow from the one by the filter. These are at most a few thousand numbers, so they are computed in 64-bit
+//! arithmetic where they stand; all passes over images are here.
 
 use candle_core::{Device, Tensor};
 
@@ -93,8 +93,8 @@ pub(super) fn add(slot: &Tensor, values: &[f64]) -> Result<()> {
     update::descend(slot, &small(values, slot.dims(), slot.device())?, -1.0)
 }
 
-/// The index, within a filter of `outer` by `outer` taps, of each tap of one of `inner` by `inner` taps that does the same
-/// with `SAME` padding: `(K - 1) / 2` taps before the centre, rounded down.
+/// The index, within a filter of `outer` by `outer` taps, of each tap of one of `inner` by `inner` taps that does the
+/// same with `SAME` padding: `(K - 1) / 2` taps before the centre, rounded down.
 pub(super) fn places(inner: usize, outer: usize) -> impl Iterator<Item = usize> {
     let first = (outer - 1) / 2 - (inner - 1) / 2;
     (0..inner * inner).map(move |tap| (first + tap / inner) * outer + first + tap % inner)
