@@ -44,7 +44,7 @@ impl Kind for Events {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Structure {

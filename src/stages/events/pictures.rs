@@ -1,8 +1,8 @@
 //! Images, their labels and their predictions, after each iteration of a training.
 
-use crate::ml::colors;
+use crate::ml::data::pictures::Style;
 use crate::ml::data::source::Images;
-use crate::ml::data::{Fault, Labels, Rgb, labels};
+use crate::ml::data::{Fault, Rgb, labels};
 use crate::stage::{Event, Job, StageError};
 use crate::tensorboard::{EventFile, Picture};
 
@@ -16,6 +16,7 @@ use super::super::support;
 /// `prediction/ID` at the step of each model.
 pub fn of(job: &Job<'_>, count: usize, trainings: &[&History]) -> Result<Vec<EventFile>, StageError> {
     let data = Data::open(job, "data")?;
+    let style = Style::new(&data.info.classes, &data.info.colors);
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let pool = support::pool(job.threads)?;
@@ -37,12 +38,12 @@ pub fn of(job: &Job<'_>, count: usize, trainings: &[&History]) -> Result<Vec<Eve
                 if at == 0 {
                     file.picture(step, &format!("input/{}", sample.id), picture(&image).map_err(fault)?);
                     if sample.label.is_some() {
-                        let label = images.labels(i).and_then(|ids| picture(&coloured(&ids))).map_err(fault)?;
+                        let label = images.labels(i).and_then(|ids| picture(&style.visual(&ids))).map_err(fault)?;
                         file.picture(step, &format!("label/{}", sample.id), label);
                     }
                 }
                 let ids = pool.install(|| model.predict(&image, &Inference::default()))?;
-                let prediction = picture(&coloured(&ids)).map_err(fault)?;
+                let prediction = picture(&style.visual(&ids)).map_err(fault)?;
                 file.picture(step, &format!("prediction/{}", sample.id), prediction);
                 done += 1;
                 job.events.emit(Event::Progress { done, total, unit: "images".into() });
@@ -51,10 +52,6 @@ pub fn of(job: &Job<'_>, count: usize, trainings: &[&History]) -> Result<Vec<Eve
         files.push(file);
     }
     Ok(files)
-}
-
-fn coloured(ids: &Labels) -> Rgb {
-    ids.map(|id| colors::VOC_MAP[usize::from(id)])
 }
 
 fn picture(image: &Rgb) -> Result<Picture, Fault> {
