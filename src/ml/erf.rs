@@ -1,9 +1,9 @@
 //! Effective receptive fields: how much each input position moves the centre of the output (Luo, Li, Urtasun, Zemel:
 //! "Understanding the effective receptive field in deep convolutional neural networks", NeurIPS 2016).
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::models::{Network, Site};
 use super::ops::nchw;
 
@@ -21,33 +21,33 @@ pub struct Map {
     pub centre: (usize, usize),
 }
 
-/// What the gradient is taken by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The image.
-    Image,
-    /// The input of the block of that name, as `group5/block1`.
-    Block(String),
-}
-
-/// The map of one image.
+/// The map of the centre at `of` by what is at `by`, of one image: ReLUs, biases and edges count as they do there.
 ///
 /// # Shapes
-/// `image` `[1, 3, H, W]`; the map has the size of the image or of the block's input.
-pub fn map(network: &Network, image: &Tensor, target: &Target) -> Result<Map> {
+/// `image` `[1, 3, H, W]`; the map has the size of what is at `by`.
+pub fn map(network: &Network, image: &Tensor, of: Site<'_>, by: Site<'_>) -> Result<Map> {
     let tape = network.forward_train(image)?;
-    let [n, classes, height, width] = nchw("The logits", &tape.logits)?;
-    let (y, x) = (height / 2, width / 2);
-    let mut seed = vec![0.0_f32; n * classes * height * width];
-    for class in 0..classes {
-        seed[(class * height + y) * width + x] = 1.0;
-    }
-    let seed = Tensor::from_vec(seed, (n, classes, height, width), network.device())?;
-    let to = match target {
-        Target::Image => Site::Image,
-        Target::Block(name) => Site::Input(name),
-    };
-    Map::of(&network.gradient_at(tape, Site::Logits, &seed, to)?, (height, width))
+    let missing = || Error::Model(format!("The network has no place {of:?}."));
+    let shape = nchw("The output of a receptive field", tape.at(network, of).ok_or_else(missing)?)?;
+    let seed = centre(shape, network.device())?;
+    Map::of(&network.gradient_at(tape, of, &seed, by)?, (shape[2], shape[3]))
+}
+
+/// The map of the dilated convolution of the block `block` alone: its pre-filter and its 3x3 filter, and neither batch
+/// norm nor ReLU, so that no image matters. It has `4 d + 5` positions each way, 21 for a dilation `d` of 4: room for the
+/// filters of every type, and for the whole cells of `d x d` that GroupInteraction mixes.
+pub fn conv(network: &Network, block: &str) -> Result<Map> {
+    let conv = network.dilated(block)?;
+    let side = 4 * conv.dilation() + 5;
+    let seed = centre([1, conv.outputs(), side, side], network.device())?;
+    Map::of(&conv.gradient(&seed)?, (side, side))
+}
+
+/// The gradient of the sum over channels of the centre, by a tensor of the shape `[1, C, H, W]`.
+fn centre([n, channels, height, width]: [usize; 4], device: &Device) -> Result<Tensor> {
+    let mut seed = vec![0.0_f32; n * channels * height * width];
+    seed.iter_mut().skip(height / 2 * width + width / 2).step_by(height * width).for_each(|value| *value = 1.0);
+    Ok(Tensor::from_vec(seed, (n, channels, height, width), device)?)
 }
 
 impl Map {
@@ -171,7 +171,7 @@ mod tests {
             let values: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
             (0..c).map(|class| f64::from(values[(class * h + h / 2) * w + w / 2])).sum()
         };
-        let map = map(&network, &image(pixels.clone()), &Target::Image).unwrap();
+        let map = map(&network, &image(pixels.clone()), Site::Logits, Site::Image).unwrap();
         assert_eq!((map.centre, map.values.len()), ((32, 32), 65 * 65));
         let mut checked = 0;
         for (y, x) in [(32, 32), (30, 35), (24, 40), (33, 31)] {
@@ -189,7 +189,7 @@ mod tests {
             checked += usize::from(expected > 1e-6);
         }
         assert!(checked > 0, "no position has any influence");
-        let inner = super::map(&network, &image(pixels), &Target::Block("group5/block1".into())).unwrap();
+        let inner = super::map(&network, &image(pixels), Site::Logits, Site::Input("group5/block1")).unwrap();
         assert_eq!((inner.height, inner.centre), (9, (4, 4)));
     }
 }

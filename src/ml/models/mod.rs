@@ -1,6 +1,7 @@
 //! Networks: DeepLab-v2 over a choice of encoders.
 
 pub mod architecture;
+mod dilated;
 mod filters;
 #[cfg(test)]
 mod gradients;
@@ -9,5 +10,6 @@ pub mod network;
 mod pass;
 
 pub use architecture::{Architecture, ENCODERS, Encoder, Group};
+pub use dilated::Dilated;
 pub use names::Names;
 pub use network::{Network, Site, Tape};
