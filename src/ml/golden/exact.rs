@@ -25,9 +25,9 @@ const FLOOR: f64 = 1e-7;
 
 /// An array with its shape.
 #[derive(Debug, Clone)]
-struct Array {
-    shape: Vec<usize>,
-    data: Vec<f64>,
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub data: Vec<f64>,
 }
 
 impl Array {
@@ -36,14 +36,14 @@ impl Array {
     }
 
     /// Values of 32 bits from -1 to 1.
-    fn random(name: &str, shape: &[usize]) -> Self {
+    pub fn random(name: &str, shape: &[usize]) -> Self {
         let mut rng = Rng::new(7, name, 0);
         let mut array = Array::zeros(shape);
         array.data.iter_mut().for_each(|value| *value = f64::from(rng.range(-1.0, 1.0)));
         array
     }
 
-    fn tensor(&self) -> Tensor {
+    pub fn tensor(&self) -> Tensor {
         let data: Vec<f32> = self.data.iter().map(|&value| value as f32).collect();
         Tensor::from_vec(data, self.shape.as_slice(), &Device::Cpu).unwrap()
     }
@@ -52,7 +52,7 @@ impl Array {
         self.shape.as_slice().try_into().unwrap()
     }
 
-    fn at(&self, [n, c, y, x]: [usize; 4]) -> f64 {
+    pub fn at(&self, [n, c, y, x]: [usize; 4]) -> f64 {
         let [_, channels, height, width] = self.sizes();
         self.data[((n * channels + c) * height + y) * width + x]
     }
@@ -133,7 +133,7 @@ fn join(phases: &[Array], d: usize, [height, width]: [usize; 2]) -> Array {
 }
 
 /// The values of a layer by name.
-type Values = BTreeMap<String, Array>;
+pub type Values = BTreeMap<String, Array>;
 
 /// The Gaussian kernel as the reference's code or the paper defines it.
 fn gaussian(choice: &Choice, v: &Values, k: usize) -> Array {
@@ -162,7 +162,7 @@ fn separable(v: &Values) -> Array {
 }
 
 /// The output of a layer of the type `choice` with dilation `d`, by its definition.
-fn define(choice: &Choice, d: usize, v: &Values) -> Array {
+pub fn define(choice: &Choice, d: usize, v: &Values) -> Array {
     let (x, w) = (&v["x"], &v["weights"]);
     let [_, _, height, width] = x.sizes();
     let k = (d - 1).max(1);
@@ -260,15 +260,20 @@ fn convolutions_are_their_definition() {
     eprintln!("convolutions against 64-bit arithmetic: {worst}");
 }
 
-/// A type's parameters at random: sigmas from 0.5 to 1.5, offsets that leave the sum of a Gaussian positive.
-fn parameter(place: &str, extra: &Extra) -> (String, Array) {
-    let mut array = Array::random(extra.name, &extra.shape);
-    match extra.name {
+/// A type's parameter at random: sigmas from 0.5 to 1.5, offsets that leave the sum of a Gaussian positive.
+pub fn made(name: &str, shape: &[usize]) -> Array {
+    let mut array = Array::random(name, shape);
+    match name {
         "sigma" => array.data.iter_mut().for_each(|value| *value = f64::from((1.0 + 0.5 * *value) as f32)),
         "offset" => array.data.iter_mut().for_each(|value| *value = f64::from((0.1 * *value) as f32)),
         _ => {}
     }
-    (format!("{place}/{}", extra.name), array)
+    array
+}
+
+/// A parameter of a layer or of the network, by its place and name.
+pub fn parameter(place: &str, extra: &Extra) -> (String, Array) {
+    (format!("{place}/{}", extra.name), made(extra.name, &extra.shape))
 }
 
 #[test]
