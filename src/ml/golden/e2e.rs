@@ -6,6 +6,7 @@
 use candle_core::Tensor;
 use safetensors::Dtype;
 
+use super::names::Names;
 use super::net::Small;
 use super::{Golden, Tally, Worst, difference, values};
 use crate::fsio;
@@ -16,7 +17,7 @@ use crate::ml::data::source::Images;
 use crate::ml::data::{Image, Labels, index, labels, list, photo};
 use crate::ml::inference::{Inference, scores};
 use crate::ml::metrics::Confusion;
-use crate::ml::models::{Names, Network};
+use crate::ml::models::Network;
 use crate::ml::ops::loss::argmax;
 
 /// The golden network of a dilated type with filters off their initial values; `changes` replaces its weights.

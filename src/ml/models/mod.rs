@@ -2,14 +2,11 @@
 
 pub mod architecture;
 mod dilated;
-mod filters;
 #[cfg(test)]
 mod gradients;
-pub mod names;
 pub mod network;
 mod pass;
 
 pub use architecture::{Architecture, ENCODERS, Encoder, Group};
 pub use dilated::Dilated;
-pub use names::Names;
 pub use network::{Network, Site, Tape};
