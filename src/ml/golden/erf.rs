@@ -3,15 +3,16 @@
 
 use candle_core::{Device, Tensor};
 
-use super::exact::{self, Array, Values};
+use super::exact::{self, Array, Num, Tape, Values, parameter};
 use super::stack::{self, Passed, Stacked, Variable};
 use super::{Golden, Tally, Worst, nchw};
 use crate::ml::erf::{self, Map};
-use crate::ml::layers::Parameter;
 use crate::ml::layers::prefilter::{self, DilatedConv, LayerSize, variants};
+use crate::ml::layers::{Parameter, Role};
 use crate::ml::models::{Architecture, Network};
 use crate::ml::ops;
 use crate::ml::ops::conv::Conv2d;
+use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
@@ -30,14 +31,18 @@ fn alive(map: &Map) -> Vec<bool> {
     map.values.iter().map(|value| *value != 0.0).collect()
 }
 
+/// The greatest difference of two maps, over the greatest value of the second.
+fn apart(found: &Map, expected: &Map) -> f64 {
+    let most = expected.values.iter().fold(0.0_f64, |most, value| most.max(*value));
+    found.values.iter().zip(&expected.values).fold(0.0_f64, |gap, (f, e)| gap.max((f - e).abs())) / most
+}
+
 /// Holds a gradient against the one that is expected, element by element and as a map.
 fn compare(worst: &mut Worst, what: &str, found: &Tensor, expected: &Tensor) -> Map {
     worst.compare(what, found, expected);
     let [_, _, h, w] = ops::nchw("gradient", found).unwrap();
     let [found, expected] = [found, expected].map(|gradient| Map::of(gradient, (h, w)).unwrap());
-    let most = expected.values.iter().fold(0.0_f64, |most, value| most.max(*value));
-    let gap = found.values.iter().zip(&expected.values).fold(0.0_f64, |gap, (f, e)| gap.max((f - e).abs()));
-    worst.note(what, gap / most);
+    worst.note(what, apart(&found, &expected));
     assert_eq!(alive(&found), alive(&expected), "{what}");
     found
 }
@@ -74,67 +79,53 @@ fn objective(passed: &Passed, at: [usize; 2], expected: f64) -> f64 {
     (found - expected).abs() / greatest
 }
 
-/// The values of layers with these dilations, 2 channels each, whose filters are not as they start.
-fn made(kind: &dyn DilatedConv, dilations: &[usize]) -> Vec<Values> {
-    let layer = |(at, &dilation): (usize, &usize)| {
-        let (own, shared) = (kind.layer_parameters(LayerSize { channels: 2, dilation }), kind.network_parameters());
-        let mut values: Values = own.iter().map(|extra| exact::parameter("own", extra)).collect();
-        values.extend(shared.iter().map(|extra| exact::parameter("shared", extra)));
-        values.insert("weights".to_owned(), Array::random(&format!("{at}/weights"), &[2, 2, 3, 3]));
-        plain(values)
-    };
-    dilations.iter().enumerate().map(layer).collect()
+/// Layers of 2 channels with these dilations and a ReLU between two where `relu` says so, whose filters are not as they
+/// start: their values by name, and ours.
+struct Made<'t> {
+    values: Values<'t>,
+    layers: Vec<Stacked>,
+    shared: Vec<Variable>,
 }
 
-/// The values of a layer of 2 outputs, with no batch norm behind it.
-fn plain(mut values: Values) -> Values {
-    values.insert("scale".to_owned(), Array { shape: vec![2], data: vec![1.0; 2] });
-    values.insert("shift".to_owned(), Array { shape: vec![2], data: vec![0.0; 2] });
-    values
-}
-
-/// The layers as ours.
-fn stacked(kind: &dyn DilatedConv, dilations: &[usize], made: &[Values], relu: bool) -> (Vec<Stacked>, Vec<Variable>) {
-    let variable = |values: &Values, name: String| Variable { value: values[&name].tensor(), name };
-    let layer = |(at, &dilation): (usize, &usize)| {
-        let own = kind.layer_parameters(LayerSize { channels: 2, dilation });
-        Stacked {
-            op: Conv2d { stride: 1, dilation },
-            weights: variable(&made[at], "weights".to_owned()),
-            bias: None,
-            own: own.iter().map(|extra| variable(&made[at], format!("own/{}", extra.name))).collect(),
-            relu: relu && at + 1 < dilations.len(),
+impl<'t> Made<'t> {
+    fn new(tape: &'t Tape, kind: &dyn DilatedConv, dilations: &[usize], relu: bool) -> Self {
+        let mut values = Values::new();
+        let mut variable = |name: String, array: Array<'t>| {
+            let value = array.tensor();
+            values.insert(name.clone(), array);
+            Variable { name, value }
+        };
+        let mut layers = Vec::new();
+        for (at, &dilation) in dilations.iter().enumerate() {
+            let weights = format!("{at}/weights");
+            let weights = variable(weights.clone(), Array::random(tape, &weights, &[2, 2, 3, 3]));
+            let own = kind.layer_parameters(LayerSize { channels: 2, dilation });
+            let own =
+                own.iter().map(|extra| variable(format!("{at}/prefilter/{}", extra.name), parameter(tape, extra)));
+            let (own, relu) = (own.collect(), relu && at + 1 < dilations.len());
+            layers.push(Stacked { op: Conv2d { stride: 1, dilation }, weights, bias: None, own, relu });
         }
-    };
-    let shared = kind.network_parameters();
-    let shared = shared.iter().map(|extra| variable(&made[0], format!("shared/{}", extra.name)));
-    (dilations.iter().enumerate().map(layer).collect(), shared.collect())
-}
-
-/// The sum over channels of the output at `at`, by the definitions.
-fn defined(choice: &Choice, dilations: &[usize], made: &[Values], relu: bool, x: &Array, at: [usize; 2]) -> f64 {
-    let mut y = x.clone();
-    for (layer, (&dilation, values)) in dilations.iter().zip(made).enumerate() {
-        if relu && layer > 0 {
-            y.data.iter_mut().for_each(|value| *value = value.max(0.0));
-        }
-        let mut values = values.clone();
-        values.insert("x".to_owned(), y);
-        y = exact::define(choice, dilation, &values);
+        let shared = kind.network_parameters();
+        let shared = shared.iter().map(|extra| variable(format!("prefilter/{}", extra.name), parameter(tape, extra)));
+        let shared = shared.collect();
+        Made { values, layers, shared }
     }
-    (0..y.shape[1]).map(|channel| y.at([0, channel, at[0], at[1]])).sum()
+
+    /// The output for `x`, by the definitions.
+    fn defined(&self, choice: &Choice, x: &Array<'t>) -> Array<'t> {
+        self.layers.iter().enumerate().fold(x.clone(), |x, (at, layer)| {
+            let y = exact::dilated(choice, layer.op.dilation, &x, &at.to_string(), &self.values);
+            if layer.relu { exact::relu(&y) } else { y }
+        })
+    }
 }
 
-/// The gradient by `x` of `value`, which is linear between kinks: differences over a step that meets none.
-fn differences(x: &Array, value: impl Fn(&Array) -> f64) -> Tensor {
-    let step = 1e-6;
-    let moved = |at: usize, by: f64| {
-        let mut x = x.clone();
-        x.data[at] += by;
-        value(&x)
-    };
-    let data: Vec<f64> = (0..x.data.len()).map(|at| (moved(at, step) - moved(at, -step)) / (2.0 * step)).collect();
-    Array { shape: x.shape.clone(), data }.tensor()
+/// The gradient by `x` of the sum over channels of `y` at `at`, by the chain rule.
+fn chained<'t>(tape: &'t Tape, y: &Array<'t>, x: &Array<'t>, at: [usize; 2]) -> Tensor {
+    let channels: Vec<Num<'t>> = (0..y.shape[1]).map(|channel| y.at([0, channel, at[0], at[1]])).collect();
+    let gradient = tape.gradient(Num::sum(channels.iter().copied()));
+    let data: Vec<f32> = x.data.iter().map(|&number| gradient.by(number) as f32).collect();
+    Tensor::from_vec(data, x.shape.as_slice(), &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -142,13 +133,14 @@ fn receptive_fields_of_stacks_are_those_of_their_definitions() {
     let mut worst = Worst::within(TOLERANCE);
     for choice in variants() {
         let kind = prefilter::build(&choice).unwrap();
-        for (dilations, relu) in [(&[4][..], false), (&[2, 4], false), (&[2, 4], true)] {
+        for (dilations, relu) in [(&[4][..], false), (&[2, 4, 4], false), (&[2, 4, 4], true)] {
             let what = format!("{choice:?} with dilations {dilations:?}, ReLUs {relu}");
-            let (at, x) = ([8, 7], Array::random("x", &[1, 2, 17, 14]));
-            let made = made(kind.as_ref(), dilations);
-            let (layers, shared) = stacked(kind.as_ref(), dilations, &made, relu);
-            let passed = stack::pass(kind.as_ref(), &layers, &shared, x.tensor(), |output| centre(output, at));
-            let expected = differences(&x, |x| defined(&choice, dilations, &made, relu, x, at));
+            let (at, tape) = ([12, 9], Tape::new());
+            let made = Made::new(&tape, kind.as_ref(), dilations, relu);
+            let x = Array::random(&tape, "x", &[1, 2, 25, 18]);
+            let expected = chained(&tape, &made.defined(&choice, &x), &x, at);
+            let seed = |output: &Tensor| centre(output, at);
+            let passed = stack::pass(kind.as_ref(), &made.layers, &made.shared, x.tensor(), seed);
             compare(&mut worst, &what, &passed.gradient, &expected);
         }
     }
@@ -158,28 +150,15 @@ fn receptive_fields_of_stacks_are_those_of_their_definitions() {
 /// A network of 2 channels in each dilated convolution, whose filters are not as they start.
 fn network(choice: &Choice) -> Network {
     let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: choice.clone() };
-    let values = |parameter: &Parameter| match parameter.name.rsplit_once("prefilter/") {
-        Some((_, name)) => Ok(exact::made(name, &parameter.shape).data.iter().map(|&value| value as f32).collect()),
-        None => Ok(initial(Scheme::Stable, 3, parameter)),
+    let values = |parameter: &Parameter| {
+        let mut values = initial(Scheme::Stable, 3, parameter);
+        if parameter.role == Role::Prefilter {
+            let mut rng = Rng::new(3, &parameter.name, 0);
+            values.iter_mut().for_each(|value| *value += rng.range(-0.2, 0.2));
+        }
+        Ok(values)
     };
     Network::with_architecture(&spec, &Architecture::new(4, [8; 4], [1, 1, 2, 2]), &Device::Cpu, values).unwrap()
-}
-
-/// The values of the dilated convolution of a block.
-fn read(network: &Network, block: &str) -> Values {
-    let mut values = Values::new();
-    for (id, parameter) in network.parameters().inventory().iter() {
-        let inside = parameter.name.strip_prefix(&format!("{block}/middle/"));
-        let own = inside.and_then(|name| name.strip_prefix("prefilter/")).map(|name| format!("own/{name}"));
-        let shared = parameter.name.strip_prefix("prefilter/").map(|name| format!("shared/{name}"));
-        let weights = (inside == Some("weights")).then(|| "weights".to_owned());
-        if let Some(name) = own.or(shared).or(weights) {
-            let data = super::values(&network.parameters().view(id).unwrap());
-            let data = data.into_iter().map(f64::from).collect();
-            values.insert(name, Array { shape: parameter.shape.clone(), data });
-        }
-    }
-    plain(values)
 }
 
 /// The positions with no influence, of those in the box of all with some, in the map of one convolution with dilation 4
@@ -202,22 +181,16 @@ fn receptive_fields_of_single_convolutions_are_those_of_their_definitions() {
     for choice in variants() {
         let network = network(&choice);
         for (block, dilation, side) in [("group4/block1", 2, 13), ("group5/block1", 4, 21)] {
-            let what = format!("{choice:?} in {block}");
-            let (map, values) = (erf::conv(&network, block).unwrap(), read(&network, block));
-            assert_eq!((map.height, map.width, map.centre), (side, side, (side / 2, side / 2)), "{what}");
-            let mut expected = vec![0.0; side * side];
-            for at in 0..2 * side * side {
-                let mut x = Array { shape: vec![1, 2, side, side], data: vec![0.0; 2 * side * side] };
-                x.data[at] = 1.0;
-                let value = defined(&choice, &[dilation], std::slice::from_ref(&values), false, &x, [side / 2; 2]);
-                expected[at % (side * side)] += value.abs();
-            }
-            let most = expected.iter().fold(0.0_f64, |most, value| most.max(*value));
-            let gap = map.values.iter().zip(&expected).fold(0.0_f64, |gap, (f, e)| gap.max((f - e).abs()));
-            worst.note(&what, gap / most);
-            let (dead, within) = gaps(&choice);
-            let found = erf::figures(&map).dead;
-            assert!(dilation != 4 || (found - dead as f64 / within as f64).abs() < 1e-12, "{what}: {found}");
+            let (what, tape) = (format!("{choice:?} in {block}"), Tape::new());
+            let x = Array::random(&tape, "x", &[1, 2, side, side]);
+            let values = exact::variables(&tape, &network);
+            let y = exact::dilated(&choice, dilation, &x, &format!("{block}/middle"), &values);
+            let expected = Map::of(&chained(&tape, &y, &x, [side / 2; 2]), (side, side)).unwrap();
+            let found = erf::conv(&network, block).unwrap();
+            worst.note(&what, apart(&found, &expected));
+            assert_eq!((found.centre, alive(&found)), (expected.centre, alive(&expected)), "{what}");
+            let ((dead, within), share) = (gaps(&choice), erf::figures(&found).dead);
+            assert!(dilation != 4 || (share - dead as f64 / within as f64).abs() < 1e-12, "{what}: {share}");
         }
     }
     eprintln!("receptive fields of single convolutions against 64-bit arithmetic: {worst}");
