@@ -48,7 +48,12 @@ pub fn is_index(table: &[u8]) -> bool {
 
 /// Reads an index, and the data files in their order.
 pub fn read(index: &Bytes, data: &[(String, Bytes)]) -> Result<Checkpoint> {
-    let table: BTreeMap<Vec<u8>, Bytes> = sstable::entries(index)?.into_iter().collect();
+    assemble(sstable::entries(index)?, data)
+}
+
+/// Reads the entries of an index.
+pub fn assemble(entries: Vec<(Vec<u8>, Bytes)>, data: &[(String, Bytes)]) -> Result<Checkpoint> {
+    let table: BTreeMap<Vec<u8>, Bytes> = entries.into_iter().collect();
     let header =
         table.get(&b""[..]).ok_or_else(|| Error::damaged("", "The entry that describes the index is missing."))?;
     let header = Header::decode(header.clone()).map_err(|error| Error::damaged("header", format!("{error}.")))?;

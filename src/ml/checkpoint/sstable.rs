@@ -104,7 +104,8 @@ fn unsnap(bytes: &[u8]) -> Option<Bytes> {
     snap::raw::Decoder::new().decompress_vec(bytes).ok().map(Bytes::from)
 }
 
-fn parse(block: &Bytes) -> Option<Vec<(Vec<u8>, Bytes)>> {
+/// The entries of a block that is not compressed; none where it is not whole.
+pub fn parse(block: &Bytes) -> Option<Vec<(Vec<u8>, Bytes)>> {
     let count = block.len().checked_sub(4)?;
     let restarts = u32::from_le_bytes(block[count..].try_into().ok()?) as usize;
     let end = count.checked_sub(restarts.checked_mul(4)?)?;
