@@ -42,7 +42,7 @@ pub struct Entry {
 }
 
 /// Whether a table is an index: the message without a key starts with the number of files, not with a message.
-pub fn is_index(table: &[u8]) -> bool {
+pub fn is_index(table: &Bytes) -> bool {
     sstable::first(table).is_none_or(|value| value.first() != Some(&0x0a))
 }
 

@@ -3,7 +3,7 @@
 use prost::bytes::Bytes;
 
 use super::pickle::Pickle;
-use super::{Checkpoint, bundle, sliced, sstable, state_dict};
+use super::{Checkpoint, bundle, limit, sliced, sstable, state_dict};
 
 /// The size of the storages beside the input.
 const HELD: usize = 1 << 16;
@@ -18,7 +18,7 @@ fn exhaust(file: super::Result<Checkpoint>) {
 pub fn tensorflow_v2(input: &[u8]) {
     let (input, data) = (Bytes::copy_from_slice(input), [("data".to_owned(), Bytes::from(vec![0; HELD]))]);
     exhaust(bundle::read(&input, &data));
-    if let Some(entries) = sstable::parse(&input) {
+    if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
         exhaust(bundle::assemble(entries, &data));
     }
 }
@@ -27,7 +27,7 @@ pub fn tensorflow_v2(input: &[u8]) {
 pub fn tensorflow_v1(input: &[u8]) {
     let input = Bytes::copy_from_slice(input);
     exhaust(sliced::read("fuzz", &input, &[]));
-    if let Some(entries) = sstable::parse(&input) {
+    if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
         exhaust(sliced::assemble(vec![("fuzz", entries)]));
     }
 }
