@@ -7,7 +7,6 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::net::Small;
-use super::stack::choice;
 use super::{Golden, Tally, Worst};
 use crate::fsio;
 use crate::ml::checkpoint::{Checkpoint, Dtype};
@@ -117,7 +116,8 @@ fn hold(folder: &Path, case: &Value) {
 
 /// All that the reference trained has its place here, filters included, and nothing but momenta is passed over.
 fn import(checkpoint: &Checkpoint, dilated: &str) {
-    let inventory = Small::of(choice(dilated)).inventory;
+    let Some(net) = Golden::open("net") else { return };
+    let inventory = Small::of(&net, dilated).inventory;
     let expected: BTreeMap<_, _> = inventory.iter().map(|(_, p)| (p.name.clone(), p.shape.clone())).collect();
     let wanted = |name: &str| expected.contains_key(name);
     let (name, table) = detect(checkpoint, &wanted).unwrap();

@@ -3,27 +3,34 @@
 //! TensorFlow 1.3 decodes JPEG with the fast transform, we with the accurate one. From the recorded inputs of the
 //! network on, every id, picture and figure is equal; from the files on, what differs is printed and bounded.
 
-use candle_core::Tensor;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 
+use super::exact::{self, Array, Num, Tape, logits, resized};
 use super::names::Names;
 use super::net::Small;
 use super::{Golden, Tally, Worst, difference, values};
 use crate::fsio;
 use crate::ml::colors;
-use crate::ml::data::augment::Normalise;
+use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::pictures::Style;
+use crate::ml::data::shapes::{self, Shapes};
 use crate::ml::data::source::Images;
 use crate::ml::data::{Image, Labels, index, labels, list, photo};
 use crate::ml::inference::{Inference, scores};
+use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
-use crate::ml::models::Network;
+use crate::ml::models::{Architecture, Network};
 use crate::ml::ops::loss::argmax;
+use crate::ml::spec::{Choice, ModelSpec};
+use crate::ml::weights::{Scheme, initial};
 
 /// The golden network of a dilated type with filters off their initial values; `changes` replaces its weights.
 pub fn network(theirs: &str, changes: Option<&super::File>) -> Option<Network> {
     let golden = Golden::open("net")?;
-    let small = Small::of(super::stack::choice(theirs));
+    let small = Small::of(&golden, theirs);
     let mut tensors = golden.file("deeplab_weights").below("var/");
     tensors.extend(golden.file(&format!("deeplab_{theirs}")).below("var_extra/random/"));
     tensors.extend(changes.map(|file| file.below("override/")).unwrap_or_default());
@@ -119,4 +126,63 @@ fn compare_figures(what: &str, run: &serde_json::Value, confusion: &Confusion, w
     for line in lines.iter().filter(|line| !figure(line)) {
         assert!(chatter.iter().any(|start| line.starts_with(start)), "{what}: `{line}` is unknown");
     }
+}
+
+/// From files made here to what is written of them, each number by its definition in 64-bit arithmetic, with RGB and
+/// another mean.
+#[test]
+fn files_become_the_predictions_of_the_definition() {
+    let dir = tempfile::tempdir().unwrap();
+    let resolve = |path: &str| dir.path().join(path);
+    let write = |path: &str, bytes: Vec<u8>| fsio::write_atomic(&resolve(path), &bytes).unwrap();
+    let scenes: Vec<_> = (0..2).map(|at| shapes::scene(4, at, &Shapes { height: 41, width: 58 })).collect();
+    let mut text = String::new();
+    for (at, scene) in scenes.iter().enumerate() {
+        write(&format!("images/{at}.png"), labels::encode_rgb(&scene.image, "image").unwrap());
+        write(&format!("labels/{at}.png"), labels::encode_grey(&scene.labels, "label").unwrap());
+        text += &format!("/images/{at}.png /labels/{at}.png\n");
+    }
+    let samples = list::parse(&text, "list", list::Form::Labelled).unwrap();
+    let classes = colors::SHAPES.len();
+    let rows = index::build(&samples, &resolve, index::Allowed::ids(classes, shapes::IGNORE)).unwrap();
+    let images = Images::new(&rows, &resolve);
+
+    let prefilter = Choice::new("SeparableShared");
+    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: prefilter.clone() };
+    let shape = Architecture::new(4, [8, 16, 16, 32], [1, 1, 2, 2]);
+    let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 6, parameter));
+    let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
+    let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 110.0, 90.25] };
+    let style = Style::new(&[], &colors::VOC_MAP[..classes]);
+    let (mut worst, mut found, mut counts) = (Worst::within(5e-6), Confusion::new(classes), BTreeMap::new());
+    for (at, (scene, sample)) in scenes.iter().zip(&samples).enumerate() {
+        let size = [scene.image.height(), scene.image.width()];
+        let tape = Tape::new();
+        let colour = |[_, c, y, x]: [usize; 4]| f64::from(scene.image.at(y, x)[c]) - f64::from(normalise.mean[c]);
+        let x = Array::image([1, 3, size[0], size[1]], |at| Num::from(colour(at)));
+        let expected = resized(&logits(&prefilter, &shape, &exact::variables(&tape, &network), &x), size);
+
+        let image = images.image(at).unwrap();
+        let input = input(&normalise.apply(&image));
+        exact::compare(&mut worst, "scores", &scores(&network, &input, &Inference::default()).unwrap(), &expected);
+        let ids = predict(&network, &input);
+        let (path, bytes) = style.pictures(&sample.id, &image, &ids).unwrap().swap_remove(0);
+        assert_eq!((path, labels::decode(&bytes, "mask").unwrap()), (format!("prediction/{at}_mask.png"), ids.clone()));
+        found.add(images.labels(at).unwrap().pixels(), ids.pixels());
+        for (y, x) in (0..size[0]).flat_map(|y| (0..size[1]).map(move |x| (y, x))) {
+            let score = |class: usize| expected.at([0, class, y, x]).value;
+            let (most, predicted) = (0..classes)
+                .map(|class| (score(class), class))
+                .fold((f64::MIN, 0), |a, b| if b.0 > a.0 { b } else { a });
+            // Where the greatest is so only by rounding, either may win.
+            let id = usize::from(ids.at(y, x));
+            assert!(id == predicted || most - score(id) < 1e-5, "{at} {y} {x}: {id} for {predicted}");
+            *counts.entry((usize::from(scene.labels.at(y, x)), id)).or_insert(0) += 1;
+        }
+    }
+    counts.retain(|&(truth, _), _| truth < classes);
+    for (truth, predicted) in (0..classes).flat_map(|t| (0..classes).map(move |p| (t, p))) {
+        assert_eq!(found.at(truth, predicted), counts.get(&(truth, predicted)).copied().unwrap_or(0));
+    }
+    eprintln!("from files to scores against 64-bit arithmetic: {worst}");
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
+use super::exact::{self, Array, Num, Tape, resized};
 use super::names::Names;
 use super::net::Small;
 use super::traj::{Stream, compare_trained, settings};
@@ -22,9 +23,9 @@ const SUFFIXES: [&str; 3] = ["100", "075", "05"];
 
 #[test]
 fn multi_scale_training_takes_tensorflows_course() {
-    let (Some(golden), Some(_)) = (Golden::open("net"), Golden::open("net")) else { return };
+    let Some(golden) = Golden::open("net") else { return };
     let (index, file) = (golden.json("msc"), golden.file("msc"));
-    let (small, stream) = (Small::new("Regular"), Stream::read(&file, ""));
+    let (small, stream) = (Small::of(&golden, "regular"), Stream::read(&file, ""));
     let mut tensors = golden.file("deeplab_weights").below("var/");
     tensors.extend(file.below("init/"));
     let tensors = Names::Deeplab.own(&small.inventory, tensors);
@@ -87,88 +88,32 @@ fn multi_scale_training_takes_tensorflows_course() {
     tally.finish();
 }
 
-/// One image's logits in 64 bits, class by class, row by row.
-#[derive(Clone)]
-struct Plane {
-    size: [usize; 2],
-    data: Vec<f64>,
-}
-
-impl Plane {
-    fn at(&self, class: usize, y: usize, x: usize) -> f64 {
-        self.data[(class * self.size[0] + y) * self.size[1] + x]
-    }
-
-    /// Output `i` stands at `i in / out`, between its two neighbours.
-    fn resized(&self, classes: usize, [height, width]: [usize; 2]) -> Plane {
-        let mut data = Vec::new();
-        for class in 0..classes {
-            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-                let (fy, fx) =
-                    (y as f64 * self.size[0] as f64 / height as f64, x as f64 * self.size[1] as f64 / width as f64);
-                let (top, left) = (fy as usize, fx as usize);
-                let (low, right) = ((top + 1).min(self.size[0] - 1), (left + 1).min(self.size[1] - 1));
-                let (dy, dx) = (fy - top as f64, fx - left as f64);
-                data.push(
-                    (1.0 - dy) * ((1.0 - dx) * self.at(class, top, left) + dx * self.at(class, top, right))
-                        + dy * ((1.0 - dx) * self.at(class, low, left) + dx * self.at(class, low, right)),
-                );
-            }
-        }
-        Plane { size: [height, width], data }
-    }
-
-    fn cross_entropy(&self, classes: usize, labels: &[u8], size: [usize; 2]) -> f64 {
-        let (mut sum, mut counted) = (0.0, 0.0);
-        for (y, x) in (0..self.size[0]).flat_map(|y| (0..self.size[1]).map(move |x| (y, x))) {
-            let label = labels[y * size[0] / self.size[0] * size[1] + x * size[1] / self.size[1]];
-            if usize::from(label) < classes {
-                let total: f64 = (0..classes).map(|class| self.at(class, y, x).exp()).sum();
-                sum += total.ln() - self.at(usize::from(label), y, x);
-                counted += 1.0;
-            }
-        }
-        sum / counted
-    }
-}
-
 /// The loss of the definition, in 64 bits.
-fn definition(scales: &[Plane], classes: usize, labels: &[u8], size: [usize; 2]) -> f64 {
-    let mut fused = scales[0].clone();
-    for scale in &scales[1..] {
-        let scale = scale.resized(classes, fused.size);
-        fused.data.iter_mut().zip(scale.data).for_each(|(fused, other)| *fused = fused.max(other));
-    }
-    let own: f64 = scales.iter().map(|scale| scale.cross_entropy(classes, labels, size)).sum();
-    own + fused.cross_entropy(classes, labels, size)
+fn definition<'t>(scales: &[Array<'t>], labels: &[u8], size: [usize; 2]) -> Num<'t> {
+    let [_, _, height, width] = scales[0].sizes();
+    let brought: Vec<Array<'t>> = scales.iter().map(|scale| resized(scale, [height, width])).collect();
+    let greatest = |a: Num<'t>, b: Num<'t>| if b.value > a.value { b } else { a };
+    let fused =
+        Array::image(scales[0].sizes(), |at| brought.iter().map(|scale| scale.at(at)).reduce(greatest).unwrap());
+    let losses: Vec<Num<'t>> =
+        scales.iter().chain([&fused]).map(|logits| exact::cross_entropy(logits, labels, size)).collect();
+    Num::sum(losses.into_iter())
 }
 
 #[test]
 fn the_multi_scale_loss_and_its_gradients_are_those_of_its_definition() {
-    let (classes, size) = (3, [24, 17]);
-    let mut rng = Rng::new(4, "logits", 0);
-    let labels: Vec<u8> = (0..size[0] * size[1]).map(|_| rng.below(4) as u8).collect();
-    let planes = [[6, 5], [5, 4], [3, 3]].map(|[h, w]| {
-        let data = (0..classes * h * w).map(|_| f64::from(rng.range(-3.0, 3.0))).collect();
-        Plane { size: [h, w], data }
-    });
-    let logits = planes.clone().map(|plane| {
-        let data: Vec<f32> = plane.data.iter().map(|&v| v as f32).collect();
-        Tensor::from_vec(data, (1, classes, plane.size[0], plane.size[1]), &Device::Cpu).unwrap()
-    });
-    let joint = over_scales(&logits, &labels, size).unwrap();
-    let expected = definition(&planes, classes, &labels, size);
-    assert!((joint.cross_entropy / expected - 1.0).abs() < 1e-6, "{} {expected}", joint.cross_entropy);
-    let mut worst = Worst::within(1e-5);
-    for (at, gradient) in joint.gradients.iter().enumerate() {
-        let moved = |i: usize, by: f64| {
-            let mut planes = planes.clone();
-            planes[at].data[i] += by;
-            definition(&planes, classes, &labels, size)
-        };
-        let slope = |i: usize| ((moved(i, 1e-6) - moved(i, -1e-6)) / 2e-6) as f32;
-        let expected: Vec<f32> = (0..planes[at].data.len()).map(slope).collect();
-        worst.note(&format!("scale {at}"), difference(&values(gradient), &expected));
+    let size = [24, 17];
+    let mut rng = Rng::new(4, "labels", 0);
+    let labels: Vec<u8> = (0..2 * size[0] * size[1]).map(|_| rng.below(4) as u8).collect();
+    let tape = Tape::new();
+    let scales = [[6, 5], [5, 4], [3, 3]].map(|[h, w]| Array::random(&tape, &format!("{h} {w}"), &[2, 3, h, w]));
+    let joint = over_scales(&scales.each_ref().map(Array::tensor), &labels, size).unwrap();
+    let expected = definition(&scales, &labels, size);
+    let mut worst = Worst::within(2e-6);
+    worst.note("loss", (joint.cross_entropy / expected.value - 1.0).abs());
+    let gradient = tape.gradient(expected);
+    for (found, scale) in joint.gradients.iter().zip(&scales) {
+        exact::compare_gradient(&mut worst, &format!("{:?}", scale.shape), found, &gradient, scale);
     }
     eprintln!("the multi-scale loss against 64-bit arithmetic: {worst}");
 }

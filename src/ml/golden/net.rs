@@ -38,13 +38,24 @@ pub struct Small {
 }
 
 impl Small {
-    pub fn new(prefilter: &str) -> Self {
-        Self::of(Choice::new(prefilter))
-    }
-
-    pub fn of(prefilter: Choice) -> Self {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 7, prefilter };
-        let shape = Architecture::new(4, [16, 32, 64, 128], [2, 2, 3, 2]);
+    /// The network of the reference's type `theirs`, as small as the index of the category says.
+    pub fn of(golden: &Golden, theirs: &str) -> Self {
+        let index = golden.index();
+        let arch = &index["arch"];
+        let sizes = |value: &Value| -> Vec<usize> { serde_json::from_value(value.clone()).unwrap() };
+        let four = |sizes: Vec<usize>| -> [usize; 4] { sizes.try_into().unwrap() };
+        let channels = sizes(&arch["block_outputs"]);
+        assert!(channels.iter().map(|c| c / 4).eq(sizes(&arch["block_mids"])), "blocks have a quarter inside");
+        // All encoders keep as many blocks: `2a`, `3b1` by group, or the units of each group.
+        let kept: Vec<String> = serde_json::from_value(arch["deeplab_blocks_kept"].clone()).unwrap();
+        let blocks = four(('2'..='5').map(|g| kept.iter().filter(|name| name.starts_with(g)).count()).collect());
+        let units = arch["res50_units_kept"].as_object().unwrap().values();
+        assert!(units.map(|units| units.as_array().unwrap().len()).eq(blocks), "the encoders differ in depth");
+        let stem = arch["conv1"].as_u64().unwrap() as usize;
+        let shape =
+            Architecture { rates: sizes(&arch["aspp_rates"]), ..Architecture::new(stem, four(channels), blocks) };
+        let classes = index["num_classes"].as_u64().unwrap() as usize;
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: choice(theirs) };
         Small { inventory: Network::inventory(&spec, &shape).unwrap(), spec, shape }
     }
 
@@ -91,7 +102,7 @@ fn networks_give_tensorflows_numbers() {
         for (dilated, net) in types.as_object().unwrap() {
             let path = net["file"].as_str().unwrap();
             let file = golden.file(path.trim_start_matches("net/").trim_end_matches(".safetensors"));
-            let small = Small::of(choice(dilated));
+            let small = Small::of(&golden, dilated);
             for case in cases(net) {
                 let mut tensors = weights.clone();
                 tensors.extend(file.below(&format!("var_extra/{}/", case["extras"].as_str().unwrap())));

@@ -1,12 +1,16 @@
 //! Single operations, dilated layers, the loss and the optimiser.
 
-use candle_core::{Device, Tensor};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use super::stack::{self, like};
 use super::{File, Golden, Tally, Worst, difference, values};
-use crate::ml::layers::affine::EPSILON;
+use crate::ml::layers::affine::NormStart;
+use crate::ml::layers::conv::ConvSize;
 use crate::ml::layers::prefilter::{self, Layer, LayerSize};
+use crate::ml::layers::{ConvNorm, Gradients, Inventory, Parameter, Parameters, Role};
 use crate::ml::loss::cross_entropy;
 use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::{elementwise, nchw, pool, resize, update, zeros};
@@ -105,28 +109,40 @@ fn basic_operations_give_tensorflows_numbers() {
     tally.finish();
 }
 
-/// Batch norm as the epilogue of a 1x1 convolution with the identity.
+/// Batch norm whose gamma and beta are trained, behind a 1x1 convolution with the identity.
 fn check_norm(worst: &mut Worst, file: &File, case: &str, relu: bool) {
     let load = |name: &str| file.activations(&format!("{case}/{name}"));
-    let statistic = |name: &str| values(&file.filter(&format!("{case}/var/bn_conv1/{name}")));
-    let (gamma, beta) = (statistic("gamma"), statistic("beta"));
-    let (mean, variance) = (statistic("moving_mean"), statistic("moving_variance"));
-    let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| 1.0 / (v + EPSILON).sqrt() * g).collect();
-    let shift: Vec<f32> = (0..beta.len()).map(|c| beta[c] - mean[c] * scale[c]).collect();
-    let [scale, shift] = [scale, shift].map(|data| Tensor::new(data.as_slice(), &Device::Cpu).unwrap());
-    let channels = beta.len();
-    let eye = Tensor::eye(channels, candle_core::DType::F32, &Device::Cpu).unwrap();
-    let eye = eye.reshape((channels, channels, 1, 1)).unwrap();
-    let op = Conv2d { stride: 1, dilation: 1 };
-    let epilogue = Epilogue { scale: Some(&scale), shift: Some(&shift), relu, ..Epilogue::default() };
     let (x, mut g) = (load("x"), load("g"));
-    let y = op.forward(&x, &eye, epilogue).unwrap();
+    let channels = nchw("x", &x).unwrap()[1];
+    let mut inventory = Inventory::default();
+    let op = Conv2d { stride: 1, dilation: 1 };
+    let size = ConvSize { input: channels, output: channels, kernel: 1, op };
+    let start = NormStart { gamma: 1.0, variance: 1.0, trainable: true };
+    let layer = ConvNorm::add(&mut inventory, "conv", size, start);
+    let identity = values(&Tensor::eye(channels, DType::F32, &Device::Cpu).unwrap());
+    let value = |parameter: &Parameter| {
+        let name = match parameter.name.rsplit('/').next().unwrap() {
+            "weights" => return Ok(identity.clone()),
+            part @ ("mean" | "variance") => format!("moving_{part}"),
+            part => part.to_owned(),
+        };
+        Ok(values(&file.filter(&format!("{case}/var/bn_conv1/{name}"))))
+    };
+    let parameters = Parameters::build(Arc::new(inventory), &Device::Cpu, value).unwrap();
+    let folded = layer.fold(&parameters).unwrap();
+    let y = folded.forward(&x, None, relu).unwrap();
     worst.compare(case, &y, &load("y"));
     if relu {
         g = elementwise::masked(&g, &y).unwrap();
     }
-    let dx = op.backward_input(nchw("x", &x).unwrap(), &g, &eye, Some(&scale), Epilogue::default()).unwrap();
-    worst.compare(case, &dx, &load("grad_x"));
+    let gradients = Gradients::zeros(Arc::clone(parameters.inventory()), &Device::Cpu).unwrap();
+    worst.compare(case, &folded.backward(&x, &g, Some(&gradients), None, None).unwrap(), &load("grad_x"));
+    for (id, parameter) in parameters.inventory().iter().filter(|(_, parameter)| parameter.role == Role::Norm) {
+        if let Some(found) = gradients.slot(id).unwrap() {
+            let part = parameter.name.rsplit('/').next().unwrap();
+            worst.compare(&format!("{case} {part}"), &found, &file.filter(&format!("{case}/grad/bn_conv1/{part}")));
+        }
+    }
 }
 
 /// For dilated layers: a gradient that is summed over all pixels has the rounding of the reference's own 32-bit sum.

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::names::Names;
 use super::net::Small;
-use super::stack::choice;
 use super::{File, Golden, Tally, Worst, difference, nchw, values};
 use crate::ml::cycle::Cycle;
 use crate::ml::import::{self, Tensors};
@@ -51,11 +50,15 @@ impl Stream {
     }
 }
 
-/// The trainer before its first step: the golden encoder, and all else from `init/` of the run's file.
-fn trainer(small: &Small, file: &File) -> Option<Trainer> {
-    let mut tensors = Golden::open("net")?.file("deeplab_weights").below("var/");
+/// The golden network of the reference's type `theirs`, and its trainer before the first step: the golden encoder, and
+/// all else from `init/` of the run's file.
+fn trainer(theirs: &str, file: &File) -> Option<(Small, Trainer)> {
+    let golden = Golden::open("net")?;
+    let small = Small::of(&golden, theirs);
+    let mut tensors = golden.file("deeplab_weights").below("var/");
     tensors.extend(file.below("init/"));
-    Some(Trainer::new(small.network(&Names::Deeplab.own(&small.inventory, tensors))).unwrap())
+    let network = small.network(&Names::Deeplab.own(&small.inventory, tensors));
+    Some((small, Trainer::new(network).unwrap()))
 }
 
 /// Compares the trained tensors with those of the file below `prefix`, and their momentum where the file has it.
@@ -108,8 +111,7 @@ fn training_runs_take_tensorflows_course() {
     for (name, run) in runs {
         let path = run["file"].as_str().unwrap();
         let file = golden.file(path.trim_start_matches("traj/").trim_end_matches(".safetensors"));
-        let small = Small::of(choice(run["dilated_type"].as_str().unwrap()));
-        let Some(mut trainer) = trainer(&small, &file) else { return };
+        let Some((small, mut trainer)) = trainer(run["dilated_type"].as_str().unwrap(), &file) else { return };
         let mut settings =
             settings(number(&run["base_lr"]), run["max_steps"].as_u64().unwrap(), number(&hyper["weight_decay"]));
         settings.optimizer.momentum = number(&hyper["momentum"]);
@@ -175,8 +177,7 @@ fn iterations_follow_one_another_as_the_references() {
     let (index, file) = (golden.json("train_test_cycle"), golden.file("train_test_cycle"));
     let stream = Stream::read(&file, "train/");
     let (updates, tests) = (index["updates"].as_array().unwrap(), index["tests"].as_array().unwrap());
-    let small = Small::of(choice(index["dilated_type"].as_str().unwrap()));
-    let Some(mut trainer) = trainer(&small, &file) else { return };
+    let Some((small, mut trainer)) = trainer(index["dilated_type"].as_str().unwrap(), &file) else { return };
     let settings = settings(number(&index["base_lr"]), index["max_steps"].as_u64().unwrap(), 1e-4);
     let steps = index["num_steps"].as_u64().unwrap();
     let (mut rates, mut losses, mut weights) = (Worst::within(1e-6), Worst::within(1e-4), Worst::within(1e-3));

@@ -18,7 +18,8 @@ use candle_core::Tensor;
 
 use super::parameters::Init;
 use crate::ml::error::{Error, Result};
-use crate::ml::ops::conv::Conv2d;
+use crate::ml::ops::conv::{Conv2d, Epilogue};
+use crate::ml::ops::nchw;
 use crate::ml::spec::{Arg, ArgSpec, Args, Choice, complete};
 
 /// A dilated type in the registry.
@@ -111,14 +112,11 @@ pub struct LayerGradients {
     pub shared: Vec<Option<Tensor>>,
 }
 
-/// A type of dilated convolution.
+/// A type of dilated convolution. What it does not say is that of the plain one.
 pub trait DilatedConv: std::fmt::Debug + Send + Sync {
     /// The parameters that a layer needs besides its filter.
-    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra>;
-
-    /// The dilation of the layer in block `block`, from 0, of a group of blocks whose dilation is `dilation`.
-    fn dilation(&self, dilation: usize, _block: usize) -> usize {
-        dilation
+    fn layer_parameters(&self, _size: LayerSize) -> Vec<Extra> {
+        Vec::new()
     }
 
     /// The parameters that all layers share.
@@ -126,11 +124,19 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The dilation of the layer in block `block`, from 0, of a group of blocks whose dilation is `dilation`.
+    fn dilation(&self, dilation: usize, _block: usize) -> usize {
+        dilation
+    }
+
     /// The output after scale, shift and ReLU, and what [`DilatedConv::backward`] needs besides the input.
     ///
     /// # Shapes
     /// `x` `[N, C, H, W]` -> `[N, O, H, W]`.
-    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)>;
+    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        let Layer { scale, shift, relu, .. } = *layer;
+        Ok((layer.op.forward(x, layer.weights, Epilogue { scale, shift, relu, ..Epilogue::default() })?, Vec::new()))
+    }
 
     /// The gradient by the input `x`, zero where `mask` is not positive, from the gradient `g` of the sums before the
     /// ReLU (after scale and shift).
@@ -138,11 +144,17 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         &self,
         layer: &Layer<'_>,
         x: &Tensor,
-        saved: &[Tensor],
+        _saved: &[Tensor],
         g: &Tensor,
         gradients: &LayerGradients,
         mask: Option<&Tensor>,
-    ) -> Result<Tensor>;
+    ) -> Result<Tensor> {
+        if let Some(slot) = &gradients.weights {
+            layer.op.backward_weights(x, g, layer.scale, slot)?;
+        }
+        let shape = nchw("The input of a dilated convolution", x)?;
+        layer.op.backward_input(shape, g, layer.weights, layer.scale, Epilogue { mask, ..Epilogue::default() })
+    }
 }
 
 /// Every dilated type with every combination of its alternatives; numbers and lists have their defaults.

@@ -1,11 +1,7 @@
 //! Multigrid: plain dilated convolutions whose dilations differ within a group of blocks (Chen et al., arXiv
 //! 1706.05587, section 3.3).
 
-use candle_core::Tensor;
-
-use super::regular::Regular;
-use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize};
-use crate::ml::error::Result;
+use super::{DilatedConv, Entry};
 use crate::ml::spec::{Arg, ArgSpec};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -37,25 +33,5 @@ struct Multigrid {
 impl DilatedConv for Multigrid {
     fn dilation(&self, dilation: usize, block: usize) -> usize {
         dilation * self.rates.get(block % self.rates.len().max(1)).copied().unwrap_or(1)
-    }
-
-    fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
-        Regular.layer_parameters(size)
-    }
-
-    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
-        Regular.forward(layer, x)
-    }
-
-    fn backward(
-        &self,
-        layer: &Layer<'_>,
-        x: &Tensor,
-        saved: &[Tensor],
-        g: &Tensor,
-        gradients: &LayerGradients,
-        mask: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        Regular.backward(layer, x, saved, g, gradients, mask)
     }
 }

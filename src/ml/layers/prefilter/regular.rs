@@ -1,11 +1,6 @@
 //! The plain dilated convolution.
 
-use candle_core::Tensor;
-
-use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize};
-use crate::ml::error::Result;
-use crate::ml::ops::conv::Epilogue;
-use crate::ml::ops::nchw;
+use super::{DilatedConv, Entry};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Regular",
@@ -18,29 +13,4 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug)]
 pub(crate) struct Regular;
 
-impl DilatedConv for Regular {
-    fn layer_parameters(&self, _: LayerSize) -> Vec<Extra> {
-        Vec::new()
-    }
-
-    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
-        let Layer { scale, shift, relu, .. } = *layer;
-        Ok((layer.op.forward(x, layer.weights, Epilogue { scale, shift, relu, ..Epilogue::default() })?, Vec::new()))
-    }
-
-    fn backward(
-        &self,
-        layer: &Layer<'_>,
-        x: &Tensor,
-        _: &[Tensor],
-        g: &Tensor,
-        gradients: &LayerGradients,
-        mask: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        if let Some(slot) = &gradients.weights {
-            layer.op.backward_weights(x, g, layer.scale, slot)?;
-        }
-        let shape = nchw("The input of a dilated convolution", x)?;
-        layer.op.backward_input(shape, g, layer.weights, layer.scale, Epilogue { mask, ..Epilogue::default() })
-    }
-}
+impl DilatedConv for Regular {}

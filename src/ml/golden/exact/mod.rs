@@ -1,0 +1,285 @@
+//! Operations, dilated types, the network and its loss by their definitions in 64-bit arithmetic.
+//!
+//! The definitions are written loop by loop, and share nothing with what they check. Their gradients are the chain
+//! rule's ([`tape`]). They run on values made here, with and without golden data.
+
+mod layers;
+mod network;
+mod tape;
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+
+use super::{Worst, values};
+use crate::ml::rng::Rng;
+use crate::ml::spec::{Arg, Choice};
+
+pub use network::{logits, variables};
+pub use tape::{Gradient, Num, Tape};
+
+/// Below it, a derivative is zero in exact arithmetic.
+const FLOOR: f64 = 1e-9;
+
+/// An array with its shape; images are NCHW, filters OIHW.
+#[derive(Debug, Clone)]
+pub struct Array<'t> {
+    pub shape: Vec<usize>,
+    pub data: Vec<Num<'t>>,
+}
+
+/// Arrays by name.
+pub type Values<'t> = BTreeMap<String, Array<'t>>;
+
+impl<'t> Array<'t> {
+    /// Variables with the values of `data`.
+    pub fn variables(tape: &'t Tape, shape: &[usize], data: &[f32]) -> Self {
+        assert_eq!(data.len(), shape.iter().product::<usize>());
+        let data = data.iter().map(|&value| tape.variable(f64::from(value))).collect();
+        Array { shape: shape.to_vec(), data }
+    }
+
+    /// Variables of 32 bits from -1 to 1.
+    pub fn random(tape: &'t Tape, name: &str, shape: &[usize]) -> Self {
+        let mut rng = Rng::new(7, name, 0);
+        let data: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-1.0, 1.0)).collect();
+        Self::variables(tape, shape, &data)
+    }
+
+    pub fn tensor(&self) -> Tensor {
+        let data: Vec<f32> = self.data.iter().map(|number| number.value as f32).collect();
+        Tensor::from_vec(data, self.shape.as_slice(), &Device::Cpu).unwrap()
+    }
+
+    pub fn sizes(&self) -> [usize; 4] {
+        self.shape.as_slice().try_into().unwrap()
+    }
+
+    pub fn at(&self, [n, c, y, x]: [usize; 4]) -> Num<'t> {
+        let [_, channels, height, width] = self.sizes();
+        self.data[((n * channels + c) * height + y) * width + x]
+    }
+
+    /// The element at `(y, x)`, zero outside.
+    fn padded(&self, n: usize, c: usize, y: isize, x: isize) -> Num<'t> {
+        let [_, _, height, width] = self.sizes();
+        let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
+        if inside { self.at([n, c, y as usize, x as usize]) } else { Num::from(0.0) }
+    }
+
+    /// An image whose elements `value` gives.
+    pub fn image(shape: [usize; 4], value: impl Fn([usize; 4]) -> Num<'t>) -> Self {
+        let [n, c, height, width] = shape;
+        let mut data = Vec::with_capacity(n * c * height * width);
+        for (image, channel) in (0..n).flat_map(|n| (0..c).map(move |c| (n, c))) {
+            data.extend((0..height * width).map(|p| value([image, channel, p / width, p % width])));
+        }
+        Array { shape: shape.to_vec(), data }
+    }
+
+    fn greatest(&self) -> f64 {
+        self.data.iter().fold(0.0, |most, number| most.max(number.value.abs()))
+    }
+
+    /// Notes decisions at these distances among the array's values.
+    fn decided(&self, distances: impl Iterator<Item = f64>) {
+        if let Some(tape) = self.data.iter().find_map(|number| number.tape()) {
+            let greatest = self.greatest();
+            distances.for_each(|distance| tape.decided(distance / greatest));
+        }
+    }
+}
+
+/// Holds values against those of the definition.
+#[track_caller]
+pub fn compare(worst: &mut Worst, what: &str, found: &Tensor, expected: &Array<'_>) {
+    assert_eq!(found.dims(), expected.shape, "{what}");
+    let expected: Vec<f64> = expected.data.iter().map(|number| number.value).collect();
+    worst.note(what, gap(&values(found), &expected));
+}
+
+/// Holds a gradient by `array` against the chain rule's.
+#[track_caller]
+pub fn compare_gradient(worst: &mut Worst, what: &str, found: &Tensor, gradient: &Gradient, array: &Array<'_>) {
+    assert_eq!(found.dims(), array.shape, "{what}");
+    let expected: Vec<f64> = array.data.iter().map(|&number| gradient.by(number)).collect();
+    worst.note(&format!("{what}, gradient"), gap(&values(found), &expected));
+}
+
+/// The greatest difference over the greatest magnitude, or over one where all is zero in exact arithmetic.
+fn gap(found: &[f32], expected: &[f64]) -> f64 {
+    let greatest = expected.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let gap = found.iter().zip(expected).fold(0.0_f64, |most, (f, e)| most.max((f64::from(*f) - e).abs()));
+    assert!(found.iter().all(|value| value.is_finite()));
+    if greatest < FLOOR { gap } else { gap / greatest }
+}
+
+/// TensorFlow's `SAME`: outputs, and zeros before.
+fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, isize) {
+    let outputs = size.div_ceil(stride);
+    let total = ((outputs - 1) * stride + (kernel - 1) * dilation + 1).saturating_sub(size);
+    (outputs, (total / 2) as isize)
+}
+
+/// The places of a `k` by `l` window.
+fn window(k: usize, l: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..k).flat_map(move |i| (0..l).map(move |j| (i, j)))
+}
+
+pub fn convolve<'t>(x: &Array<'t>, w: &Array<'t>, stride: usize, dilation: usize) -> Array<'t> {
+    let ([n, channels, height, width], [outputs, _, kh, kw]) = (x.sizes(), w.sizes());
+    let (rows, top) = same(height, kh, stride, dilation);
+    let (columns, left) = same(width, kw, stride, dilation);
+    Array::image([n, outputs, rows, columns], |[n, o, oy, ox]| {
+        let read = |c: usize, i: usize, j: usize| {
+            x.padded(n, c, (oy * stride + i * dilation) as isize - top, (ox * stride + j * dilation) as isize - left)
+        };
+        let taps = (0..channels).flat_map(|c| window(kh, kw).map(move |(i, j)| (c, i, j)));
+        Num::dot(taps.map(|(c, i, j)| (w.at([o, c, i, j]), read(c, i, j))))
+    })
+}
+
+/// Each channel with its own filter of `w` `[C, 1, K, K]`, or all with the one of `[1, 1, K, K]`.
+fn depthwise<'t>(x: &Array<'t>, w: &Array<'t>) -> Array<'t> {
+    let ([_, _, height, width], [filters, _, k, _]) = (x.sizes(), w.sizes());
+    let ((_, top), (_, left)) = (same(height, k, 1, 1), same(width, k, 1, 1));
+    Array::image(x.sizes(), |[n, c, y, x_at]| {
+        let read = |i: usize, j: usize| x.padded(n, c, (y + i) as isize - top, (x_at + j) as isize - left);
+        Num::dot(window(k, k).map(|(i, j)| (w.at([c % filters, 0, i, j]), read(i, j))))
+    })
+}
+
+/// The phases of an image that zeros fill up to whole cells, each convolved densely: phase `i d + j` holds the pixels
+/// from `(i, j)` on, `d` apart.
+fn phases<'t>(x: &Array<'t>, w: &Array<'t>, d: usize) -> Vec<Array<'t>> {
+    let [n, c, height, width] = x.sizes();
+    let cells = [height.div_ceil(d), width.div_ceil(d)];
+    let phase = |p: usize| {
+        let part = Array::image([n, c, cells[0], cells[1]], |[n, c, y, at]| {
+            x.padded(n, c, (y * d + p / d) as isize, (at * d + p % d) as isize)
+        });
+        convolve(&part, w, 1, 1)
+    };
+    (0..d * d).map(phase).collect()
+}
+
+/// The image that phases make up, cut to `size`.
+fn join<'t>(phases: &[Array<'t>], d: usize, [height, width]: [usize; 2]) -> Array<'t> {
+    let [n, c, _, _] = phases[0].sizes();
+    Array::image([n, c, height, width], |[n, c, y, x]| phases[y % d * d + x % d].at([n, c, y / d, x / d]))
+}
+
+/// The parameters of a dilated layer: of its own, and of the network.
+struct Layer<'a, 't> {
+    place: &'a str,
+    v: &'a Values<'t>,
+}
+
+impl<'t> Layer<'_, 't> {
+    fn find(&self, name: &str) -> Option<&Array<'t>> {
+        let own = self.v.get(&format!("{}/prefilter/{name}", self.place));
+        own.or_else(|| self.v.get(&format!("prefilter/{name}")))
+    }
+
+    fn get(&self, name: &str) -> &Array<'t> {
+        self.find(name).unwrap_or_else(|| panic!("{} has no `{name}`", self.place))
+    }
+
+    /// The Gaussian kernel as the reference's code or the paper defines it.
+    fn gaussian(&self, choice: &Choice, k: usize) -> Array<'t> {
+        let sigma = self.find("sigma").map_or(Num::from(1.0), |sigma| sigma.data[0]);
+        let width = Num::from(2.0) * sigma * sigma;
+        let first = -((k as f64 - 1.0) / 2.0).trunc();
+        let kernel = Array::image([1, 1, k, k], |[_, _, y, x]| {
+            let squares = Num::from(-(first + y as f64).powi(2) - (first + x as f64).powi(2));
+            if choice.args["form"] == Arg::name("Paper") {
+                return (squares / width).exp();
+            }
+            (squares.exp() + self.get("offset").at([0, 0, y, x])) / width.exp()
+        });
+        let sum = Num::sum(kernel.data.iter().copied());
+        Array::image(kernel.sizes(), |at| kernel.at(at) / sum)
+    }
+
+    /// The shared filter of SeparableShared: the parameter, plus one at the centre.
+    fn separable(&self) -> Array<'t> {
+        let mut filter = self.get("shared").clone();
+        let centre = filter.data.len() / 2;
+        filter.data[centre] = filter.data[centre] + Num::from(1.0);
+        filter
+    }
+}
+
+/// The sums of the layer `place` of the type `choice` with dilation `d`.
+fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
+    let (layer, w) = (Layer { place, v }, &v[&format!("{place}/weights")]);
+    let [_, _, height, width] = x.sizes();
+    let k = (d - 1).max(1);
+    match choice.name.as_str() {
+        "Regular" | "Multigrid" => convolve(x, w, 1, d),
+        "Decompose" => join(&phases(x, w, d), d, [height, width]),
+        "GroupInteraction" => {
+            let (parts, m) = (phases(x, w, d), &layer.get("mixing").data);
+            let mixed = |i: usize| {
+                let first = if choice.args["form"] == Arg::name("Paper") { &parts[0] } else { &parts[i] };
+                let part = |j: usize| if j == 0 { first } else { &parts[j] };
+                Array::image(first.sizes(), |at| Num::dot((0..d * d).map(|j| (m[j * d * d + i], part(j).at(at)))))
+            };
+            join(&(0..d * d).map(mixed).collect::<Vec<_>>(), d, [height, width])
+        }
+        "SeparableShared" => convolve(&depthwise(x, &layer.separable()), w, 1, d),
+        "Average" => convolve(&depthwise(x, layer.get("weights")), w, 1, d),
+        "Gaussian" => convolve(&depthwise(x, &layer.gaussian(choice, k)), w, 1, d),
+        "Aggregation" => {
+            let mut parts = [
+                x.clone(),
+                depthwise(x, layer.get("average")),
+                depthwise(x, &layer.gaussian(choice, k)),
+                depthwise(x, &layer.separable()),
+            ];
+            if choice.args["learning"] == Arg::name("OneLearned") {
+                parts.swap(1, 2);
+            }
+            let factors = &layer.get("factors").data;
+            let sum = Array::image(x.sizes(), |at| Num::dot((0..4).map(|i| (factors[i], parts[i].at(at)))));
+            convolve(&sum, w, 1, d)
+        }
+        other => panic!("`{other}` has no definition here: write it"),
+    }
+}
+
+/// The logits or images at another size: output `i` stands at `i in / out`, between its two neighbours.
+pub fn resized<'t>(x: &Array<'t>, [height, width]: [usize; 2]) -> Array<'t> {
+    let [n, c, h, w] = x.sizes();
+    let read = |at: usize, from: usize, to: usize| {
+        let place = (at * from) as f64 / to as f64;
+        let low = place as usize;
+        let share = place - low as f64;
+        [(low, 1.0 - share), ((low + 1).min(from - 1), share)]
+    };
+    Array::image([n, c, height, width], |[n, c, y, x_at]| {
+        let (rows, columns) = (read(y, h, height), read(x_at, w, width));
+        let pairs = rows.into_iter().flat_map(|row| columns.map(|column| (row, column)));
+        Num::dot(pairs.map(|((y, a), (x_at, b))| (x.at([n, c, y, x_at]), Num::from(a * b))))
+    })
+}
+
+/// The mean of `-ln softmax` over the pixels whose label, at the resolution of the logits, is a class.
+pub fn cross_entropy<'t>(logits: &Array<'t>, labels: &[u8], size: [usize; 2]) -> Num<'t> {
+    let [n, classes, height, width] = logits.sizes();
+    // The coordinates of a label decide which pixel it is, so that they are of 32 bits by definition.
+    let nearest = |at: usize, from: usize, to: usize| (at as f32 * (from as f32 / to as f32)) as usize;
+    let mut losses = Vec::new();
+    for (image, (y, x)) in (0..n).flat_map(|image| window(height, width).map(move |place| (image, place))) {
+        let row = image * size[0] + nearest(y, size[0], height);
+        let label = usize::from(labels[row * size[1] + nearest(x, size[1], width)]);
+        if label < classes {
+            let score = |class: usize| logits.at([image, class, y, x]);
+            losses.push(
+                Num::sum((0..classes).map(|class| score(class).exp()).collect::<Vec<_>>().into_iter()).ln()
+                    - score(label),
+            );
+        }
+    }
+    Num::sum(losses.iter().copied()) / Num::from(losses.len() as f64)
+}

@@ -1,0 +1,181 @@
+//! Whole networks against their definition: logits, loss, and the gradients by the image and every parameter.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::super::{Worst, values};
+use super::{
+    Array, Num, Tape, Values, compare, compare_gradient, convolve, cross_entropy, dilated, resized, same, window,
+};
+use crate::ml::layers::prefilter::variants;
+use crate::ml::layers::{Gradients, Parameter, Role};
+use crate::ml::loss;
+use crate::ml::models::{Architecture, Network, Site};
+use crate::ml::ops::resize;
+use crate::ml::rng::Rng;
+use crate::ml::spec::{Arg, Choice, ModelSpec};
+use crate::ml::weights::{Scheme, initial};
+
+fn relu<'t>(x: &Array<'t>) -> Array<'t> {
+    x.decided(x.data.iter().map(|number| number.value.abs()));
+    let positive = |number: &Num<'t>| if number.value > 0.0 { *number } else { Num::from(0.0) };
+    Array { shape: x.shape.clone(), data: x.data.iter().map(positive).collect() }
+}
+
+/// The greatest of 3x3 values, 2 apart; of what comes from a ReLU.
+fn max_pool<'t>(x: &Array<'t>) -> Array<'t> {
+    let [n, c, height, width] = x.sizes();
+    let ((rows, top), (columns, left)) = (same(height, 3, 2, 1), same(width, 3, 2, 1));
+    let sorted = |[n, c, y, x_at]: [usize; 4]| {
+        let read = |i, j| x.padded(n, c, (2 * y + i) as isize - top, (2 * x_at + j) as isize - left);
+        let mut taps: Vec<Num<'t>> = window(3, 3).map(|(i, j)| read(i, j)).collect();
+        taps.sort_by(|a, b| b.value.total_cmp(&a.value));
+        taps
+    };
+    Array::image([n, c, rows, columns], |at| {
+        let taps = sorted(at);
+        // Among zeros there is nothing to decide.
+        if taps[0].value > 0.0 {
+            x.decided([taps[0].value - taps[1].value].into_iter());
+        }
+        taps[0]
+    })
+}
+
+/// Frozen batch norm.
+fn norm<'t>(x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
+    let [gamma, beta, mean, variance] =
+        ["gamma", "beta", "mean", "variance"].map(|part| &v[&format!("{place}/norm/{part}")].data);
+    let rates: Vec<Num<'t>> = variance.iter().map(|&v| Num::from(1.0) / (v + Num::from(1e-3)).sqrt()).collect();
+    Array::image(x.sizes(), |at| (x.at(at) - mean[at[1]]) * rates[at[1]] * gamma[at[1]] + beta[at[1]])
+}
+
+fn sum<'t>(a: &Array<'t>, b: &Array<'t>) -> Array<'t> {
+    Array::image(a.sizes(), |at| a.at(at) + b.at(at))
+}
+
+/// The logits of `images` from the network of the type `choice` with the values `v`.
+pub fn logits<'t>(choice: &Choice, shape: &Architecture, v: &Values<'t>, images: &Array<'t>) -> Array<'t> {
+    let conv = |x: &Array<'t>, place: &str, stride: usize| {
+        norm(&convolve(x, &v[&format!("{place}/weights")], stride, 1), place, v)
+    };
+    let rates = match choice.args.get("rates") {
+        Some(Arg::Ints(rates)) => rates.iter().map(|&rate| rate as usize).collect(),
+        _ if choice.name == "Multigrid" => vec![1, 2, 4],
+        _ => vec![1],
+    };
+    let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], 2, 1), "stem", v)));
+    for (number, group) in (2..).zip(&shape.groups) {
+        for block in 0..group.blocks {
+            let place = |part: &str| format!("group{number}/block{}/{part}", block + 1);
+            let stride = if block == 0 { group.stride } else { 1 };
+            let reduced = relu(&conv(&x, &place("reduce"), stride));
+            let middle = match group.dilation {
+                1 => conv(&reduced, &place("middle"), 1),
+                d => {
+                    let d = d * rates[block % rates.len()];
+                    norm(&dilated(choice, d, &reduced, &place("middle"), v), &place("middle"), v)
+                }
+            };
+            let expanded = conv(&relu(&middle), &place("expand"), 1);
+            let shortcut = if block == 0 { conv(&x, &place("shortcut"), stride) } else { x };
+            x = relu(&sum(&expanded, &shortcut));
+        }
+    }
+    let branches = shape.rates.iter().map(|rate| {
+        let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/aspp{rate}/{part}")]);
+        let sums = convolve(&x, weights, 1, *rate);
+        Array::image(sums.sizes(), |at| sums.at(at) + biases.data[at[1]])
+    });
+    branches.reduce(|a, b| sum(&a, &b)).unwrap()
+}
+
+/// The parameters of `network` as variables.
+pub fn variables<'t>(tape: &'t Tape, network: &Network) -> Values<'t> {
+    let parameters = network.parameters();
+    let value = |(id, parameter): (_, &Parameter)| {
+        let data = values(&parameters.view(id).unwrap());
+        (parameter.name.clone(), Array::variables(tape, &parameter.shape, &data))
+    };
+    parameters.inventory().iter().map(value).collect()
+}
+
+/// The first values of a parameter, those of pre-filters and norms beside where they start.
+fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
+    let mut values = initial(Scheme::Stable, 1, parameter);
+    let mut rng = Rng::new(3, &parameter.name, 0);
+    for value in &mut values {
+        match parameter.role {
+            Role::Prefilter => *value += rng.range(-0.2, 0.2),
+            Role::Norm if *value == 0.0 => *value = rng.range(-0.3, 0.3),
+            Role::Norm => *value *= rng.range(0.5, 1.5),
+            _ => {}
+        }
+    }
+    values
+}
+
+/// How near a ReLU or a maximum may be to deciding otherwise: some roundings of 32 bits.
+const MARGIN: f64 = 1e-6;
+
+/// Every type, at odd and rectangular sizes, with and without trained norms.
+#[test]
+fn networks_of_every_type_are_their_definition() {
+    let multigrid = Choice::new("Multigrid").with("rates", Arg::Ints(vec![2, 1]));
+    let mut worst = Worst::within(1e-5);
+    for prefilter in variants().into_iter().chain([multigrid]) {
+        for (trainable_norm, images, size) in [(false, 2, [33, 65]), (true, 1, [47, 61])] {
+            let shape = Architecture { trainable_norm, ..Architecture::new(4, [8, 16, 16, 32], [1, 2, 2, 3]) };
+            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 5, prefilter: prefilter.clone() };
+            let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
+            let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
+            // Where a decision is within rounding, another input is drawn.
+            assert!((0..9).any(|seed| agrees(&mut worst, &network, &shape, seed, [images, size[0], size[1]])));
+        }
+    }
+    eprintln!("networks against 64-bit arithmetic: {worst}");
+}
+
+/// Holds a network against its definition, unless a decision is too near.
+fn agrees(
+    worst: &mut Worst,
+    network: &Network,
+    shape: &Architecture,
+    seed: u64,
+    [n, height, width]: [usize; 3],
+) -> bool {
+    let what = format!("{:?} on {n} of {height} x {width}", network.spec().prefilter);
+    let mut rng = Rng::new(seed, "pixels", 0);
+    let pixels: Vec<f32> = (0..n * 3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
+    // Five classes, one more that is none, and what is ignored.
+    let labels: Vec<u8> = (0..n * height * width).map(|_| [0, 1, 2, 3, 4, 5, 255][rng.below(7) as usize]).collect();
+    let tape = Tape::new();
+    let (v, x) = (variables(&tape, network), Array::variables(&tape, &[n, 3, height, width], &pixels));
+    let expected = logits(&network.spec().prefilter, shape, &v, &x);
+    if tape.margin() < MARGIN {
+        return false;
+    }
+    let images = x.tensor();
+    let passed = network.forward_train(&images).unwrap();
+    compare(worst, &what, &passed.logits, &expected);
+    let whole = resize::bilinear(&passed.logits, height, width).unwrap();
+    compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width]));
+
+    let loss = loss::cross_entropy(&passed.logits, &labels, [height, width]).unwrap();
+    let expected = cross_entropy(&expected, &labels, [height, width]);
+    worst.note(&format!("{what}, loss"), (loss.cross_entropy / expected.value - 1.0).abs());
+
+    let gradient = tape.gradient(expected);
+    let gradients = Gradients::zeros(Arc::clone(network.parameters().inventory()), &Device::Cpu).unwrap();
+    network.backward(passed, &loss.gradient, &gradients).unwrap();
+    for (id, parameter) in network.parameters().inventory().iter() {
+        if let Some(found) = gradients.slot(id).unwrap() {
+            compare_gradient(worst, &format!("{what}, {}", parameter.name), &found, &gradient, &v[&parameter.name]);
+        }
+    }
+    let passed = network.forward_train(&images).unwrap();
+    let found: Tensor = network.gradient_at(passed, Site::Logits, &loss.gradient, Site::Image).unwrap();
+    compare_gradient(worst, &format!("{what}, image"), &found, &gradient, &x);
+    true
+}
