@@ -9,6 +9,9 @@
 //! - every checksum that a format has is compared, at the latest when the tensor is read;
 //! - values are handed out as they lie in the file: little-endian, row-major, their axes in the file's order.
 //!
+//! Damaged files of every format are a property test in `tests`, files that lie are in `hostile`, and `fuzz/` has targets
+//! for cargo-fuzz; `cargo test --release checkpoint` runs the former.
+//!
 //! A format is one file here: a function from bytes to a [`Checkpoint`], and how one of its tensors is read.
 
 mod bundle;
