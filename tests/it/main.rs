@@ -7,6 +7,8 @@ mod bytes;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod data;
@@ -28,3 +30,5 @@ mod matrix;
 mod pipelines;
 #[cfg(test)]
 mod training;
+#[cfg(test)]
+mod weights;
