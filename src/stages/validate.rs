@@ -10,6 +10,7 @@ use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
+use super::dataset;
 use super::inference::Inference;
 use super::subject::Model;
 use super::support;
@@ -62,6 +63,7 @@ impl Kind for Validate {
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
+        dataset::labelled(&p.data, extents)?;
         let mut node = params.clone();
         if let Value::Struct(record) = &mut node {
             // Which iterations are validated is no parameter of any one validation.

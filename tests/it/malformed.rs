@@ -132,6 +132,15 @@ fn references() {
 })"#
         )
     );
+    let others = "Shapes(images: 2, seed: 7, first: 100, size: (48, 40))";
+    let pictures = "Shapes(images: 4, seed: 7, size: (48, 40))";
+    assert_snapshot!(
+        "references_without_labels",
+        edited(&[
+            (others, "Listed(root: \"album\", list: \"test.txt\", labels: false)"),
+            (pictures, "Voc2012(root: \"voc2012\", list: Test)"),
+        ])
+    );
     assert_snapshot!(
         "references_runs",
         edited(&[("from: [\"validate\"]", "from: [\"validate\", \"run:smalll/validate\", \"run:latest\"]"),])

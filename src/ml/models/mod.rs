@@ -2,8 +2,6 @@
 
 pub mod architecture;
 mod filters;
-#[cfg(test)]
-mod gradients;
 pub mod names;
 pub mod network;
 mod pass;

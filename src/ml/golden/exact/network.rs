@@ -101,7 +101,8 @@ pub fn variables<'t>(tape: &'t Tape, network: &Network) -> Values<'t> {
     parameters.inventory().iter().map(value).collect()
 }
 
-/// The first values of a parameter, those of pre-filters and norms beside where they start.
+/// The first values of a parameter, those of pre-filters and norms beside where they start. One channel of each block
+/// has a factor of zero, which passes nothing on, and a gradient nevertheless where the ReLU lets it pass.
 fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
     let mut values = initial(Scheme::Stable, 1, parameter);
     let mut rng = Rng::new(3, &parameter.name, 0);
@@ -112,6 +113,11 @@ fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
             Role::Norm => *value *= rng.range(0.5, 1.5),
             _ => {}
         }
+    }
+    match parameter.name.rsplit_once("middle/norm/") {
+        Some((_, "gamma")) => values[0] = 0.0,
+        Some((_, "beta")) => values[0] = 0.5,
+        _ => {}
     }
     values
 }
