@@ -9,10 +9,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::checkpoint::{self, Checkpoint};
 use super::error::{Error, Result};
-use super::layers::Parameter;
 use super::layers::affine::EPSILON;
+use super::layers::{Inventory, Parameter};
 use super::models::Network;
-use super::models::names::hwio_to_oihw;
 use super::naming::{Layout, Meaning, Table};
 use super::spec::ModelSpec;
 use super::weights::{Scheme, initial};
@@ -69,7 +68,7 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
     let mut best: Option<(usize, &'static str, Table)> = None;
     for name in Table::names() {
         let table = Table::shipped(name).map_err(Error::Model)?;
-        let ours = |name: &str| matches!(table.meaning(name), Meaning::Ours(ours) if wanted(&ours));
+        let ours = |name: &str| matches!(table.meaning(name, wanted), Meaning::Ours(_));
         let count = file.tensors.iter().filter(|tensor| ours(&tensor.name)).count();
         if count > best.as_ref().map_or(0, |(most, ..)| *most) {
             best = Some((count, name, table));
@@ -96,20 +95,20 @@ pub fn translate(file: &Checkpoint, table: &Table, wanted: &dyn Fn(&str) -> bool
     let (mut found, mut faults) = (Translated::default(), Vec::new());
     for tensor in &file.tensors {
         let name = &tensor.name;
-        let ours = match table.meaning(name) {
-            Meaning::Ours(ours) if wanted(&ours) => ours,
+        let ours = match table.meaning(name, wanted) {
+            Meaning::Ours(ours) => ours,
             Meaning::Skipped(why) => {
                 found.skipped.push((name.clone(), why));
                 continue;
             }
-            Meaning::Ours(_) | Meaning::Unknown => {
+            Meaning::Unknown => {
                 found.left_over.push(name.clone());
                 continue;
             }
         };
         match tensor.floats() {
             Ok(Some(values)) => {
-                let (shape, mut values) = arrange(table.layout, &tensor.shape, values);
+                let (shape, mut values) = arrange(table.layout, &ours, &tensor.shape, values);
                 if ours.ends_with("/norm/variance") {
                     adjust(&mut values, table.epsilon);
                 }
@@ -126,12 +125,37 @@ pub fn translate(file: &Checkpoint, table: &Table, wanted: &dyn Fn(&str) -> bool
     if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
 }
 
-/// A filter as OIHW; anything else as it is.
-fn arrange(layout: Layout, shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
+/// The layers that have filters of a pre-filter, by name and in the order of the network.
+pub fn smoothed(inventory: &Inventory) -> Vec<String> {
+    let layer = |(_, parameter): (_, &Parameter)| Some(parameter.name.split_once("/prefilter/")?.0.to_owned());
+    let mut layers: Vec<String> = inventory.iter().filter_map(layer).collect();
+    layers.dedup();
+    layers
+}
+
+/// A filter as OIHW. Those of pre-filters are [C, 1, H, W]: depthwise ones are [H, W, C, 1] in TensorFlow, and those that
+/// all channels share are [H, W, 1, 1, 1] in the reference. Anything else stays as it is.
+pub fn arrange(layout: Layout, ours: &str, shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     match (layout, shape) {
+        (Layout::Hwio, &[h, w, c, 1]) if ours.contains("prefilter/") => {
+            (vec![c, 1, h, w], hwio_to_oihw([h, w, 1, c], &values))
+        }
+        (Layout::Hwio, &[h, w, 1, 1, 1]) => (vec![1, 1, h, w], values),
         (Layout::Hwio, &[h, w, i, o]) => (vec![o, i, h, w], hwio_to_oihw([h, w, i, o], &values)),
         _ => (shape.to_vec(), values),
     }
+}
+
+/// A filter with its axes turned from [H, W, I, O] to [O, I, H, W].
+pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    // One without values may claim any number of outputs.
+    for output in (0..o).take(values.len()) {
+        for input in 0..i {
+            out.extend((0..h * w).map(|tap| values[(tap * i + input) * o + output]));
+        }
+    }
+    out
 }
 
 /// Makes variances that were trained with another epsilon give the same factors here, where [`EPSILON`] is added: v +
@@ -225,6 +249,27 @@ pub fn network(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_turn() {
+        let data: Vec<f32> = (0..24).map(|v| v as f32).collect();
+        let turned = hwio_to_oihw([2, 1, 3, 4], &data);
+        // Element [h, i, o] = [1, 2, 3] of the file.
+        assert_eq!(turned[(3 * 3 + 2) * 2 + 1], data[(3 + 2) * 4 + 3]);
+        assert!(hwio_to_oihw([1, 1, 0, usize::MAX], &[]).is_empty());
+    }
+
+    #[test]
+    fn filters_are_laid_out_with_their_channels_first() {
+        let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let turned = vec![0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0];
+        let arranged = |ours: &str, shape: &[usize]| arrange(Layout::Hwio, ours, shape, values.clone());
+        assert_eq!(arranged("a/prefilter/average", &[2, 2, 3, 1]), (vec![3, 1, 2, 2], turned.clone()));
+        assert_eq!(arranged("a/weights", &[2, 2, 1, 3]), (vec![3, 1, 2, 2], turned));
+        assert_eq!(arranged("a/weights", &[2, 2, 3, 1]).0, [1, 3, 2, 2]);
+        assert_eq!(arranged("a/prefilter/shared", &[4, 3, 1, 1, 1]), (vec![1, 1, 4, 3], values.clone()));
+        assert_eq!(arranged("a/prefilter/mixing", &[3, 4]), (vec![3, 4], values.clone()));
+    }
 
     #[test]
     fn a_variance_of_another_epsilon_gives_the_same_factor() {

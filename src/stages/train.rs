@@ -17,7 +17,8 @@ params! {
     pub struct TrainParams {
         /// The images.
         data: Ref, where to(&["dataset"]);
-        /// What the encoder starts from; the head and the pre-filters start from their initialisers.
+        /// What the network starts from: the encoder, and beside it what these weights were told to take. A head or
+        /// pre-filter's parameter that they lack starts from its initialiser, as all of them do in the reference.
         weights: Ref, where to(&["weights"]);
         /// The network.
         model: Model;

@@ -169,7 +169,7 @@ fn start(
     let bytes = support::content(support::artifact(support::input(job, "weights")?, "weights")?)?;
     let wrong = |error| support::ml_error(error, "weights");
     let tensors = import::safetensors(&bytes).map_err(wrong)?;
-    // The encoder is restored whole; the head and the pre-filters keep their initialisers.
+    // The encoder is restored whole. The head and the pre-filters keep their initialisers where the weights have none.
     let built = import::network(&p.model.spec(), device, &tensors, (Scheme::Plain, p.seed), is_encoder);
     let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });

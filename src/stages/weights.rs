@@ -1,30 +1,27 @@
-//! `Weights`: what an encoder starts from, drawn from a seed or imported.
+//! `Weights`: what a network starts from, drawn from a seed or imported.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod read;
+mod rows;
 
-use crate::fsio;
-use crate::ml::checkpoint::{self, Checkpoint, Files};
-use crate::ml::import::{self, Report, Translated};
-use crate::ml::layers::{Parameter, Parameters, Role};
-use crate::ml::models::Network;
-use crate::ml::models::architecture::architecture;
-use crate::ml::naming;
+use std::path::PathBuf;
+
+use crate::ml::checkpoint::{self, Files};
+use crate::ml::import::{self, Report};
+use crate::ml::layers::{Parameter, Role};
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state;
 use crate::ml::weights::Scheme;
 use crate::params;
 use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
-use crate::stage::{DataFault, Event, Job, Kind, Produced, Publication, StageError, Value};
-use crate::table::Table;
+use crate::stage::{Event, Job, Kind, Produced, Publication, StageError, Value};
 
-use super::columns::{self, Values};
-use super::model::Encoder;
+use super::model::{Encoder, Prefilter};
 use super::support;
+use read::{Found, fault, file, read};
 
 params! {
-    /// The weights that an encoder starts from. Every tensor is reported as loaded, initialised or left over, and
+    /// The weights that a network starts from. Every tensor is reported as loaded, initialised, skipped or left over, and
     /// shapes are checked. Weights are kept as OIHW fp32 under this program's own names.
     pub struct WeightsParams {
         /// The encoder.
@@ -90,6 +87,11 @@ params! {
         Encoder {}
         /// The encoder and the head, which must have as many classes as the model that is trained.
         EncoderAndHead {}
+        /// The encoder, the head, and what the pre-filter has learned, as in a checkpoint that the reference trained.
+        Model {
+            /// The type of dilated convolution that the file was trained with, which the model that is trained must have.
+            prefilter: Prefilter;
+        }
     }
 
     /// How an encoder is drawn.
@@ -140,33 +142,31 @@ impl Kind for Weights {
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: WeightsParams = support::read(job.params)?;
-        let (scheme, seed) = match &p.source {
-            Source::Seeded { encoder, seed } => (encoder.scheme(), *seed),
-            Source::Checkpoint { .. } | Source::Safetensors { .. } => (Scheme::Stable, 1),
-        };
-        let import = match &p.source {
-            Source::Seeded { .. } => None,
-            Source::Checkpoint { names, take, partial, .. } => Some((names, take, *partial)),
-            Source::Safetensors { partial, .. } => Some((&Names::Own {}, &Take::Encoder {}, *partial)),
-        };
         let pool = support::pool(job.threads)?;
-        let (found, spec, partial, place) = match import {
-            None => (Found::default(), spec(&p, 2), true, "seed".to_owned()),
-            Some((names, take, partial)) => {
-                let path = file(job, FILE)?;
-                let found = pool.install(|| read(job, &p, path, names, take))?;
-                let classes = found.classes.unwrap_or(2);
-                (found, spec(&p, classes), partial, path.display().to_string())
+        let (import, (scheme, seed)) = match &p.source {
+            Source::Seeded { encoder, seed } => (None, (encoder.scheme(), *seed)),
+            Source::Checkpoint { names, take, partial, .. } => (Some((names, take, *partial)), (Scheme::Stable, 1)),
+            Source::Safetensors { partial, .. } => {
+                (Some((&Names::Own {}, &Take::Encoder {}, *partial)), (Scheme::Stable, 1))
             }
         };
-        let taken = |parameter: &Parameter| is_encoder(parameter) || (found.classes.is_some() && is_head(parameter));
+        let (found, take, partial, place) = match import {
+            None => (Found::default(), &Take::Encoder {}, true, "seed".to_owned()),
+            Some((names, take, partial)) => {
+                let path = file(job, FILE)?;
+                let found = pool.install(|| read(job, &spec(&p.encoder, take, CLASSES), path, names, take))?;
+                (found, take, partial, path.display().to_string())
+            }
+        };
+        let taken = |parameter: &Parameter| take.takes(parameter);
         let needed = |parameter: &Parameter| !partial && taken(parameter);
         let device = candle_core::Device::Cpu;
         let tensors = &found.translated.tensors;
+        let spec = spec(&p.encoder, take, found.classes.unwrap_or(CLASSES));
         let built = pool.install(|| import::network(&spec, &device, tensors, (scheme, seed), needed));
         let (network, report) = built.map_err(|error| support::ml_error(error, &place))?;
         let bytes = state::weights(network.parameters(), taken).map_err(|error| support::ml_error(error, &place))?;
-        // What the network has beside the encoder is drawn again by whoever trains it.
+        // What the network has beside what is taken is drawn again by whoever trains it.
         let only = |names: Vec<String>| -> Vec<String> {
             let inventory = network.parameters().inventory();
             let ours =
@@ -183,7 +183,7 @@ impl Kind for Weights {
 
         let mut produced = Produced::default();
         support::write_file(job, &mut produced, "weights", "weights.safetensors", &bytes)?;
-        let rows = table(network.parameters(), taken, &report, &found.translated)?;
+        let rows = rows::table(network.parameters(), taken, &report, &found.translated)?;
         support::write_table(job, &mut produced, "report", &rows)?;
         Ok(produced)
     }
@@ -192,67 +192,27 @@ impl Kind for Weights {
 /// The slot of the file of weights.
 const FILE: &str = "source.file";
 
-/// What a file of weights gave; nothing where there is none.
-#[derive(Default)]
-struct Found {
-    translated: Translated,
-    /// The classes of the head, where it is taken.
-    classes: Option<usize>,
-}
+/// The classes of a head that is not taken. Names and the encoder do not depend on it.
+const CLASSES: usize = 2;
 
-/// A network with the encoder of the parameters. Pre-filters are the model's own; any will do to list the encoder.
-fn spec(p: &WeightsParams, classes: usize) -> ModelSpec {
-    ModelSpec { encoder: p.encoder.0.clone(), classes, prefilter: Choice::new("Regular") }
-}
-
-fn file<'a>(job: &'a Job<'_>, slot: &str) -> Result<&'a Path, StageError> {
-    let path = job.files.get(slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
-    Ok(path)
-}
-
-fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    DataFault::new(path.display(), error.within(&name), error.hint()).into()
-}
-
-/// Reads what is taken of a file.
-fn read(job: &Job<'_>, p: &WeightsParams, path: &Path, names: &Names, take: &Take) -> Result<Found, StageError> {
-    let place = path.display().to_string();
-    let wrong = |error| support::ml_error(error, &place);
-    let checkpoint = Checkpoint::open(path).map_err(|error| fault(path, &error))?;
-    let head = matches!(take, Take::EncoderAndHead {});
-    // The names do not depend on the number of classes.
-    let spec = spec(p, 2);
-    let network = architecture(&spec.encoder).and_then(|shape| Network::inventory(&spec, &shape)).map_err(wrong)?;
-    let mine = |parameter: &Parameter| is_encoder(parameter) || (head && is_head(parameter));
-    let wanted: BTreeSet<String> =
-        network.iter().filter(|(_, p)| mine(p)).map(|(_, parameter)| parameter.name.clone()).collect();
-    let wanted = |name: &str| wanted.contains(name);
-    let (name, names) = match names.shipped() {
-        Some(name) => (name, naming::Table::shipped(name).map_err(StageError::Bug)?),
-        None => match names {
-            Names::Table { .. } => ("stated", own_table(file(job, "source.names.file")?)?),
-            _ => import::detect(&checkpoint, &wanted).map_err(wrong)?,
-        },
+/// A network with an encoder and the pre-filter that is taken; where none is, any will do to list the rest.
+fn spec(encoder: &Encoder, take: &Take, classes: usize) -> ModelSpec {
+    let prefilter = match take {
+        Take::Model { prefilter } => prefilter.0.clone(),
+        Take::Encoder {} | Take::EncoderAndHead {} => Choice::new("Regular"),
     };
-    let translated = import::translate(&checkpoint, &names, &wanted).map_err(wrong)?;
-    let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
-    let classes = biases.map(|(_, (shape, _))| shape.iter().product());
-    if head && classes.is_none() {
-        let hint = "Write `take: Encoder`, or name a file with a head.";
-        return Err(DataFault::new(place, "The file has no head of an ASPP.", hint).into());
-    }
-    let text =
-        format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
-    job.events.emit(Event::Log { text });
-    Ok(Found { translated, classes })
+    ModelSpec { encoder: encoder.0.clone(), classes, prefilter }
 }
 
-/// Reads a table of names.
-fn own_table(path: &Path) -> Result<naming::Table, StageError> {
-    let hint = "The tables in `stages/names/` are examples.";
-    let text = fsio::read_to_string(path)?;
-    naming::Table::parse(&text).map_err(|what| DataFault::new(path.display(), what, hint).into())
+impl Take {
+    /// Whether a parameter is taken.
+    fn takes(&self, parameter: &Parameter) -> bool {
+        match parameter.role {
+            Role::Conv | Role::Norm => true,
+            Role::HeadWeights | Role::HeadBias => !matches!(self, Take::Encoder {}),
+            Role::Prefilter => matches!(self, Take::Model { .. }),
+        }
+    }
 }
 
 impl Names {
@@ -281,37 +241,4 @@ impl Init {
 /// Whether a parameter belongs to the encoder.
 pub fn is_encoder(parameter: &Parameter) -> bool {
     matches!(parameter.role, Role::Conv | Role::Norm)
-}
-
-/// Whether a parameter belongs to the head.
-fn is_head(parameter: &Parameter) -> bool {
-    matches!(parameter.role, Role::HeadWeights | Role::HeadBias)
-}
-
-/// A row a tensor: its name here, its name in the file, its shape, what became of it, and why where it was skipped.
-fn table(
-    parameters: &Parameters,
-    taken: impl Fn(&Parameter) -> bool,
-    report: &Report,
-    found: &Translated,
-) -> Result<Table, StageError> {
-    let mut columns: [Vec<Option<String>>; 5] = Default::default();
-    let mut row =
-        |cells: [Option<String>; 5]| columns.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
-    for (_, parameter) in parameters.inventory().iter().filter(|(_, parameter)| taken(parameter)) {
-        let fate = if report.loaded.contains(&parameter.name) { "loaded" } else { "initialised" };
-        let origin = found.origins.get(&parameter.name).cloned();
-        let shape = Some(format!("{:?}", parameter.shape));
-        row([Some(parameter.name.clone()), origin, shape, Some(fate.to_owned()), None]);
-    }
-    for (name, why) in &found.skipped {
-        row([None, Some(name.clone()), None, Some("skipped".to_owned()), Some(why.clone())]);
-    }
-    for name in &report.left_over {
-        row([None, Some(name.clone()), None, Some("left over".to_owned()), None]);
-    }
-    let names = ["tensor", "in the file", "shape", "fate", "why"];
-    columns::new_table(
-        names.iter().zip(columns).map(|(name, cells)| ((*name).to_owned(), Values::Text(cells))).collect(),
-    )
 }

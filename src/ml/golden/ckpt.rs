@@ -7,9 +7,11 @@ use prost::bytes::Bytes;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+use super::net::Small;
 use super::{Golden, Tally, Worst};
 use crate::fsio;
 use crate::ml::checkpoint::{Checkpoint, Dtype, Tensor};
+use crate::ml::import::{detect, smoothed, translate};
 
 type Expected = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
@@ -104,10 +106,27 @@ fn hold(folder: &Path, case: &Value) {
             assert!(values.is_empty(), "{prefix} lacks {name}");
         }
     }
+    if let Some(trained) = prefix.strip_prefix("trained_").and_then(|rest| rest.split_once("_model")) {
+        import(&checkpoint, trained.0);
+    }
     let listed = |path: &Path| Checkpoint::open(path).map(|found| format!("{:?}", found.tensors)).unwrap();
     for name in &names {
         assert_eq!(listed(name), format!("{:?}", checkpoint.tensors), "{} names the same", name.display());
     }
+}
+
+/// All that the reference trained has its place here, filters included, and nothing but momenta is passed over.
+fn import(checkpoint: &Checkpoint, dilated: &str) {
+    let Some(net) = Golden::open("net") else { return };
+    let inventory = Small::of(&net, dilated).inventory;
+    let expected: BTreeMap<_, _> = inventory.iter().map(|(_, p)| (p.name.clone(), p.shape.clone())).collect();
+    let wanted = |name: &str| expected.contains_key(name);
+    let (name, table) = detect(checkpoint, &wanted).unwrap();
+    let found = translate(checkpoint, &table.smoothing(&smoothed(&inventory)), &wanted).unwrap();
+    let shapes: BTreeMap<_, _> = found.tensors.into_iter().map(|(name, (shape, _))| (name, shape)).collect();
+    assert_eq!((name, shapes), ("Deeplab", expected));
+    assert!(found.left_over.is_empty() && !found.skipped.is_empty(), "{:?}", found.left_over);
+    assert!(found.skipped.iter().all(|(name, _)| name.ends_with("/Momentum")), "{:?}", found.skipped);
 }
 
 /// What TensorFlow does not open is refused; where it opens and lists tensors that it cannot read, the same ones cannot

@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 
 use super::exact::{self, Array, Num, Tape, logits, resized};
+use super::names::Names;
 use super::net::Small;
 use super::{Golden, Tally, Worst, difference, values};
 use crate::fsio;
@@ -21,7 +22,7 @@ use crate::ml::data::{Image, Labels, index, labels, list, photo};
 use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
-use crate::ml::models::{Architecture, Names, Network};
+use crate::ml::models::{Architecture, Network};
 use crate::ml::ops::loss::argmax;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};

@@ -8,6 +8,7 @@ mod erf;
 mod exact;
 mod metrics;
 mod msc;
+mod names;
 mod net;
 mod ops;
 mod preprocess;
@@ -19,8 +20,7 @@ use std::path::PathBuf;
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::ml::import::Tensors;
-use crate::ml::models::names::hwio_to_oihw;
+use crate::ml::import::{Tensors, hwio_to_oihw};
 
 #[test]
 fn every_category_has_a_test() {

@@ -3,11 +3,11 @@
 use candle_core::{Device, Tensor};
 
 use super::exact::{self, Array, Num, Tape, resized};
+use super::names::Names;
 use super::net::Small;
 use super::traj::{Stream, compare_trained, settings};
 use super::{Golden, Tally, Worst, difference, values};
 use crate::ml::loss::over_scales;
-use crate::ml::models::Names;
 use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::ops::loss::argmax;
 use crate::ml::ops::{resize, update};

@@ -1,9 +1,11 @@
 //! Tables of names: what the tensors of other programs are called here, and how their values are laid out.
 //!
 //! A table is a RON file that one can read, copy and extend; the shipped ones are `stages/names/*.ron`. Nothing about
-//! any other program's names is written in code but [`crate::ml::models::names`], which goes the other way.
+//! any other program's names is written in code, but how TensorFlow numbers equal ones.
 
 mod pattern;
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
@@ -31,6 +33,10 @@ pub struct Table {
     skip: Vec<(Pattern, String)>,
 }
 
+/// The word for what TensorFlow adds to equal names of variables that smoothed layers make one after the other: nothing,
+/// `_1`, `_2`, …. It becomes that layer's name here, which only a network tells.
+const SMOOTHED: &str = "smoothed";
+
 /// What a table says of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
@@ -38,7 +44,7 @@ pub enum Meaning {
     Ours(String),
     /// It is known and not needed, with the reason.
     Skipped(String),
-    /// Nothing.
+    /// Nothing, or nothing that is wanted.
     Unknown,
 }
 
@@ -75,7 +81,8 @@ impl Table {
     pub fn parse(text: &str) -> Result<Self, String> {
         let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
         let file: File = options.from_str(text).map_err(|error| format!("{}: {}.", error.span.start, error.code))?;
-        let words = file.words;
+        let mut words = file.words;
+        words.entry(SMOOTHED.to_owned()).or_default();
         let rule = |(from, to): &(String, String)| {
             let pattern = Pattern::parse(from, &words)?;
             let template = Template::parse(to, &pattern, &words)?;
@@ -105,8 +112,17 @@ impl Table {
         SHIPPED.iter().map(|(name, _)| *name)
     }
 
-    /// What a name of the other program means. Scopes may stand before it, one behind the other, as `module.`.
-    pub fn meaning(&self, name: &str) -> Meaning {
+    /// The table for a network whose smoothed layers are these, in their order: what `{smoothed}` means.
+    pub fn smoothing(mut self, layers: &[String]) -> Self {
+        let number = |at| if at == 0 { String::new() } else { format!("_{at}") };
+        let word = layers.iter().enumerate().map(|(at, layer)| (number(at), layer.clone())).collect();
+        self.words.insert(SMOOTHED.to_owned(), word);
+        self
+    }
+
+    /// What a name of the other program means, among what is wanted. A name that could mean several such tensors means
+    /// none of them. Scopes may stand before it, one behind the other, as `module.`.
+    pub fn meaning(&self, name: &str, wanted: &dyn Fn(&str) -> bool) -> Meaning {
         let mut name = name;
         let inner = |name: &str| {
             let scope = self
@@ -116,10 +132,14 @@ impl Table {
             Some(scope.len() + 1)
         };
         loop {
-            for (pattern, template) in &self.rules {
-                if let Some(ours) = pattern.captures(name, &self.words).and_then(|captures| template.fill(&captures)) {
-                    return Meaning::Ours(ours);
-                }
+            let ours = |(pattern, template): &(Pattern, Template)| template.fill(&pattern.captures(name, &self.words)?);
+            let known: BTreeSet<String> = self.rules.iter().filter_map(ours).collect();
+            if !known.is_empty() {
+                let mut wanted = known.into_iter().filter(|ours| wanted(ours));
+                return match (wanted.next(), wanted.next()) {
+                    (Some(ours), None) => Meaning::Ours(ours),
+                    _ => Meaning::Unknown,
+                };
             }
             if let Some((_, why)) = self.skip.iter().find(|(pattern, _)| pattern.captures(name, &self.words).is_some())
             {
@@ -138,7 +158,7 @@ mod tests {
     use super::*;
 
     fn ours(table: &str, name: &str) -> Meaning {
-        Table::shipped(table).unwrap().meaning(name)
+        Table::shipped(table).unwrap().meaning(name, &|_| true)
     }
 
     #[test]
@@ -190,6 +210,40 @@ mod tests {
         }
         assert_eq!(ours("Torchvision", "classifier.4.weight"), Meaning::Unknown);
         assert_eq!(ours("Deeplab", "res4b22_branch2d/weights"), Meaning::Unknown);
+    }
+
+    #[test]
+    fn filters_have_the_names_of_the_layers_that_make_them() {
+        let layers = ["group4/block1/middle", "group4/block2/middle", "group5/block1/middle"].map(str::to_owned);
+        let meaning = |table: &str, name: &str, part: &str| {
+            let wanted = |ours: &str| ours.ends_with(part);
+            match Table::shipped(table).unwrap().smoothing(&layers).meaning(name, &wanted) {
+                Meaning::Ours(ours) => ours,
+                other => panic!("{table}: {name} is {other:?}"),
+            }
+        };
+        for (table, name, wanted) in [
+            ("Deeplab", "w_avg", "group4/block1/middle/prefilter/weights"),
+            ("Deeplab", "w_avg_2", "group5/block1/middle/prefilter/average"),
+            ("Deeplab", "w_gauss_value_1", "group4/block2/middle/prefilter/offset"),
+            ("Deeplab", "res4b22_branch2b/fix_w", "group4/block23/middle/prefilter/shared"),
+            ("Deeplab", "res5c_branch2b/fix_w", "group5/block3/middle/prefilter/mixing"),
+            ("Deeplab", "res4a_branch2b/gauss_sigma", "group4/block1/middle/prefilter/sigma"),
+            ("Deeplab", "res4b1_branch2b/w_gauss_value", "group4/block2/middle/prefilter/offset"),
+            ("Deeplab", "c_vector", "prefilter/factors"),
+            ("Slim", "resnet_v1_50/block3/w_avg", "group4/block1/middle/prefilter/weights"),
+            ("Slim", "resnet_v1_101/block3/w_avg_22", "group4/block23/middle/prefilter/average"),
+            ("Slim", "resnet_v1_50/block4/w_gauss_value_2", "group5/block3/middle/prefilter/offset"),
+            ("Slim", "resnet_v1_50/block4/unit_2/bottleneck_v1/conv2/fix_w", "group5/block2/middle/prefilter/mixing"),
+            ("Slim", "gauss_sigma", "prefilter/sigma"),
+            ("Own", "group4/block1/middle/prefilter/mixing", "group4/block1/middle/prefilter/mixing"),
+        ] {
+            assert_eq!(meaning(table, name, wanted.rsplit_once('/').unwrap().1), wanted, "{table}: {name}");
+        }
+        // Without a network there is no telling which layer is meant, nor which type's filter.
+        for name in ["w_avg_2", "res4a_branch2b/fix_w"] {
+            assert_eq!(ours("Deeplab", name), Meaning::Unknown);
+        }
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! What a file of weights gives a network.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::fsio;
+use crate::ml::checkpoint::{self, Checkpoint};
+use crate::ml::import::{self, Translated};
+use crate::ml::models::Network;
+use crate::ml::models::architecture::architecture;
+use crate::ml::naming;
+use crate::ml::spec::ModelSpec;
+use crate::stage::{DataFault, Event, Job, StageError};
+
+use super::{Names, Take};
+use crate::stages::support;
+
+/// What a file of weights gave; nothing where there is none.
+#[derive(Default)]
+pub struct Found {
+    /// The tensors, and what became of the others.
+    pub translated: Translated,
+    /// The classes of the head, where it is taken.
+    pub classes: Option<usize>,
+}
+
+/// The file behind a slot of the job.
+pub fn file<'a>(job: &'a Job<'_>, slot: &str) -> Result<&'a Path, StageError> {
+    let path = job.files.get(slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
+    Ok(path)
+}
+
+/// A fault of the file at `path`.
+pub fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    DataFault::new(path.display(), error.within(&name), error.hint()).into()
+}
+
+/// Reads what `take` takes of the file at `path` for the network that `spec` describes.
+///
+/// # Errors
+/// The file or the table of names cannot be read, a tensor that is taken is damaged, or a head is to be taken where
+/// there is none.
+pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &Take) -> Result<Found, StageError> {
+    let place = path.display().to_string();
+    let wrong = |error| support::ml_error(error, &place);
+    let checkpoint = Checkpoint::open(path).map_err(|error| fault(path, &error))?;
+    let inventory = architecture(&spec.encoder).and_then(|shape| Network::inventory(spec, &shape)).map_err(wrong)?;
+    let taken = inventory.iter().filter(|(_, parameter)| take.takes(parameter));
+    let wanted: BTreeSet<String> = taken.map(|(_, parameter)| parameter.name.clone()).collect();
+    let wanted = |name: &str| wanted.contains(name);
+    let (name, names) = match names.shipped() {
+        Some(name) => (name, naming::Table::shipped(name).map_err(StageError::Bug)?),
+        None => match names {
+            Names::Table { .. } => ("stated", own_table(file(job, "source.names.file")?)?),
+            _ => import::detect(&checkpoint, &wanted).map_err(wrong)?,
+        },
+    };
+    let names = names.smoothing(&import::smoothed(&inventory));
+    let translated = import::translate(&checkpoint, &names, &wanted).map_err(wrong)?;
+    let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
+    let classes = biases.map(|(_, (shape, _))| shape.iter().product());
+    if !matches!(take, Take::Encoder {}) && classes.is_none() {
+        let hint = "Write `take: Encoder`, or name a file with a head.";
+        return Err(DataFault::new(place, "The file has no head of an ASPP.", hint).into());
+    }
+    let text =
+        format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
+    job.events.emit(Event::Log { text });
+    Ok(Found { translated, classes })
+}
+
+/// Reads a table of names.
+fn own_table(path: &Path) -> Result<naming::Table, StageError> {
+    let hint = "The tables in `stages/names/` are examples.";
+    let text = fsio::read_to_string(path)?;
+    naming::Table::parse(&text).map_err(|what| DataFault::new(path.display(), what, hint).into())
+}
