@@ -2,8 +2,6 @@
 
 pub mod architecture;
 mod dilated;
-#[cfg(test)]
-mod gradients;
 pub mod network;
 mod pass;
 
