@@ -40,6 +40,18 @@ pub struct InputForm {
     mean: [f32; 3],
 }
 
+impl InputForm {
+    /// As `Train` is told it: `(order: Rgb, mean_bgr: (104.0, 117.0, 123.0))`.
+    pub fn in_words(&self) -> String {
+        let [first, second, third] = self.mean;
+        let (order, mean) = match self.rgb {
+            true => ("Rgb", (third, second, first)),
+            false => ("Bgr", self.mean.into()),
+        };
+        format!("(order: {order}, mean_bgr: {mean:?})")
+    }
+}
+
 impl From<Normalise> for InputForm {
     fn from(normalise: Normalise) -> Self {
         InputForm { rgb: normalise.channels == Channels::Rgb, mean: normalise.mean }

@@ -186,8 +186,9 @@ fn labels(rows: &[Row], figures: &[String]) -> Vec<(String, String)> {
     let told = |axis: &str, at: usize| {
         let told = |row: &Row| {
             let (label, text) = (row.cell.get(axis), &row.subject[at]);
-            // `Average` tells `Average(learned: true)`.
-            label.is_some_and(|l| same(l, text) || text.strip_prefix(l.as_str()).is_some_and(|t| t.starts_with('(')))
+            // `Average` tells `Average(learned: false)`, and `Multigrid(rates: [1, 2, 4])` its default, `Multigrid`.
+            let begins = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('('));
+            label.is_some_and(|label| same(label, text) || begins(text, label) || begins(label, text))
         };
         rows.iter().all(told)
     };

@@ -5,14 +5,17 @@ use std::path::Path;
 
 use crate::fsio;
 use crate::ml::checkpoint::{self, Checkpoint};
+use crate::ml::data::augment::Normalise;
 use crate::ml::import::{self, Translated};
 use crate::ml::models::Network;
 use crate::ml::models::architecture::architecture;
 use crate::ml::naming;
 use crate::ml::spec::ModelSpec;
+use crate::ml::state::State;
 use crate::stage::{DataFault, Event, Job, StageError};
 
 use super::{Names, Take};
+use crate::stages::subject::{self, InputForm};
 use crate::stages::support;
 
 /// What a file of weights gave; nothing where there is none.
@@ -67,7 +70,20 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     let text =
         format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
     job.events.emit(Event::Log { text });
+    if let Some(text) = other_input(path) {
+        job.events.emit(Event::Warning { text });
+    }
     Ok(Found { translated, classes })
+}
+
+/// What to say of a model of this program that was trained with another `input` than the usual one: whoever trains on
+/// must state it again.
+fn other_input(path: &Path) -> Option<String> {
+    let state = State::read(&fsio::read(path).ok()?).ok()?;
+    let input = subject::about(&state).ok()?.input;
+    let told =
+        || format!("`{}` was trained with `input: {}`; state the same in `Train`.", path.display(), input.in_words());
+    (input != InputForm::from(Normalise::default())).then(told)
 }
 
 /// Reads a table of names.
