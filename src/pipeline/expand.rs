@@ -41,7 +41,7 @@ pub(super) fn expand(
                     if targets.contains(&instance.name.stage) {
                         roots.extend(range.clone());
                     }
-                    let part = Part { cell: &instance.name.cell, kind, params, range };
+                    let part = Part { cell: &instance.name.cell, kind, range };
                     expander.parts.insert(name.clone(), part);
                     expander.stages.entry(&instance.name.stage).or_default().push(name);
                 }
@@ -67,7 +67,6 @@ struct Expander<'a> {
 struct Part<'a> {
     cell: &'a Cell,
     kind: &'a dyn Kind,
-    params: &'a Value,
     range: Range<usize>,
 }
 
@@ -75,7 +74,6 @@ struct Part<'a> {
 struct Group<'a> {
     cell: &'a Cell,
     bare: Bare,
-    params: Option<&'a Value>,
     sources: Vec<Source>,
 }
 
@@ -93,10 +91,6 @@ impl Extents for Expander<'_> {
         };
         let name = |group: &Group<'_>| Name::new(&stage, group.cell.clone());
         groups.into_iter().flat_map(|group| vec![name(&group); group.meant().len()]).collect()
-    }
-
-    fn params(&self, reference: &str) -> Vec<&Value> {
-        self.groups(reference).unwrap_or_default().iter().filter_map(|group| group.params).collect()
     }
 }
 
@@ -197,7 +191,7 @@ impl<'a> Expander<'a> {
                         Some(group) => group.sources.push(source),
                         None => {
                             let bare = self.runs.bare(&node.yields);
-                            groups.push(Group { cell: &node.cell, bare, params: None, sources: vec![source] });
+                            groups.push(Group { cell: &node.cell, bare, sources: vec![source] });
                         }
                     }
                 }
@@ -206,7 +200,6 @@ impl<'a> Expander<'a> {
                 let group = |part: &'_ Part<'a>| Group {
                     cell: part.cell,
                     bare: part.kind.bare(),
-                    params: Some(part.params),
                     sources: part.range.clone().map(Source::Node).collect(),
                 };
                 let part = target.part();

@@ -114,9 +114,6 @@ pub trait Extents {
     fn nodes(&self, reference: &str) -> usize;
     /// For each node that a reference means as an input, in their order, the stage in its cell of the matrix.
     fn cells(&self, reference: &str) -> Vec<Name>;
-    /// The parameters of the stages of this pipeline that a reference leads to, in the order of their cells. What a run
-    /// made has none.
-    fn params(&self, reference: &str) -> Vec<&Value>;
 }
 
 /// Points at a node of a plan: a stage's name, with its cell, and its iteration.

@@ -10,10 +10,10 @@ use crate::ml::data::labels::Coding;
 use crate::ml::data::list::{Expected, Form, Sample};
 use crate::ml::data::{archive, cityscapes, index, list, shapes, voc};
 use crate::params;
-use crate::stage::params::{FileRef, Param, Ref};
+use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, DataFault, Event, Extents, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value,
+    ArtifactKind, DataFault, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value,
 };
 
 use super::data::{self, Info};
@@ -173,27 +173,7 @@ impl Classes {
     }
 }
 
-/// A fault of the field `data` where it names a data set of images without labels, and they are needed.
-pub fn labelled(data: &Ref, extents: &dyn Extents) -> Result<(), Vec<Fault>> {
-    let mut sets = extents.params(&data.0).into_iter().filter_map(DatasetParams::read);
-    if sets.all(|set| set.source.labelled()) {
-        return Ok(());
-    }
-    let message = format!("`{}` has images without labels, but labels are needed here.", data.0);
-    let hint = "Name a data set with labels; `Predict` needs none.".to_owned();
-    Err(vec![Fault { field: "data".to_owned(), message, hint }])
-}
-
 impl Source {
-    fn labelled(&self) -> bool {
-        !matches!(
-            self,
-            Source::Listed { labels: false, .. }
-                | Source::Voc2012 { list: VocPart::Test {}, .. }
-                | Source::Cityscapes { list: CityscapesPart::Test {}, .. }
-        )
-    }
-
     fn root(&self) -> Option<&str> {
         match self {
             Source::Shapes { .. } => None,

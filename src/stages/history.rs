@@ -220,10 +220,6 @@ mod tests {
             let seeds: &[u32] = if reference == "validate" { &[1, 1, 1, 2, 2] } else { &[1, 2] };
             seeds.iter().map(name).collect()
         }
-
-        fn params(&self, _reference: &str) -> Vec<&Value> {
-            Vec::new()
-        }
     }
 
     #[test]

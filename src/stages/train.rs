@@ -5,7 +5,6 @@ use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
 
-use super::dataset;
 use super::model::Model;
 use super::support;
 
@@ -163,9 +162,8 @@ impl Kind for Train {
         faults
     }
 
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
+    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = TrainParams::read(params) else { return Err(Vec::new()) };
-        dataset::labelled(&p.data, extents)?;
         let stated = p.horizon.is_some();
         let horizon = p.horizon.unwrap_or(u64::from(p.iterations) * u64::from(p.steps));
         let mut node = params.clone();

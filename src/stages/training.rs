@@ -22,7 +22,7 @@ use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
-use crate::stage::{Event, Job, Param, Produced, StageError};
+use crate::stage::{DataFault, Event, Job, Param, Produced, StageError};
 use crate::table::Table;
 
 use super::columns::{self, Values};
@@ -173,6 +173,11 @@ fn start(
     let built = import::network(&p.model.spec(), device, &tensors, (Scheme::Plain, p.seed), is_encoder);
     let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });
+    if let [first, others @ ..] = &report.left_over[..] {
+        let what = format!("The model has no place for `{first}` and {} other tensors of its weights.", others.len());
+        let hint = "Give the model the encoder and the pre-filter that `Weights` names, or let that take less.";
+        return Err(DataFault::new("weights", what, hint).into());
+    }
     let trainer = Trainer::new(network).map_err(wrong)?;
     Ok((trainer, Progress::default(), about))
 }

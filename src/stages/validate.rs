@@ -10,7 +10,6 @@ use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
-use super::dataset;
 use super::inference::Inference;
 use super::subject::Model;
 use super::support;
@@ -63,7 +62,6 @@ impl Kind for Validate {
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
-        dataset::labelled(&p.data, extents)?;
         let mut node = params.clone();
         if let Value::Struct(record) = &mut node {
             // Which iterations are validated is no parameter of any one validation.

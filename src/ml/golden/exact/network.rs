@@ -17,7 +17,7 @@ use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
-fn relu<'t>(x: &Array<'t>) -> Array<'t> {
+pub fn relu<'t>(x: &Array<'t>) -> Array<'t> {
     x.decided(x.data.iter().map(|number| number.value.abs()));
     let positive = |number: &Num<'t>| if number.value > 0.0 { *number } else { Num::from(0.0) };
     Array { shape: x.shape.clone(), data: x.data.iter().map(positive).collect() }
