@@ -1,4 +1,5 @@
-//! Small whole networks: logits, predictions, loss, gradients; and the variables of the full ones.
+//! Small whole networks: logits, predictions, loss, gradients; and the variables of the full ones. The definition in 64
+//! bits, which always runs, is in [`super::exact`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

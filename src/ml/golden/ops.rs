@@ -1,4 +1,5 @@
-//! Single operations, dilated layers, the loss and the optimiser.
+//! Single operations, dilated layers, the loss and the optimiser. Their definitions in 64 bits, which always run, are in
+//! [`super::exact`] and [`super::traj`].
 
 use std::sync::Arc;
 
