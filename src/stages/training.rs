@@ -314,3 +314,17 @@ fn log(lines: &[Line]) -> String {
         lines.iter().map(|line| StepReport::log_line(line.step, line.loss, line.mean_iou) + "\n").collect();
     format!("Restored model parameters from {from}.\n{lines}The checkpoint has been created.\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_goes_with_the_order_of_the_channels() {
+        let input = |order| Input { order, mean_bgr: (1.0, 2.0, 3.5) };
+        let bgr = Normalise { channels: Channels::Bgr, mean: [1.0, 2.0, 3.5] };
+        let rgb = Normalise { channels: Channels::Rgb, mean: [3.5, 2.0, 1.0] };
+        assert_eq!([ChannelOrder::Bgr {}, ChannelOrder::Rgb {}].map(|order| normalise(&input(order))), [bgr, rgb]);
+        assert_eq!(normalise(&Input::default()), Normalise::default());
+    }
+}

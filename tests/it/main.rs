@@ -15,6 +15,8 @@ mod data;
 #[cfg(test)]
 mod diff;
 #[cfg(test)]
+mod erf;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod layers;
