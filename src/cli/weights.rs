@@ -83,6 +83,11 @@ fn faulty(error: checkpoint::Error) -> Failure {
     fail(Exit::Data, error.to_string()).hint(error.hint())
 }
 
+/// An error of a tensor, which names a file only where that is another part of the checkpoint.
+fn faulty_tensor(path: &Path, error: &checkpoint::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
 fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let file = Checkpoint::open(&args.file).map_err(faulty)?;
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
@@ -90,7 +95,7 @@ fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         let digest = match tensor.bytes() {
             Ok(bytes) => Some(Digest::of(&bytes).to_string()),
             Err(error) => {
-                faults.push(error.to_string());
+                faults.push(faulty_tensor(&args.file, &error));
                 None
             }
         };
@@ -143,7 +148,9 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
     let file = Checkpoint::open(&args.from).map_err(faulty)?;
     let (bytes, count, left) = match &args.names {
         None => {
-            let bytes = file.to_safetensors().map_err(faulty)?;
+            let wrong =
+                |error: checkpoint::Error| fail(Exit::Data, faulty_tensor(&args.from, &error)).hint(error.hint());
+            let bytes = file.to_safetensors().map_err(wrong)?;
             (bytes, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect())
         }
         Some(names) => {

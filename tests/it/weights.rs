@@ -265,6 +265,9 @@ fn a_head_is_taken_where_that_is_asked_for() {
     bench.edit("small.ron", "whole.ckpt", "other.ckpt");
     let told = bench.call("run small.ron --only train");
     failing(&told, 4, &["`head/aspp6/weights` has the shape [5, 128, 3, 3]; the network needs [6, 128, 3, 3]"]);
+    let none: Tensors = encoder.clone().into_iter().chain(head(0)).collect();
+    write_v2(&bench, "other.ckpt", &foreign("Deeplab", &none), 1);
+    failing(&bench.call("run small.ron --only start"), 4, &["other.ckpt", "has 0 classes"]);
     bench.edit("small.ron", "other.ckpt", "whole.ckpt");
 
     bench.edit("small.ron", ", take: EncoderAndHead", "");

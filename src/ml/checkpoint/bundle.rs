@@ -8,8 +8,9 @@ use prost::bytes::Bytes;
 
 use super::error::{Error, Result};
 use super::partition::{Part, Partition};
+use super::sstable::{self, Entries};
 use super::tensorflow::{Shape, Slice, dtype, ranges, shape, slice_key};
-use super::{Checkpoint, Source, Tensor, size, sstable};
+use super::{Checkpoint, Source, Tensor, size};
 
 /// `BundleHeaderProto`, the entry without a key.
 #[derive(Clone, PartialEq, Message)]
@@ -52,7 +53,7 @@ pub fn read(index: &Bytes, data: &[(String, Bytes)]) -> Result<Checkpoint> {
 }
 
 /// Reads the entries of an index.
-pub fn assemble(entries: Vec<(Vec<u8>, Bytes)>, data: &[(String, Bytes)]) -> Result<Checkpoint> {
+pub fn assemble(entries: Entries, data: &[(String, Bytes)]) -> Result<Checkpoint> {
     let table: BTreeMap<Vec<u8>, Bytes> = entries.into_iter().collect();
     let header =
         table.get(&b""[..]).ok_or_else(|| Error::damaged("", "The entry that describes the index is missing."))?;
@@ -61,10 +62,12 @@ pub fn assemble(entries: Vec<(Vec<u8>, Bytes)>, data: &[(String, Bytes)]) -> Res
         let hint = "Write it again on a little-endian machine.";
         return Err(Error::refused("header", "The values are big-endian.", hint));
     }
-    if usize::try_from(header.shards) != Ok(data.len()) {
-        let (found, first) = (data.len(), format!(".data-00000-of-{:05}", header.shards));
-        let what =
-            format!("It needs {} data files, the first ending in `{first}`; {found} lie beside it.", header.shards);
+    let Ok(needed) = usize::try_from(header.shards) else {
+        return Err(Error::damaged("header", format!("It says that it has {} data files.", header.shards)));
+    };
+    if needed != data.len() {
+        let (found, first) = (data.len(), format!(".data-00000-of-{needed:05}"));
+        let what = format!("It needs {needed} data files, the first ending in `{first}`; {found} lie beside it.");
         return Err(Error::refused("", what, "Fetch all parts into one folder."));
     }
     let (mut tensors, mut passed_over) = (Vec::new(), Vec::new());

@@ -9,8 +9,9 @@ use safetensors::Dtype;
 
 use super::error::{Error, Result};
 use super::partition::{Part, Partition};
+use super::sstable::{self, Entries};
 use super::tensorflow::{Shape, Slice, Values, dtype, ranges, shape};
-use super::{Checkpoint, Source, Tensor, sstable};
+use super::{Checkpoint, Source, Tensor};
 
 /// `SavedTensorSlices`: what there is, or the values of a slice.
 #[derive(Clone, PartialEq, Message)]
@@ -67,7 +68,7 @@ pub fn read(name: &str, content: &Bytes, others: &[(String, Bytes)]) -> Result<C
 }
 
 /// Reads the entries of its files, by name.
-pub fn assemble(files: Vec<(&str, Vec<(Vec<u8>, Bytes)>)>) -> Result<Checkpoint> {
+pub fn assemble(files: Vec<(&str, Entries)>) -> Result<Checkpoint> {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     for (name, entries) in files {
         add(&mut known, entries).map_err(|error| error.of_file(name))?;
@@ -83,7 +84,7 @@ pub fn assemble(files: Vec<(&str, Vec<(Vec<u8>, Bytes)>)>) -> Result<Checkpoint>
 }
 
 /// Adds what one file declares and holds. A tensor may have slices in several files.
-fn add(known: &mut BTreeMap<String, Known>, entries: Vec<(Vec<u8>, Bytes)>) -> Result<()> {
+fn add(known: &mut BTreeMap<String, Known>, entries: Entries) -> Result<()> {
     let mut entries = entries.into_iter();
     let decode = |value: Bytes, place: &str| {
         Saved::decode(value).map_err(|error| Error::damaged(place, format!("The entry cannot be read: {error}.")))
@@ -168,8 +169,7 @@ impl Source for Encoded {
         if Some(bytes.len() / width) == self.count {
             return Ok(bytes.into());
         }
-        let what =
-            format!("A slice of it has {} values, where its shape asks for {:?}.", bytes.len() / width, self.count);
+        let what = format!("A slice of it has {} values, which is not what its shape asks for.", bytes.len() / width);
         Err(Error::damaged("", what))
     }
 }

@@ -21,11 +21,14 @@ const SNAPPY_EXPANSION: usize = 32;
 /// What an entry takes beside its key and its value.
 const ENTRY: usize = 64;
 
+/// Keys and values.
+pub type Entries = Vec<(Vec<u8>, Bytes)>;
+
 /// Every entry of a table, in the order of the keys.
 ///
 /// # Errors
 /// The footer, a block, its checksum or the order of the keys is not as it must be.
-pub fn entries(table: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>> {
+pub fn entries(table: &Bytes) -> Result<Entries> {
     let handles = table.len().checked_sub(FOOTER).filter(|_| table.ends_with(&MAGIC)).ok_or_else(|| {
         let what = "The magic number of a TensorFlow checkpoint or index is missing at the end of the file.";
         Error::damaged("footer", what)
@@ -34,7 +37,7 @@ pub fn entries(table: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>> {
     let wrong = || Error::damaged("footer", "The places of the blocks cannot be read.");
     let mut handle = || Some((footer.varint()?, footer.varint()?));
     let (_, index) = (handle().ok_or_else(wrong)?, handle().ok_or_else(wrong)?);
-    let mut out: Vec<(Vec<u8>, Bytes)> = Vec::new();
+    let mut out = Entries::new();
     // Blocks follow one another, so those that an index names twice cannot make the table greater than its file.
     let mut end = 0;
     // Keys are kept whole, though the file has their ends only.
@@ -74,7 +77,7 @@ pub fn first(table: &Bytes) -> Option<Bytes> {
 }
 
 /// The entries of the block at a handle; what they take is taken from the budget.
-fn block(table: &Bytes, (offset, size): (u64, u64), budget: &mut usize) -> Result<Vec<(Vec<u8>, Bytes)>> {
+fn block(table: &Bytes, (offset, size): (u64, u64), budget: &mut usize) -> Result<Entries> {
     let at = || format!("block at byte {offset}");
     let range = usize::try_from(offset).ok().zip(usize::try_from(size).ok()).and_then(|(offset, size)| {
         let end = offset.checked_add(size)?;
@@ -110,7 +113,7 @@ fn unsnap(bytes: &[u8]) -> Option<Bytes> {
 }
 
 /// The entries of a block that is not compressed; none where it is not whole, or takes more than the budget.
-pub fn parse(block: &Bytes, budget: &mut usize) -> Option<Vec<(Vec<u8>, Bytes)>> {
+pub fn parse(block: &Bytes, budget: &mut usize) -> Option<Entries> {
     let count = block.len().checked_sub(4)?;
     let restarts = u32::from_le_bytes(block[count..].try_into().ok()?) as usize;
     let end = count.checked_sub(restarts.checked_mul(4)?)?;

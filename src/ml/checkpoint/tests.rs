@@ -182,6 +182,26 @@ fn every_format_holds_the_same_tensors() {
     }
 }
 
+#[test]
+fn a_file_that_was_cut_anywhere_is_told() {
+    let faulty = |name: &str, content: &[u8], others: &[(String, Bytes)]| {
+        let file = Checkpoint::read(name, Bytes::copy_from_slice(content), others);
+        file.map_or(true, |file| file.tensors.iter().any(|tensor| tensor.bytes().is_err()))
+    };
+    for (name, content, others) in samples() {
+        for end in 0..content.len() {
+            assert!(faulty(&name, &content[..end], &others), "{name} of {end} bytes");
+        }
+        for part in 0..others.len() {
+            for end in 0..others[part].1.len() {
+                let mut others = others.clone();
+                others[part].1.truncate(end);
+                assert!(faulty(&name, &content, &others), "{name} with {end} bytes of part {part}");
+            }
+        }
+    }
+}
+
 /// Reads all there is. Nothing is to come of it but an error or tensors of the stated sizes, none larger than the
 /// files can hold.
 fn exhaust(name: &str, content: Vec<u8>, others: &[(String, Bytes)]) {

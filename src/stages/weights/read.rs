@@ -63,9 +63,12 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     let translated = import::translate(&checkpoint, &names, &wanted).map_err(wrong)?;
     let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
     let classes = biases.map(|(_, (shape, _))| shape.iter().product());
-    if !matches!(take, Take::Encoder {}) && classes.is_none() {
-        let hint = "Write `take: Encoder`, or name a file with a head.";
-        return Err(DataFault::new(place, "The file has no head of an ASPP.", hint).into());
+    if !matches!(take, Take::Encoder {}) && !classes.is_some_and(|classes| (2..=255).contains(&classes)) {
+        let what = match classes {
+            None => "The file has no head of an ASPP.".to_owned(),
+            Some(classes) => format!("The head of the file has {classes} classes; a model has 2 to 255."),
+        };
+        return Err(DataFault::new(place, what, "Write `take: Encoder`, or name a file with a head.").into());
     }
     let text =
         format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
