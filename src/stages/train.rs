@@ -3,8 +3,9 @@
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::stage::{Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value};
 
+use super::agree;
 use super::model::Model;
 use super::support;
 
@@ -160,6 +161,10 @@ impl Kind for Train {
             });
         }
         faults
+    }
+
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        TrainParams::read(params).map_or_else(Vec::new, |p| agree::training(&p, peers))
     }
 
     fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {

@@ -5,9 +5,12 @@ use crate::ml::metrics::Confusion;
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{Bare, Event, Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::stage::{
+    Bare, Event, Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value,
+};
 use crate::table::Table;
 
+use super::agree;
 use super::columns::{self, Values};
 use super::data::Data;
 use super::inference::Inference;
@@ -58,6 +61,13 @@ impl Kind for Validate {
 
     fn computes(&self) -> bool {
         true
+    }
+
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        let Some(p) = ValidateParams::read(params) else { return Vec::new() };
+        let mut faults = agree::labelled(&p.data, peers);
+        faults.extend(agree::same_classes(&p.data, &[p.model], peers));
+        faults
     }
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
