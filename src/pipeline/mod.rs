@@ -143,8 +143,8 @@ pub struct Node {
     pub identity: Value,
     /// Where its inputs come from, by slot.
     pub inputs: BTreeMap<String, Vec<Source>>,
-    /// Said by `repro plan` where it explains a change; may be empty.
-    pub note: String,
+    /// Remarks on fields by name, which `repro plan` makes where it explains a change of the field.
+    pub notes: BTreeMap<String, String>,
     /// The digest of its recipe.
     pub recipe: Digest,
 }

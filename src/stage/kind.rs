@@ -34,7 +34,7 @@ pub trait Kind: Sync + Send {
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
         let _ = extents;
-        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+        Ok(vec![Step { iteration: None, params: params.clone(), inputs, notes: BTreeMap::new() }])
     }
     /// The files outside the store that the node reads, besides the `File` parameters. Called when planning.
     /// `root` gives the folder of a data root by name.
@@ -110,8 +110,9 @@ pub struct Step {
     pub params: Value,
     /// The inputs by slot. A slot is the path of the field that named them: `data`, `from[0]`, `inputs["x"]`.
     pub inputs: Vec<(String, InputRef)>,
-    /// Said by `repro plan` where it explains a change, as "the horizon follows from the iterations".
-    pub note: String,
+    /// Remarks on fields by name, which `repro plan` makes where a change of the field lets the node run: as that the
+    /// `horizon` follows from the iterations.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// Where an input comes from.

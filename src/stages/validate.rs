@@ -1,5 +1,7 @@
 //! `Validate`: a model's predictions on whole images, against the truth.
 
+use std::collections::BTreeMap;
+
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
 use crate::params;
@@ -81,7 +83,7 @@ impl Kind for Validate {
             iteration,
             params: node.clone(),
             inputs: vec![("model".to_owned(), model), ("data".to_owned(), InputRef::Named(p.data.0.clone()))],
-            note: String::new(),
+            notes: BTreeMap::new(),
         };
         let count = extents.nodes(&p.model.0);
         if !p.every_iteration || count <= 1 {
