@@ -27,6 +27,9 @@ pub struct RunArgs {
     results: Option<std::path::PathBuf>,
 }
 
+/// How many skipped nodes people are told of one by one; all are counted. More would push the failure off the screen.
+const SKIPPED: usize = 5;
+
 /// Runs a pipeline.
 pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
     let file = &args.plan.file;
@@ -41,13 +44,16 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut ui = Ui::new(args.json);
-    let mut first_failure = None;
+    let (mut first_failure, mut skipped) = (None, 0);
     let mut execute = |plan: &Plan, options: &Options, ui: &mut Ui| {
         engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |event| {
             if let RunEvent::NodeFailed { failure, .. } = &event {
                 first_failure.get_or_insert_with(|| exit_of(failure));
             }
-            ui.event(&event);
+            skipped += usize::from(matches!(event, RunEvent::NodeSkipped { .. }));
+            if args.json || skipped <= SKIPPED || !matches!(event, RunEvent::NodeSkipped { .. }) {
+                ui.event(&event);
+            }
         })
     };
     let mut record = execute(&made, &options, &mut ui)?;
