@@ -97,7 +97,7 @@ params! {
         /// The order of the channels that the encoder was trained on.
         order: ChannelOrder = ChannelOrder::Bgr {};
         /// What is subtracted: the mean of blue, green and red, whatever the order of the channels.
-        mean_bgr: (f64, f64, f64) = (104.00698793, 116.66876762, 122.67891434), where min(-SINGLE).max(SINGLE);
+        mean_bgr: (f64, f64, f64) = (104.00698793, 116.66876762, 122.67891434);
     }
 
     /// The order of colour channels.
