@@ -190,7 +190,9 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
         Command::Weights(command) => weights::run(command),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);
+            print(&String::from_utf8_lossy(&script));
             Ok(Exit::Success)
         }
         Command::Exec { job } => std::process::exit(i32::from(engine::exec(job, registry))),

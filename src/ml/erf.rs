@@ -1,9 +1,9 @@
 //! Effective receptive fields: how much each input position moves the centre of the output (Luo, Li, Urtasun, Zemel:
 //! "Understanding the effective receptive field in deep convolutional neural networks", NeurIPS 2016).
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::models::{Network, Site};
 use super::ops::nchw;
 
@@ -21,33 +21,33 @@ pub struct Map {
     pub centre: (usize, usize),
 }
 
-/// What the gradient is taken by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The image.
-    Image,
-    /// The input of the block of that name, as `group5/block1`.
-    Block(String),
-}
-
-/// The map of one image.
+/// The map of the centre at `of` by what is at `by`, of one image: ReLUs, biases and edges count as they do there.
 ///
 /// # Shapes
-/// `image` `[1, 3, H, W]`; the map has the size of the image or of the block's input.
-pub fn map(network: &Network, image: &Tensor, target: &Target) -> Result<Map> {
+/// `image` `[1, 3, H, W]`; the map has the size of what is at `by`.
+pub fn map(network: &Network, image: &Tensor, of: Site<'_>, by: Site<'_>) -> Result<Map> {
     let tape = network.forward_train(image)?;
-    let [n, classes, height, width] = nchw("The logits", &tape.logits)?;
-    let (y, x) = (height / 2, width / 2);
-    let mut seed = vec![0.0_f32; n * classes * height * width];
-    for class in 0..classes {
-        seed[(class * height + y) * width + x] = 1.0;
-    }
-    let seed = Tensor::from_vec(seed, (n, classes, height, width), network.device())?;
-    let to = match target {
-        Target::Image => Site::Image,
-        Target::Block(name) => Site::Input(name),
-    };
-    Map::of(&network.gradient_at(tape, Site::Logits, &seed, to)?, (height, width))
+    let missing = || Error::Model(format!("The network has no place {of:?}."));
+    let shape = nchw("The output of a receptive field", tape.at(network, of).ok_or_else(missing)?)?;
+    let seed = centre(shape, network.device())?;
+    Map::of(&network.gradient_at(tape, of, &seed, by)?, (shape[2], shape[3]))
+}
+
+/// The map of the dilated convolution of the block `block` alone: its pre-filter and its 3x3 filter, and neither batch
+/// norm nor ReLU, so that no image matters. It has `4 d + 5` positions each way, 21 for a dilation `d` of 4: room for the
+/// filters of every type, and for the whole cells of `d x d` that GroupInteraction mixes.
+pub fn conv(network: &Network, block: &str) -> Result<Map> {
+    let conv = network.dilated(block)?;
+    let side = 4 * conv.dilation() + 5;
+    let seed = centre([1, conv.outputs(), side, side], network.device())?;
+    Map::of(&conv.gradient(&seed)?, (side, side))
+}
+
+/// The gradient of the sum over channels of the centre, by a tensor of the shape `[1, C, H, W]`.
+fn centre([n, channels, height, width]: [usize; 4], device: &Device) -> Result<Tensor> {
+    let mut seed = vec![0.0_f32; n * channels * height * width];
+    seed.iter_mut().skip(height / 2 * width + width / 2).step_by(height * width).for_each(|value| *value = 1.0);
+    Ok(Tensor::from_vec(seed, (n, channels, height, width), device)?)
 }
 
 impl Map {
@@ -159,37 +159,86 @@ mod tests {
         assert_eq!(super::figures(&map_of(5, 7, |_, _| 0.0)).radius, 0.0);
     }
 
+    fn network(prefilter: &str) -> Network {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: Choice::new(prefilter) };
+        initialise(&spec, &Device::Cpu, Scheme::Stable, 3).unwrap()
+    }
+
+    fn pixels() -> Vec<f32> {
+        (0..3 * 65 * 65).map(|i| ((i * 7919 % 257) as f32) - 128.0).collect()
+    }
+
+    fn image(pixels: Vec<f32>) -> Tensor {
+        Tensor::from_vec(pixels, (1, 3, 65, 65), &Device::Cpu).unwrap()
+    }
+
     #[test]
     fn the_map_is_the_gradient_that_differences_give() {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: Choice::new("Average") };
-        let network = initialise(&spec, &candle_core::Device::Cpu, Scheme::Stable, 3).unwrap();
-        let pixels: Vec<f32> = (0..3 * 65 * 65).map(|i| ((i * 7919 % 257) as f32) - 128.0).collect();
-        let image = |pixels: Vec<f32>| Tensor::from_vec(pixels, (1, 3, 65, 65), network.device()).unwrap();
-        let centre = |pixels: Vec<f32>| -> f64 {
-            let logits = network.forward(&image(pixels)).unwrap();
-            let [_, c, h, w] = nchw("logits", &logits).unwrap();
-            let values: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
-            (0..c).map(|class| f64::from(values[(class * h + h / 2) * w + w / 2])).sum()
-        };
-        let map = map(&network, &image(pixels.clone()), &Target::Image).unwrap();
-        assert_eq!((map.centre, map.values.len()), ((32, 32), 65 * 65));
-        let mut checked = 0;
-        for (y, x) in [(32, 32), (30, 35), (24, 40), (33, 31)] {
-            let mut expected = 0.0;
-            for channel in 0..3 {
-                let moved = |by: f32| {
-                    let mut pixels = pixels.clone();
-                    pixels[(channel * 65 + y) * 65 + x] += by;
-                    centre(pixels)
-                };
-                expected += ((moved(0.5) - moved(-0.5)) / 1.0).abs();
+        let network = network("Average");
+        for of in [Site::Logits, Site::Output("group5/block2"), Site::Output("group4/block1")] {
+            let centre = |pixels: Vec<f32>| -> f64 {
+                let tape = network.forward_train(&image(pixels)).unwrap();
+                let output = tape.at(&network, of).unwrap();
+                let [_, c, h, w] = nchw("output", output).unwrap();
+                let values: Vec<f32> = output.flatten_all().unwrap().to_vec1().unwrap();
+                (0..c).map(|channel| f64::from(values[(channel * h + h / 2) * w + w / 2])).sum()
+            };
+            let map = map(&network, &image(pixels()), of, Site::Image).unwrap();
+            assert_eq!((map.centre, map.values.len()), ((32, 32), 65 * 65));
+            let mut checked = 0;
+            for (y, x) in [(32, 32), (30, 35), (24, 40), (33, 31)] {
+                let mut expected = 0.0;
+                for channel in 0..3 {
+                    let moved = |by: f32| {
+                        let mut pixels = pixels();
+                        pixels[(channel * 65 + y) * 65 + x] += by;
+                        centre(pixels)
+                    };
+                    expected += ((moved(0.5) - moved(-0.5)) / 1.0).abs();
+                }
+                let found = map.values[y * 65 + x];
+                assert!(
+                    (found - expected).abs() < 0.05 * expected.max(1e-4),
+                    "{of:?} ({y}, {x}): {found} and {expected}"
+                );
+                checked += usize::from(expected > 1e-6);
             }
-            let found = map.values[y * 65 + x];
-            assert!((found - expected).abs() < 0.05 * expected.max(1e-4), "({y}, {x}): {found} and {expected}");
-            checked += usize::from(expected > 1e-6);
+            assert!(checked > 0, "no position has any influence on {of:?}");
         }
-        assert!(checked > 0, "no position has any influence");
-        let inner = super::map(&network, &image(pixels), &Target::Block("group5/block1".into())).unwrap();
-        assert_eq!((inner.height, inner.centre), (9, (4, 4)));
+    }
+
+    #[test]
+    fn a_part_is_what_the_whole_is_made_of() {
+        let network = network("Aggregation");
+        let tape = || network.forward_train(&image(pixels())).unwrap();
+        let (last, first, before) =
+            (Site::Output("group5/block2"), Site::Input("group4/block1"), Site::Output("group3/block1"));
+        let seed = centre(nchw("output", tape().at(&network, last).unwrap()).unwrap(), network.device()).unwrap();
+        let part = network.gradient_at(tape(), last, &seed, first).unwrap();
+        let found = network.gradient_at(tape(), before, &part, Site::Image).unwrap();
+        let whole = network.gradient_at(tape(), last, &seed, Site::Image).unwrap();
+        let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&found), values(&whole));
+        let map = map(&network, &image(pixels()), last, first).unwrap();
+        assert_eq!(map, Map::of(&part, (9, 9)).unwrap());
+        assert!(map.values.iter().any(|value| *value > 0.0));
+        let followed = super::map(&network, &image(pixels()), Site::Logits, Site::Input("group5/block1")).unwrap();
+        assert_eq!((followed.height, followed.centre), (9, (4, 4)));
+    }
+
+    #[test]
+    fn types_that_start_as_regular_have_its_map() {
+        let map = |prefilter| conv(&network(prefilter), "group5/block1").unwrap();
+        let regular = map("Regular");
+        assert_eq!((regular.height, figures(&regular).dead), (21, 1.0 - 9.0 / 81.0));
+        for prefilter in ["Decompose", "GroupInteraction", "SeparableShared"] {
+            let same = map(prefilter);
+            assert_eq!(figures(&same).dead, figures(&regular).dead, "{prefilter}");
+            let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * b;
+            assert!(same.values.iter().zip(&regular.values).all(near), "{prefilter}");
+        }
+        assert!(figures(&map("Average")).dead < figures(&regular).dead);
+        let error = conv(&network("Regular"), "group3/block1").unwrap_err();
+        assert!(error.to_string().contains("`group3/block1`"), "{error}");
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn read(
             }
         }
     }
+    matrix.overlaps(faults);
     // With an axis missing, whatever is said of cells would only be a consequence.
     if faults.is_empty() {
         let result = matrix.cross(field("zip"), &tree.span).and_then(|()| {
@@ -230,6 +231,26 @@ impl Axis {
 }
 
 impl Matrix {
+    /// Tells places that are set twice: what is set last would silently win, under the label of the other.
+    fn overlaps(&self, faults: &mut Vec<Diagnostic>) {
+        let places: Vec<(&Axis, &Place)> =
+            self.axes.iter().flat_map(|axis| axis.places.iter().map(move |place| (axis, place))).collect();
+        for (at, (axis, place)) in places.iter().enumerate() {
+            let twice = |(_, earlier): &&(&Axis, &Place)| earlier.holds(place) || place.holds(earlier);
+            let Some((other, earlier)) = places[..at].iter().find(twice) else { continue };
+            let (axis, other) = (&axis.name.text, &other.name.text);
+            let (message, hint) = match axis == other {
+                true => (format!("The axis `{axis}` sets this field, or a part of it, twice."), "Name it once."),
+                false => (
+                    format!("The axes `{other}` and `{axis}` both set this field, or one of them a part of it."),
+                    "Let one axis set it: the value of the other would have no effect.",
+                ),
+            };
+            let fault = Diagnostic::new(&place.stage.span, message).related(&earlier.stage.span, "the other one");
+            faults.push(fault.hint(hint));
+        }
+    }
+
     /// Makes the cells of all axes: those of a zip advance together, all others are crossed.
     fn cross(&mut self, zip: Option<&Tree>, at: &Span) -> Fallible<()> {
         let mut groups: Vec<Vec<usize>> = (0..self.axes.len()).map(|axis| vec![axis]).collect();

@@ -6,6 +6,7 @@ use crate::ml::data::index::Row;
 use crate::ml::data::source::Images;
 use crate::ml::data::{Labels, labels};
 use crate::ml::erf;
+use crate::ml::models::{Network, Site};
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
@@ -17,9 +18,9 @@ use super::subject::Model;
 use super::support;
 
 params! {
-    /// The effective receptive field (Luo et al., NeurIPS 2016): the gradient of the centre of the output with respect
-    /// to the input, absolute values summed over channels, averaged over the middles of images. Nothing is padded: where
-    /// a network sees zeros its units are dead, and no gradient passes.
+    /// The effective receptive field (Luo et al., NeurIPS 2016) of a network or of a part of it: the gradient of the
+    /// centre of the output with respect to the input, absolute values summed over channels, averaged over the middles
+    /// of images. Nothing is padded: where a network sees zeros its units are dead, and no gradient passes.
     /// Leaves a picture, the raw map, and figures: the share of exactly-zero pixels inside the support (gridding), the
     /// share of the area of the centred squares that hold 20, 30, 50 and 99 % of the mass, and the radius of gyration.
     pub struct ErfParams {
@@ -32,18 +33,36 @@ params! {
         /// Height and width that are cut from the middle of each image; smaller images are passed over. `None`: what
         /// is common to the images.
         size: Option<(u32, u32)> = None, where min(33.0).max(4096.0).unit("pixels");
-        /// With respect to what the gradient is taken.
+        /// Of what the gradient is taken, and with respect to what.
         target: Target = Target::Image {};
     }
 
-    /// An input of the network or of a part of it.
+    /// A network or a part of it.
     pub enum Target {
-        /// The image: the receptive field of the whole network.
+        /// The whole network: of the logits, with respect to the image.
         Image {}
-        /// The input of a block, as `group5/block1`: the receptive field of what follows it.
+        /// What follows the input of a block: of the logits, with respect to that input.
         Block {
-            /// The block.
+            /// The block, as `group5/block1`.
             name: String;
+        }
+        /// A run of blocks (the KDD 2018 paper's dilated block): of the output of the last one, with respect to the input
+        /// of the first.
+        Blocks {
+            /// The first block.
+            from: String = "group4/block1".to_owned();
+            /// The last block; `None`: the network's last.
+            to: Option<String> = None;
+        }
+        /// One dilated convolution alone (the KDD 2018 paper's other figure): the pre-filter and the 3x3 filter of a
+        /// block, with neither batch norm nor ReLU, so that no image is read. The map has 4 d + 5 positions each way for
+        /// a dilation d. For d = 4, trained, 72 of 81 positions are dead with Regular, 40 of 121 with Average and Gaussian
+        /// (whose 3 taps leave every fourth out), 9 of 144 with GroupInteraction (in the form of its code), none with
+        /// SeparableShared and Aggregation. GroupInteraction and SeparableShared start as Regular and show nothing new
+        /// before they have learned.
+        Conv {
+            /// The block that it is in.
+            name: String = "group5/block1".to_owned();
         }
     }
 }
@@ -84,51 +103,107 @@ impl Kind for Erf {
         let p: ErfParams = support::read(job.params)?;
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
-        let target = match &p.target {
-            Target::Image {} => erf::Target::Image,
-            Target::Block { name } => {
-                let names: Vec<&str> = model.network.block_names().collect();
-                if !names.contains(&name.as_str()) {
-                    let hint = format!("The blocks are {}.", names.join(", "));
-                    return Err(
-                        DataFault::new("target.name", format!("The network has no block `{name}`."), hint).into()
-                    );
-                }
-                erf::Target::Block(name.clone())
-            }
+        let part = Part::of(&p.target, &model.network)?;
+        let map = match part {
+            Part::Between(of, by) => mean(job, &model, &data, &p, of, by)?,
+            Part::Conv(block) => support::pool(job.threads)?
+                .install(|| erf::conv(&model.network, block))
+                .map_err(|error| support::ml_error(error, "model"))?,
         };
-        let resolve = |path: &str| data.resolve(path);
-        let images = Images::new(&data.rows, &resolve);
-        let (chosen, size) = choose(&data, &p)?;
-        if chosen.len() < p.images as usize {
-            let text =
-                format!("The data set has {} fitting images, fewer than the {} asked for.", chosen.len(), p.images);
-            job.events.emit(Event::Warning { text });
-        }
-        let pool = support::pool(job.threads)?;
-        let mut sum: Option<erf::Map> = None;
-        for (done, &i) in chosen.iter().enumerate() {
-            job.cancel.check()?;
-            let map = pool.install(|| -> Result<erf::Map, StageError> {
-                let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
-                let corner = ((image.height() - size.0) / 2, (image.width() - size.1) / 2);
-                let image = model.normalise.apply(&image).window(corner, size, [0.0; 3]);
-                erf::map(&model.network, &model.input(&image)?, &target)
-                    .map_err(|error| support::ml_error(error, "model"))
-            })?;
-            match &mut sum {
-                Some(sum) => sum.add(&map),
-                None => sum = Some(map),
-            }
-            job.events.emit(Event::Progress {
-                done: done as u64 + 1,
-                total: chosen.len() as u64,
-                unit: "images".into(),
-            });
-        }
-        let map = sum.ok_or_else(|| StageError::Bug("The effective receptive field saw no image.".into()))?;
-        produce(job, &model, &data, &p.target, &map.scaled(1.0 / chosen.len() as f64))
+        produce(job, &model, &data, &part.in_words(), &map)
     }
+}
+
+/// A part of a network that is there.
+#[derive(Debug, Clone, Copy)]
+enum Part<'a> {
+    /// From the second place to the first.
+    Between(Site<'a>, Site<'a>),
+    /// The dilated convolution of a block.
+    Conv(&'a str),
+}
+
+impl<'a> Part<'a> {
+    fn of(target: &'a Target, network: &'a Network) -> Result<Self, StageError> {
+        let names: Vec<&str> = network.block_names().collect();
+        Ok(match target {
+            Target::Image {} => Part::Between(Site::Logits, Site::Image),
+            Target::Block { name } => {
+                find("name", "block", name, &names)?;
+                Part::Between(Site::Logits, Site::Input(name))
+            }
+            Target::Blocks { from, to } => {
+                let to = to.as_deref().or(names.last().copied()).unwrap_or_default();
+                let (first, last) = (find("from", "block", from, &names)?, find("to", "block", to, &names)?);
+                if first > last {
+                    let message = format!("The block `{from}` comes after `{to}`.");
+                    return Err(DataFault::new("target.from", message, "State the first block as `from`.").into());
+                }
+                Part::Between(Site::Output(to), Site::Input(from))
+            }
+            Target::Conv { name } => {
+                let dilated: Vec<&str> = network.dilated_names().collect();
+                find("name", "dilated convolution in a block", name, &dilated)?;
+                Part::Conv(name)
+            }
+        })
+    }
+
+    /// What tables call it; the whole network has a word of its own.
+    fn in_words(self) -> String {
+        match self {
+            Part::Between(Site::Output(to), Site::Input(from)) => format!("{from} to {to}"),
+            Part::Between(_, Site::Input(name)) => name.to_owned(),
+            Part::Between(..) => "image".to_owned(),
+            Part::Conv(name) => format!("conv {name}"),
+        }
+    }
+}
+
+/// The place of `name` among `names`.
+fn find(field: &str, what: &str, name: &str, names: &[&str]) -> Result<usize, StageError> {
+    let missing = || {
+        let message = format!("The network has no {what} `{name}`.");
+        DataFault::new(format!("target.{field}"), message, format!("There are {}.", names.join(", "))).into()
+    };
+    names.iter().position(|known| *known == name).ok_or_else(missing)
+}
+
+/// The mean of the maps of the images.
+fn mean(
+    job: &Job<'_>,
+    model: &Model,
+    data: &Data,
+    p: &ErfParams,
+    of: Site<'_>,
+    by: Site<'_>,
+) -> Result<erf::Map, StageError> {
+    let resolve = |path: &str| data.resolve(path);
+    let images = Images::new(&data.rows, &resolve);
+    let (chosen, size) = choose(data, p)?;
+    if chosen.len() < p.images as usize {
+        let text = format!("The data set has {} fitting images, fewer than the {} asked for.", chosen.len(), p.images);
+        job.events.emit(Event::Warning { text });
+    }
+    let pool = support::pool(job.threads)?;
+    let mut sum: Option<erf::Map> = None;
+    for (done, &i) in chosen.iter().enumerate() {
+        job.cancel.check()?;
+        let map = pool.install(|| -> Result<erf::Map, StageError> {
+            let image = images.image(i).map_err(|fault| data.blame(support::faults(vec![fault])))?;
+            let corner = ((image.height() - size.0) / 2, (image.width() - size.1) / 2);
+            let image = model.normalise.apply(&image).window(corner, size, [0.0; 3]);
+            erf::map(&model.network, &model.input(&image)?, of, by).map_err(|error| support::ml_error(error, "model"))
+        })?;
+        match &mut sum {
+            Some(sum) => sum.add(&map),
+            None => sum = Some(map),
+        }
+        let (done, total) = (done as u64 + 1, chosen.len() as u64);
+        job.events.emit(Event::Progress { done, total, unit: "images".into() });
+    }
+    let sum = sum.ok_or_else(|| StageError::Bug("The effective receptive field saw no image.".into()))?;
+    Ok(sum.scaled(1.0 / chosen.len() as f64))
 }
 
 /// The images that are used, by their numbers, and the size that is cut from each.
@@ -151,13 +226,9 @@ fn choose(data: &Data, p: &ErfParams) -> Result<(Vec<usize>, (usize, usize)), St
     Ok((chosen, (height, width)))
 }
 
-fn produce(job: &Job<'_>, model: &Model, data: &Data, target: &Target, map: &erf::Map) -> Result<Produced, StageError> {
+fn produce(job: &Job<'_>, model: &Model, data: &Data, target: &str, map: &erf::Map) -> Result<Produced, StageError> {
     let figures = erf::figures(map);
     let mut columns = model.subject.columns(1, data);
-    let target = match target {
-        Target::Image {} => "image",
-        Target::Block { name } => name,
-    };
     columns.push(("target".to_owned(), Values::Text(vec![Some(target.to_owned())])));
     let mut produced = Produced::default();
     for (name, value) in figures.named() {

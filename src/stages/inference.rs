@@ -3,6 +3,9 @@
 use crate::ml::crf;
 use crate::ml::inference::{self, Fuse as Fusing};
 use crate::params;
+use crate::stage::Value;
+use crate::stage::params::Param;
+use crate::stage::schema::{Field, Type};
 
 params! {
     /// The passes of a network over an image, and how they become one prediction.
@@ -59,6 +62,30 @@ impl Default for Inference {
     }
 }
 
+impl Inference {
+    /// What is not as by default, as a pipeline states it; `plain` where all of it is.
+    pub fn in_words(&self) -> String {
+        let crf = self.crf.as_ref().map(|crf| format!("crf: Some(({}))", stated(&crf.write(), &Crf::ty()).join(", ")));
+        let mut words: Vec<String> =
+            stated(&self.write(), &Inference::ty()).into_iter().filter(|field| !field.starts_with("crf:")).collect();
+        words.extend(crf);
+        if words.is_empty() { PLAIN.to_owned() } else { words.join(", ") }
+    }
+}
+
+/// One pass over the image as it is.
+pub const PLAIN: &str = "plain";
+
+/// The fields of a structure that do not have their defaults, as a pipeline states them.
+fn stated(params: &Value, ty: &Type) -> Vec<String> {
+    let Type::Struct(structure) = ty else { return Vec::new() };
+    let field = |field: &Field| {
+        let value = params.field(field.name).filter(|value| field.default.as_ref() != Some(value))?;
+        Some(format!("{}: {value}", field.name))
+    };
+    structure.fields.iter().filter_map(field).collect()
+}
+
 impl From<&Inference> for inference::Inference {
     fn from(params: &Inference) -> Self {
         let fuse = match params.fuse {
@@ -89,13 +116,26 @@ impl From<&Crf> for crf::Crf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::{Param, Type};
+
+    #[test]
+    fn what_differs_from_the_default_is_told_as_it_is_written() {
+        let crf = |iterations| Crf { iterations, ..Crf::read(&defaults()).unwrap() };
+        let inference = Inference { scales: vec![1.0, 0.5], fuse: Fuse::Max {}, ..Inference::default() };
+        assert_eq!(Inference::default().in_words(), "plain");
+        assert_eq!(inference.in_words(), "scales: [1.0, 0.5], fuse: Max");
+        let sharpened = |iterations| Inference { crf: Some(crf(iterations)), ..Inference::default() }.in_words();
+        assert_eq!([sharpened(10), sharpened(5)], ["crf: Some(())", "crf: Some((iterations: 5))"]);
+    }
+
+    fn defaults() -> Value {
+        let Type::Struct(structure) = Crf::ty() else { panic!("not a structure") };
+        let fields = structure.fields.iter().map(|field| (field.name, field.default.clone().unwrap()));
+        Value::record("Crf", fields)
+    }
 
     #[test]
     fn the_defaults_of_a_pipeline_are_those_of_the_numerics() {
-        let Type::Struct(structure) = Crf::ty() else { panic!("not a structure") };
-        let fields = structure.fields.iter().map(|field| (field.name, field.default.clone().unwrap()));
-        let params = Crf::read(&crate::stage::Value::record("Crf", fields)).unwrap();
+        let params = Crf::read(&defaults()).unwrap();
         assert_eq!(crf::Crf::from(&params), crf::Crf::default());
     }
 }

@@ -20,10 +20,11 @@ use super::support;
 use rows::{Entry, Origin, Rows};
 
 params! {
-    /// Gathers the figures of validations and effective receptive fields into one table: a row a model and data
-    /// set, with its mean IoU, pixel accuracy, the best constant prediction's mean IoU, the IoU of each class (all in
-    /// percent), and the figures of its effective receptive field. Where the stages are in several cells of a matrix,
-    /// all of them are gathered, and each axis that nothing else tells is a column.
+    /// Gathers the figures of validations and effective receptive fields into one table: a row a model, data set and
+    /// way of inference, with its mean IoU, pixel accuracy, the best constant prediction's mean IoU, the IoU of each
+    /// class (all in percent), and the figures of its effective receptive field. Models and data sets are named by the
+    /// first digits of their digests, which `repro show` has too. Where the stages are in several cells of a matrix, all
+    /// of them are gathered, and each axis that nothing else tells is a column. `validate[10]` gathers one iteration alone.
     pub struct ReportParams {
         /// What to gather: stages, or stages of other runs, as `run:voc_regular/validate`. A row has the order of its
         /// first mention.
@@ -63,7 +64,7 @@ impl Kind for Report {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Structure {

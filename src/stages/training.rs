@@ -22,7 +22,7 @@ use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
-use crate::stage::{Event, Job, Param, Produced, StageError};
+use crate::stage::{DataFault, Event, Job, Param, Produced, StageError};
 use crate::table::Table;
 
 use super::columns::{self, Values};
@@ -173,6 +173,11 @@ fn start(
     let built = import::network(&p.model.spec(), device, &tensors, (Scheme::Plain, p.seed), is_encoder);
     let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });
+    if let [first, others @ ..] = &report.left_over[..] {
+        let what = format!("The model has no place for `{first}` and {} other tensors of its weights.", others.len());
+        let hint = "Give the model the encoder and the pre-filter that `Weights` names, or let that take less.";
+        return Err(DataFault::new("weights", what, hint).into());
+    }
     let trainer = Trainer::new(network).map_err(wrong)?;
     Ok((trainer, Progress::default(), about))
 }
@@ -308,4 +313,18 @@ fn log(lines: &[Line]) -> String {
     let lines: String =
         lines.iter().map(|line| StepReport::log_line(line.step, line.loss, line.mean_iou) + "\n").collect();
     format!("Restored model parameters from {from}.\n{lines}The checkpoint has been created.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_goes_with_the_order_of_the_channels() {
+        let input = |order| Input { order, mean_bgr: (1.0, 2.0, 3.5) };
+        let bgr = Normalise { channels: Channels::Bgr, mean: [1.0, 2.0, 3.5] };
+        let rgb = Normalise { channels: Channels::Rgb, mean: [3.5, 2.0, 1.0] };
+        assert_eq!([ChannelOrder::Bgr {}, ChannelOrder::Rgb {}].map(|order| normalise(&input(order))), [bgr, rgb]);
+        assert_eq!(normalise(&Input::default()), Normalise::default());
+    }
 }

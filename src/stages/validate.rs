@@ -46,7 +46,7 @@ impl Kind for Validate {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn schema(&self) -> Structure {
@@ -129,9 +129,12 @@ impl Kind for Validate {
         }
         // A figure of no pixels is none.
         let cross_entropy = (total.total() > 0).then(|| losses / total.total() as f64);
-        produce(job, &model, &data, cross_entropy, &total, &each)
+        produce(job, &model, &data, &p.inference, cross_entropy, &total, &each)
     }
 }
+
+/// The column of the summary that says how predictions were made.
+pub const INFERENCE: &str = "inference";
 
 /// The parameters with what expansion took out, so that they read as the stage's own.
 fn complete(job: &Job<'_>) -> Value {
@@ -144,6 +147,7 @@ fn produce(
     job: &Job<'_>,
     model: &Model,
     data: &Data,
+    inference: &Inference,
     cross_entropy: Option<f64>,
     total: &Confusion,
     each: &[(String, Confusion)],
@@ -165,6 +169,7 @@ fn produce(
 
     let mut summary = model.subject.columns(1, data);
     summary.extend([
+        (INFERENCE.to_owned(), Values::Text(vec![Some(inference.in_words())])),
         ("images".to_owned(), Values::Int(vec![Some(each.len() as i64)])),
         ("mean_iou".to_owned(), Values::Float(vec![mean.map(|mean| mean.value)])),
         ("classes_present".to_owned(), Values::Int(vec![mean.map(|mean| mean.classes as i64)])),

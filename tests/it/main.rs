@@ -9,11 +9,15 @@ mod bytes;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
 mod diff;
+#[cfg(test)]
+mod erf;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -28,3 +32,5 @@ mod matrix;
 mod pipelines;
 #[cfg(test)]
 mod training;
+#[cfg(test)]
+mod weights;

@@ -42,13 +42,18 @@ pub struct Entry {
 }
 
 /// Whether a table is an index: the message without a key starts with the number of files, not with a message.
-pub fn is_index(table: &[u8]) -> bool {
+pub fn is_index(table: &Bytes) -> bool {
     sstable::first(table).is_none_or(|value| value.first() != Some(&0x0a))
 }
 
 /// Reads an index, and the data files in their order.
 pub fn read(index: &Bytes, data: &[(String, Bytes)]) -> Result<Checkpoint> {
-    let table: BTreeMap<Vec<u8>, Bytes> = sstable::entries(index)?.into_iter().collect();
+    assemble(sstable::entries(index)?, data)
+}
+
+/// Reads the entries of an index.
+pub fn assemble(entries: Vec<(Vec<u8>, Bytes)>, data: &[(String, Bytes)]) -> Result<Checkpoint> {
+    let table: BTreeMap<Vec<u8>, Bytes> = entries.into_iter().collect();
     let header =
         table.get(&b""[..]).ok_or_else(|| Error::damaged("", "The entry that describes the index is missing."))?;
     let header = Header::decode(header.clone()).map_err(|error| Error::damaged("header", format!("{error}.")))?;

@@ -31,12 +31,12 @@ const DAMAGED: &str = "The file is damaged or cut off; fetch it again.";
 impl Error {
     /// A damaged file: `what` is wrong at `at`.
     pub(super) fn damaged(at: impl Into<String>, what: impl Into<String>) -> Self {
-        Error::Content { file: String::new(), at: at.into(), what: what.into(), hint: DAMAGED }
+        Error::refused(at, what, DAMAGED)
     }
 
     /// A sound file with something that cannot be read here, and what to do about it.
     pub(super) fn refused(at: impl Into<String>, what: impl Into<String>, hint: &'static str) -> Self {
-        Error::Content { file: String::new(), at: at.into(), what: what.into(), hint }
+        Error::Content { file: String::new(), at: printable(&at.into()), what: printable(&what.into()), hint }
     }
 
     /// The same error with the file's name, where it has none yet.
@@ -54,7 +54,7 @@ impl Error {
         if let Error::Content { at, .. } = &mut self
             && at.is_empty()
         {
-            *at = format!("tensor `{name}`");
+            *at = printable(&format!("tensor `{name}`"));
         }
         self
     }
@@ -84,6 +84,17 @@ impl Error {
             Error::Content { hint, .. } => hint,
         }
     }
+}
+
+/// A text that may quote a file, without what would do things to a terminal, and not without end.
+fn printable(text: &str) -> String {
+    const MOST: usize = 500;
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut out: String = text.chars().take(MOST).map(plain).collect();
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 fn place(file: &str, at: &str) -> String {

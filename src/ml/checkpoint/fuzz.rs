@@ -1,9 +1,9 @@
-//! The doors through which fuzzing (`fuzz/`) reaches the readers, past what recognises a format.
+//! The doors through which fuzzing (`fuzz/`) reaches the readers, past what recognises a format and past checksums.
 
 use prost::bytes::Bytes;
 
 use super::pickle::Pickle;
-use super::{Checkpoint, bundle, sliced, state_dict};
+use super::{Checkpoint, bundle, limit, sliced, sstable, state_dict};
 
 /// The size of the storages beside the input.
 const HELD: usize = 1 << 16;
@@ -14,21 +14,33 @@ fn exhaust(file: super::Result<Checkpoint>) {
     }
 }
 
-/// Reads an index of TensorFlow V2 and all tensors.
-pub fn tensorflow_v2(index: &[u8]) {
-    let data = [("data".to_owned(), Bytes::from(vec![0; HELD]))];
-    exhaust(bundle::read(&Bytes::copy_from_slice(index), &data));
+/// Reads the input as an index of TensorFlow V2, and as the one block of such an index; and all tensors.
+pub fn tensorflow_v2(input: &[u8]) {
+    let (input, data) = (Bytes::copy_from_slice(input), [("data".to_owned(), Bytes::from(vec![0; HELD]))]);
+    exhaust(bundle::read(&input, &data));
+    if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
+        exhaust(bundle::assemble(entries, &data));
+    }
 }
 
-/// Reads a checkpoint of TensorFlow V1 and all tensors.
-pub fn tensorflow_v1(content: &[u8]) {
-    exhaust(sliced::read("fuzz", &Bytes::copy_from_slice(content), &[]));
+/// Reads the input as a checkpoint of TensorFlow V1, and as the one block of such a checkpoint; and all tensors.
+pub fn tensorflow_v1(input: &[u8]) {
+    let input = Bytes::copy_from_slice(input);
+    exhaust(sliced::read("fuzz", &input, &[]));
+    if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
+        exhaust(sliced::assemble(vec![("fuzz", entries)]));
+    }
 }
 
 /// Reads a pickle, and the tensors of its state dict.
-pub fn pickle(content: &[u8]) {
-    if let Ok(pickle) = Pickle::read(content) {
+pub fn pickle(input: &[u8]) {
+    if let Ok(pickle) = Pickle::read(input) {
         let storages = [("0".to_owned(), Bytes::from(vec![0; HELD]))].into();
         exhaust(state_dict::read("fuzz", &pickle, &storages));
     }
+}
+
+/// Reads a file of any format that is one file, and all tensors.
+pub fn file(input: &[u8]) {
+    exhaust(Checkpoint::read("fuzz", Bytes::copy_from_slice(input), &[]));
 }

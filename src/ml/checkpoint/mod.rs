@@ -4,10 +4,13 @@
 //! Invariants:
 //! - a file is recognised by its content, never by its extension alone;
 //! - nothing in a file is executed; a pickle is read by an interpreter that knows a few names and refuses all others;
-//! - whatever a file says of sizes, no more is allocated than the file has bytes, times what its compression (Snappy,
-//!   Deflate) or its integers of variable length really expand to;
+//! - whatever a file says of sizes, no more is allocated than the file has bytes, times a constant ([`limit`]): neither
+//!   compression nor tensors that share their bytes nor names that share theirs make more of it;
 //! - every checksum that a format has is compared, at the latest when the tensor is read;
 //! - values are handed out as they lie in the file: little-endian, row-major, their axes in the file's order.
+//!
+//! Damaged files of every format are a property test in `tests`, files that lie are in `hostile`, and `fuzz/` has targets
+//! for cargo-fuzz; `cargo test --release checkpoint` runs the former.
 //!
 //! A format is one file here: a function from bytes to a [`Checkpoint`], and how one of its tensors is read.
 
@@ -15,6 +18,8 @@ mod bundle;
 mod error;
 mod files;
 pub mod fuzz;
+#[cfg(test)]
+mod hostile;
 mod npz;
 mod partition;
 mod pickle;
@@ -124,9 +129,28 @@ fn size(dtype: Dtype, shape: &[usize]) -> Option<usize> {
     elements(shape)?.checked_mul(width(dtype)?)
 }
 
+/// The bytes that may become of a file's: what compression, shared bytes and the like can make of weights that someone
+/// trained is far less.
+fn limit(held: usize) -> usize {
+    held.saturating_mul(32).saturating_add(16 << 20)
+}
+
+/// The bytes that a name may have, and the dimensions a tensor; both are far above what any program writes.
+const NAME: usize = 4096;
+const RANK: usize = 32;
+
 impl Checkpoint {
     fn new(format: &'static str, mut tensors: Vec<Tensor>) -> Result<Self> {
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        for Tensor { name, shape, .. } in &tensors {
+            if name.len() > NAME || name.chars().any(char::is_control) {
+                let what = format!("A tensor's name has control characters or over {NAME} bytes: `{name}`.");
+                return Err(Error::damaged("", what));
+            }
+            if shape.len() > RANK {
+                return Err(Error::damaged("", format!("It has {} dimensions.", shape.len())).of_tensor(name));
+            }
+        }
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             None => Ok(Checkpoint { format, tensors, passed_over: Vec::new() }),
             Some(pair) => Err(Error::damaged("", format!("Two tensors have the name `{}`.", pair[0].name))),
@@ -157,6 +181,7 @@ impl Checkpoint {
     /// Reads weights from the content of their files: that of the first, and those of the others in their order, all
     /// with their names.
     pub fn read(name: &str, content: Bytes, others: &[(String, Bytes)]) -> Result<Self> {
+        let held = content.len() + others.iter().map(|(_, content)| content.len()).sum::<usize>();
         let read = match Format::of(name, &content) {
             Some(Format::TensorFlowV2) => bundle::read(&content, others),
             Some(Format::TensorFlowV1) => sliced::read(name, &content, others),
@@ -165,7 +190,19 @@ impl Checkpoint {
             Some(Format::Safetensors) => plain::read(content),
             None => Err(unknown(&content)),
         };
-        read.map_err(|error| error.of_file(name))
+        read.and_then(|file| file.within(held)).map_err(|error| error.of_file(name))
+    }
+
+    /// The same where its tensors are not together far more than the `held` bytes of its files. A tensor that is that by
+    /// itself is an error of its own when it is read.
+    fn within(self, held: usize) -> Result<Self> {
+        let sizes = self.tensors.iter().filter_map(|tensor| size(tensor.dtype, &tensor.shape));
+        let all: usize = sizes.filter(|size| *size <= limit(held)).fold(0, usize::saturating_add);
+        if all <= limit(held) {
+            return Ok(self);
+        }
+        let what = format!("The tensors have {all} bytes together, and the files {held}: they lie over one another.");
+        Err(Error::refused("", what, "Save each tensor with values of its own, and without compression."))
     }
 }
 
@@ -182,12 +219,12 @@ enum Format {
 impl Format {
     /// The format of a file with this content. A name decides only between faults: what calls itself an index or a
     /// checkpoint and is none is told as that.
-    fn of(name: &str, content: &[u8]) -> Option<Self> {
+    fn of(name: &str, content: &Bytes) -> Option<Self> {
         if content.ends_with(&sstable::MAGIC) {
             return Some(if bundle::is_index(content) { Format::TensorFlowV2 } else { Format::TensorFlowV1 });
         }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        match content {
+        match &content[..] {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
             [0x80, ..] if extension != "safetensors" => Some(Format::Pickle),
             [_, _, _, _, _, _, _, _, b'{', ..] => Some(Format::Safetensors),

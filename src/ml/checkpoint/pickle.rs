@@ -2,8 +2,8 @@
 //! few names that a PyTorch state needs. Every other name is refused by name.
 //!
 //! Objects live in one table and refer to each other by number, so a pickle that contains itself is nothing special
-//! and costs nothing. Each operation adds a bounded number of objects or moves those that are there: memory is within
-//! a constant of the pickle's size. (CPython, Lib/pickletools.py, has what each operation does.)
+//! and costs nothing. Each operation adds a bounded number of objects or moves those that are there, and there are at
+//! most [`OPERATIONS`]; memory is bounded by that and by the pickle's texts. (CPython, Lib/pickletools.py, has what each operation does.)
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,12 @@ pub enum Object {
     /// What a function of PyTorch was to make of its arguments.
     Call(&'static str, Id),
 }
+
+/// What to do about a pickle that is more than weights.
+const SAVE: &str = "Save the weights alone, in PyTorch: torch.save(model.state_dict(), \"weights.pth\").";
+
+/// The operations that a pickle may have. A tensor of a state takes some forty, an object about a hundred bytes here.
+const OPERATIONS: usize = 1 << 20;
 
 /// Functions that rebuild tensors; their arguments are kept.
 const REBUILD: [&str; 4] = [
@@ -105,7 +111,7 @@ impl Pickle {
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let mut machine =
             Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new() };
-        loop {
+        for _ in 0..OPERATIONS {
             let at = machine.at;
             match machine.step() {
                 Ok(None) => {}
@@ -114,11 +120,12 @@ impl Pickle {
                     return Err(Error::damaged(format!("pickle, byte {at}"), "It is not a whole pickle."));
                 }
                 Err(Fault::Refused(what)) => {
-                    let hint = "Save the weights alone, in PyTorch: torch.save(model.state_dict(), \"weights.pth\").";
-                    return Err(Error::refused(format!("pickle, byte {at}"), what, hint));
+                    return Err(Error::refused(format!("pickle, byte {at}"), what, SAVE));
                 }
             }
         }
+        let what = format!("The pickle has more than {OPERATIONS} operations, which no state of weights needs.");
+        Err(Error::refused("", what, SAVE))
     }
 
     /// Every object, in the order of their making.

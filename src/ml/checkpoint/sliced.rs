@@ -61,10 +61,16 @@ struct Known {
 
 /// Reads a checkpoint: its first file, and the others.
 pub fn read(name: &str, content: &Bytes, others: &[(String, Bytes)]) -> Result<Checkpoint> {
+    let files = std::iter::once((name, content)).chain(others.iter().map(|(name, content)| (name.as_str(), content)));
+    let entries = |(name, content)| Ok((name, sstable::entries(content).map_err(|error| error.of_file(name))?));
+    assemble(files.map(entries).collect::<Result<_>>()?)
+}
+
+/// Reads the entries of its files, by name.
+pub fn assemble(files: Vec<(&str, Vec<(Vec<u8>, Bytes)>)>) -> Result<Checkpoint> {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    add(&mut known, content).map_err(|error| error.of_file(name))?;
-    for (name, content) in others {
-        add(&mut known, content).map_err(|error| error.of_file(name))?;
+    for (name, entries) in files {
+        add(&mut known, entries).map_err(|error| error.of_file(name))?;
     }
     let (mut tensors, mut passed_over) = (Vec::new(), Vec::new());
     for (name, known) in known {
@@ -77,8 +83,8 @@ pub fn read(name: &str, content: &Bytes, others: &[(String, Bytes)]) -> Result<C
 }
 
 /// Adds what one file declares and holds. A tensor may have slices in several files.
-fn add(known: &mut BTreeMap<String, Known>, content: &Bytes) -> Result<()> {
-    let mut entries = sstable::entries(content)?.into_iter();
+fn add(known: &mut BTreeMap<String, Known>, entries: Vec<(Vec<u8>, Bytes)>) -> Result<()> {
+    let mut entries = entries.into_iter();
     let decode = |value: Bytes, place: &str| {
         Saved::decode(value).map_err(|error| Error::damaged(place, format!("The entry cannot be read: {error}.")))
     };

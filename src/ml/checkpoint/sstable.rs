@@ -8,6 +8,7 @@
 use prost::bytes::Bytes;
 
 use super::error::{Error, Result};
+use super::limit;
 
 /// The last eight bytes of a table.
 pub const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
@@ -17,6 +18,8 @@ const FOOTER: usize = 48;
 const TRAILER: usize = 5;
 /// Snappy's longest copy is 64 bytes, and the shortest way to ask for one takes two.
 const SNAPPY_EXPANSION: usize = 32;
+/// What an entry takes beside its key and its value.
+const ENTRY: usize = 64;
 
 /// Every entry of a table, in the order of the keys.
 ///
@@ -34,7 +37,9 @@ pub fn entries(table: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>> {
     let mut out: Vec<(Vec<u8>, Bytes)> = Vec::new();
     // Blocks follow one another, so those that an index names twice cannot make the table greater than its file.
     let mut end = 0;
-    for (_, value) in block(table, index)? {
+    // Keys are kept whole, though the file has their ends only.
+    let mut budget = limit(table.len());
+    for (_, value) in block(table, index, &mut budget)? {
         let mut reader = Reader { bytes: &value, at: 0 };
         let place = reader.varint().zip(reader.varint());
         let (offset, size) =
@@ -46,7 +51,7 @@ pub fn entries(table: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>> {
             ));
         }
         end = offset.saturating_add(size);
-        for (key, value) in block(table, (offset, size))? {
+        for (key, value) in block(table, (offset, size), &mut budget)? {
             if out.last().is_some_and(|(last, _)| *last >= key) {
                 return Err(Error::damaged(format!("block at byte {offset}"), "The keys are not in order."));
             }
@@ -57,19 +62,19 @@ pub fn entries(table: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>> {
 }
 
 /// The value of the first entry, which has no key, if the table is sound that far.
-pub fn first(table: &[u8]) -> Option<Vec<u8>> {
-    let table = Bytes::copy_from_slice(table);
+pub fn first(table: &Bytes) -> Option<Bytes> {
+    let mut budget = limit(table.len());
     let handles = table.len().checked_sub(FOOTER)?;
     let mut footer = Reader { bytes: &table[handles..], at: 0 };
     let (_, index) = ((footer.varint()?, footer.varint()?), (footer.varint()?, footer.varint()?));
-    let (_, value) = block(&table, index).ok()?.into_iter().next()?;
+    let (_, value) = block(table, index, &mut budget).ok()?.into_iter().next()?;
     let mut reader = Reader { bytes: &value, at: 0 };
-    let (_, value) = block(&table, (reader.varint()?, reader.varint()?)).ok()?.into_iter().next()?;
-    Some(value.to_vec())
+    let (_, value) = block(table, (reader.varint()?, reader.varint()?), &mut budget).ok()?.into_iter().next()?;
+    Some(value)
 }
 
-/// The entries of the block at a handle.
-fn block(table: &Bytes, (offset, size): (u64, u64)) -> Result<Vec<(Vec<u8>, Bytes)>> {
+/// The entries of the block at a handle; what they take is taken from the budget.
+fn block(table: &Bytes, (offset, size): (u64, u64), budget: &mut usize) -> Result<Vec<(Vec<u8>, Bytes)>> {
     let at = || format!("block at byte {offset}");
     let range = usize::try_from(offset).ok().zip(usize::try_from(size).ok()).and_then(|(offset, size)| {
         let end = offset.checked_add(size)?;
@@ -93,7 +98,7 @@ fn block(table: &Bytes, (offset, size): (u64, u64)) -> Result<Vec<(Vec<u8>, Byte
             return Err(Error::refused(at(), format!("The compression {other} is not known."), hint));
         }
     };
-    parse(&content).ok_or_else(|| Error::damaged(at(), "Its entries cannot be read."))
+    parse(&content, budget).ok_or_else(|| Error::damaged(at(), "Its entries cannot be read."))
 }
 
 fn unsnap(bytes: &[u8]) -> Option<Bytes> {
@@ -104,21 +109,20 @@ fn unsnap(bytes: &[u8]) -> Option<Bytes> {
     snap::raw::Decoder::new().decompress_vec(bytes).ok().map(Bytes::from)
 }
 
-fn parse(block: &Bytes) -> Option<Vec<(Vec<u8>, Bytes)>> {
+/// The entries of a block that is not compressed; none where it is not whole, or takes more than the budget.
+pub fn parse(block: &Bytes, budget: &mut usize) -> Option<Vec<(Vec<u8>, Bytes)>> {
     let count = block.len().checked_sub(4)?;
     let restarts = u32::from_le_bytes(block[count..].try_into().ok()?) as usize;
     let end = count.checked_sub(restarts.checked_mul(4)?)?;
     let mut reader = Reader { bytes: &block[..end], at: 0 };
     let mut key: Vec<u8> = Vec::new();
     let mut out = Vec::new();
-    // Keys are kept whole, though the file has their ends only: no more of them than a block could have by itself.
-    let mut budget = 64 * (block.len() + 1024);
     while reader.at < end {
         let (shared, own) = (reader.length()?, reader.length()?);
         let len = reader.length()?;
         key.truncate(if shared <= key.len() { shared } else { return None });
         key.extend_from_slice(reader.take(own)?);
-        budget = budget.checked_sub(key.len())?;
+        *budget = budget.checked_sub(key.len().saturating_add(ENTRY))?;
         let at = reader.at;
         reader.take(len)?;
         out.push((key.clone(), block.slice(at..at + len)));
@@ -234,7 +238,7 @@ pub mod tests {
             let found: Vec<_> =
                 entries(&table).unwrap().into_iter().map(|(key, value)| (key, value.to_vec())).collect();
             assert_eq!(found, entries_);
-            assert_eq!(first(&table), Some(entries_[0].1.clone()));
+            assert_eq!(first(&table).unwrap(), entries_[0].1);
         }
     }
 

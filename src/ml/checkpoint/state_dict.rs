@@ -8,15 +8,17 @@ use safetensors::Dtype;
 use super::error::{Error, Result};
 use super::pickle::{Id, Object, Pickle};
 use super::strided::Strided;
-use super::{Checkpoint, Tensor, width};
+use super::{Checkpoint, RANK, Tensor, limit, width};
 
 /// The contents of storages by key.
 pub type Storages = BTreeMap<String, Bytes>;
 
-/// How deep dictionaries may lie in one another, and how long the names that come of it may be. A training's state has
-/// three levels; without bounds a short pickle could ask for names without end.
+/// How deep dictionaries may lie in one another. A training's state has three levels.
 const DEPTH: usize = 16;
-const NAME: usize = 4096;
+/// What a tensor takes at most beside its name.
+const TENSOR: usize = 1024;
+/// The bytes of a storage's key: a number, of a storage or of where it was in memory.
+const KEY: usize = 64;
 
 /// A storage as a pickle refers to it.
 pub struct Storage {
@@ -38,10 +40,10 @@ pub fn storages(pickle: &Pickle) -> Result<Vec<Storage>> {
     persistent.map(|id| storage(pickle, id)).collect()
 }
 
-/// A key of a storage: a text, or a number in some files.
+/// A key of a storage: a short text, or a number in some files.
 pub fn key(pickle: &Pickle, id: Id) -> Option<String> {
     match pickle.get(id) {
-        Object::Text(text) => Some(text.clone()),
+        Object::Text(text) if text.len() <= KEY => Some(text.clone()),
         Object::Int(number) => Some(number.to_string()),
         _ => None,
     }
@@ -92,7 +94,7 @@ fn storage(pickle: &Pickle, id: Id) -> Result<Storage> {
 
 /// Reads every tensor of a pickle, named by the keys that lead to it, with points between them.
 pub fn read(format: &'static str, pickle: &Pickle, storages: &Storages) -> Result<Checkpoint> {
-    let mut walk = Walk { pickle, seen: BTreeSet::new(), found: Vec::new() };
+    let mut walk = Walk { pickle, seen: BTreeSet::new(), found: Vec::new(), budget: limit(pickle.len) };
     walk.visit("", pickle.root, 0)?;
     let tensor = |(name, call): &(String, Id)| tensor(pickle, name, *call, storages).map_err(|e| e.of_tensor(name));
     let tensors: Vec<Tensor> = walk.found.iter().map(tensor).collect::<Result<_>>()?;
@@ -107,35 +109,50 @@ struct Walk<'a> {
     pickle: &'a Pickle,
     seen: BTreeSet<Id>,
     found: Vec<(String, Id)>,
+    /// What names and tensors may yet take: a short pickle can refer to one text or tensor over and over.
+    budget: usize,
 }
 
 impl Walk<'_> {
     fn visit(&mut self, name: &str, id: Id, depth: usize) -> Result<()> {
-        if depth > DEPTH || name.len() > NAME {
-            let what = format!("Its dictionaries lie more than {DEPTH} deep, or make names of over {NAME} bytes.");
-            return Err(Error::damaged("", what));
+        if depth > DEPTH {
+            return Err(Error::damaged("", format!("Its dictionaries lie more than {DEPTH} deep.")));
         }
         let pickle = self.pickle;
-        let children: Vec<(String, Id)> = match pickle.get(id) {
-            Object::Call(..) => {
-                self.found.push((name.to_owned(), id));
-                return Ok(());
-            }
+        match pickle.get(id) {
+            Object::Call(..) => self.found.push((name.to_owned(), id)),
             // What is held twice, or holds itself, is visited once.
-            Object::Dict(_) | Object::List(_) | Object::Tuple(_) if !self.seen.insert(id) => return Ok(()),
+            Object::Dict(_) | Object::List(_) | Object::Tuple(_) if !self.seen.insert(id) => {}
             Object::Dict(entries) => {
-                entries.iter().filter_map(|(name, value)| Some((key(pickle, *name)?, *value))).collect()
+                for (key, value) in entries {
+                    match pickle.get(*key) {
+                        Object::Text(text) => self.enter(name, text, *value, depth)?,
+                        Object::Int(number) => self.enter(name, &number.to_string(), *value, depth)?,
+                        _ => {}
+                    }
+                }
             }
             Object::List(items) | Object::Tuple(items) => {
-                items.iter().enumerate().map(|(at, item)| (at.to_string(), *item)).collect()
+                for (at, item) in items.iter().enumerate() {
+                    self.enter(name, &at.to_string(), *item, depth)?;
+                }
             }
-            _ => return Ok(()),
-        };
-        for (child, id) in children {
-            let name = if name.is_empty() { child } else { format!("{name}.{child}") };
-            self.visit(&name, id, depth + 1)?;
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Visits what lies under `key`, where it may hold tensors.
+    fn enter(&mut self, name: &str, key: &str, id: Id, depth: usize) -> Result<()> {
+        if !matches!(self.pickle.get(id), Object::Call(..) | Object::Dict(_) | Object::List(_) | Object::Tuple(_)) {
+            return Ok(());
+        }
+        let spent = self.budget.checked_sub(name.len() + key.len() + TENSOR);
+        self.budget = spent.ok_or_else(|| {
+            Error::damaged("", "It refers to a tensor or a name far more often than a state of weights does.")
+        })?;
+        let name = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+        self.visit(&name, id, depth + 1)
     }
 }
 
@@ -152,7 +169,9 @@ fn tensor(pickle: &Pickle, name: &str, mut call: Id, storages: &Storages) -> Res
     let [source, offset, shape, strides, rest @ ..] = arguments else { return Err(wrong()) };
     let Object::Persistent(source) = pickle.get(*source) else { return Err(wrong()) };
     let storage = storage(pickle, *source)?;
-    let numbers = |id: &Id| -> Option<Vec<usize>> { pickle.items(*id)?.iter().map(|id| pickle.index(*id)).collect() };
+    let numbers = |id: &Id| -> Option<Vec<usize>> {
+        pickle.items(*id).filter(|sizes| sizes.len() <= RANK)?.iter().map(|id| pickle.index(*id)).collect()
+    };
     let (shape, strides) = (numbers(shape).ok_or_else(wrong)?, numbers(strides).ok_or_else(wrong)?);
     let offset = pickle.index(*offset).and_then(|offset| offset.checked_add(storage.start)).ok_or_else(wrong)?;
     // Only the third version says the type itself: (…, requires_grad, hooks, dtype).

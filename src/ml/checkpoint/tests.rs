@@ -21,7 +21,7 @@ fn values() -> Vec<f32> {
     (0..12).map(|value| value as f32 / 2.0).collect()
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
+pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
@@ -106,7 +106,7 @@ fn pickle(view: &[u8]) -> Vec<u8> {
     out
 }
 
-fn zip(entries: &[(&str, Vec<u8>)], method: zip::CompressionMethod) -> Vec<u8> {
+pub fn zip(entries: &[(&str, Vec<u8>)], method: zip::CompressionMethod) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content) in entries {
         zip.start_file(*name, zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
@@ -189,7 +189,7 @@ fn exhaust(name: &str, content: Vec<u8>, others: &[(String, Bytes)]) {
     let Ok(file) = Checkpoint::read(name, content.into(), others) else { return };
     for tensor in &file.tensors {
         if let Ok(bytes) = tensor.bytes() {
-            assert!(bytes.len() <= held * 1032, "{name}: {tensor:?} of {held} bytes");
+            assert!(bytes.len() <= super::limit(held), "{name}: {tensor:?} of {held} bytes");
         }
     }
 }

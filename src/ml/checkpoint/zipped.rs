@@ -7,10 +7,7 @@ use prost::bytes::Bytes;
 use zip::ZipArchive;
 
 use super::error::{Error, Result};
-use super::{Checkpoint, npz, torch};
-
-/// Deflate's longest match is 258 bytes, and the shortest way to ask for one takes two bits.
-const DEFLATE_EXPANSION: u64 = 1032;
+use super::{Checkpoint, limit, npz, torch};
 
 /// Reads an archive of arrays or of a pickle and its storages.
 pub fn read(content: Bytes) -> Result<Checkpoint> {
@@ -39,18 +36,23 @@ pub struct Archive {
 
 impl Archive {
     fn open(content: Bytes) -> Result<Self> {
-        let bytes = content.len() as u64;
+        let (bytes, most) = (content.len() as u64, limit(content.len()) as u64);
         let wrong = |error: zip::result::ZipError| Error::damaged("", format!("The archive cannot be read: {error}."));
         let mut zip = ZipArchive::new(Cursor::new(content)).map_err(wrong)?;
-        let (mut names, mut packed) = (Vec::with_capacity(zip.len()), 0_u64);
+        let (mut names, mut packed, mut unpacked) = (Vec::with_capacity(zip.len()), 0_u64, 0_u64);
         for at in 0..zip.len() {
             let entry = zip.by_index_raw(at).map_err(wrong)?;
             packed = packed.saturating_add(entry.compressed_size());
+            unpacked = unpacked.saturating_add(entry.size());
             names.push(entry.name().map_err(wrong)?.into_owned());
         }
         let distinct: BTreeSet<&String> = names.iter().collect();
         if packed > bytes || distinct.len() < names.len() {
             return Err(Error::damaged("", "Entries of the archive overlap or have the same name."));
+        }
+        if unpacked > most {
+            let what = format!("The archive of {bytes} bytes says that it unpacks to {unpacked}, as no weights do.");
+            return Err(Error::refused("", what, "Fetch the file again, or save it without compression."));
         }
         Ok(Archive { names, zip })
     }
@@ -60,10 +62,7 @@ impl Archive {
         let Some(at) = self.names.iter().position(|found| found == name) else { return Ok(None) };
         let wrong = |what: String| Error::damaged(format!("entry `{name}`"), format!("It cannot be read: {what}."));
         let entry = self.zip.by_index(at).map_err(|error| wrong(error.to_string()))?;
-        let (packed, size) = (entry.compressed_size(), entry.size());
-        if size > packed.saturating_mul(DEFLATE_EXPANSION) {
-            return Err(wrong(format!("{packed} bytes cannot expand to {size}")));
-        }
+        let size = entry.size();
         // One more than it should have, so that an entry that is longer than it says is found.
         let mut content = Vec::new();
         entry.take(size + 1).read_to_end(&mut content).map_err(|error| wrong(error.to_string()))?;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use prost::bytes::Bytes;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::net::Small;
 use super::{Golden, Tally, Worst};
 use crate::fsio;
-use crate::ml::checkpoint::{Checkpoint, Dtype};
+use crate::ml::checkpoint::{Checkpoint, Dtype, Tensor};
 use crate::ml::import::{detect, smoothed, translate};
 
 type Expected = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
@@ -159,4 +160,113 @@ fn refuse(folder: &Path, case: &Value) {
             }
         }
     }
+}
+
+/// CRC-32C by its definition, a bit at a time, and TensorFlow's mask over it.
+fn checksum(bytes: &[u8]) -> u32 {
+    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 })
+    });
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+fn varint(value: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..10).map(|at| (value >> (7 * at)) as u8 | 0x80).collect();
+    bytes.truncate((usize::BITS - value.leading_zeros()).div_ceil(7).max(1) as usize);
+    *bytes.last_mut().unwrap() &= 0x7f;
+    bytes
+}
+
+/// A field of a protocol buffer that is a number, and one that is a message.
+fn number(field: usize, value: usize) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+fn message(field: usize, content: &[u8]) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(content.len()), content.to_vec()].concat()
+}
+
+/// A block with its trailer, appended to `table`; its place.
+fn block(table: &mut Vec<u8>, entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let start = table.len();
+    for (key, value) in entries {
+        table.extend([varint(0), varint(key.len()), varint(value.len()), key.clone(), value.clone()].concat());
+    }
+    // One place where keys start anew: the first.
+    table.extend([0_u32, 1].map(u32::to_le_bytes).concat());
+    let place = [varint(start), varint(table.len() - start)].concat();
+    table.push(0);
+    let checksum = checksum(&table[start..]);
+    table.extend(checksum.to_le_bytes());
+    place
+}
+
+/// The index and the data of a checkpoint with these tensors in the order of their names, from the description of the
+/// format: TensorFlow's tensor_bundle.proto and types.proto, LevelDB's doc/table_format.md.
+fn written(tensors: &Expected) -> (Vec<u8>, Vec<u8>) {
+    let mut data = Vec::new();
+    let mut entries = vec![(Vec::new(), [number(1, 1), message(3, &number(1, 1))].concat())];
+    for (name, (dtype, shape, values)) in tensors {
+        let types = [Dtype::F32, Dtype::F64, Dtype::I32, Dtype::U8, Dtype::I16, Dtype::I8];
+        let others = [(Dtype::I64, 9), (Dtype::BOOL, 10)];
+        let listed = types.iter().zip(1..).chain(others.iter().map(|(dtype, number)| (dtype, *number)));
+        let (_, number_of_type) = listed.into_iter().find(|(listed, _)| *listed == dtype).unwrap();
+        let sizes: Vec<u8> = shape.iter().flat_map(|&size| message(2, &number(1, size))).collect();
+        let place = [number(3, 0), number(4, data.len()), number(5, values.len())].concat();
+        let checksum = [varint(6 << 3 | 5), checksum(values).to_le_bytes().to_vec()].concat();
+        let entry = [number(1, number_of_type), message(2, &sizes), place, checksum].concat();
+        entries.push((name.clone().into_bytes(), entry));
+        data.extend(values);
+    }
+    let mut table = Vec::new();
+    let place = block(&mut table, &entries);
+    let meta = block(&mut table, &[]);
+    let index = block(&mut table, &[(b"~".to_vec(), place)]);
+    let mut footer = [meta, index].concat();
+    footer.resize(40, 0);
+    table.extend(footer);
+    table.extend(0xdb47_7524_8b80_fb57_u64.to_le_bytes());
+    (table, data)
+}
+
+/// What is written here is read as it is; with any byte changed or the end missing it is refused, unless the byte means
+/// nothing.
+#[test]
+fn checkpoints_written_by_the_description_are_read_and_changed_ones_never_give_other_tensors() {
+    let floats = [f32::NAN, f32::INFINITY, -0.0, 1e-45, 3.25, f32::MIN];
+    let bytes = |values: &[i64], width: usize| values.iter().flat_map(|v| v.to_le_bytes()[..width].to_vec()).collect();
+    let expected: Expected = [
+        ("a/weights", Dtype::F32, vec![2, 3], floats.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        ("double", Dtype::F64, vec![1], f64::MIN_POSITIVE.to_le_bytes().to_vec()),
+        ("empty", Dtype::F32, vec![3, 0], vec![]),
+        ("long", Dtype::I64, vec![2], bytes(&[i64::MIN, i64::MAX], 8)),
+        ("scalar", Dtype::I32, vec![], bytes(&[-7], 4)),
+        ("small", Dtype::U8, vec![3], vec![0, 7, 255]),
+        ("truth", Dtype::BOOL, vec![2, 1], vec![1, 0]),
+    ]
+    .map(|(name, dtype, shape, values)| (name.to_owned(), (dtype, shape, values)))
+    .into();
+    let read = |index: &[u8], data: &[u8]| -> Option<Expected> {
+        let shard = ("m.data-00000-of-00001".to_owned(), Bytes::copy_from_slice(data));
+        let checkpoint = Checkpoint::read("m.index", Bytes::copy_from_slice(index), &[shard]).ok()?;
+        let tensor = |tensor: &Tensor| {
+            Some((tensor.name.clone(), (tensor.dtype, tensor.shape.clone(), tensor.bytes().ok()?.to_vec())))
+        };
+        checkpoint.tensors.iter().map(tensor).collect()
+    };
+    let (index, data) = written(&expected);
+    assert_eq!(read(&index, &data).as_ref(), Some(&expected));
+    let changed = |bytes: &[u8], at: usize, change: u8| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= change;
+        bytes
+    };
+    for change in [1, 0x80, 0xff] {
+        assert!((0..data.len()).all(|at| read(&index, &changed(&data, at, change)).is_none()));
+        let passed = (0..index.len()).filter_map(|at| read(&changed(&index, at, change), &data));
+        // What fills the footer up, and the block of metadata, which holds none.
+        assert!(passed.inspect(|found| assert_eq!(*found, expected)).count() < 64);
+    }
+    assert!((0..index.len()).all(|len| read(&index[..len], &data).is_none()));
+    assert!((0..data.len()).all(|len| read(&index, &data[..len]).is_none()));
 }

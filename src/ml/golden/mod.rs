@@ -22,6 +22,14 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::ml::import::{Tensors, hwio_to_oihw};
 
+#[test]
+fn every_category_has_a_test() {
+    let Some(golden) = Golden::open("") else { return };
+    let index = golden.index();
+    let tested = ["ckpt", "e2e", "erf", "metrics", "net", "ops", "preprocess", "traj"];
+    assert!(index["categories"].as_object().unwrap().keys().all(|category| tested.contains(&category.as_str())));
+}
+
 /// A folder of golden data: an index and files of tensors.
 struct Golden(PathBuf);
 

@@ -10,7 +10,8 @@ use crate::fsio;
 use crate::ml::colors;
 use crate::ml::data::augment::{self, Channels, Draws, Normalise, apply, mirrors};
 use crate::ml::data::pictures::Style;
-use crate::ml::data::{Image, Labels, Rgb, jpeg, labels, resize};
+use crate::ml::data::source::{Batching, Images};
+use crate::ml::data::{Image, Labels, Rgb, index, jpeg, labels, list, resize};
 use crate::ml::rng::Rng;
 
 /// How far ours is from libjpeg's accurate transform, at most and on average, in levels.
@@ -233,6 +234,39 @@ fn the_chain_is_what_its_definition_says() {
                 let expected = upper * (1.0 - dy) + lower * dy - f64::from(normalise.mean[c]);
                 assert!((f64::from(image.at(y, x)[c]) - expected).abs() < 1e-4, "{k} {y} {x}");
             }
+        }
+    }
+}
+
+/// From files to the tensors that reach a network: the colours in the order that is asked for, less its mean, then zeros
+/// below and beside.
+#[test]
+fn batches_have_the_channels_and_the_mean_that_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::new(8, "pixels", 0);
+    let colours = Rgb::from_fn(21, 30, |_, _| [0; 3].map(|_: u8| rng.below(256) as u8));
+    let ids = Labels::from_fn(21, 30, |_, _| rng.below(21) as u8);
+    let resolve = |path: &str| dir.path().join(path);
+    fsio::write_atomic(&resolve("a.png"), &labels::encode_rgb(&colours, "a").unwrap()).unwrap();
+    fsio::write_atomic(&resolve("ids.png"), &labels::encode_grey(&ids, "ids").unwrap()).unwrap();
+    let samples = list::parse("/a.png /ids.png", "list", list::Form::Labelled).unwrap();
+    let rows = index::build(&samples, &resolve, index::Allowed::ids(21, 255)).unwrap();
+    let images = Images::new(&rows, &resolve);
+    let slim = Normalise { channels: Channels::Rgb, mean: [123.68, 116.78, 103.94] };
+    let middle = Normalise { channels: Channels::Rgb, mean: [127.5; 3] };
+    for (normalise, order) in [(Normalise::default(), [2, 1, 0]), (slim, [0, 1, 2]), (middle, [0, 1, 2])] {
+        let augment = augment::Augment { scale: None, mirror: false };
+        let plan = Batching { seed: 1, batch: 2, crop: (24, 31), normalise, augment, ignore: 255 };
+        let (tensor, label) = images.batches(&plan, 0..1).next().unwrap().unwrap();
+        assert_eq!((tensor.dims(), label.dims()), (&[2, 3, 24, 31][..], &[2, 24, 31][..]));
+        let (found, label) = (values(&tensor), label.flatten_all().unwrap().to_vec1::<u8>().unwrap());
+        for (at, found) in found.iter().enumerate() {
+            let (c, y, x) = (at / (24 * 31) % 3, at / 31 % 24, at % 31);
+            let inside = y < 21 && x < 30;
+            let value = || f64::from(colours.at(y, x)[order[c]]) - f64::from(normalise.mean[c]);
+            assert!((f64::from(*found) - if inside { value() } else { 0.0 }).abs() < 1e-5, "{c} {y} {x}");
+            let label = label[at / (3 * 24 * 31) * 24 * 31 + y * 31 + x];
+            assert_eq!(label, if inside { ids.at(y, x) } else { 255 });
         }
     }
 }

@@ -32,18 +32,18 @@ pub fn choice(theirs: &str) -> Choice {
 }
 
 /// One layer of a stack.
-struct Stacked {
-    op: Conv2d,
-    weights: Variable,
-    bias: Option<Variable>,
-    own: Vec<Variable>,
-    relu: bool,
+pub struct Stacked {
+    pub op: Conv2d,
+    pub weights: Variable,
+    pub bias: Option<Variable>,
+    pub own: Vec<Variable>,
+    pub relu: bool,
 }
 
-/// A tensor and its name in the reference.
-struct Variable {
-    name: String,
-    value: Tensor,
+/// A tensor and its name, in the reference where it has one.
+pub struct Variable {
+    pub name: String,
+    pub value: Tensor,
 }
 
 /// What a stack gave.
@@ -68,9 +68,19 @@ pub fn run(
     let kind = prefilter::build(&choice(theirs)).unwrap();
     let reader = Reader { file, kind: kind.as_ref(), case };
     let channels = nchw("x", &x).unwrap()[1];
-    let (stack, shared) = (reader.layers(relu_between, channels), reader.shared());
+    pass(kind.as_ref(), &reader.layers(relu_between, channels), &reader.shared(), x, g)
+}
+
+/// The output of a stack for `x`, and the gradients from the one by the output that `g` gives.
+pub fn pass(
+    kind: &dyn DilatedConv,
+    stack: &[Stacked],
+    shared: &[Variable],
+    x: Tensor,
+    g: impl FnOnce(&Tensor) -> Tensor,
+) -> Passed {
     let views = |variables: &[Variable]| variables.iter().map(|v| v.value.clone()).collect::<Vec<_>>();
-    let (owns, common): (Vec<_>, _) = (stack.iter().map(|stacked| views(&stacked.own)).collect(), views(&shared));
+    let (owns, common): (Vec<_>, _) = (stack.iter().map(|stacked| views(&stacked.own)).collect(), views(shared));
     let layer = |at: usize| -> Layer<'_> {
         let Stacked { op, weights, bias, relu, .. } = &stack[at];
         let shift = bias.as_ref().map(|bias| &bias.value);

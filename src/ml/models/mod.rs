@@ -1,10 +1,10 @@
 //! Networks: DeepLab-v2 over a choice of encoders.
 
 pub mod architecture;
-#[cfg(test)]
-mod gradients;
+mod dilated;
 pub mod network;
 mod pass;
 
 pub use architecture::{Architecture, ENCODERS, Encoder, Group};
+pub use dilated::Dilated;
 pub use network::{Network, Site, Tape};

@@ -218,6 +218,17 @@ impl Block {
 }
 
 impl Tape {
+    /// What the forward pass gave at `site`; none where the network has no such place.
+    pub fn at(&self, network: &Network, site: Site<'_>) -> Option<&Tensor> {
+        let place = |name: &str| network.block_names().position(|block| block == name);
+        Some(match site {
+            Site::Image => &self.images,
+            Site::Input(name) => &self.blocks.get(place(name)?)?.input,
+            Site::Output(name) => self.blocks.get(place(name)? + 1).map_or(&self.encoding, |next| &next.input),
+            Site::Logits => &self.logits,
+        })
+    }
+
     /// The name of the first tensor, in the order of the network, that is not finite.
     pub fn first_not_finite(&self, network: &Network) -> Result<Option<String>> {
         let mut named = vec![("images".to_owned(), &self.images), ("stem".to_owned(), &self.stem)];

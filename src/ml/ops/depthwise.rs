@@ -155,7 +155,6 @@ struct Correlate<'a> {
 }
 
 impl Loop for Correlate<'_> {
-    #[expect(clippy::needless_range_loop, reason = "only so does the compiler keep the sums in registers")]
     #[inline(always)]
     fn run(self) {
         let Correlate { padded, pitch, weights, offsets, out, size: [height, width] } = self;
@@ -164,6 +163,7 @@ impl Loop for Correlate<'_> {
                 let mut sums = [[0.0_f32; LANES]; ROWS];
                 for (&weight, &offset) in weights.iter().zip(offsets) {
                     let tile = &padded[y * pitch + x + offset..][..(ROWS - 1) * pitch + LANES];
+                    // Only with indices does the compiler keep the sums in registers.
                     for row in 0..ROWS {
                         let source = &tile[row * pitch..row * pitch + LANES];
                         for lane in 0..LANES {

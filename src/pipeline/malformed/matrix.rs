@@ -38,6 +38,8 @@ fn axes_that_cannot_be() {
         r#"(axes: {"a": (set: "train.seed", values: [1, 2, 1.0])})"#,
         r#"(axes: {"a": (set: "images.title", values: ["a/b", "A b"])})"#,
         r#"(axes: {"a": (set: "images.title", values: ["a]"])})"#,
+        r#"(axes: {"a": (set: "train.optimizer", values: [Adam()]), "b": (set: "train.optimizer.lr", values: [1]) })"#,
+        r#"(axes: {"a": (set: ["train.seed", "train.seed"], values: [1])})"#,
     ];
     assert_snapshot!(matrices.map(told).join("\n"), @r#"
     5 <- 5
@@ -68,6 +70,10 @@ fn axes_that_cannot_be() {
         The labels `a/b` and `A b` are too much alike: they would share a folder. Give the value a label of your own: `values: {"label": value}`.
     (axes: {"a": (set: "images.title", values: ["a]"])}) <- "a]"
         `a]` cannot be a label: references and folders cannot hold it. Give the value a label of your own: `values: {"label": value}`.
+    (axes: {"a": (set: "train.optimizer", values: [Adam()]), "b": (set: "train.optimizer.lr", values: [1]) }) <- "train.optimizer.lr"
+        The axes `a` and `b` both set this field, or one of them a part of it. Let one axis set it: the value of the other would have no effect.
+    (axes: {"a": (set: ["train.seed", "train.seed"], values: [1])}) <- "train.seed"
+        The axis `a` sets this field, or a part of it, twice. Name it once.
     "#);
 }
 

@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::stage::name::{covers, same};
 use crate::stage::{Cell, InputNode, StageError};
 use crate::stages::columns::{self, Values};
+use crate::stages::inference::PLAIN;
 use crate::stages::subject::SUBJECT;
 use crate::stages::support;
+use crate::stages::validate::INFERENCE;
 use crate::table::Table;
 
 /// The column with the number of classes that a mean is over.
@@ -23,7 +25,9 @@ pub const COUNT: &str = "classes";
 pub const SHOWN: [(&str, usize); 7] =
     [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3), ("seed", 4), ("iteration", 5), ("step", 6)];
 
-/// Where a node stands among what is gathered.
+/// Where a node stands among what is gathered. How a validation's predictions were made is a label as those of the
+/// matrix: what does not depend on it belongs to each way.
+#[derive(Clone)]
 pub struct Origin {
     pub cell: Cell,
     /// The stage, by number.
@@ -61,18 +65,24 @@ impl Entry {
     /// What one node tells.
     pub fn of(node: &InputNode, origin: &Origin) -> Result<Vec<Self>, StageError> {
         let mut entries = Vec::new();
-        let mut add = |table: &Table, figures| -> Result<(), StageError> {
+        let mut add = |table: &Table, origin: &Origin, figures| -> Result<(), StageError> {
             let (cell, role) = (origin.cell.clone(), origin.role);
             entries.push(Entry { subject: subject(table)?, cell, role, figures });
             Ok(())
         };
         if node.outputs.contains_key("summary") {
             let (summary, classes) = (support::table(node, "summary")?, support::table(node, "classes")?);
-            add(&summary, scores(&summary, &classes)?)?;
+            let mut origin = origin.clone();
+            // Runs of an earlier version do not say it.
+            if summary.position(INFERENCE).is_some() {
+                let words = columns::texts(&summary, INFERENCE)?.first().cloned().flatten();
+                origin.cell.entry(INFERENCE.to_owned()).or_insert(words.unwrap_or_default());
+            }
+            add(&summary, &origin, scores(&summary, &classes)?)?;
         }
         if node.outputs.contains_key("figures") {
             let figures = support::table(node, "figures")?;
-            add(&figures, fields(&figures)?)?;
+            add(&figures, origin, fields(&figures)?)?;
         }
         Ok(entries)
     }
@@ -121,6 +131,10 @@ impl Rows {
             }
         }
         rows.sort_by_key(|row| row.first);
+        // Where every prediction is plain, no column need say so.
+        if rows.iter().all(|row| row.cell.get(INFERENCE).is_none_or(|words| words == PLAIN)) {
+            rows.iter_mut().for_each(|row| drop(row.cell.remove(INFERENCE)));
+        }
         let mut figures: Vec<String> = Vec::new();
         for (name, _) in entries.iter().flat_map(|entry| &entry.figures) {
             if !figures.contains(name) {
@@ -270,6 +284,19 @@ pub mod tests {
             [(Some(3.0), Some(1.0), 2), (Some(3.0), Some(2.0), 2), (None, Some(4.0), 1), (None, Some(5.0), 1)]
         );
         assert_eq!(rows.figures, ["ERF", "mIoU"]);
+    }
+
+    #[test]
+    fn ways_of_inference_are_told_apart_where_one_is_not_plain() {
+        let labels = |ways: [&str; 2]| {
+            let mut entries = vec![entry("a", 1, &[], 0, &[("ERF", 3.0)])];
+            entries.extend([0, 1].map(|at| entry("a", 1, &[(INFERENCE, ways[at])], at + 1, &[("mIoU", at as f64)])));
+            let rows = Rows::new(entries);
+            assert!(rows.rows.iter().all(|row| row.value("ERF") == Some(3.0)));
+            rows.labels.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(labels([PLAIN, "flip: true"]), [INFERENCE]);
+        assert!(labels([PLAIN, PLAIN]).is_empty());
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn convolutions_are_their_definition() {
 }
 
 /// A type's parameter at random: sigmas from 0.5 to 1.5, offsets that leave the sum of a Gaussian positive.
-fn parameter<'t>(tape: &'t Tape, extra: &Extra) -> Array<'t> {
+pub fn parameter<'t>(tape: &'t Tape, extra: &Extra) -> Array<'t> {
     let mut array = Array::random(tape, extra.name, &extra.shape);
     let value = |value: f64| match extra.name {
         "sigma" => 1.0 + 0.5 * value,

@@ -15,7 +15,8 @@ use super::{Worst, values};
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice};
 
-pub use network::{logits, variables};
+pub use layers::parameter;
+pub use network::{logits, relu, variables};
 pub use tape::{Gradient, Num, Tape};
 
 /// Below it, a derivative is zero in exact arithmetic.
@@ -211,7 +212,7 @@ impl<'t> Layer<'_, 't> {
 }
 
 /// The sums of the layer `place` of the type `choice` with dilation `d`.
-fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
+pub fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
     let (layer, w) = (Layer { place, v }, &v[&format!("{place}/weights")]);
     let [_, _, height, width] = x.sizes();
     let k = (d - 1).max(1);

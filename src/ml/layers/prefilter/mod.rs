@@ -182,11 +182,9 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::ml::layers::{Gradients, Parameter, Parameters, Role};
-    use crate::ml::loss::cross_entropy;
+    use crate::ml::layers::Parameter;
     use crate::ml::models::architecture::architecture;
-    use crate::ml::models::{Architecture, ENCODERS, Network};
-    use crate::ml::ops::update;
+    use crate::ml::models::{ENCODERS, Network};
     use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::rng::Rng;
     use crate::ml::spec::ModelSpec;
@@ -205,52 +203,15 @@ mod tests {
         ModelSpec { encoder: Choice::new(encoder), classes: 4, prefilter: prefilter.clone() }
     }
 
-    /// The first values, those of filters a little beside where they start.
-    fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
-        let mut values = initial(Scheme::Stable, 1, parameter);
-        if parameter.role == Role::Prefilter {
-            let mut rng = Rng::new(3, &parameter.name, 0);
-            values.iter_mut().for_each(|value| *value += rng.range(-0.1, 0.1));
-        }
-        values
-    }
-
-    /// The change of the loss along the gradient is what the gradient says, for every type in the registry.
-    #[test]
-    fn every_type_has_the_gradient_of_its_loss() {
-        let (images, labels) = batch();
-        for prefilter in variants() {
-            let shape = Architecture::new(4, [8, 16, 32, 32], [1, 1, 2, 2]);
-            let values = |parameter: &Parameter| Ok(beside_the_start(parameter));
-            let network = Network::with_architecture(&spec("Tiny", &prefilter), &shape, &Device::Cpu, values).unwrap();
-            let loss = |tape: &crate::ml::models::Tape| cross_entropy(&tape.logits, &labels, [41, 33]).unwrap();
-            let tape = network.forward_train(&images).unwrap();
-            let gradients = Gradients::zeros(network.parameters().inventory().clone(), &Device::Cpu).unwrap();
-            let gradient = loss(&tape).gradient;
-            network.backward(tape, &gradient, &gradients).unwrap();
-
-            let direction = gradients.flat();
-            let square = crate::ml::ops::elementwise::sum_of_squares(direction).unwrap();
-            let at = |parameters: &Parameters, step: f32| {
-                update::descend(parameters.trainable(), direction, -step).unwrap();
-                let value = loss(&network.forward_train(&images).unwrap()).cross_entropy;
-                update::descend(parameters.trainable(), direction, step).unwrap();
-                value
-            };
-            let h = 1e-3 / square.sqrt() as f32;
-            let slope = (at(network.parameters(), h) - at(network.parameters(), -h)) / f64::from(2.0 * h);
-            assert!((slope / square - 1.0).abs() < 0.02, "{prefilter:?}: {slope} for {square}");
-        }
-    }
-
-    /// Two steps move every parameter that has a gradient: all but the sigmas that cancel, and those of one tap.
+    /// Every encoder at its depth, but narrow: a few steps lower the loss, and move every parameter that has a gradient:
+    /// all but the sigmas that cancel, and those of one tap.
     #[test]
     fn every_type_trains_on_every_encoder() {
         let (images, labels) = batch();
         let settings = Settings {
-            optimizer: Sgd { lr: 1e-2, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            optimizer: Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
             schedule: Schedule::Constant,
-            horizon: 2,
+            horizon: 4,
         };
         for (encoder, prefilter) in ENCODERS.iter().flat_map(|e| variants().into_iter().map(move |v| (e, v))) {
             let mut shape = architecture(&Choice::new(encoder.name)).unwrap();
@@ -259,9 +220,8 @@ mod tests {
             let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 1, parameter));
             let network = Network::with_architecture(&spec(encoder.name, &prefilter), &shape, &Device::Cpu, start);
             let mut trainer = Trainer::new(network.unwrap()).unwrap();
-            for _ in 0..2 {
-                assert!(trainer.step(&settings, &images, &labels).unwrap().loss.is_finite());
-            }
+            let losses: Vec<f64> = (0..4).map(|_| trainer.step(&settings, &images, &labels).unwrap().loss).collect();
+            assert!(losses[3] < losses[0], "{} {prefilter:?}: {losses:?}", encoder.name);
             let parameters = trainer.network.parameters();
             for (id, parameter) in parameters.inventory().iter() {
                 let name = parameter.name.as_str();

@@ -1,0 +1,357 @@
+//! Weights as a user imports them: every format under every table of names, what is taken, what is told, what enters
+//! the key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::checkpoints::{Tensors, npz, safetensors, tensorflow_v1, tensorflow_v2, torch};
+use super::harness::{Answer, Bench, events};
+
+/// The tensors of a safetensors file.
+fn read(path: &Path) -> Tensors {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    file.tensors().into_iter().map(|(name, view)| (name, (view.shape().to_vec(), floats(view.data())))).collect()
+}
+
+/// The weights that a stage of the newest run left.
+fn left(bench: &Bench, stage: &str) -> Tensors {
+    read(&bench.object(&bench.digests()[&format!("{stage}.weights")]))
+}
+
+/// The Tiny encoder, drawn by the tool itself, its norms moved off ones and zeros.
+fn drawn() -> Tensors {
+    let bench = Bench::small();
+    bench.ran("small.ron --only start");
+    let mut tensors = left(&bench, "start");
+    for (at, (_, (_, values))) in tensors.iter_mut().filter(|(name, _)| name.contains("/norm/")).enumerate() {
+        values.iter_mut().enumerate().for_each(|(i, value)| *value += (1 + (7 * at + i) % 13) as f32 / 16.0);
+    }
+    tensors
+}
+
+/// A head behind the Tiny encoder's 128 channels.
+fn head(classes: usize) -> Tensors {
+    let values = |len: usize, rate: usize| (0..len).map(|i| ((i + rate) % 17) as f32 / 64.0).collect();
+    let of_rate = |rate: usize| {
+        let weights = (vec![classes, 128, 3, 3], values(classes * 128 * 9, rate));
+        [
+            (format!("head/aspp{rate}/weights"), weights),
+            (format!("head/aspp{rate}/biases"), (vec![classes], values(classes, rate))),
+        ]
+    };
+    [6, 12, 18, 24].into_iter().flat_map(of_rate).collect()
+}
+
+/// The name that a tensor of ours has in a convention.
+fn theirs(convention: &str, ours: &str) -> String {
+    let parts: Vec<&str> = ours.split('/').collect();
+    let last = *parts.last().unwrap();
+    let pick = |word: &str, names: [&str; 4]| {
+        let at = ["shortcut", "reduce", "middle", "expand"].iter().chain(&["gamma", "beta", "mean", "variance"]);
+        names[at.clone().position(|known| *known == word).unwrap() % 4].to_owned()
+    };
+    let tensorflow = || pick(last, ["gamma", "beta", "moving_mean", "moving_variance"]);
+    let pytorch = || pick(last, ["weight", "bias", "running_mean", "running_var"]);
+    let rate = |rate: &str| rate.trim_start_matches("aspp").parse::<usize>().unwrap() / 6;
+    let [group, block] = [0, 1].map(|at| parts[at].trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse());
+    let (group, block): (usize, usize) = (group.unwrap_or(0), block.unwrap_or(0));
+    let (norm, layer) = (parts.contains(&"norm"), parts[parts.len().min(3) - 1]);
+    match (convention, parts[0], norm) {
+        ("Own", ..) => ours.to_owned(),
+        ("Deeplab", "stem", false) => "conv1/weights".to_owned(),
+        ("Deeplab", "stem", true) => format!("bn_conv1/{}", tensorflow()),
+        ("Deeplab", "head", _) => format!("fc1_voc12_c{}/{last}", rate(parts[1]) - 1),
+        ("Deeplab", ..) => {
+            let block = match (group, block) {
+                (_, 1) => "a".to_owned(),
+                (3 | 4, block) => format!("b{}", block - 1),
+                (_, block) => char::from(b'a' + block as u8 - 1).to_string(),
+            };
+            let place = format!("{group}{block}_branch{}", pick(layer, ["1", "2a", "2b", "2c"]));
+            if norm { format!("bn{place}/{}", tensorflow()) } else { format!("res{place}/weights") }
+        }
+        ("Slim", "stem", false) => "resnet_v1_50/conv1/weights".to_owned(),
+        ("Slim", "stem", true) => format!("resnet_v1_50/conv1/BatchNorm/{}", tensorflow()),
+        ("Slim", "head", _) => format!("decoder/aspp/conv{}/{last}", rate(parts[1])),
+        ("Slim", ..) => {
+            let layer = pick(layer, ["shortcut", "conv1", "conv2", "conv3"]);
+            let place = format!("resnet_v1_50/block{}/unit_{block}/bottleneck_v1/{layer}", group - 1);
+            if norm { format!("{place}/BatchNorm/{}", tensorflow()) } else { format!("{place}/weights") }
+        }
+        ("Torchvision", "stem", false) => "conv1.weight".to_owned(),
+        ("Torchvision", "stem", true) => format!("bn1.{}", pytorch()),
+        ("Torchvision", ..) => {
+            let kind =
+                if norm { ["downsample.1", "bn1", "bn2", "bn3"] } else { ["downsample.0", "conv1", "conv2", "conv3"] };
+            let part = if norm { pytorch() } else { "weight".to_owned() };
+            format!("layer{}.{}.{}.{part}", group - 1, block - 1, pick(layer, kind))
+        }
+        ("DeeplabPytorch", "stem", false) => "base.layer1.conv1.conv.weight".to_owned(),
+        ("DeeplabPytorch", "stem", true) => format!("base.layer1.conv1.bn.{}", pytorch()),
+        ("DeeplabPytorch", "head", _) => {
+            format!("base.aspp.c{}.{}", rate(parts[1]) - 1, if last == "weights" { "weight" } else { "bias" })
+        }
+        ("DeeplabPytorch", ..) => {
+            let part = if norm { format!("bn.{}", pytorch()) } else { "conv.weight".to_owned() };
+            format!(
+                "base.layer{group}.block{block}.{}.{part}",
+                pick(layer, ["shortcut", "reduce", "conv3x3", "increase"])
+            )
+        }
+        _ => panic!("{convention}"),
+    }
+}
+
+/// OIHW as HWIO.
+fn hwio((shape, values): (Vec<usize>, Vec<f32>)) -> (Vec<usize>, Vec<f32>) {
+    let [o, i, h, w] = shape[..] else { return (shape, values) };
+    let mut out = Vec::with_capacity(values.len());
+    for tap in 0..h * w {
+        for input in 0..i {
+            out.extend((0..o).map(|output| values[(output * i + input) * h * w + tap]));
+        }
+    }
+    (vec![h, w, i, o], out)
+}
+
+/// Tensors as another program keeps them: its names, its order of axes, its epsilon.
+fn foreign(convention: &str, tensors: &Tensors) -> Tensors {
+    let turned = |(name, tensor): (&String, &(Vec<usize>, Vec<f32>))| {
+        let tensorflow = ["Deeplab", "Slim"].contains(&convention);
+        let mut tensor = if tensorflow { hwio(tensor.clone()) } else { tensor.clone() };
+        if ["Torchvision", "DeeplabPytorch"].contains(&convention) && name.ends_with("/variance") {
+            tensor.1.iter_mut().for_each(|value| *value += 1e-3 - 1e-5);
+        }
+        (theirs(convention, name), tensor)
+    };
+    tensors.iter().map(turned).collect()
+}
+
+fn write_v2(bench: &Bench, prefix: &str, tensors: &Tensors, parts: usize) {
+    for (name, content) in tensorflow_v2(prefix, tensors, parts) {
+        bench.write(&name, content);
+    }
+}
+
+/// A pipeline with a stage `start` from `source`.
+fn import(source: &str) -> String {
+    format!("Pipeline(name: \"import\", stages: {{ \"start\": Weights(encoder: Tiny, source: {source}), }})")
+}
+
+/// The small pipeline with another start.
+fn training(bench: &Bench, source: &str) {
+    bench.edit("small.ron", "Seeded(encoder: Stable, seed: 1)", source);
+}
+
+/// The rows of a stage's report: what became of a tensor, and its name in the file, by its name here or else there.
+fn fates(bench: &Bench, run: &str, stage: &str) -> BTreeMap<String, (String, String)> {
+    let text = std::fs::read_to_string(bench.path(&format!("results/{run}/{stage}/report.csv"))).unwrap();
+    assert!(text.starts_with("tensor,in the file,shape,fate,why\n"), "{text}");
+    let row = |line: &str| {
+        // A shape has commas, and stands in quotes for them.
+        let line = line.split('"').enumerate().filter(|(at, _)| at % 2 == 0).map(|(_, part)| part).collect::<String>();
+        let cells: Vec<&str> = line.split(',').collect();
+        let name = if cells[0].is_empty() { cells[1] } else { cells[0] };
+        (name.to_owned(), (cells[3].to_owned(), cells[1].to_owned()))
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+/// The lines that a stage logged.
+fn logged(out: &str, stage: &str) -> String {
+    let of_stage = |event: &&serde_json::Value| event["node"]["stage"] == stage && event["what"]["event"] == "log";
+    let line = |event: &serde_json::Value| format!("{}\n", event["what"]["text"].as_str().unwrap());
+    events(out).iter().filter(of_stage).map(line).collect()
+}
+
+fn failing(answer: &Answer, code: i32, words: &[&str]) {
+    assert_eq!(answer.code, Some(code), "{answer:?}");
+    for word in words {
+        assert!(answer.all().contains(word), "no `{word}`: {}", answer.all());
+    }
+}
+
+#[test]
+fn every_format_under_every_table_of_names_starts_the_same() {
+    let bench = Bench::new();
+    let drawn = drawn();
+    let mut deeplab = foreign("Deeplab", &drawn);
+    deeplab.insert("conv1/weights/Momentum".to_owned(), deeplab["conv1/weights"].clone());
+    deeplab.insert("something/else".to_owned(), (vec![2], vec![1.0, 2.0]));
+    write_v2(&bench, "deeplab.ckpt", &deeplab, 3);
+    bench.write("slim.ckpt", tensorflow_v1(&foreign("Slim", &drawn)));
+    bench.write("torchvision.pth", torch(&foreign("Torchvision", &drawn)));
+    bench.write("deeplab.pth", torch(&foreign("DeeplabPytorch", &drawn)));
+    bench.write("own.npz", npz(&drawn));
+    bench.write("own.safetensors", safetensors(&drawn));
+    let stages = [
+        ("v2", "Checkpoint(file: \"deeplab.ckpt\")", "Deeplab"),
+        ("part", "Checkpoint(file: \"deeplab.ckpt.data-00001-of-00003\", names: Deeplab)", "Deeplab"),
+        ("v1", "Checkpoint(file: \"slim.ckpt\")", "Slim"),
+        ("pth", "Checkpoint(file: \"torchvision.pth\")", "Torchvision"),
+        ("port", "Checkpoint(file: \"deeplab.pth\", names: DeeplabPytorch)", "DeeplabPytorch"),
+        ("npz", "Checkpoint(file: \"own.npz\")", "Own"),
+        ("plain", "Checkpoint(file: \"own.safetensors\", names: Own)", "Own"),
+        ("own", "Safetensors(file: \"own.safetensors\")", "Own"),
+    ];
+    let stage =
+        |(name, source, _): &(&str, &str, &str)| format!("\"{name}\": Weights(encoder: Tiny, source: {source}),\n");
+    let text: String = stages.iter().map(stage).collect();
+    bench.write("import.ron", format!("Pipeline(name: \"import\", stages: {{ {text} }})"));
+    bench.ok("run import.ron");
+    for (stage, _, convention) in stages {
+        let (found, fates) = (left(&bench, stage), fates(&bench, "import", stage));
+        assert!(found.keys().eq(drawn.keys()), "{stage}");
+        for (name, (shape, values)) in &drawn {
+            assert_eq!(found[name].0, *shape, "{stage} {name}");
+            let exact = !name.ends_with("/variance") || ["Own", "Deeplab", "Slim"].contains(&convention);
+            let near = |(a, b): (&f32, &f32)| if exact { a == b } else { (a - b).abs() < 1e-6 };
+            assert!(found[name].1.iter().zip(values).all(near), "{stage} {name}");
+            assert_eq!(fates[name], ("loaded".to_owned(), theirs(convention, name)), "{stage} {name}");
+        }
+        let others = if ["v2", "part"].contains(&stage) { 2 } else { 0 };
+        assert_eq!(fates.len(), drawn.len() + others, "{stage}: {fates:?}");
+        if others > 0 {
+            assert_eq!(fates["conv1/weights/Momentum"].0, "skipped");
+            assert_eq!(fates["something/else"].0, "left over");
+        }
+    }
+}
+
+#[test]
+fn every_part_of_a_checkpoint_is_in_the_key() {
+    let bench = Bench::new();
+    let mut tensors = foreign("Deeplab", &drawn());
+    write_v2(&bench, "m.ckpt", &tensors, 2);
+    bench.write("import.ron", import("Checkpoint(file: \"m.ckpt\")"));
+    assert_eq!(bench.ran("import.ron"), ["start"]);
+    assert_eq!(bench.ran("import.ron"), Vec::<String>::new());
+    let first = bench.digests();
+
+    let last = "m.ckpt.data-00001-of-00002";
+    let mut bytes = std::fs::read(bench.path(last)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bench.write(last, &bytes);
+    let answer = bench.call("run import.ron");
+    failing(&answer, 4, &["m.ckpt", last, "The checksum of its", "Check that the file is whole"]);
+    assert_eq!(answer.all().matches("checksum").count(), 1, "{answer:?}");
+    bench.write(last, &bytes[..bytes.len() - 4]);
+    failing(&bench.call("run import.ron"), 4, &["m.ckpt", last, "do not lie within the file"]);
+    std::fs::remove_file(bench.path(last)).unwrap();
+    failing(&bench.call("run import.ron"), 4, &[last, "is missing"]);
+
+    tensors.get_mut("conv1/weights").unwrap().1[0] += 1.0;
+    write_v2(&bench, "m.ckpt", &tensors, 2);
+    assert_eq!(bench.ran("import.ron"), ["start"]);
+    assert_ne!(bench.digests(), first);
+}
+
+#[test]
+fn a_head_is_taken_where_that_is_asked_for() {
+    let bench = Bench::small();
+    let encoder = drawn();
+    let whole: Tensors = encoder.clone().into_iter().chain(head(6)).collect();
+    write_v2(&bench, "whole.ckpt", &foreign("Deeplab", &whole), 1);
+    bench.write("encoder.ckpt", tensorflow_v1(&foreign("Deeplab", &encoder)));
+    training(&bench, "Checkpoint(file: \"whole.ckpt\", take: EncoderAndHead)");
+    let out = bench.ok("run small.ron --only train --json");
+    assert_eq!(left(&bench, "start"), whole);
+    assert!(logged(&out, "train").contains("initialised: 4 (group4/block1/middle/prefilter"), "{out}");
+
+    let other: Tensors = encoder.clone().into_iter().chain(head(5)).collect();
+    write_v2(&bench, "other.ckpt", &foreign("Deeplab", &other), 1);
+    bench.edit("small.ron", "whole.ckpt", "other.ckpt");
+    let told = bench.call("run small.ron --only train");
+    failing(&told, 4, &["`head/aspp6/weights` has the shape [5, 128, 3, 3]; the network needs [6, 128, 3, 3]"]);
+    bench.edit("small.ron", "other.ckpt", "whole.ckpt");
+
+    bench.edit("small.ron", ", take: EncoderAndHead", "");
+    let out = bench.ok("run small.ron --only train --json");
+    assert_eq!(left(&bench, "start"), encoder);
+    assert_eq!(fates(&bench, "small", "start")["fc1_voc12_c0/weights"].0, "left over");
+    assert!(logged(&out, "train").contains("initialised: 12; left over: none"), "{out}");
+
+    bench.edit("small.ron", "whole.ckpt\"", "encoder.ckpt\", take: EncoderAndHead");
+    failing(&bench.call("run small.ron --only start"), 4, &["encoder.ckpt", "has no head", "take: Encoder"]);
+}
+
+#[test]
+fn filters_are_taken_where_that_is_asked_for() {
+    let bench = Bench::small();
+    let (mut whole, mut filters) = (drawn(), Tensors::new());
+    whole.extend(head(6));
+    let mut file = foreign("Deeplab", &whole);
+    let layers = ["group4/block1", "group4/block2", "group5/block1", "group5/block2"];
+    for (at, (layer, (channels, k))) in layers.iter().zip([(16, 1), (16, 1), (32, 3), (32, 3)]).enumerate() {
+        let values: Vec<f32> = (0..channels * k * k).map(|i| 1.0 / (i + 2) as f32).collect();
+        let number = if at == 0 { String::new() } else { format!("_{at}") };
+        // [C, 1, H, W] here, and [H, W, C, 1] there.
+        let turned = hwio((vec![channels, 1, k, k], values.clone())).1;
+        file.insert(format!("w_avg{number}"), (vec![k, k, channels, 1], turned.clone()));
+        file.insert(format!("w_avg{number}/Momentum"), (vec![k, k, channels, 1], turned));
+        filters.insert(format!("{layer}/middle/prefilter/weights"), (vec![channels, 1, k, k], values));
+    }
+    write_v2(&bench, "model.ckpt-20", &file, 1);
+    training(&bench, "Checkpoint(file: \"model.ckpt-20\", take: Model(prefilter: Average()))");
+    let out = bench.ok("run small.ron --only train --json");
+    let found = left(&bench, "start");
+    filters.iter().for_each(|(name, tensor)| assert_eq!(found[name], *tensor, "{name}"));
+    assert_eq!(found.len(), whole.len() + filters.len());
+    let told = fates(&bench, "small", "start");
+    assert_eq!(told["group5/block1/middle/prefilter/weights"], ("loaded".to_owned(), "w_avg_2".to_owned()));
+    assert_eq!(told["w_avg_2/Momentum"].0, "skipped");
+    assert!(logged(&out, "train").contains("initialised: none; left over: none"), "{out}");
+
+    let told = bench.call("run small.ron --only train --set train.model.prefilter=Gaussian()");
+    failing(&told, 4, &["`group4/block1/middle/prefilter/weights`", "no place"]);
+    bench.edit("small.ron", "take: Model(prefilter: Average())", "take: Model(prefilter: SeparableShared())");
+    failing(&bench.call("run small.ron --only start"), 4, &["`group4/block1/middle/prefilter/shared` ([1, 1, 3, 3])"]);
+    bench.edit("small.ron", "Model(prefilter: SeparableShared())", "EncoderAndHead");
+    bench.ok("run small.ron --only start");
+    assert_eq!(left(&bench, "start"), whole);
+    assert_eq!(fates(&bench, "small", "start")["w_avg_2"].0, "left over");
+}
+
+#[test]
+fn what_a_file_lacks_is_told_or_drawn() {
+    let bench = Bench::new();
+    let mut tensors = drawn();
+    let gone = ["group5/block2/expand/weights", "stem/norm/gamma"];
+    gone.iter().for_each(|name| drop(tensors.remove(*name).unwrap()));
+    bench.write("slim.ckpt", tensorflow_v1(&foreign("Slim", &tensors)));
+    bench.write("import.ron", import("Checkpoint(file: \"slim.ckpt\")"));
+    let both =
+        ["slim.ckpt: `stem/norm/gamma` ([8]) is missing.", "`group5/block2/expand/weights` ([128, 32, 1, 1]) is"];
+    failing(&bench.call("run import.ron"), 4, &both);
+    bench.edit("import.ron", "slim.ckpt\"", "slim.ckpt\", partial: true");
+    bench.ok("run import.ron");
+    let (found, fates) = (left(&bench, "start"), fates(&bench, "import", "start"));
+    tensors.iter().for_each(|(name, tensor)| assert_eq!(found[name], *tensor, "{name}"));
+    for name in gone {
+        assert_eq!(fates[name], ("initialised".to_owned(), String::new()), "{name}");
+        assert!(found.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn a_table_of_ones_own_is_read_and_its_faults_are_told() {
+    let bench = Bench::new();
+    let theirs: Tensors = drawn().into_iter().map(|(name, tensor)| (format!("net.{name}!"), tensor)).collect();
+    bench.write("mine.npz", npz(&theirs));
+    bench.write("import.ron", import("Checkpoint(file: \"mine.npz\")"));
+    failing(&bench.call("run import.ron"), 4, &["mine.npz", "No shipped table of names", "state `names: Table(…)`"]);
+    bench.edit("import.ron", "mine.npz\"", "mine.npz\", names: Table(file: \"mine.ron\")");
+    let own = std::fs::read_to_string(super::harness::project().join("stages/names/own.ron")).unwrap();
+    let rule = |line: &str| match line.trim_start().strip_prefix("(\"").and_then(|rest| rest.split_once("\", \"")) {
+        Some((from, to)) => format!("        (\"{from}!\", \"{to}\n"),
+        None => format!("{line}\n"),
+    };
+    let table: String = own.lines().map(rule).collect();
+    bench.write("mine.ron", table.replace("layout: Oihw,", "layout: Oihw, scopes: [\"net\"],"));
+    bench.ok("run import.ron");
+    assert_eq!(left(&bench, "start"), drawn());
+    bench.edit("mine.ron", "layout: Oihw", "layout: Chwn");
+    failing(&bench.call("run import.ron"), 4, &["mine.ron", "Chwn", "`stages/names/` are examples"]);
+}
