@@ -52,7 +52,7 @@ pub fn roots(arguments: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure>
         };
         let path = PathBuf::from(path);
         if !fsio::stat(&path).is_ok_and(|stat| stat.is_dir) {
-            return Err(fail(Exit::Usage, format!("`--data {argument}`: `{}` is not a folder.", path.display()))
+            return Err(fail(Exit::Data, format!("`--data {argument}`: `{}` is not a folder.", path.display()))
                 .hint("Check the path."));
         }
         roots.insert(name.to_owned(), path);

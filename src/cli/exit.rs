@@ -12,7 +12,8 @@ pub enum Exit {
     Usage = 2,
     /// A stage failed.
     Stage = 3,
-    /// The data or weights given by the user are at fault.
+    /// The data or weights given by the user are missing or at fault, a data root that is no folder or that nobody named
+    /// included.
     Data = 4,
     /// The disk or the store refused: full, unreadable, from a newer version.
     Storage = 5,
@@ -32,7 +33,7 @@ pub const CODES: &[(Exit, &str)] = &[
     (Exit::Different, "`repro diff` found a difference"),
     (Exit::Usage, "the command line or the pipeline is wrong; nothing was computed"),
     (Exit::Stage, "a stage failed"),
-    (Exit::Data, "the data or weights given are at fault"),
+    (Exit::Data, "the data or weights given are missing or at fault"),
     (Exit::Storage, "the disk or the store refused: full, unreadable, from a newer version"),
     (Exit::Device, "a requested device is missing or lacks an operation"),
     (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),

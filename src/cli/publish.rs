@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failure, fail};
 use crate::cli::exit::Exit;
+use crate::engine::NodeLabel;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::name::in_words;
@@ -42,8 +43,86 @@ struct Entry {
     bytes: u64,
 }
 
-/// Writes what the finished nodes of a run publish, and gives the tables to print.
-pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Path) -> Result<Vec<String>, Failure> {
+/// What came of publishing.
+#[derive(Default)]
+pub struct Published {
+    /// The tables to print.
+    pub tables: Vec<String>,
+    /// What could not be read. The store does not hold it any more, so that the node is not done.
+    pub damaged: Vec<Damaged>,
+}
+
+/// An output of a node that is damaged, or gone from the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Damaged {
+    /// The node that made it.
+    pub node: NodeLabel,
+    /// The output, or a file in it.
+    pub digest: Digest,
+}
+
+/// Why something is not published.
+pub(super) enum Error {
+    /// The stored object is damaged or gone.
+    Damaged(Digest, Failure),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Corrupt { digest, .. } | store::Error::Missing(digest) => {
+                Error::Damaged(digest, error.into())
+            }
+            error => Error::Other(error.into()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::Other(failure)
+    }
+}
+
+impl From<crate::fsio::Error> for Error {
+    fn from(error: crate::fsio::Error) -> Self {
+        Error::Other(error.into())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (Error::Damaged(_, failure) | Error::Other(failure)) = error;
+        failure
+    }
+}
+
+impl Published {
+    /// Notes what of `node` is damaged, and goes on; any other error ends it.
+    fn note<T>(&mut self, node: &RunNodeRecord, result: Result<T, Error>) -> Result<Option<T>, Failure> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Damaged(digest, _)) => {
+                self.add(node, digest);
+                Ok(None)
+            }
+            Err(Error::Other(failure)) => Err(failure),
+        }
+    }
+
+    fn add(&mut self, node: &RunNodeRecord, digest: Digest) {
+        let (stage, iteration, kind) = (node.stage.clone(), node.iteration, node.kind.clone());
+        let damaged = Damaged { node: NodeLabel { stage, iteration, kind }, digest };
+        if !self.damaged.contains(&damaged) {
+            self.damaged.push(damaged);
+        }
+    }
+}
+
+/// Writes what the finished nodes of a run publish. Where something of it is damaged, only what is sound is written.
+pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Path) -> Result<Published, Failure> {
     let folder = results.join(&run.pipeline);
     let _lock = lock(store, &run.pipeline)?;
     let old = load(&folder.join(MANIFEST));
@@ -54,7 +133,7 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         new: Manifest { version: 1, ..Manifest::default() },
         changing: false,
     };
-    let mut printed = Vec::new();
+    let mut published = Published::default();
     let mut log = Vec::new();
     for node in run.nodes.iter().filter(|node| node.status.is_done()) {
         let params = run.params.get(&node.stage);
@@ -65,15 +144,25 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         let place = place(node);
         for publication in &publications {
             let Some(artifact) = node.outputs.get(&publication.output) else { continue };
-            writer.output(&place, publication, artifact)?;
-            if publication.print {
-                let table = table(store, &artifact.digest)?;
-                printed.push(table::to_terminal(&table, &style(&table, publication), terminal_width()));
+            published.note(node, writer.output(&place, publication, artifact))?;
+            if publication.print
+                && let Some(table) = published.note(node, table(store, &artifact.digest))?
+            {
+                published.tables.push(table::to_terminal(&table, &style(&table, publication), terminal_width()));
             }
         }
         log.extend(log_part(node));
     }
-    writer.log(&log)?;
+    match writer.log(&log) {
+        Err(Error::Damaged(digest, _)) => {
+            let made = |node: &&RunNodeRecord| node.outputs.get("log").is_some_and(|log| log.digest == digest);
+            run.nodes.iter().filter(made).for_each(|node| published.add(node, digest));
+        }
+        result => result?,
+    }
+    if !published.damaged.is_empty() {
+        return Ok(published);
+    }
     let (changing, mut new) = (writer.changing, writer.new);
     // What this run left out or did not finish stays as it is; what the pipeline has no more goes.
     let done: BTreeSet<&str> =
@@ -94,7 +183,7 @@ pub fn publish(store: &Store, registry: &Registry, run: &RunRecord, results: &Pa
         let text = serde_json::to_string_pretty(&new).unwrap_or_default();
         fsio::write_atomic(&folder.join(MANIFEST), text.as_bytes())?;
     }
-    Ok(printed)
+    Ok(published)
 }
 
 /// The folder of a node below `results/<pipeline>/`.
@@ -141,9 +230,9 @@ fn load(path: &Path) -> Manifest {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-pub(super) fn table(store: &Store, digest: &Digest) -> Result<Table, Failure> {
-    Table::from_canonical(&store.read(digest)?)
-        .map_err(|error| fail(Exit::Storage, format!("The stored table {} cannot be read: {error}", digest.short())))
+pub(super) fn table(store: &Store, digest: &Digest) -> Result<Table, Error> {
+    let wrong = |error| fail(Exit::Storage, format!("The stored table {} cannot be read: {error}", digest.short()));
+    Ok(Table::from_canonical(&store.read(digest)?).map_err(wrong)?)
 }
 
 /// The digits that a publication asks for, in every column of floating-point numbers.
@@ -188,7 +277,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn output(&mut self, place: &str, publication: &Publication, artifact: &Artifact) -> Result<(), Failure> {
+    fn output(&mut self, place: &str, publication: &Publication, artifact: &Artifact) -> Result<(), Error> {
         match artifact.kind {
             ArtifactKind::File => self.file(format!("{place}/{}", artifact.file), (artifact.digest, None), &|store| {
                 Ok(store.read(&artifact.digest)?)
@@ -217,7 +306,7 @@ impl Writer<'_> {
                 {
                     let path = format!("{place}/{}.{}", publication.output, format.extension);
                     self.file(path, (artifact.digest, publication.digits), &|store| {
-                        rendered(&table(store, &artifact.digest)?, publication, format)
+                        Ok(rendered(&table(store, &artifact.digest)?, publication, format)?)
                     })?;
                 }
                 Ok(())
@@ -230,8 +319,8 @@ impl Writer<'_> {
         &mut self,
         path: String,
         (digest, digits): (Digest, Option<usize>),
-        content: &dyn Fn(&Store) -> Result<Vec<u8>, Failure>,
-    ) -> Result<(), Failure> {
+        content: &dyn Fn(&Store) -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
         let target = self.folder.join(&path);
         let known = self.old.files.get(&path).filter(|entry| (entry.digest, entry.digits) == (digest, digits));
         let known = known.filter(|entry| fsio::stat(&target).is_ok_and(|stat| stat.bytes == entry.bytes));
@@ -257,7 +346,7 @@ impl Writer<'_> {
 
     /// Joins the logs of training and validation, cell by cell and iteration by iteration, into one `log.txt` as the
     /// reference's.
-    fn log(&mut self, parts: &[LogPart]) -> Result<(), Failure> {
+    fn log(&mut self, parts: &[LogPart]) -> Result<(), Error> {
         if parts.is_empty() {
             return Ok(());
         }

@@ -3,10 +3,11 @@
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::publish::Damaged;
 use super::ui::Ui;
 use super::{Cli, Failure, PlanArgs, fail, load, open_store, options, plan, print, project, publish};
 use crate::cli::exit::Exit;
-use crate::engine::{self, RunEvent};
+use crate::engine::{self, Options, Plan, RunEvent};
 use crate::stage::{Cancel, Registry, StageError};
 use crate::store::RunStatus;
 
@@ -26,6 +27,9 @@ pub struct RunArgs {
     results: Option<std::path::PathBuf>,
 }
 
+/// How many skipped nodes people are told of one by one; all are counted. More would push the failure off the screen.
+const SKIPPED: usize = 5;
+
 /// Runs a pipeline.
 pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
     let file = &args.plan.file;
@@ -40,20 +44,43 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut ui = Ui::new(args.json);
-    let mut first_failure = None;
-    let record = engine::run(&made, &pipeline, registry, &store, &options, &cancel, &mut |event| {
-        if let RunEvent::NodeFailed { failure, .. } = &event {
-            first_failure.get_or_insert_with(|| exit_of(failure));
-        }
-        ui.event(&event);
-    })?;
+    let (mut first_failure, mut skipped) = (None, 0);
+    let mut execute = |plan: &Plan, options: &Options, ui: &mut Ui| {
+        engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |event| {
+            if let RunEvent::NodeFailed { failure, .. } = &event {
+                first_failure.get_or_insert_with(|| exit_of(failure));
+            }
+            skipped += usize::from(matches!(event, RunEvent::NodeSkipped { .. }));
+            if args.json || skipped <= SKIPPED || !matches!(event, RunEvent::NodeSkipped { .. }) {
+                ui.event(&event);
+            }
+        })
+    };
+    let mut record = execute(&made, &options, &mut ui)?;
     let folder = match &args.results {
         Some(folder) => folder.clone(),
         None => project(Some(file))?.join("results"),
     };
-    let tables = publish::publish(&store, registry, &record, &folder)?;
-    if !args.json {
-        tables.iter().for_each(|table| print(table));
+    let mut published = publish::publish(&store, registry, &record, &folder)?;
+    if record.status == RunStatus::Done && !published.damaged.is_empty() {
+        for Damaged { node, digest } in &published.damaged {
+            let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
+            ui.event(&RunEvent::Warning { node: Some(node.clone()), text });
+        }
+        // What the user wanted to run although it was done has run.
+        let options = Options { force: Vec::new(), ..options };
+        record = execute(&engine::plan(&pipeline, registry, &store, &options)?, &options, &mut ui)?;
+        published = publish::publish(&store, registry, &record, &folder)?;
+    }
+    if record.status == RunStatus::Done {
+        if let Some(Damaged { node, digest }) = published.damaged.first() {
+            let message = format!("`{node}`: its output {} is damaged or gone again.", digest.short());
+            return Err(fail(Exit::Storage, message).hint("Check the disk that holds the store."));
+        }
+        // What a failure is told by stays the last that is to be seen.
+        if !args.json {
+            published.tables.iter().for_each(|table| print(table));
+        }
     }
     Ok(match record.status {
         RunStatus::Done => Exit::Success,

@@ -25,7 +25,7 @@ pub enum Why {
     Changed {
         /// Old and new, by component.
         changes: Vec<Change>,
-        /// The kind's remark on the node; may be empty.
+        /// The kind's remarks on what changed; may be empty.
         note: String,
     },
     /// Nothing but its inputs may change: they are made first.
@@ -62,10 +62,13 @@ impl<'a> History<'a> {
         let Some(old) = self.find(node)? else { return Ok(Why::New) };
         let (new, old) = (without(&preimage.0, unknown), without(&old, unknown));
         let changes = new.changes(&old);
+        let changed = |field: &str| changes.iter().any(|change| change.component == format!("params.{field}"));
+        let notes = node.notes.iter().filter(|(field, _)| changed(field)).map(|(_, note)| note.as_str());
+        let note = notes.collect::<Vec<_>>().join(" ");
         Ok(match (changes.is_empty(), unknown.is_empty()) {
             (true, true) => Why::Unfinished,
             (true, false) => Why::Upstream,
-            (false, _) => Why::Changed { changes, note: node.note.clone() },
+            (false, _) => Why::Changed { changes, note },
         })
     }
 

@@ -76,7 +76,7 @@ impl Plan {
 /// Unknown names in `only` and `force`, all missing roots and files, a missing device, a store that refuses.
 pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &Options) -> Result<Plan, Error> {
     let context = Context { pipeline, registry, store, options };
-    let wanted = wanted(pipeline, options)?;
+    let wanted = wanted(&context)?;
     let forced = match options.force.is_empty() {
         true => BTreeSet::new(),
         false => pipeline.select(&options.force).map_err(Error::Selection)?,
@@ -128,11 +128,19 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     Ok(Plan { nodes, numeric, forced, outside })
 }
 
-/// The nodes wanted and all they need. A pipeline's nodes are in topological order already.
-fn wanted(pipeline: &Pipeline, options: &Options) -> Result<Vec<usize>, Error> {
-    if options.only.is_empty() {
-        return Ok((0..pipeline.nodes.len()).collect());
-    }
-    let named = pipeline.select(&options.only).map_err(Error::Selection)?;
-    Ok(dag::closure(named, |node| pipeline.nodes[node].needs()).into_iter().collect())
+/// The nodes wanted and all they need, each after what it needs. What neither waits for others nor computes, as reading
+/// a data set, comes first of all: its faults are to be told before hours of training, not after them.
+fn wanted(context: &Context<'_>) -> Result<Vec<usize>, Error> {
+    let Context { pipeline, registry, options, .. } = *context;
+    // A pipeline's nodes are in topological order already.
+    let mut wanted: Vec<usize> = match options.only.is_empty() {
+        true => (0..pipeline.nodes.len()).collect(),
+        false => {
+            let named = pipeline.select(&options.only).map_err(Error::Selection)?;
+            dag::closure(named, |node| pipeline.nodes[node].needs()).into_iter().collect()
+        }
+    };
+    let computes = |node: usize| registry.kind(&pipeline.nodes[node].kind).is_some_and(|kind| kind.computes());
+    wanted.sort_by_key(|&node| computes(node) || !pipeline.nodes[node].needs().is_empty());
+    Ok(wanted)
 }

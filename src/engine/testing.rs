@@ -87,7 +87,12 @@ impl Kind for Work {
     }
     fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
-        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: "A note.".to_owned() }])
+        Ok(vec![Step {
+            iteration: None,
+            params: params.clone(),
+            inputs,
+            notes: BTreeMap::from([("text".to_owned(), "A note.".to_owned())]),
+        }])
     }
     fn computes(&self) -> bool {
         true

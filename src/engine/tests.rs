@@ -81,12 +81,30 @@ fn a_changed_parameter_runs_only_what_depends_on_it_and_says_why() {
     assert_eq!(changes[0].component, "params.text");
     assert!(changes[0].old.as_ref().is_some_and(|old| old.contains('b')));
     assert!(changes[0].new.as_ref().is_some_and(|new| new.contains('B')));
+    bench.work_with("c", "c", "noise", &[], None);
+    let State::Run { why: Why::Changed { changes, note }, .. } = &bench.plan().nodes[2].state else {
+        panic!("no change")
+    };
+    assert_eq!((changes[0].component.as_str(), note.as_str()), ("params.act", ""), "a remark is on one field");
+    bench.work_with("c", "c", "plain", &[], None);
     let State::Depends { on, why: Why::Upstream } = &plan.nodes[3].state else { panic!("{:?}", plan.nodes[3].state) };
     assert_eq!(on, &[1]);
     let record = bench.run();
     assert_eq!(bench.ran(), ["B", "d"]);
     assert_eq!(statuses(&record), [Hit, Ran, Hit, Ran]);
     assert_eq!(bench.output(&record, "d"), "aBd");
+}
+
+#[test]
+fn what_waits_for_nothing_and_computes_nothing_comes_first() {
+    let mut bench = Bench::new();
+    for name in ["a.jpg", "sub/b.jpg"] {
+        fsio::write_atomic(&bench.path("photos").join(name), name.as_bytes()).unwrap();
+    }
+    bench.options.roots.insert("photos".to_owned(), bench.path("photos"));
+    bench.work("a", "plain", &[]).work("b", "plain", &["a"]).photos("z").work("c", "plain", &["b", "z"]);
+    bench.run();
+    assert_eq!(bench.ran(), ["z", "a", "b", "c"]);
 }
 
 #[test]

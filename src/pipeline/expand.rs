@@ -152,7 +152,7 @@ impl<'a> Expander<'a> {
                 params: step.params,
                 identity,
                 inputs,
-                note: step.note,
+                notes: step.notes,
                 recipe,
             });
         }

@@ -3,7 +3,7 @@
 //! The passes, each in a file of its own: `lex` and `syntax` (text into a `tree`), `include` (files into
 //! one set of stages), `overrides` and `set` (profiles and `--set`), `matrix` (axes and their cells), `check` (trees
 //! against the schemas of the kinds), `reference` (which stage needs which), `cells` (stages in the cells of the
-//! matrix), `expand` (these into nodes), [`key`] (nodes into identities), `resolved` (all of it as text again). Faults
+//! matrix), `agree` (stages against those that they refer to), `expand` (stages into nodes), [`key`] (nodes into identities), `resolved` (all of it as text again). Faults
 //! are told by `diagnose`.
 //!
 //! Invariants:
@@ -19,6 +19,7 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Cell, Name, NodeRef, Outputs, Registry, Value};
 
+mod agree;
 mod cells;
 mod check;
 mod diagnose;
@@ -142,8 +143,8 @@ pub struct Node {
     pub identity: Value,
     /// Where its inputs come from, by slot.
     pub inputs: BTreeMap<String, Vec<Source>>,
-    /// Said by `repro plan` where it explains a change; may be empty.
-    pub note: String,
+    /// Remarks on fields by name, which `repro plan` makes where it explains a change of the field.
+    pub notes: BTreeMap<String, String>,
     /// The digest of its recipe.
     pub recipe: Digest,
 }
@@ -202,6 +203,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     let mut runs = reference::Runs::new(runs, registry);
     let order = reference::follow(&variants, &targets, &mut runs, &mut faults);
     let instances = cells::spread(&variants, &order, &matrix, &mut faults);
+    agree::check(&instances, &mut faults);
     let nodes = expand::expand(&instances, &targets, &runs, &main.text.folder, &mut faults);
     Diagnostics::check(faults)?;
     let mut by_stage: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

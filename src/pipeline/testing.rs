@@ -153,7 +153,7 @@ impl Kind for Fake {
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let references = || crate::stage::kind::references(params).into_iter();
         let named = |(slot, name): (String, String)| (slot, InputRef::Named(name));
-        let step = |iteration, params: Value, inputs| Step { iteration, params, inputs, note: String::new() };
+        let step = |iteration, params: Value, inputs| Step { iteration, params, inputs, notes: BTreeMap::new() };
         if let Some(train) = Train::read(params) {
             return Ok((0..train.iterations)
                 .map(|i| {

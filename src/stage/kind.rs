@@ -26,11 +26,15 @@ pub trait Kind: Sync + Send {
     fn check(&self, _params: &Value) -> Vec<Fault> {
         Vec::new()
     }
+    /// Rules between a stage and those that it refers to, as far as the pipeline alone shows what breaks them.
+    fn agrees(&self, _params: &Value, _peers: &Peers<'_>) -> Vec<Fault> {
+        Vec::new()
+    }
     /// The nodes of a stage, in order. The default is one node whose inputs are the references in `params`.
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
         let _ = extents;
-        Ok(vec![Step { iteration: None, params: params.clone(), inputs, note: String::new() }])
+        Ok(vec![Step { iteration: None, params: params.clone(), inputs, notes: BTreeMap::new() }])
     }
     /// The files outside the store that the node reads, besides the `File` parameters. Called when planning.
     /// `root` gives the folder of a data root by name.
@@ -61,6 +65,19 @@ pub trait Kind: Sync + Send {
     /// Does the work.
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError>;
 }
+
+/// A stage of the pipeline that another refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// The name of its kind.
+    pub kind: &'a str,
+    /// Its parameters.
+    pub params: &'a Value,
+}
+
+/// Gives the stages that a reference leads to, one a cell of the matrix. There are none where the reference leads to an
+/// earlier run, or to a stage with faults of its own.
+pub type Peers<'a> = dyn Fn(&str) -> Vec<Peer<'a>> + 'a;
 
 impl Publication {
     /// A file or a tree, copied as it is.
@@ -93,8 +110,9 @@ pub struct Step {
     pub params: Value,
     /// The inputs by slot. A slot is the path of the field that named them: `data`, `from[0]`, `inputs["x"]`.
     pub inputs: Vec<(String, InputRef)>,
-    /// Said by `repro plan` where it explains a change, as "the horizon follows from the iterations".
-    pub note: String,
+    /// Remarks on fields by name, which `repro plan` makes where a change of the field lets the node run: as that the
+    /// `horizon` follows from the iterations.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// Where an input comes from.

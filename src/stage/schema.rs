@@ -43,6 +43,9 @@ pub enum Type {
     Enum(Enumeration),
 }
 
+/// The bound of numbers that single precision, in which networks are computed, does not take for infinite.
+pub const SINGLE: f64 = 1e38;
+
 /// The bounds of a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
@@ -268,13 +271,13 @@ impl Type {
             Type::Float(bounds) => {
                 let low = match (bounds.low, bounds.above) {
                     (f64::NEG_INFINITY, _) => None,
-                    (low, true) => Some(format!("above {low}")),
-                    (low, false) => Some(format!("of at least {low}")),
+                    (low, true) => Some(format!("above {}", short(low))),
+                    (low, false) => Some(format!("of at least {}", short(low))),
                 };
                 let high = match (bounds.high, bounds.below) {
                     (f64::INFINITY, _) => None,
-                    (high, true) => Some(format!("below {high}")),
-                    (high, false) => Some(format!("at most {high}")),
+                    (high, true) => Some(format!("below {}", short(high))),
+                    (high, false) => Some(format!("at most {}", short(high))),
                 };
                 match (low, high) {
                     (None, None) => "a finite number".to_owned(),
@@ -300,4 +303,9 @@ impl Type {
             }
         }
     }
+}
+
+/// A bound in few digits: a large one by its exponent.
+fn short(bound: f64) -> String {
+    if bound.abs() < 1e16 { bound.to_string() } else { format!("{bound:e}") }
 }

@@ -234,13 +234,14 @@ fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageE
     };
     let Some((name, artifact)) = found else {
         let names: Vec<&str> = node.outputs.keys().map(String::as_str).collect();
-        return Err(StageError::Command {
-            message: format!(
+        let message = match output {
+            "" => format!(
                 "`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.",
                 names.first().unwrap_or(&"")
             ),
-            hint: format!("Its outputs are {}.", names.join(", ")),
-        });
+            other => format!("`{{in:{input}.{other}}}`: the input `{input}` has no output `{other}`."),
+        };
+        return Err(StageError::Command { message, hint: format!("Its outputs are {}.", names.join(", ")) });
     };
     let path: PathBuf = match artifact.kind {
         ArtifactKind::Tree => {

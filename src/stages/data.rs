@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::agree;
 use super::columns::{Values, ints, new_table, texts};
 use super::support;
 use crate::fsio;
@@ -12,7 +13,7 @@ use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
-use crate::stage::{DataFault, Job, StageError};
+use crate::stage::{DataFault, Fault, Job, StageError};
 use crate::table::Table;
 
 /// What a data set says of itself beside its index.
@@ -75,24 +76,17 @@ impl Data {
 
     /// An error unless a model was trained on these very classes, in this order.
     pub fn same_classes(&self, classes: &[String]) -> Result<(), StageError> {
-        if self.info.classes == classes {
-            return Ok(());
-        }
-        let (found, trained) = (self.info.classes.join(", "), classes.join(", "));
-        let message = format!("The model was trained on the classes {trained}; the data set has {found}.");
-        Err(DataFault::new("data", message, "Use a data set with the same classes in the same order.").into())
+        agree::other_classes(&self.info.classes, classes).map_or(Ok(()), |fault| Err(at_fault(fault)))
     }
 
     /// An error unless the network has as many classes as the data.
     pub fn fits(&self, classes: usize) -> Result<(), StageError> {
-        let found = self.info.classes.len();
-        if found == classes {
-            return Ok(());
-        }
-        let message =
-            format!("The model has {classes} classes, the data set {found} ({}).", self.info.classes.join(", "));
-        Err(DataFault::new("model.classes", message, format!("Write `classes: {found}`.")).into())
+        agree::other_count(&self.info.classes, classes).map_or(Ok(()), |fault| Err(at_fault(fault)))
     }
+}
+
+fn at_fault(fault: Fault) -> StageError {
+    DataFault::new(fault.field, fault.message, fault.hint).into()
 }
 
 /// The index as a table: a row a sample, a column a class with its pixels.

@@ -151,7 +151,8 @@ params! {
 }
 
 impl Classes {
-    fn names(&self) -> Vec<String> {
+    /// The names in the order of their ids.
+    pub fn names(&self) -> Vec<String> {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         match self {
             Classes::Voc {} => own(&colors::VOC),
@@ -189,6 +190,16 @@ impl Source {
             Source::Listed { archives, .. }
             | Source::Voc2012 { archives, .. }
             | Source::Cityscapes { archives, .. } => archives,
+        }
+    }
+
+    /// Whether the samples have labels.
+    pub fn has_labels(&self) -> bool {
+        match self {
+            Source::Shapes { .. } => true,
+            Source::Listed { labels, .. } => *labels,
+            Source::Voc2012 { list, .. } => *list != VocPart::Test {},
+            Source::Cityscapes { list, .. } => *list != CityscapesPart::Test {},
         }
     }
 

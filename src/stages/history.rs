@@ -102,7 +102,7 @@ pub fn step(params: &Value, from: &[Ref], extents: &dyn Extents) -> Step {
         (0..extents.nodes(&reference.0)).map(node).collect::<Vec<_>>()
     };
     let inputs = from.iter().enumerate().flat_map(nodes).collect();
-    Step { iteration: None, params, inputs, note: String::new() }
+    Step { iteration: None, params, inputs, notes: BTreeMap::new() }
 }
 
 /// The cell of every node of a reference.

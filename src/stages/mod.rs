@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file and one line in [`registry`].
 
+mod agree;
 mod columns;
 mod command;
 mod curves;

@@ -7,7 +7,7 @@ use crate::ml::models;
 use crate::ml::spec::{Arg, ArgSpec, Choice, ModelSpec};
 use crate::params;
 use crate::stage::params::Param;
-use crate::stage::schema::{Bounds, Enumeration};
+use crate::stage::schema::{Bounds, Enumeration, SINGLE};
 use crate::stage::value::Record;
 use crate::stage::{Field, Type, Value, Variant};
 
@@ -89,7 +89,7 @@ fn field(arg: &ArgSpec) -> Field {
     let ty = match &arg.default {
         Arg::Bool(_) => Type::Bool,
         Arg::Int(_) => Type::Int { min: 0, max: i64::from(u32::MAX) },
-        Arg::Float(_) => Type::Float(Bounds { low: 0.0, above: true, ..Bounds::ANY }),
+        Arg::Float(_) => Type::Float(Bounds { low: 0.0, above: true, high: SINGLE, below: false }),
         Arg::Ints(_) => Type::List { item: Box::new(Type::Int { min: 1, max: i64::from(u32::MAX) }), min: 1 },
         Arg::Text(_) => Type::Str,
         Arg::Name(_) => enumeration(arg.name, arg.doc, arg.names.iter().map(|&(name, doc)| (name, doc, Vec::new()))),

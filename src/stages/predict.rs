@@ -6,8 +6,9 @@ use crate::ml::data::source::Images;
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Job, Kind, Made, Produced, Publication, StageError, Value};
+use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Peers, Produced, Publication, StageError, Value};
 
+use super::agree;
 use super::data::Data;
 use super::inference::Inference;
 use super::subject::Model;
@@ -50,6 +51,11 @@ impl Kind for Predict {
 
     fn computes(&self) -> bool {
         true
+    }
+
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        let Some(p) = PredictParams::read(params) else { return Vec::new() };
+        agree::same_classes(&p.data, &[p.model], peers)
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

@@ -6,7 +6,7 @@
 mod means;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::params;
 use crate::stage::params::{Param, Ref};
@@ -123,7 +123,7 @@ impl Kind for Report {
             node.set_field(ROLES, names.iter().map(role).collect::<Vec<usize>>().write());
         }
         let inputs = kind::references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
-        Ok(vec![Step { iteration: None, params: node, inputs, note: String::new() }])
+        Ok(vec![Step { iteration: None, params: node, inputs, notes: BTreeMap::new() }])
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -2,9 +2,10 @@
 
 use crate::params;
 use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
-use crate::stage::{Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::stage::schema::{SINGLE, Structure};
+use crate::stage::{Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value};
 
+use super::agree;
 use super::model::Model;
 use super::support;
 
@@ -60,15 +61,15 @@ params! {
         /// weight decay on the convolutions' weights alone.
         Sgd {
             /// The base learning rate, of the encoder and the pre-filters.
-            lr: f64 = 2e-3, where above(0.0);
+            lr: f64 = 2e-3, where above(0.0).max(SINGLE);
             /// The momentum m.
             momentum: f64 = 0.9, where min(0.0).below(1.0);
             /// The factor of sum(w^2)/2 in the loss.
-            weight_decay: f64 = 1e-4, where min(0.0);
+            weight_decay: f64 = 1e-4, where min(0.0).max(SINGLE);
             /// The head's weights learn at this multiple of the rate.
-            head_lr: f64 = 10.0, where min(0.0);
+            head_lr: f64 = 10.0, where min(0.0).max(SINGLE);
             /// The head's biases learn at this multiple of the rate.
-            head_bias_lr: f64 = 20.0, where min(0.0);
+            head_bias_lr: f64 = 20.0, where min(0.0).max(SINGLE);
         }
     }
 
@@ -77,7 +78,7 @@ params! {
         /// lr (1 - step/horizon)^power.
         Poly {
             /// The exponent.
-            power: f64 = 0.9, where above(0.0);
+            power: f64 = 0.9, where above(0.0).max(SINGLE);
         }
         /// The base rate throughout.
         Constant {}
@@ -162,6 +163,10 @@ impl Kind for Train {
         faults
     }
 
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        TrainParams::read(params).map_or_else(Vec::new, |p| agree::training(&p, peers))
+    }
+
     fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = TrainParams::read(params) else { return Err(Vec::new()) };
         let stated = p.horizon.is_some();
@@ -180,8 +185,8 @@ impl Kind for Train {
                 None => ("weights".to_owned(), InputRef::Named(p.weights.0.clone())),
                 Some(before) => ("state".to_owned(), InputRef::Sibling(before as usize)),
             });
-            let note = if stated { String::new() } else { note.to_owned() };
-            Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, note }
+            let notes = (!stated).then(|| ("horizon".to_owned(), note.to_owned())).into_iter().collect();
+            Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, notes }
         });
         Ok(steps.collect())
     }

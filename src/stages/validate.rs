@@ -1,13 +1,18 @@
 //! `Validate`: a model's predictions on whole images, against the truth.
 
+use std::collections::BTreeMap;
+
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{Bare, Event, Extents, Fault, InputRef, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::stage::{
+    Bare, Event, Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value,
+};
 use crate::table::Table;
 
+use super::agree;
 use super::columns::{self, Values};
 use super::data::Data;
 use super::inference::Inference;
@@ -60,6 +65,13 @@ impl Kind for Validate {
         true
     }
 
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        let Some(p) = ValidateParams::read(params) else { return Vec::new() };
+        let mut faults = agree::labelled(&p.data, peers);
+        faults.extend(agree::same_classes(&p.data, &[p.model], peers));
+        faults
+    }
+
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
         let mut node = params.clone();
@@ -71,7 +83,7 @@ impl Kind for Validate {
             iteration,
             params: node.clone(),
             inputs: vec![("model".to_owned(), model), ("data".to_owned(), InputRef::Named(p.data.0.clone()))],
-            note: String::new(),
+            notes: BTreeMap::new(),
         };
         let count = extents.nodes(&p.model.0);
         if !p.every_iteration || count <= 1 {

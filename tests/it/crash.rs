@@ -370,6 +370,24 @@ fn leaf(bench: &Bench, tree: &str) -> String {
 }
 
 #[test]
+fn what_is_published_and_damaged_or_gone_is_made_again_by_the_same_run() {
+    let bench = least();
+    bench.ran("least.ron");
+    let undisturbed = left(&bench);
+    let digests = bench.digests();
+    std::fs::remove_dir_all(bench.path("results")).unwrap();
+    flip(&bench.object(&digests["pictures.index"]));
+    flip(&bench.object(&leaf(&bench, &digests["predict.pictures"])));
+    flip(&bench.object(&digests["table.table"]));
+    let out = bench.ok("run least.ron --json");
+    assert_eq!(started(&out), ["pictures", "predict", "table"].map(str::to_owned), "{out}");
+    assert_same(&left(&bench), &undisturbed, "damage");
+    std::fs::remove_dir_all(bench.path("store/quarantine")).unwrap();
+    check_store(&bench);
+    assert!(started(&bench.ok("run least.ron --json")).is_empty());
+}
+
+#[test]
 fn a_flipped_bit_in_any_object_is_found_by_who_reads_it_and_the_object_is_made_again() {
     let base = least();
     base.ran("least.ron");

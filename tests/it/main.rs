@@ -3,6 +3,8 @@
 //! Each module is marked as a test, so that its helpers may unwrap as tests do.
 
 #[cfg(test)]
+mod agree;
+#[cfg(test)]
 mod bytes;
 #[cfg(test)]
 mod cache;

@@ -15,7 +15,7 @@ fn shipped() -> Vec<String> {
 }
 
 /// A store without runs.
-struct NoRuns;
+pub struct NoRuns;
 
 impl RunLookup for NoRuns {
     fn find(&self, run: &str, _stage: &str) -> Result<Vec<RunNode>, String> {

@@ -11,10 +11,11 @@ use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, Extents, Fault, InputRef, Job, Kind, Made, Produced, Publication, StageError, Step, Value,
+    ArtifactKind, Extents, Fault, InputRef, Job, Kind, Made, Peers, Produced, Publication, StageError, Step, Value,
 };
 use crate::tensorboard::{self, EventFile};
 
+use super::agree;
 use super::history::{self, History, Part, Phase};
 use super::support;
 
@@ -58,6 +59,11 @@ impl Kind for Events {
     fn computes(&self) -> bool {
         // Predictions do.
         true
+    }
+
+    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
+        let Some(p) = EventsParams::read(params) else { return Vec::new() };
+        p.data.map_or_else(Vec::new, |data| agree::same_classes(&data, &p.from, peers))
     }
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {

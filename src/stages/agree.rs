@@ -1,0 +1,86 @@
+//! Whether stages fit each other: what their parameters alone show, told before anything runs.
+//!
+//! Only what is bound to fail is told. What earlier runs have made says nothing here; it is looked at when a stage runs,
+//! as is what files hold.
+
+use crate::ml::spec::ModelSpec;
+use crate::stage::params::Ref;
+use crate::stage::{Fault, Kind, Param, Peers};
+
+use super::dataset::{Dataset, DatasetParams};
+use super::subject::choice_in_words;
+use super::train::{Train, TrainParams};
+use super::weights::{Source, Take, Weights, WeightsParams};
+
+/// The parameters of the stages of a kind that a reference leads to.
+fn peers<P: Param>(reference: &Ref, kind: &dyn Kind, peers: &Peers<'_>) -> Vec<P> {
+    let of_kind = peers(&reference.0).into_iter().filter(|peer| peer.kind == kind.name());
+    of_kind.filter_map(|peer| P::read(peer.params)).collect()
+}
+
+fn fault(field: &str, message: String, hint: impl Into<String>) -> Fault {
+    Fault { field: field.to_owned(), message, hint: hint.into() }
+}
+
+/// The data set `data` must have labels.
+pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Vec<Fault> {
+    let sets: Vec<DatasetParams> = peers(data, &Dataset, stages);
+    let bare = sets.iter().filter(|set| !set.source.has_labels());
+    let message = || format!("The data set `{}` has images only, but labels are needed here.", data.0);
+    bare.map(|_| fault("data", message(), "Use a data set with labels here.")).collect()
+}
+
+/// The data set `data` must have the classes of the data set that each of the `models` is trained on.
+pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Vec<Fault> {
+    let sets: Vec<DatasetParams> = peers(data, &Dataset, stages);
+    let trainings = models.iter().flat_map(|model| peers::<TrainParams>(model, &Train, stages));
+    let trained = trainings.flat_map(|training| peers::<DatasetParams>(&training.data, &Dataset, stages));
+    let trained: Vec<Vec<String>> = trained.map(|set| set.classes.names()).collect();
+    let pairs = sets.iter().flat_map(|set| trained.iter().map(|classes| (set.classes.names(), classes)));
+    pairs.filter_map(|(found, trained)| other_classes(&found, trained)).collect()
+}
+
+/// A training's data must have labels and as many classes as its model, and its weights be made for its model.
+pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Vec<Fault> {
+    let model = p.model.spec();
+    let mut faults = labelled(&p.data, stages);
+    for set in peers::<DatasetParams>(&p.data, &Dataset, stages) {
+        faults.extend(other_count(&set.classes.names(), model.classes));
+    }
+    for weights in peers::<WeightsParams>(&p.weights, &Weights, stages) {
+        faults.extend(other_network(&p.weights.0, &weights, &model));
+    }
+    faults
+}
+
+/// What is wrong with a data set that has the classes `found`, where a model was `trained` on others.
+pub fn other_classes(found: &[String], trained: &[String]) -> Option<Fault> {
+    let message = || {
+        let (found, trained) = (found.join(", "), trained.join(", "));
+        format!("The model was trained on the classes {trained}; the data set has {found}.")
+    };
+    (found != trained).then(|| fault("data", message(), "Use a data set with the same classes in the same order."))
+}
+
+/// What is wrong with a model of so many `classes`, where the data set has the classes `found`.
+pub fn other_count(found: &[String], classes: usize) -> Option<Fault> {
+    let count = found.len();
+    let message = || format!("The model has {classes} classes, the data set {count} ({}).", found.join(", "));
+    (count != classes).then(|| fault("model.classes", message(), format!("Write `classes: {count}`.")))
+}
+
+/// What is wrong with weights under the name `name` for a model.
+fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<Fault> {
+    // What an encoder is trained like, which its arguments say, is no matter of its weights.
+    let (held, encoder) = (&weights.encoder.0.name, &model.encoder.name);
+    if held != encoder {
+        let message = format!("`{name}` is for {held}, but the model's encoder is {encoder}.");
+        return Some(fault("weights", message, "State the same encoder in both."));
+    }
+    let Source::Checkpoint { take: Take::Model { prefilter }, .. } = &weights.source else { return None };
+    let message = || {
+        let (held, own) = (choice_in_words(&prefilter.0), choice_in_words(&model.prefilter));
+        format!("`{name}` takes the pre-filter {held}, but the model's is {own}.")
+    };
+    (prefilter.0 != model.prefilter).then(|| fault("weights", message(), "State the same pre-filter in both."))
+}
