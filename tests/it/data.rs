@@ -77,8 +77,8 @@ fn a_test_list_is_not_validated_on() {
     let bench = streets();
     bench.edit("streets.ron", "data: \"coarse\"", "data: \"test\"");
     let answer = bench.call(&run(&bench, "--only validate"));
-    assert_ne!(answer.code, Some(0));
-    assert!(answer.all().contains("The sample has no label. Use a data set with labels here."), "{answer:?}");
+    assert_eq!(answer.code, Some(2));
+    assert!(answer.all().contains("The data set `test` has images only, but labels are needed here."), "{answer:?}");
 }
 
 #[test]
