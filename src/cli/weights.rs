@@ -43,6 +43,9 @@ pub struct ConvertArgs {
     /// Translate to this program's names and order of axes, by a shipped table (`Slim`) or a RON file.
     #[arg(long, value_name = "TABLE")]
     names: Option<String>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
 }
 
 /// How tensors are listed.
@@ -145,6 +148,10 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
         let message = format!("`{}` does not end in `.safetensors`, which is what is written.", args.to.display());
         return Err(fail(Exit::Usage, message));
     }
+    if fsio::exists(&args.to) && !args.force {
+        let message = format!("`{}` is there already.", args.to.display());
+        return Err(fail(Exit::Usage, message).hint("Name another file, or replace it by `--force`."));
+    }
     let file = Checkpoint::open(&args.from).map_err(faulty)?;
     let (bytes, count, left) = match &args.names {
         None => {
@@ -169,6 +176,10 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
             (bytes, found.tensors.len(), skipped.chain(found.left_over).collect::<Vec<_>>())
         }
     };
+    if count == 0 {
+        let hint = "`repro weights inspect` lists what the file has; `stages/names/` has the shipped tables.";
+        return Err(data(&args.from, "None of the file's tensors has a name that is known.", hint));
+    }
     fsio::write_atomic(&args.to, &bytes)?;
     print(&format!("{count} tensors of {} written to {}.", file.format, args.to.display()));
     if !left.is_empty() {

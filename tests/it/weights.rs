@@ -361,3 +361,34 @@ fn a_table_of_ones_own_is_read_and_its_faults_are_told() {
     bench.edit("mine.ron", "layout: Oihw", "layout: Chwn");
     failing(&bench.call("run import.ron"), 4, &["mine.ron", "Chwn", "`stages/names/` are examples"]);
 }
+
+#[test]
+fn files_are_listed_and_converted_byte_for_byte() {
+    let bench = Bench::new();
+    let tensors = foreign("Slim", &drawn());
+    write_v2(&bench, "v2.ckpt", &tensors, 2);
+    bench.write("v1.ckpt", tensorflow_v1(&tensors));
+    bench.write("a.pth", torch(&tensors));
+    bench.write("a.npz", npz(&tensors));
+    let listed = |file: &str| bench.ok(&format!("weights inspect {file} --format json"));
+    let digests = listed("v2.ckpt");
+    assert_eq!(digests.matches("\"digest\": \"").count(), tensors.len(), "{digests}");
+    for (at, file) in ["v2.ckpt", "v2.ckpt.index", "v1.ckpt", "a.pth", "a.npz"].into_iter().enumerate() {
+        bench.ok(&format!("weights convert {file} {at}.safetensors"));
+        assert_eq!(read(&bench.path(&format!("{at}.safetensors"))), tensors, "{file}");
+        assert_eq!(
+            [listed(file), listed(&format!("{at}.safetensors"))],
+            [&digests, &digests].map(Clone::clone),
+            "{file}"
+        );
+    }
+    bench.ok("weights convert v1.ckpt own.safetensors --names Slim");
+    assert_eq!(read(&bench.path("own.safetensors")), drawn());
+
+    let before = std::fs::read(bench.path("own.safetensors")).unwrap();
+    failing(&bench.call("weights convert v1.ckpt own.safetensors"), 2, &["`own.safetensors` is there", "--force"]);
+    let unknown = "weights convert v1.ckpt own.safetensors --force --names Torchvision";
+    failing(&bench.call(unknown), 4, &["v1.ckpt", "None of the file's tensors", "inspect"]);
+    assert_eq!(std::fs::read(bench.path("own.safetensors")).unwrap(), before);
+    bench.ok("weights convert v1.ckpt own.safetensors --force");
+}
