@@ -392,3 +392,23 @@ fn files_are_listed_and_converted_byte_for_byte() {
     assert_eq!(std::fs::read(bench.path("own.safetensors")).unwrap(), before);
     bench.ok("weights convert v1.ckpt own.safetensors --force");
 }
+
+#[test]
+fn a_model_that_saw_other_inputs_says_so_where_it_is_imported() {
+    let bench = Bench::small();
+    let told = |input: &str, name: &str| {
+        bench.ran(&format!("small.ron --only train[1] --set train.input=({input})"));
+        let model = bench.object(&bench.digests()["train[1].model"]);
+        bench.write(&format!("{name}.safetensors"), std::fs::read(model).unwrap());
+        let source = format!("Checkpoint(file: \"{name}.safetensors\", take: EncoderAndHead)");
+        bench.write("import.ron", import(&source));
+        bench.call("run import.ron").all()
+    };
+    let usual = told("", "usual");
+    assert!(!usual.contains("was trained with"), "{usual}");
+    let other = told("order:Rgb,mean_bgr:(3.0,2.0,1.0)", "other");
+    assert!(
+        other.contains("was trained with `input: (order: Rgb, mean_bgr: (3.0, 2.0, 1.0))`; state the same"),
+        "{other}"
+    );
+}
