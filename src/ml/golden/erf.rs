@@ -1,6 +1,8 @@
 //! Effective receptive fields of single and stacked dilated layers: those of the reference, and those that the
 //! definitions give in 64-bit arithmetic for stacks made here.
 
+use std::collections::BTreeSet;
+
 use candle_core::{Device, Tensor};
 
 use super::exact::{self, Array, Num, Tape, Values, parameter};
@@ -69,6 +71,11 @@ fn receptive_fields_are_tensorflows() {
         tally.case(&worst);
     }
     tally.finish();
+    // At their start some types equal Regular: every type must be met with other filters.
+    let types = |cases: &mut dyn Iterator<Item = &serde_json::Value>| -> BTreeSet<String> {
+        cases.map(|case| case["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(types(&mut cases.iter().filter(|case| case["values"] == "random")), types(&mut cases.iter()));
 }
 
 /// The error of the output whose gradient is taken, over the greatest magnitude of the outputs.
