@@ -79,7 +79,9 @@ fn widths(texts: &[Vec<String>]) -> Vec<usize> {
 
 /// The text padded to `width`: numbers on the left, so that their digits stand in columns, and texts on the right.
 fn padded(text: &str, width: usize, number: bool) -> String {
-    if number { format!("{text:>width$}") } else { format!("{text:<width$}") }
+    // A width in a format may not be over 65,535.
+    let space = " ".repeat(width.saturating_sub(text.chars().count()));
+    if number { format!("{space}{text}") } else { format!("{text}{space}") }
 }
 
 fn markdown(table: &Table, style: &Style) -> String {
@@ -221,6 +223,15 @@ mod tests {
              | –            |     -3 | 0.10 | –    |\n\
              |              |      0 |    – | yes  |\n"
         );
+    }
+
+    #[test]
+    fn a_cell_may_be_of_any_length() {
+        let (short, long) = ("a".to_owned(), "ä".repeat(70_000));
+        let rows = [&short, &long].map(|text| vec![super::super::Cell::Text(text.clone())]);
+        let table = Table::new(vec![Column::text("name")], rows.into()).unwrap();
+        let text = markdown(&table, &Style::default());
+        assert!(text.lines().all(|line| line.chars().count() == 70_004), "the lines are not as long as each other");
     }
 
     #[test]
