@@ -19,6 +19,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::engine;
+use crate::ml::ops::memory;
 use crate::pipeline::{self, Diagnostics, Pipeline};
 use crate::stage::{DeviceSpec, Registry};
 use crate::store::{self, Store};
@@ -195,7 +196,10 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             print(&String::from_utf8_lossy(&script));
             Ok(Exit::Success)
         }
-        Command::Exec { job } => std::process::exit(i32::from(engine::exec(job, registry))),
+        Command::Exec { job } => {
+            memory::keep_freed();
+            std::process::exit(i32::from(engine::exec(job, registry)))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod gemm;
 #[cfg(test)]
 mod gradients;
 pub mod loss;
+pub mod memory;
 pub mod phases;
 pub mod pool;
 pub mod resize;
@@ -122,6 +123,11 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// The address of an element, for prefetching.
+    fn at(self, index: usize) -> *const f32 {
+        self.0.wrapping_add(index)
+    }
+
     /// The elements `start..start + len`.
     ///
     /// # Safety
