@@ -17,6 +17,13 @@ use super::window::{Window, same};
 use super::{Kernel, Shared, check, launch, nchw, zeros};
 use crate::ml::error::Result;
 
+/// The columns of the unrolled matrix that a task of a convolution takes: whole register tiles, and few enough that the
+/// last task of all does not keep the others waiting.
+const PIXELS: usize = 96;
+/// The rows of the unrolled matrix that a task of a gradient by the weights takes: whole register tiles, into which the
+/// usual numbers of channels divide.
+const TAPS: usize = 128;
+
 /// The geometry of a convolution with `SAME` padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
@@ -218,8 +225,7 @@ impl Kernel for Correlate<'_> {
         let left = self.left(inputs[1], next(self.turned && self.scale));
 
         let (area, source) = (self.window.columns(), inputs[0].len() / self.images.max(1));
-        let tiles = area.div_ceil(COLUMNS);
-        let width = area.div_ceil(tiles.max(1));
+        let tiles = area.div_ceil(PIXELS);
         // Where images and tiles are few, rows are divided as well; that unrolls the source again for each part.
         let parts = left.divide(8_usize.div_ceil((self.images * tiles).max(1)), 64);
         let tasks = self.images * tiles * parts.len();
@@ -229,7 +235,7 @@ impl Kernel for Correlate<'_> {
             |unrolled, task| {
                 let (part, at) = (task % parts.len(), task / parts.len());
                 let (image, tile) = (at / tiles, at % tiles);
-                let columns = tile * width..area.min((tile + 1) * width);
+                let columns = tile * PIXELS..area.min((tile + 1) * PIXELS);
                 let start = image * self.outputs * area;
                 let of_image = |operand: &'_ [f32]| start..(start + self.outputs * area).min(operand.len());
                 let mut sums = Sums {
@@ -273,6 +279,15 @@ struct Sums<'a> {
 }
 
 impl Store for Sums<'_> {
+    #[inline(always)]
+    fn expect(&self, row: usize, column: usize, columns: usize) {
+        let at = row * self.area + self.column + column;
+        gemm::prefetch(self.out.at(self.start + at), columns);
+        for operand in [self.add, self.mask].into_iter().flatten().filter(|_| self.last) {
+            gemm::prefetch(&operand[at], columns);
+        }
+    }
+
     #[inline(always)]
     fn store(&mut self, row: usize, column: usize, sums: &[f32]) {
         let at = row * self.area + self.column + column;
@@ -319,8 +334,7 @@ impl Kernel for WeightGradient {
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (rows, area) = (self.window.rows(), self.window.columns());
         let source = inputs[0].len() / self.images.max(1);
-        let tiles = rows.div_ceil(COLUMNS);
-        let width = rows.div_ceil(tiles.max(1));
+        let tiles = rows.div_ceil(TAPS);
         output.fill(0.0);
         let out = Shared(output.as_mut_ptr());
         for image in 0..self.images {
@@ -332,7 +346,7 @@ impl Kernel for WeightGradient {
                 || (vec![0.0; COLUMNS * DEPTH], vec![0.0; DEPTH * COLUMNS]),
                 |(unrolled, turned), task| {
                     let (tile, part) = (task / parts.len(), task % parts.len());
-                    let taps = tile * width..rows.min((tile + 1) * width);
+                    let taps = tile * TAPS..rows.min((tile + 1) * TAPS);
                     for block in 0..left.blocks() {
                         let terms = left.terms(block);
                         self.window.unroll(pixels, taps.clone(), terms.clone(), unrolled, DEPTH);
@@ -371,6 +385,11 @@ struct RowSums<'a> {
 }
 
 impl Store for RowSums<'_> {
+    #[inline(always)]
+    fn expect(&self, row: usize, column: usize, columns: usize) {
+        gemm::prefetch(self.out.at(row * self.rows + self.column + column), columns);
+    }
+
     #[inline(always)]
     fn store(&mut self, row: usize, column: usize, sums: &[f32]) {
         // SAFETY: tasks differ in rows or columns, so no two write the same elements.

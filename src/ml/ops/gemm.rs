@@ -90,9 +90,10 @@ impl Left {
             let first = block * DEPTH;
             let depth = DEPTH.min(k - first);
             data.par_chunks_mut(rows * depth).enumerate().for_each(|(panel, data)| {
-                for row in 0..rows.min(m - panel * rows) {
-                    for at in 0..depth {
-                        data[at * rows + row] = element(panel * rows + row, first + at);
+                let rows_here = rows.min(m - panel * rows);
+                for (at, column) in data.chunks_exact_mut(rows).enumerate() {
+                    for (row, value) in column.iter_mut().enumerate().take(rows_here) {
+                        *value = element(panel * rows + row, first + at);
                     }
                 }
             });
@@ -124,6 +125,24 @@ impl Left {
 pub trait Store {
     /// Takes one row of a register tile.
     fn store(&mut self, row: usize, column: usize, sums: &[f32]);
+
+    /// Tells that a row of `columns` sums will come: what it is written to can be fetched while they are computed.
+    fn expect(&self, row: usize, column: usize, columns: usize);
+}
+
+/// Asks for the cache lines of `len` values, which need not be anybody's.
+#[inline(always)]
+pub fn prefetch(values: *const f32, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..len + 15).step_by(16) {
+        // SAFETY: nothing is read that a program could see, whatever the address.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(at.min(len.saturating_sub(1))).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, len);
 }
 
 /// Multiplies the rows `rows` (as [`Left::divide`] gives them) of block `block` of `a` with `b`, the rows of that block at distance `ld`,
@@ -175,6 +194,7 @@ unsafe fn multiply_by(
     for column in (0..columns).step_by(wide) {
         for row in rows.clone().step_by(high) {
             let panel = &left[row * depth..(row + high) * depth];
+            (0..high.min(rows.end - row)).for_each(|i| store.expect(row + i, column, wide.min(columns - column)));
             tile(depth, panel.as_ptr(), b[column..].as_ptr(), ld, &mut sums);
             for i in 0..high.min(rows.end - row) {
                 store.store(row + i, column, &sums[i * wide..i * wide + wide.min(columns - column)]);
@@ -295,6 +315,10 @@ mod tests {
         fn store(&mut self, row: usize, column: usize, sums: &[f32]) {
             let at = row * self.1 + column;
             self.0[at..at + sums.len()].iter_mut().zip(sums).for_each(|(c, s)| *c += s);
+        }
+
+        fn expect(&self, row: usize, column: usize, columns: usize) {
+            prefetch(&self.0[row * self.1 + column], columns);
         }
     }
 
