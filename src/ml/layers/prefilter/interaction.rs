@@ -10,7 +10,8 @@
 
 use candle_core::Tensor;
 
-use super::smoothed::{host, overwrite, small};
+use super::regular::Regular;
+use super::smoothed::{host, overwrite, slot, small};
 use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize, is};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
@@ -104,16 +105,13 @@ impl DilatedConv for GroupInteraction {
     ) -> Result<Tensor> {
         let (phases, matrix) = (Phases { dilation: layer.op.dilation }, self.matrix(layer)?);
         let [_, _, height, width] = nchw("The output of a dilated convolution", &saved[0])?;
-        if let Some(slot) = gradients.own.first().and_then(Option::as_ref) {
+        if let Some(slot) = slot(&gradients.own, 0) {
             let gradient = zeros(matrix.dims(), matrix.device())?;
             phases.backward_matrix(&saved[0], g, layer.scale, &gradient)?;
             overwrite(slot, &self.0.gradient(&host(&gradient)?, matrix.dims()[0]))?;
         }
         let g = phases.backward_input(g, &matrix, layer.scale, [height, width])?;
-        if let Some(slot) = &gradients.weights {
-            layer.op.backward_weights(x, &g, None, slot)?;
-        }
-        let shape = nchw("The input of a dilated convolution", x)?;
-        layer.op.backward_input(shape, &g, layer.weights, None, Epilogue { mask, ..Epilogue::default() })
+        // The scale comes behind the mixing.
+        Regular.backward(&Layer { scale: None, ..*layer }, x, &[], &g, gradients, mask)
     }
 }
