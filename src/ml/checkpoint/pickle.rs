@@ -251,29 +251,13 @@ impl<'a> Machine<'a> {
                 let id = self.pop()?;
                 self.push(Object::Persistent(id));
             }
-            b'p' => {
-                let key = need(self.line()?.parse().ok())?;
-                self.put(key)?;
-            }
-            b'q' => {
-                let key = u64::from(self.byte()?);
-                self.put(key)?;
-            }
-            b'r' => {
-                let key = self.length(4)? as u64;
+            operation @ (b'p' | b'q' | b'r') => {
+                let key = self.key(operation)?;
                 self.put(key)?;
             }
             0x94 => self.put(self.memo.len() as u64)?,
-            b'g' => {
-                let key = need(self.line()?.parse().ok())?;
-                self.recall(key)?;
-            }
-            b'h' => {
-                let key = u64::from(self.byte()?);
-                self.recall(key)?;
-            }
-            b'j' => {
-                let key = self.length(4)? as u64;
+            operation @ (b'g' | b'h' | b'j') => {
+                let key = self.key(operation)?;
                 self.recall(key)?;
             }
             other => {
@@ -417,6 +401,15 @@ impl<'a> Machine<'a> {
             _ => return Err(Fault::Malformed),
         }
         Ok(())
+    }
+
+    /// The key of an operation on the memo: a line of text, one byte, or four.
+    fn key(&mut self, operation: u8) -> Step<u64> {
+        match operation {
+            b'p' | b'g' => need(self.line()?.parse().ok()),
+            b'q' | b'h' => Ok(u64::from(self.byte()?)),
+            _ => Ok(self.length(4)? as u64),
+        }
     }
 
     fn put(&mut self, key: u64) -> Step<()> {
