@@ -34,6 +34,22 @@ struct Head {
     extra: BTreeMap<String, String>,
 }
 
+impl Head {
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let wrong = |what: String| Error::Weights(vec![what]);
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|error| wrong(format!("The file is not a whole safetensors file: {error}.")))?;
+        let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA)).cloned();
+        let text = text.ok_or_else(|| wrong("The file holds weights, but no state of a training.".to_owned()))?;
+        let head: Head = serde_json::from_str(&text)
+            .map_err(|error| wrong(format!("The state's description cannot be read: {error}.")))?;
+        if head.version > VERSION {
+            return Err(wrong(format!("The state has version {}; this program reads {VERSION}.", head.version)));
+        }
+        Ok(head)
+    }
+}
+
 /// A state that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
@@ -66,17 +82,13 @@ impl State {
 
     /// Reads a state. A file that is none, or one of a newer version, is refused in words.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let wrong = |what: String| Error::Weights(vec![what]);
-        let (_, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|error| wrong(format!("The file is not a whole safetensors file: {error}.")))?;
-        let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA)).cloned();
-        let text = text.ok_or_else(|| wrong("The file holds weights, but no state of a training.".to_owned()))?;
-        let head: Head = serde_json::from_str(&text)
-            .map_err(|error| wrong(format!("The state's description cannot be read: {error}.")))?;
-        if head.version > VERSION {
-            return Err(wrong(format!("The state has version {}; this program reads {VERSION}.", head.version)));
-        }
+        let head = Head::read(bytes)?;
         Ok(State { spec: head.spec, step: head.step, extra: head.extra, tensors: import::safetensors(bytes)? })
+    }
+
+    /// What the writer of a state added, without the tensors. Errors are those of [`State::read`].
+    pub fn extra(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+        Ok(Head::read(bytes)?.extra)
     }
 
     /// The network alone, to predict with.

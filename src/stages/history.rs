@@ -87,15 +87,12 @@ impl Part {
     }
 }
 
-/// The parameter with the cell of each node, by reference; there is none where no stage is in a cell.
-const CELLS: &str = "cells";
-
 /// The one node of a kind with these parameters: its inputs are every node of each reference of `from`.
 pub fn step(params: &Value, from: &[Ref], extents: &dyn Extents) -> Step {
     let mut params = params.clone();
     let cells: Vec<Vec<Cell>> = from.iter().map(|reference| cells(&reference.0, extents)).collect();
     if cells.iter().flatten().any(|cell| !cell.is_empty()) {
-        params.set_field(CELLS, cells.write());
+        params.set_field(support::CELLS, cells.write());
     }
     let nodes = |(at, reference): (usize, &Ref)| {
         let node = |i| (slot(at, i), InputRef::Node(reference.0.clone(), i));
@@ -123,7 +120,7 @@ fn slot(reference: usize, node: usize) -> String {
 
 /// Every history in the inputs of a job, in the order of `from`.
 pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
-    let cells: Vec<Vec<Cell>> = job.params.field(CELLS).and_then(Param::read).unwrap_or_default();
+    let cells = support::cells(job);
     let mut histories: Vec<History> = Vec::new();
     for at in 0.. {
         let cell = |i: usize| cells.get(at).and_then(|cells| cells.get(i));
@@ -177,7 +174,7 @@ fn steps(column: &[Option<i64>]) -> Vec<u64> {
 fn name(node: &InputNode) -> Result<String, StageError> {
     if let Some(model) = node.outputs.get("model") {
         let state = State::read(&support::content(model)?).map_err(|error| support::ml_error(error, "from"))?;
-        return Ok(Subject::of(&model.digest, &state, &about(&state)?).in_words());
+        return Ok(Subject::of(&model.digest, &state, &about(&state.extra)?).in_words());
     }
     let summary = support::table(node, "summary")?;
     let [encoder, prefilter] = ["encoder", "prefilter"].map(|column| columns::texts(&summary, column));
@@ -229,7 +226,7 @@ mod tests {
         let slots: Vec<&str> = step.inputs.iter().map(|(slot, _)| slot.as_str()).collect();
         assert_eq!((slots.len(), slots[0], slots[4], slots[11]), (12, "from[0][1]", "from[0][5]", "from[2][2]"));
         assert_eq!(step.inputs[2].1, InputRef::Node("train".to_owned(), 2));
-        let cells: Vec<Vec<Cell>> = step.params.field(CELLS).and_then(Param::read).unwrap();
+        let cells: Vec<Vec<Cell>> = step.params.field(support::CELLS).and_then(Param::read).unwrap();
         let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(in_words).collect()).collect();
         let all = ["seed=1", "seed=1", "seed=1", "seed=2", "seed=2"];
         assert_eq!(words, [&all[..], &all[..], &["seed=1", "seed=2"]]);

@@ -119,7 +119,7 @@ impl Kind for Report {
             let stage = |slot: &Vec<Name>| slot.first().map(|name| name.stage.clone());
             let role =
                 |slot: &Vec<Name>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
-            node.set_field(CELLS, cells.write());
+            node.set_field(support::CELLS, cells.write());
             node.set_field(ROLES, names.iter().map(role).collect::<Vec<usize>>().write());
         }
         let inputs = kind::references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
@@ -128,7 +128,7 @@ impl Kind for Report {
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: ReportParams = support::read(job.params)?;
-        let cells: Vec<Vec<Cell>> = job.params.field(CELLS).and_then(Param::read).unwrap_or_default();
+        let cells = support::cells(job);
         let roles: Vec<usize> = job.params.field(ROLES).and_then(Param::read).unwrap_or_default();
         let mut entries: Vec<Entry> = Vec::new();
         // Slots are `from[0]`, `from[1]`, …: in the order of their numbers, not of their texts.
@@ -151,7 +151,5 @@ impl Kind for Report {
     }
 }
 
-/// The labels of each node's cell by axis, by slot.
-const CELLS: &str = "cells";
 /// For each slot the first one that gathers the same stage.
 const ROLES: &str = "roles";

@@ -1,5 +1,7 @@
 //! A trained model as other stages see it, and how tables name it.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +66,9 @@ impl From<InputForm> for Normalise {
     }
 }
 
-/// What a stored state says of itself.
-pub fn about(state: &State) -> Result<About, StageError> {
-    let text = state.extra.get("about").map_or("", String::as_str);
+/// What a stored state says of itself, in what its writer added.
+pub fn about(extra: &BTreeMap<String, String>) -> Result<About, StageError> {
+    let text = extra.get("about").map_or("", String::as_str);
     serde_json::from_str(text).map_err(|error| StageError::Bug(format!("A model does not say what it is: {error}.")))
 }
 
@@ -102,7 +104,7 @@ impl Model {
         let bytes = support::content(support::artifact(support::input(job, slot)?, "model")?)?;
         let wrong = |error| support::ml_error(error, slot);
         let state = State::read(&bytes).map_err(wrong)?;
-        let about = about(&state)?;
+        let about = about(&state.extra)?;
         let network = state.network(&support::device(job.device)?).map_err(wrong)?;
         let subject = Subject::of(&Digest::of(&bytes), &state, &about);
         Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })

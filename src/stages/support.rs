@@ -7,7 +7,7 @@ use crate::fsio;
 use crate::ml::{self, data};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    Artifact, ArtifactKind, DataFault, DeviceSpec, InputNode, Job, Made, Param, Produced, StageError, Type, Value,
+    Artifact, ArtifactKind, Cell, DataFault, DeviceSpec, InputNode, Job, Made, Param, Produced, StageError, Type, Value,
 };
 use crate::table::Table;
 
@@ -30,6 +30,15 @@ pub fn added(params: &Value, name: &str) -> Result<u64, StageError> {
         .field(name)
         .and_then(u64::read)
         .ok_or_else(|| StageError::Bug(format!("The parameters {params} lack `{name}`.")))
+}
+
+/// What expansion adds to the parameters of a kind that gathers stages: the cell of each node, by reference. Inputs do
+/// not tell theirs. It is absent where no stage is in a cell.
+pub const CELLS: &str = "cells";
+
+/// The cells that expansion added.
+pub fn cells(job: &Job<'_>) -> Vec<Vec<Cell>> {
+    job.params.field(CELLS).and_then(Param::read).unwrap_or_default()
 }
 
 /// Faults of the data, as the contract words them.

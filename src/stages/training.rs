@@ -161,7 +161,7 @@ fn start(
     if job.inputs.contains_key("state") {
         let bytes = support::content(support::artifact(support::input(job, "state")?, "model")?)?;
         let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;
-        let before: About = super::subject::about(&state)?;
+        let before: About = super::subject::about(&state.extra)?;
         data.same_classes(&before.classes)?;
         let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
         return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
@@ -231,7 +231,7 @@ fn resume(path: &Path, device: &candle_core::Device) -> Result<Option<(Trainer, 
     };
     let Some(content) = unsealed(&bytes) else { return Ok(None) };
     let state = State::read(content).map_err(|error| support::ml_error(error, "checkpoint"))?;
-    let about = super::subject::about(&state)?;
+    let about = super::subject::about(&state.extra)?;
     let Some(progress) = state.extra.get("progress").and_then(|text| serde_json::from_str(text).ok()) else {
         return Ok(None);
     };

@@ -73,7 +73,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     let text =
         format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
     job.events.emit(Event::Log { text });
-    if let Some(text) = other_input(path) {
+    if let Some(text) = other_input(&checkpoint, path) {
         job.events.emit(Event::Warning { text });
     }
     Ok(Found { translated, classes })
@@ -81,9 +81,10 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
 
 /// What to say of a model of this program that was trained with another `input` than the usual one: whoever trains on
 /// must state it again.
-fn other_input(path: &Path) -> Option<String> {
-    let state = State::read(&fsio::read(path).ok()?).ok()?;
-    let input = subject::about(&state).ok()?.input;
+fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
+    // Only such a file says it: the others need not be read again.
+    let bytes = (checkpoint.format == "safetensors").then(|| fsio::read(path).ok())??;
+    let input = subject::about(&State::extra(&bytes).ok()?).ok()?.input;
     let told =
         || format!("`{}` was trained with `input: {}`; state the same in `Train`.", path.display(), input.in_words());
     (input != InputForm::from(Normalise::default())).then(told)
