@@ -18,9 +18,12 @@ pub mod memory;
 pub mod phases;
 pub mod pool;
 pub mod resize;
+mod scratch;
 mod simd;
+mod taps;
 pub mod update;
 mod window;
+mod winograd;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 
@@ -86,6 +89,12 @@ pub fn zeros(shape: &[usize], device: &Device) -> Result<Tensor> {
     Ok(Tensor::zeros(shape, DType::F32, device)?)
 }
 
+/// A tensor whose every element a kernel is to write: until then they are anything.
+fn blank(shape: &[usize], device: &Device) -> Result<Tensor> {
+    // SAFETY: any bits are a number, and the kernels that get it overwrite them.
+    Ok(unsafe { Tensor::empty(shape, DType::F32, device) }?)
+}
+
 /// Gives `body` the elements of a tensor in the processor's memory.
 pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (guard, layout) = tensor.storage_and_layout();
@@ -123,6 +132,11 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// The elements from `start` on.
+    fn from(self, start: usize) -> Self {
+        Shared(self.0.wrapping_add(start))
+    }
+
     /// The address of an element, for prefetching.
     fn at(self, index: usize) -> *const f32 {
         self.0.wrapping_add(index)
