@@ -46,5 +46,5 @@ pub fn registry() -> Registry {
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
     // A device that is missing is an error here, before anything runs.
     support::device(device)?;
-    Ok(crate::ml::device::numeric_profile(support::gpu(device)))
+    Ok(crate::ml::device::numeric_profile(device.gpu()))
 }
