@@ -15,6 +15,7 @@ pub mod labels;
 pub mod list;
 pub mod photo;
 pub mod pictures;
+pub mod planes;
 pub mod raster;
 pub mod resize;
 pub mod sampler;

@@ -18,7 +18,7 @@ pub mod memory;
 pub mod phases;
 pub mod pool;
 pub mod resize;
-mod simd;
+pub(in crate::ml) mod simd;
 pub mod update;
 mod window;
 
