@@ -6,7 +6,7 @@ use super::error::{Error, Result};
 use super::layers::{Gradients, ParameterId};
 use super::loss::{self, Joint};
 use super::models::{Network, Tape};
-use super::ops::{elementwise, loss::argmax, nchw, resize, update};
+use super::ops::{elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::scales::at_scale;
 
@@ -124,7 +124,7 @@ impl Trainer {
             report.loss += cross_entropy;
             report.cross_entropy += cross_entropy;
             report.counted += joint.counted;
-            report.predictions.extend(argmax(&resize::bilinear(&joint.logits, height, width)?)?);
+            report.predictions.extend(upsampled::argmax(&joint.logits, height, width)?);
             report.labels.extend(batch.labels);
         }
         let not_finite = |tensor| Error::NonFinite { step: report.step, rate, loss: report.loss, tensor };

@@ -20,6 +20,7 @@ pub mod pool;
 pub mod resize;
 pub(in crate::ml) mod simd;
 pub mod update;
+pub mod upsampled;
 mod window;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
