@@ -6,7 +6,7 @@ use super::error::{Error, Result};
 use super::layers::{Gradients, ParameterId};
 use super::loss::{self, Joint};
 use super::models::{Network, Tape};
-use super::ops::{elementwise, loss::argmax, nchw, resize, update};
+use super::ops::{elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
 use super::scales::at_scale;
@@ -132,7 +132,7 @@ impl Trainer {
             report.loss += cross_entropy;
             report.cross_entropy += cross_entropy;
             report.counted += joint.counted;
-            let predictions = argmax(&resize::bilinear(&joint.logits, height, width)?)?;
+            let predictions = upsampled::argmax(&joint.logits, height, width)?;
             report.predictions.extend(self.ranks.gather(&predictions)?.concat());
             report.labels.extend(self.ranks.gather(batch.labels)?.concat());
         }
