@@ -15,6 +15,7 @@ mod inference;
 mod inner;
 mod model;
 mod predict;
+mod ranks;
 mod report;
 mod subject;
 mod support;
@@ -24,6 +25,8 @@ mod validate;
 mod weights;
 
 use std::collections::BTreeMap;
+
+pub use ranks::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 
