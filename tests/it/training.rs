@@ -1,8 +1,9 @@
 //! Training and validation as a user runs them: what stops a training, what its log tells, how iterations follow.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
-use super::harness::Bench;
+use super::harness::{Answer, Bench};
 
 /// The lines of the composed log.
 fn log(bench: &Bench) -> Vec<String> {
@@ -147,8 +148,7 @@ fn a_rank_that_is_killed_is_told_at_once() {
     bench.edit("small.ron", "iterations: 2, steps: 3,", "steps: 100000, horizon: 100000, ranks: 2,");
     let start = std::time::Instant::now();
     let mut command = bench.command("run small.ron --only train");
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let rank = loop {
         if let Some(rank) = ranks_below(child.id()).first() {
             break *rank;
@@ -158,10 +158,9 @@ fn a_rank_that_is_killed_is_told_at_once() {
     };
     std::thread::sleep(std::time::Duration::from_millis(500));
     rustix::process::kill_process(rank, rustix::process::Signal::KILL).unwrap();
-    let mut told = String::new();
-    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut told).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(3), "{told}");
-    assert!(told.contains("Rank 1 of the training failed: It ended early."), "{told}");
+    let answer = Answer::of(child.wait_with_output().unwrap());
+    assert_eq!(answer.code, Some(3), "{answer:?}");
+    assert!(answer.all().contains("Rank 1 of the training failed: It ended early."), "{answer:?}");
     assert!(start.elapsed().as_secs() < 120, "nobody waits for a rank that is gone");
     assert!(ranks_below(std::process::id()).iter().all(|other| *other != rank));
 }
