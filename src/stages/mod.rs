@@ -12,8 +12,10 @@ mod erf;
 mod events;
 mod history;
 mod inference;
+mod inner;
 mod model;
 mod predict;
+mod ranks;
 mod report;
 mod subject;
 mod support;
@@ -23,6 +25,8 @@ mod validate;
 mod weights;
 
 use std::collections::BTreeMap;
+
+pub use ranks::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 
@@ -46,5 +50,5 @@ pub fn registry() -> Registry {
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
     // A device that is missing is an error here, before anything runs.
     support::device(device)?;
-    Ok(crate::ml::device::numeric_profile(support::gpu(device)))
+    Ok(crate::ml::device::numeric_profile(device.gpu()))
 }

@@ -15,13 +15,15 @@ pub mod gemm;
 mod gradients;
 pub mod loss;
 pub mod memory;
+pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;
 mod scratch;
-mod simd;
+pub(in crate::ml) mod simd;
 mod taps;
 pub mod update;
+pub mod upsampled;
 mod window;
 mod winograd;
 
