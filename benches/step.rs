@@ -10,7 +10,7 @@ use clap::Parser;
 use repro::fsio;
 use repro::ml::error::Result;
 use repro::ml::models::Network;
-use repro::ml::ops::{loss::argmax, memory, resize};
+use repro::ml::ops::{memory, upsampled};
 use repro::ml::optim::{Schedule, Sgd};
 use repro::ml::rng::Rng;
 use repro::ml::spec::{Choice, ModelSpec};
@@ -87,8 +87,8 @@ fn steps(options: &Options, network: Network, images: &Tensor, labels: &[u8]) ->
 
 fn predictions(options: &Options, network: &Network, images: &Tensor) -> Result<(Vec<f64>, f64)> {
     timed(options, || {
-        let logits = resize::bilinear(&network.forward(images)?, options.size, options.size)?;
-        Ok(argmax(&logits)?.into_iter().map(f64::from).sum())
+        let classes = upsampled::argmax(&network.forward(images)?, options.size, options.size)?;
+        Ok(classes.into_iter().map(f64::from).sum())
     })
 }
 
