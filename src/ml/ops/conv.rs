@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::gemm::{self, COLUMNS, DEPTH, Isa, Left, Store};
 use super::window::{Window, same};
-use super::{Kernel, Shared, check, launch, nchw, zeros};
+use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, zeros};
 use crate::ml::error::Result;
 
 /// The columns of the unrolled matrix that a task of a convolution takes: whole register tiles, and few enough that the
@@ -101,6 +101,9 @@ impl Conv2d {
     /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
+        if cuda::applies(x) {
+            return cuda::conv::forward(self, x, weights, self.window(xs, ws).grid, epilogue);
+        }
         self.correlate(x, weights, self.window(xs, ws), epilogue)
     }
 
@@ -112,6 +115,9 @@ impl Conv2d {
     pub fn forward_whole(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
         let window = self.window(xs, ws);
+        if cuda::applies(x) {
+            return cuda::conv::forward(self, x, weights, self.whole(window.grid), epilogue);
+        }
         self.correlate(x, weights, Window { grid: self.whole(window.grid), ..window }, epilogue)
     }
 
@@ -122,7 +128,7 @@ impl Conv2d {
         epilogue.check(&y)?;
         let (scale, inputs) = (epilogue.scale.is_some(), epilogue.inputs(x, weights));
         let kernel = Correlate { images: xs[0], outputs: ws[0], window, turned: false, scale, epilogue };
-        launch(&kernel, &inputs, &y)?;
+        launch_on_cpu(&kernel, &inputs, &y)?;
         Ok(y)
     }
 
@@ -141,6 +147,9 @@ impl Conv2d {
     ) -> Result<Tensor> {
         let ws = nchw("A filter", weights)?;
         let forward = self.window_of(shape, ws, g)?;
+        if cuda::applies(g) {
+            return cuda::conv::backward_input(self, shape, g, weights, scale, epilogue);
+        }
         let window = self.turned(&forward, ws[0]);
         let dx = zeros(&shape, g.device())?;
         epilogue.check(&dx)?;
@@ -148,7 +157,7 @@ impl Conv2d {
         inputs.extend(scale);
         let kernel =
             Correlate { images: shape[0], outputs: shape[1], window, turned: true, scale: scale.is_some(), epilogue };
-        launch(&kernel, &inputs, &dx)?;
+        launch_on_cpu(&kernel, &inputs, &dx)?;
         Ok(dx)
     }
 
@@ -162,9 +171,12 @@ impl Conv2d {
         let ws = nchw("The gradient of a filter", gradient)?;
         let window = self.window_of(xs, ws, g)?;
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
+        if cuda::applies(x) {
+            return cuda::conv::backward_weights(self, x, g, scale, gradient);
+        }
         let kernel = WeightGradient { images: xs[0], outputs: ws[0], window };
         let inputs: Vec<&Tensor> = [x, g].into_iter().chain(scale).collect();
-        launch(&kernel, &inputs, gradient)
+        launch_on_cpu(&kernel, &inputs, gradient)
     }
 }
 
@@ -174,7 +186,7 @@ impl<'a> Epilogue<'a> {
         [Some(x), Some(weights), self.scale, self.shift, self.add, self.mask].into_iter().flatten().collect()
     }
 
-    fn check(&self, output: &Tensor) -> Result<()> {
+    pub(super) fn check(&self, output: &Tensor) -> Result<()> {
         let channels = output.dims()[1];
         for tensor in self.scale.into_iter().chain(self.shift) {
             check("A factor or summand of channels", tensor, &[channels])?;

@@ -1,0 +1,77 @@
+// Runs the GPU's kernels on the processor, a block after another, so that tests can hold them against the processor's
+// own bodies without a GPU. A thread of a block is a fiber, which waits at a barrier for the others.
+#include <cmath>
+#include <cstddef>
+#include <ucontext.h>
+#include <utility>
+#include <vector>
+
+struct Index { unsigned x; };
+static Index threadIdx, blockIdx, gridDim;
+static void barrier();
+
+#define __global__
+#define __device__ static
+#define __shared__ static
+#define __syncthreads barrier
+#include "all.cu"
+
+static ucontext_t scheduler, fibers[THREADS];
+static bool ended[THREADS];
+static void (*body)(void*);
+static void* arguments;
+
+static void barrier() {
+  const unsigned thread = threadIdx.x;
+  swapcontext(&fibers[thread], &scheduler);
+  threadIdx.x = thread;
+}
+
+static void fiber(int thread) {
+  threadIdx.x = thread;
+  body(arguments);
+  ended[thread] = true;
+}
+
+static void run_blocks(unsigned blocks, void (*with)(void*), void* given) {
+  static std::vector<char> stacks(THREADS * 65536);
+  body = with, arguments = given, gridDim.x = blocks;
+  for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
+    for (int thread = 0; thread < THREADS; thread++) {
+      ended[thread] = false;
+      getcontext(&fibers[thread]);
+      fibers[thread].uc_stack.ss_sp = &stacks[thread * 65536];
+      fibers[thread].uc_stack.ss_size = 65536;
+      fibers[thread].uc_link = &scheduler;
+      makecontext(&fibers[thread], reinterpret_cast<void (*)()>(fiber), 1, thread);
+    }
+    for (bool waiting = true; waiting;) {
+      waiting = false;
+      for (int thread = 0; thread < THREADS; thread++) {
+        if (ended[thread]) continue;
+        swapcontext(&scheduler, &fibers[thread]);
+        waiting |= !ended[thread];
+      }
+    }
+  }
+}
+
+// What an argument is, as the caller says it: 'p' an address, 'i' an integer, 'f' a float.
+template <class T> constexpr char code = 'p';
+template <> constexpr char code<int> = 'i';
+template <> constexpr char code<float> = 'f';
+
+// A kernel with any signature. False if the arguments are not those of its signature.
+template <class... A, std::size_t... I>
+static bool call(void (*kernel)(A...), unsigned blocks, void** values, const char* codes, std::size_t count,
+                 std::index_sequence<I...>) {
+  if (count != sizeof...(A) || !((codes[I] == code<A>) && ...)) return false;
+  auto with = [&] { kernel(*static_cast<A*>(values[I])...); };
+  run_blocks(blocks, [](void* with) { (*static_cast<decltype(with)*>(with))(); }, &with);
+  return true;
+}
+
+template <class... A>
+static bool run(void (*kernel)(A...), unsigned blocks, void** values, const char* codes, std::size_t count) {
+  return call(kernel, blocks, values, codes, count, std::index_sequence_for<A...>{});
+}
