@@ -36,6 +36,9 @@ struct Options {
     /// 0: as many as there are processors.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Blocks that are computed again together in the backward pass.
+    #[arg(long, default_value_t = 0)]
+    recompute: usize,
     /// The forward pass to the classes of the image's pixels, in place of a training step.
     #[arg(long)]
     infer: bool,
@@ -82,6 +85,7 @@ fn steps(options: &Options, network: Network, images: &Tensor, labels: &[u8]) ->
         horizon: 1,
     };
     let mut trainer = Trainer::new(network)?;
+    trainer.recompute = options.recompute;
     timed(options, || Ok(trainer.step(&settings, images, labels)?.loss))
 }
 

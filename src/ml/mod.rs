@@ -51,6 +51,8 @@ pub mod metrics;
 pub mod models;
 #[forbid(unsafe_code)]
 pub mod naming;
+#[forbid(unsafe_code)]
+pub mod numerics;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;

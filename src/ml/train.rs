@@ -30,6 +30,9 @@ pub struct Trainer {
     pub momentum: Momentum,
     /// The number of the next step, from 0, over all iterations.
     pub step: u64,
+    /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`]. It changes
+    /// no bit.
+    pub recompute: usize,
     gradients: Gradients,
     /// The gradients of one pass, where several make an update.
     part: Option<Gradients>,
@@ -82,7 +85,7 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer { network, momentum, step, gradients, part: None })
+        Ok(Trainer { network, momentum, step, recompute: 0, gradients, part: None })
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
@@ -145,7 +148,7 @@ impl Trainer {
     fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
-        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?);
+        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?, self.recompute);
         let tapes = scales.iter().map(tape).collect::<Result<Vec<Tape>>>()?;
         let logits: Vec<Tensor> = tapes.iter().map(|tape| tape.logits.clone()).collect();
         let joint = loss::over_scales(&logits, batch.labels, [height, width])?;
@@ -153,7 +156,7 @@ impl Trainer {
         if !loss.is_finite() {
             let tensor = match self.first_weight_not_finite()? {
                 Some(name) => name,
-                None => first_activation_not_finite(network, scales, &tapes)?.unwrap_or("the loss".to_owned()),
+                None => first_activation_not_finite(network, scales, batch.images)?.unwrap_or("the loss".to_owned()),
             };
             return Err(Error::NonFinite { step: self.step, rate, loss, tensor });
         }
@@ -195,9 +198,9 @@ impl Trainer {
 }
 
 /// The name of the first activation that is not finite, with its scale where there are several.
-fn first_activation_not_finite(network: &Network, scales: &[f64], tapes: &[Tape]) -> Result<Option<String>> {
-    for (scale, tape) in scales.iter().zip(tapes) {
-        if let Some(name) = tape.first_not_finite(network)? {
+fn first_activation_not_finite(network: &Network, scales: &[f64], images: &Tensor) -> Result<Option<String>> {
+    for &scale in scales {
+        if let Some(name) = network.first_not_finite(&at_scale(images, scale)?)? {
             return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
         }
     }

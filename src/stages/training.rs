@@ -22,14 +22,14 @@ use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
-use crate::stage::{DataFault, Event, Job, Param, Produced, StageError};
+use crate::stage::{DataFault, Event, Job, Produced, StageError};
 use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
 use super::subject::About;
 use super::support;
-use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
+use super::train::{self, Augment, ChannelOrder, Input, Optimizer, TrainParams};
 use super::weights::is_encoder;
 
 /// The least time between inner checkpoints.
@@ -60,7 +60,7 @@ struct Progress {
 
 /// Trains one node's steps.
 pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
-    let p: TrainParams = support::read(&complete(job)?)?;
+    let p: TrainParams = support::read(&train::complete(job.params))?;
     let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
     let iteration = cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps));
     let settings = settings(&p)?;
@@ -68,7 +68,8 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let spec = p.model.spec();
     data.fits(spec.classes)?;
     let pool = support::pool(job.threads)?;
-    let device = support::device(job.device)?;
+    let device =
+        p.numerics().device(support::gpu(job.device)).map_err(|error| support::ml_error(error, "precision"))?;
     let checkpoint = job.scratch.join(CHECKPOINT);
 
     let (mut trainer, mut progress, about) = match resume(&checkpoint, &device)? {
@@ -78,6 +79,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
+    trainer.recompute = p.recompute as usize;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 
@@ -111,18 +113,11 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     produce(job, &data, &trainer, &progress, &confusion, &about)
 }
 
-/// The parameters with what expansion took out, so that they read as the stage's own.
-fn complete(job: &Job<'_>) -> Result<crate::stage::Value, StageError> {
-    let mut params = job.params.clone();
-    params.set_field("iterations", 1_u32.write());
-    Ok(params)
-}
-
 fn settings(p: &TrainParams) -> Result<Settings, StageError> {
     let Optimizer::Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr } = p.optimizer.clone();
     let schedule = match p.schedule {
-        super::train::Schedule::Poly { power } => Schedule::Poly { power },
-        super::train::Schedule::Constant {} => Schedule::Constant,
+        train::Schedule::Poly { power } => Schedule::Poly { power },
+        train::Schedule::Constant {} => Schedule::Constant,
     };
     let horizon = p.horizon.ok_or_else(|| StageError::Bug("A training node has no horizon.".into()))?;
     Ok(Settings { optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr }, schedule, horizon })

@@ -75,3 +75,26 @@ fn several_scales_train_validate_and_predict() {
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.all().contains("at least one item"), "{answer:?}");
 }
+
+#[test]
+fn a_precision_that_the_device_lacks_is_told_before_anything_runs() {
+    let bench = Bench::small();
+    for line in ["plan", "run"] {
+        let answer = bench.call(&format!("{line} small.ron --set train.precision=Bf16"));
+        assert_eq!(answer.code, Some(6), "{answer:?}");
+        let told = answer.all();
+        assert!(told.contains("`train[1]`: The precision `Bf16` was asked for, but the device `cpu`"), "{told}");
+        assert!(told.contains("Write `precision: Fp32`"), "{told}");
+    }
+    bench.ok("plan small.ron --set train.deterministic=false");
+}
+
+#[test]
+fn what_is_computed_again_enters_no_key_and_changes_no_byte() {
+    let bench = Bench::small();
+    bench.ok("run small.ron --only train");
+    let first = bench.digests();
+    assert_eq!(bench.ran("small.ron --only train --set train.recompute=2"), Vec::<String>::new());
+    bench.ok("run small.ron --only train --set train.recompute=2 --force train");
+    assert_eq!(bench.digests(), first);
+}
