@@ -28,6 +28,8 @@ fn main() -> ExitCode {
 }
 
 fn failed(why: &str) -> ExitCode {
-    println!("cargo::error=The GPU's kernels could not be compiled: {why}. The feature `cuda` needs the CUDA 13 toolkit.");
+    println!(
+        "cargo::error=The GPU's kernels could not be compiled: {why}. The feature `cuda` needs the CUDA 13 toolkit."
+    );
     ExitCode::FAILURE
 }

@@ -50,7 +50,7 @@ impl Numerics {
     /// A device that is missing, and one that cannot compute so: nothing else is taken in its place.
     pub fn device(self, gpu: Option<usize>) -> Result<Device> {
         self.check(gpu)?;
-        device::device(gpu)
+        device::device(gpu, self)
     }
 
     /// An error where that device cannot compute so. Opens nothing.

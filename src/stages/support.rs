@@ -77,7 +77,7 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
 
 /// The device that a job names.
 pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
-    ml::device::device(gpu(spec)).map_err(|error| ml_error(error, ""))
+    ml::numerics::Numerics::default().device(gpu(spec)).map_err(|error| ml_error(error, ""))
 }
 
 /// The number of the GPU, or none for the processor.

@@ -9,9 +9,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{LANES, Loop, vectorised};
 use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
 use super::cuda::{Plan, Step};
+use super::simd::{LANES, Loop, vectorised};
 use super::{Kernel, Portable, blank, check, launch, nchw, same};
 use crate::ml::error::{Error, Result};
 
@@ -247,10 +247,7 @@ impl Portable for Weights {
         let sums = [&[Scratch(0), Output], &[taps, step, planes].map(Int)[..]].concat();
         Plan {
             scratch: vec![planes * taps * size_of::<f64>()],
-            steps: vec![
-                Step::blocks("depthwise_products", planes, products),
-                Step::blocks("sum_planes", output, sums),
-            ],
+            steps: vec![Step::blocks("depthwise_products", planes, products), Step::blocks("sum_planes", output, sums)],
         }
     }
 }

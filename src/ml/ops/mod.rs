@@ -122,7 +122,9 @@ pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) ->
         return Ok(body(&tensor.flatten_all()?.to_vec1::<f32>()?));
     }
     let (guard, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*guard else { candle_core::bail!("{what} mixes devices") };
+    let Storage::Cpu(storage) = &*guard else {
+        return Err(candle_core::Error::Msg(format!("{what} found a tensor elsewhere than its device")).into());
+    };
     let start = layout.start_offset();
     Ok(body(&storage.as_slice::<f32>()?[start..start + layout.shape().elem_count()]))
 }

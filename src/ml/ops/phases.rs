@@ -7,9 +7,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{Loop, dot, vectorised};
 use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
 use super::cuda::{Plan, Step};
+use super::simd::{Loop, dot, vectorised};
 use super::{Kernel, Portable, blank, check, launch, nchw};
 use crate::ml::error::Result;
 

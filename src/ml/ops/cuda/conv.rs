@@ -189,13 +189,7 @@ pub fn backward_input(
 }
 
 /// As [`Conv2d::backward_weights`].
-pub fn backward_weights(
-    op: &Conv2d,
-    x: &Tensor,
-    g: &Tensor,
-    scale: Option<&Tensor>,
-    gradient: &Tensor,
-) -> Result<()> {
+pub fn backward_weights(op: &Conv2d, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
     let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("The gradient of a filter", gradient)?);
     let [_, _, height, width] = nchw("A gradient", g)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());

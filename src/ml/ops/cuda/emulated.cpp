@@ -67,7 +67,7 @@ static bool call(void (*kernel)(A...), unsigned blocks, void** values, const cha
                  std::index_sequence<I...>) {
   if (count != sizeof...(A) || !((codes[I] == code<A>) && ...)) return false;
   auto with = [&] { kernel(*static_cast<A*>(values[I])...); };
-  run_blocks(blocks, [](void* with) { (*static_cast<decltype(with)*>(with))(); }, &with);
+  run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
   return true;
 }
 

@@ -142,11 +142,19 @@ pub fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Ten
     if output.device().is_cpu() {
         return emulated::run(plan, inputs, output);
     }
-    #[cfg(feature = "cuda")]
-    return launch::run(name, plan, inputs, output);
-    #[cfg(not(feature = "cuda"))]
-    Err(Error::Device {
-        message: format!("The operation {name} has no body for the device of its output."),
-        hint: "Compute on the processor: `--device cpu`.".to_owned(),
-    })
+    launch::run(name, plan, inputs, output)
+}
+
+#[cfg(not(feature = "cuda"))]
+mod launch {
+    //! A program built without CUDA opens no device that plans are for, and says so if it is given one.
+
+    use super::{Error, Plan, Result, Tensor};
+
+    pub fn run(name: &'static str, _: &Plan<'_>, _: &[&Tensor], _: &Tensor) -> Result<()> {
+        Err(Error::Device {
+            message: format!("The operation {name} has no body for the device of its output."),
+            hint: "Compute on the processor: `--device cpu`.".to_owned(),
+        })
+    }
 }

@@ -1,0 +1,144 @@
+//! Opens a GPU, and says what was looked for where that fails.
+//!
+//! NVIDIA's libraries are loaded when a GPU is asked for. The crate that binds them panics where one is missing, so all
+//! are looked for here first, by the names that it knows.
+
+use std::ffi::{c_char, c_int};
+
+use candle_core::Device;
+use candle_core::cuda_backend::cudarc::driver::{result, sys};
+use libloading::Library;
+
+use super::library;
+use crate::ml::error::{Error, Result};
+use crate::ml::numerics::{Numerics, Precision};
+
+/// The CUDA that the kernels are compiled with, as drivers tell theirs: 1000 times the version.
+const CUDA: c_int = 13_000;
+
+/// The libraries that computing on a GPU needs: what each is, its name in files, and what tells its version. Kernels
+/// come compiled, so the run-time compiler is not among them.
+const LIBRARIES: [(&str, &str, &str); 3] = [
+    ("cuBLAS", "cublas", "cublasGetProperty"),
+    ("cuRAND", "curand", "curandGetProperty"),
+    ("cuDNN", "cudnn", "cudnnGetProperty"),
+];
+
+/// The GPU of that number, to compute as `numerics` say.
+pub fn open(number: usize, numerics: Numerics) -> Result<Device> {
+    if numerics.precision == Precision::Bf16 {
+        return Err(Error::Device {
+            message: "The precision `Bf16` was asked for, but GPUs compute in `Fp32` and `Tf32` here.".to_owned(),
+            hint: "Write `precision: Tf32`.".to_owned(),
+        });
+    }
+    look_for(number)?;
+    let failed = |error: candle_core::Error| missing(number, &format!("it could not be opened: {error}"));
+    let device = Device::new_cuda_with_stream(number).map_err(failed)?;
+    let cuda = device.as_cuda_device().map_err(failed)?;
+    // SAFETY: all work on this device's memory is on its one stream.
+    unsafe { cuda.disable_event_tracking() };
+    keep_freed(cuda.cuda_stream().context().cu_device()).map_err(|error| failed(candle_core::Error::wrap(error)))?;
+    library::Library::open(cuda, numerics).map_err(failed)?;
+    Ok(device)
+}
+
+/// Lets the driver keep the memory that is freed, for what is next asked for.
+fn keep_freed(device: sys::CUdevice) -> std::result::Result<(), result::DriverError> {
+    let mut most = u64::MAX;
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the attribute is a 64-bit number, which outlives the call.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(device)?;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut most).cast()).result()
+    }
+}
+
+fn missing(number: usize, why: &str) -> Error {
+    Error::Device {
+        message: format!("The GPU `cuda:{number}` was asked for, but {why}."),
+        hint: "`nvidia-smi` lists the GPUs of this machine, and LD_LIBRARY_PATH may name the folders of NVIDIA's \
+               libraries; `--device cpu` computes on the processor."
+            .to_owned(),
+    }
+}
+
+/// An error that says of everything whether it was found, unless all was.
+fn look_for(number: usize) -> Result<()> {
+    let mut found = vec![match load("cuda") {
+        Ok(driver) => driver_answers(&driver, number),
+        Err(tried) => Err(format!("the driver's library ({tried}) was not found")),
+    }];
+    for (name, file, property) in LIBRARIES {
+        found.push(match load(file) {
+            Ok(library) => Ok(format!("{name} {}", version(&library, property))),
+            Err(tried) => Err(format!("{name} ({tried}) was not found")),
+        });
+    }
+    if found.iter().all(std::result::Result::is_ok) {
+        return Ok(());
+    }
+    let texts: Vec<&str> =
+        found.iter().map(|found| found.as_ref().map_or_else(|text| text, |text| text).as_str()).collect();
+    Err(missing(number, &texts.join("; ")))
+}
+
+/// The library whose file is called so, under the first of the names under which it will be loaded; else those names.
+fn load(file: &str) -> std::result::Result<Library, String> {
+    let names = ["", ".13", ".12", ".11", ".10", ".9", ".1"].map(|version| format!("lib{file}.so{version}"));
+    // SAFETY: NVIDIA's libraries may be loaded at any time.
+    let library = names.iter().find_map(|name| unsafe { Library::new(name) }.ok());
+    library.ok_or_else(|| format!("{} to {}", names[0], names[1]))
+}
+
+/// The driver's version, and the GPU, or what is wrong with them.
+fn driver_answers(driver: &Library, number: usize) -> std::result::Result<String, String> {
+    type Call<A> = unsafe extern "C" fn(A) -> c_int;
+    let lacks = |error: libloading::Error| format!("the driver's library lacks a function: {error}");
+    // SAFETY: the functions' documented signatures, and places that outlive the calls.
+    let (status, version, count) = unsafe {
+        let (mut version, mut count) = (0, 0);
+        let of_version = driver.get::<Call<*mut c_int>>("cuDriverGetVersion").map_err(lacks)?(&raw mut version);
+        let init = driver.get::<Call<u32>>("cuInit").map_err(lacks)?(0);
+        let of_count = driver.get::<Call<*mut c_int>>("cuDeviceGetCount").map_err(lacks)?(&raw mut count);
+        ([of_version, init, of_count].into_iter().find(|status| *status != 0), version, count)
+    };
+    let driver_version = format!("the driver for CUDA {}.{}", version / 1000, version % 1000 / 10);
+    if let Some(status) = status {
+        return Err(format!("{driver_version} answers with error {status}{}", error_name(driver, status)));
+    }
+    if version < CUDA {
+        return Err(format!("{driver_version} is older than CUDA {}.{}", CUDA / 1000, CUDA % 1000 / 10));
+    }
+    if usize::try_from(count).unwrap_or(0) <= number {
+        return Err(format!("{driver_version} has {count} GPUs, of which the first is `cuda:0`"));
+    }
+    Ok(driver_version)
+}
+
+/// The name of a driver's error in brackets, if it has one.
+fn error_name(driver: &Library, status: c_int) -> String {
+    let mut text: *const c_char = std::ptr::null();
+    // SAFETY: the function's documented signature; the text that it gives is the driver's own and ends.
+    let name = unsafe {
+        driver
+            .get::<unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int>("cuGetErrorName")
+            .ok()
+            .filter(|of| of(status, &raw mut text) == 0 && !text.is_null())
+            .map(|_| std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned())
+    };
+    name.map_or_else(String::new, |name| format!(" ({name})"))
+}
+
+/// A library's version, by the function that its kind has for the parts of it.
+fn version(library: &Library, function: &str) -> String {
+    // SAFETY: the function's documented signature: which part, and its place.
+    let of = unsafe { library.get::<unsafe extern "C" fn(c_int, *mut c_int) -> c_int>(function) }.ok();
+    let part = |which: c_int| {
+        let mut value = 0;
+        // SAFETY: the place outlives the call.
+        (unsafe { of.as_ref()?(which, &raw mut value) } == 0).then(|| value.to_string())
+    };
+    let parts: Option<Vec<String>> = (0..3).map(part).collect();
+    parts.map_or_else(|| "of unknown version".to_owned(), |parts| parts.join("."))
+}
