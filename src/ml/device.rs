@@ -18,8 +18,18 @@ pub fn device(gpu: Option<usize>, numerics: Numerics) -> Result<Device> {
     }
 }
 
+/// An error where that device is missing. Opens nothing.
+pub fn look_for(gpu: Option<usize>) -> Result<()> {
+    gpu.map_or(Ok(()), look_for_gpu)
+}
+
 #[cfg(feature = "cuda")]
-use super::ops::cuda::device::open as cuda;
+use super::ops::cuda::device::{look_for as look_for_gpu, open as cuda};
+
+#[cfg(not(feature = "cuda"))]
+fn look_for_gpu(number: usize) -> Result<()> {
+    cuda(number, Numerics::default()).map(drop)
+}
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(number: usize, _: Numerics) -> Result<Device> {

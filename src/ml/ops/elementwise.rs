@@ -37,10 +37,18 @@ pub fn sum_by_channel(g: &Tensor, sums: &Tensor) -> Result<()> {
 
 /// The sum of squares, in 64-bit arithmetic.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    if cuda::applies(x) {
-        return sum_by_plan(x, Term::Square);
-    }
-    read("the sum of squares", x, |x| sum(x, |v| v * v))
+    sum_of_all_squares(std::slice::from_ref(x))
+}
+
+/// The sum of the squares of all tensors, in 64-bit arithmetic.
+pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
+    let sums = if tensors.first().is_some_and(cuda::applies) {
+        cuda::sums(tensors, Term::Square)?
+    } else {
+        let squares = |x: &Tensor| read("the sum of squares", x, |x| sum(x, |v| v * v));
+        tensors.iter().map(squares).collect::<Result<_>>()?
+    };
+    Ok(sums.iter().fold(0.0, |all, sum| all + sum))
 }
 
 /// The sum, in 64-bit arithmetic.

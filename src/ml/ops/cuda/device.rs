@@ -4,6 +4,7 @@
 //! are looked for here first, by the names that it knows.
 
 use std::ffi::{c_char, c_int};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
@@ -24,8 +25,20 @@ const LIBRARIES: [(&str, &str, &str); 3] = [
     ("cuDNN", "cudnn", "cudnnGetProperty"),
 ];
 
-/// The GPU of that number, to compute as `numerics` say.
+/// The GPU of that number, to compute as `numerics` say. It stays open as long as the program runs, and is the same
+/// one for all who ask for the same.
 pub fn open(number: usize, numerics: Numerics) -> Result<Device> {
+    static OPENED: Mutex<Vec<((usize, Numerics), Device)>> = Mutex::new(Vec::new());
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, device)) = opened.iter().find(|(asked, _)| *asked == (number, numerics)) {
+        return Ok(device.clone());
+    }
+    let device = open_anew(number, numerics)?;
+    opened.push(((number, numerics), device.clone()));
+    Ok(device)
+}
+
+fn open_anew(number: usize, numerics: Numerics) -> Result<Device> {
     if numerics.precision == Precision::Bf16 {
         return Err(Error::Device {
             message: "The precision `Bf16` was asked for, but GPUs compute in `Fp32` and `Tf32` here.".to_owned(),
@@ -63,8 +76,9 @@ fn missing(number: usize, why: &str) -> Error {
     }
 }
 
-/// An error that says of everything whether it was found, unless all was.
-fn look_for(number: usize) -> Result<()> {
+/// An error unless there is a GPU of that number, with all that it needs: one that says of everything whether it was
+/// found. Opens no GPU.
+pub fn look_for(number: usize) -> Result<()> {
     let mut found = vec![match load("cuda") {
         Ok(driver) => driver_answers(&driver, number),
         Err(tried) => Err(format!("the driver's library ({tried}) was not found")),

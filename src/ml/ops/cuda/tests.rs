@@ -8,6 +8,7 @@ use super::super::phases::{Finish, Phases};
 use super::super::{depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
 use super::emulated;
 use crate::ml::rng::Rng;
+use crate::ml::train::Batch;
 
 /// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
 const SUMS: f32 = 2e-6;
@@ -81,7 +82,7 @@ fn elementwise_operations_agree() {
     });
     let scalar = |value: f64| Tensor::new(value as f32, &Device::Cpu).unwrap();
     agree("sums", SUMS, &[random("many", &[300_001])], |x| {
-        vec![scalar(elementwise::sum_of(&x[0]).unwrap()), scalar(elementwise::sum_of_squares(&x[0]).unwrap())]
+        vec![scalar(elementwise::sum_of(&x[0]).unwrap()), scalar(elementwise::sum_of_all_squares(x).unwrap())]
     });
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
         let x = Tensor::new(&[1.0, odd, 2.0], &Device::Cpu).unwrap();
@@ -281,5 +282,68 @@ fn convolutions_of_whole_cells_agree() {
             let dx = op.backward_input([2, 3, height, width], &x[2], &x[1], None, Epilogue::default()).unwrap();
             vec![op.forward_whole(&x[0], &x[1], Epilogue::default()).unwrap(), dx, dw]
         });
+    }
+}
+
+/// Two steps of training of a small network of each dilated type, learned batch norms included: what the steps saw, and
+/// the weights after them.
+#[test]
+fn training_agrees() {
+    use crate::ml::layers::prefilter::variants;
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::{Arg, Choice, ModelSpec};
+    use crate::ml::train::{Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+
+    let settings = Settings {
+        optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        schedule: Schedule::Constant,
+        horizon: 2,
+    };
+    let labels: Vec<u8> = (0..2 * 33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[2, 3, 33, 40]) * 100.0).unwrap();
+    let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
+    let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
+    for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
+        let spec = ModelSpec { encoder, classes: 4, prefilter };
+        agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
+            let mut trainer = Trainer::new(initialise(&spec, x[0].device(), Scheme::Stable, 7).unwrap()).unwrap();
+            let reports = [0, 1]
+                .map(|_| trainer.update(&settings, &[1.0, 0.75], &[Batch { images: &x[0], labels: &labels }]).unwrap());
+            let losses = reports.iter().map(|report| report.loss as f32);
+            vec![
+                Tensor::from_iter(losses, &Device::Cpu).unwrap(),
+                trainer.gradients().flat().clone(),
+                trainer.network.parameters().trainable().clone(),
+            ]
+        });
+    }
+}
+
+/// A kernel that nothing runs would be dead weight, and held against nothing.
+#[test]
+fn every_kernel_is_part_of_a_plan() {
+    if !emulated::possible() {
+        return;
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
+    let files = [
+        "conv",
+        "depthwise",
+        "elementwise",
+        "fuse",
+        "loss",
+        "phases",
+        "pool",
+        "resize",
+        "update",
+        "cuda/mod",
+        "cuda/conv",
+    ];
+    let texts = files.map(|file| crate::fsio::read_to_string(&folder.join(format!("{file}.rs"))).unwrap());
+    let names = emulated::names();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(texts.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
     }
 }
