@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only room that prints.
 
+pub mod bench;
 pub mod config;
 pub mod diff;
 pub mod exit;
@@ -62,6 +63,8 @@ enum Command {
     /// Look into files of weights of any format, and convert them.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
+    /// Measure what the types of dilated convolution cost on this machine, in time and memory.
+    Bench(bench::BenchArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -73,6 +76,9 @@ enum Command {
         /// The job file.
         job: PathBuf,
     },
+    /// Make the passes that `bench` asks for.
+    #[command(hide = true)]
+    BenchWorker(bench::WorkerArgs),
 }
 
 /// What names a pipeline, a part of it, and where it runs.
@@ -190,6 +196,8 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
         Command::Weights(command) => weights::run(command),
+        Command::Bench(args) => bench::run(args),
+        Command::BenchWorker(args) => bench::serve(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);

@@ -68,3 +68,5 @@ pub mod state;
 pub mod train;
 #[forbid(unsafe_code)]
 pub mod weights;
+#[forbid(unsafe_code)]
+pub mod workload;

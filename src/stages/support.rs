@@ -77,15 +77,7 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
 
 /// The device that a job names.
 pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
-    ml::numerics::Numerics::default().device(gpu(spec)).map_err(|error| ml_error(error, ""))
-}
-
-/// The number of the GPU, or none for the processor.
-pub fn gpu(spec: &DeviceSpec) -> Option<usize> {
-    match spec {
-        DeviceSpec::Cpu => None,
-        DeviceSpec::Cuda(number) => Some(*number),
-    }
+    ml::numerics::Numerics::default().device(spec.gpu()).map_err(|error| ml_error(error, ""))
 }
 
 /// A pool of `threads` threads: how many never changes a result.

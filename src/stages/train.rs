@@ -234,7 +234,7 @@ impl Kind for Train {
 
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
         let p: TrainParams = support::read(&complete(params))?;
-        p.numerics().check(support::gpu(device)).map_err(|error| support::ml_error(error, "precision"))
+        p.numerics().check(device.gpu()).map_err(|error| support::ml_error(error, "precision"))
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

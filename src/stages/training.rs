@@ -68,8 +68,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let spec = p.model.spec();
     data.fits(spec.classes)?;
     let pool = support::pool(job.threads)?;
-    let device =
-        p.numerics().device(support::gpu(job.device)).map_err(|error| support::ml_error(error, "precision"))?;
+    let device = p.numerics().device(job.device.gpu()).map_err(|error| support::ml_error(error, "precision"))?;
     let checkpoint = job.scratch.join(CHECKPOINT);
 
     let (mut trainer, mut progress, about) = match resume(&checkpoint, &device)? {

@@ -17,6 +17,7 @@ pub mod gemm;
 mod gradients;
 pub mod loss;
 pub mod memory;
+pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;

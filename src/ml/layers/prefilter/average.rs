@@ -5,6 +5,7 @@
 
 use candle_core::Tensor;
 
+use super::bell;
 use super::smoothed::{Filter, Smoothed, host, overwrite, slot};
 use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
@@ -33,13 +34,17 @@ struct Average {
 
 /// The mean's parameter, a filter for each channel.
 pub(super) fn mean(name: &'static str, size: LayerSize, trainable: bool) -> Extra {
-    let k = (size.dilation - 1).max(1);
+    let k = bell::side(size.dilation);
     Extra { name, shape: vec![size.channels, 1, k, k], init: Init::Constant(1.0 / (k * k) as f32), trainable }
 }
 
 impl Filter for Average {
     fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
         vec![mean("weights", size, self.learned)]
+    }
+
+    fn side(&self, dilation: usize) -> usize {
+        bell::side(dilation)
     }
 
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {

@@ -129,6 +129,11 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         dilation
     }
 
+    /// How many values of its own input the filter takes for each of its outputs, besides the convolution.
+    fn taps(&self, _dilation: usize) -> usize {
+        0
+    }
+
     /// The output after scale, shift and ReLU, and what [`DilatedConv::backward`] needs besides the input.
     ///
     /// # Shapes

@@ -17,13 +17,15 @@ use crate::ml::numerics::{Numerics, Precision};
 /// The CUDA that the kernels are compiled with, as drivers tell theirs: 1000 times the version.
 const CUDA: c_int = 13_000;
 
-/// The libraries that computing on a GPU needs: what each is, its name in files, and what tells its version. Kernels
-/// come compiled, so the run-time compiler is not among them.
+/// The libraries that computing on a GPU needs, beside the driver's: what each is, its file, and what tells its version.
+/// Kernels come compiled, so the run-time compiler is not among them.
 const LIBRARIES: [(&str, &str, &str); 3] = [
-    ("cuBLAS", "cublas", "cublasGetProperty"),
-    ("cuRAND", "curand", "curandGetProperty"),
-    ("cuDNN", "cudnn", "cudnnGetProperty"),
+    ("cuBLAS", "libcublas.so.13", "cublasGetProperty"),
+    ("cuRAND", "libcurand.so.10", "curandGetProperty"),
+    ("cuDNN", "libcudnn.so.9", "cudnnGetProperty"),
 ];
+/// The driver's library.
+const DRIVER: &str = "libcuda.so.1";
 
 /// The GPU of that number, to compute as `numerics` say. It stays open as long as the program runs, and is the same
 /// one for all who ask for the same.
@@ -79,30 +81,24 @@ fn missing(number: usize, why: &str) -> Error {
 /// An error unless there is a GPU of that number, with all that it needs: one that says of everything whether it was
 /// found. Opens no GPU.
 pub fn look_for(number: usize) -> Result<()> {
-    let mut found = vec![match load("cuda") {
-        Ok(driver) => driver_answers(&driver, number),
-        Err(tried) => Err(format!("the driver's library ({tried}) was not found")),
-    }];
+    let lost = |file: &str| format!("{file} was not found");
+    let mut found = vec![load(DRIVER).map_or_else(|| Err(lost(DRIVER)), |driver| driver_answers(&driver, number))];
     for (name, file, property) in LIBRARIES {
-        found.push(match load(file) {
-            Ok(library) => Ok(format!("{name} {}", version(&library, property))),
-            Err(tried) => Err(format!("{name} ({tried}) was not found")),
-        });
+        let library = load(file).ok_or_else(|| lost(file));
+        found.push(library.map(|library| format!("{name} {} was found", version(&library, property))));
     }
     if found.iter().all(std::result::Result::is_ok) {
         return Ok(());
     }
-    let texts: Vec<&str> =
-        found.iter().map(|found| found.as_ref().map_or_else(|text| text, |text| text).as_str()).collect();
+    let texts: Vec<String> = found.into_iter().map(|found| found.unwrap_or_else(|lost| lost)).collect();
     Err(missing(number, &texts.join("; ")))
 }
 
-/// The library whose file is called so, under the first of the names under which it will be loaded; else those names.
-fn load(file: &str) -> std::result::Result<Library, String> {
-    let names = ["", ".13", ".12", ".11", ".10", ".9", ".1"].map(|version| format!("lib{file}.so{version}"));
+/// A library, by its file's name or, as the bindings do, by that without its version.
+fn load(file: &str) -> Option<Library> {
+    let plain = file.split_inclusive(".so").next().unwrap_or(file);
     // SAFETY: NVIDIA's libraries may be loaded at any time.
-    let library = names.iter().find_map(|name| unsafe { Library::new(name) }.ok());
-    library.ok_or_else(|| format!("{} to {}", names[0], names[1]))
+    [plain, file].iter().find_map(|name| unsafe { Library::new(name) }.ok())
 }
 
 /// The driver's version, and the GPU, or what is wrong with them.
@@ -125,9 +121,9 @@ fn driver_answers(driver: &Library, number: usize) -> std::result::Result<String
         return Err(format!("{driver_version} is older than CUDA {}.{}", CUDA / 1000, CUDA % 1000 / 10));
     }
     if usize::try_from(count).unwrap_or(0) <= number {
-        return Err(format!("{driver_version} has {count} GPUs, of which the first is `cuda:0`"));
+        return Err(format!("{driver_version} counts {count} GPUs, from `cuda:0` on"));
     }
-    Ok(driver_version)
+    Ok(format!("{driver_version} was found"))
 }
 
 /// The name of a driver's error in brackets, if it has one.
