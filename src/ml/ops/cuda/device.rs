@@ -98,7 +98,7 @@ pub fn look_for(number: usize) -> Result<()> {
 fn load(file: &str) -> Option<Library> {
     let plain = file.split_inclusive(".so").next().unwrap_or(file);
     // SAFETY: NVIDIA's libraries may be loaded at any time.
-    [plain, file].iter().find_map(|name| unsafe { Library::new(name) }.ok())
+    [plain, file].iter().find_map(|name| unsafe { Library::new(*name) }.ok())
 }
 
 /// The driver's version, and the GPU, or what is wrong with them.

@@ -2,6 +2,7 @@
 // own bodies without a GPU. A thread of a block is a fiber, which waits at a barrier for the others.
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <ucontext.h>
 #include <utility>
 #include <vector>
@@ -21,7 +22,11 @@ static bool ended[THREADS];
 static void (*body)(void*);
 static void* arguments;
 
+static bool in_fiber, waited;
+
 static void barrier() {
+  if (!in_fiber) std::abort();
+  waited = true;
   const unsigned thread = threadIdx.x;
   swapcontext(&fibers[thread], &scheduler);
   threadIdx.x = thread;
@@ -33,10 +38,16 @@ static void fiber(int thread) {
   ended[thread] = true;
 }
 
+// Only the first block tells whether a kernel has barriers: the others have them too, or need no fibers.
 static void run_blocks(unsigned blocks, void (*with)(void*), void* given) {
   static std::vector<char> stacks(THREADS * 65536);
-  body = with, arguments = given, gridDim.x = blocks;
+  body = with, arguments = given, gridDim.x = blocks, waited = false;
   for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
+    in_fiber = blockIdx.x == 0 || waited;
+    if (!in_fiber) {
+      for (threadIdx.x = 0; threadIdx.x < THREADS; threadIdx.x++) body(arguments);
+      continue;
+    }
     for (int thread = 0; thread < THREADS; thread++) {
       ended[thread] = false;
       getcontext(&fibers[thread]);

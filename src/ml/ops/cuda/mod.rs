@@ -25,8 +25,9 @@ use crate::ml::error::{Error, Result};
 /// Threads of a block, in the kernels' sources too.
 pub const THREADS: usize = 256;
 
-/// The blocks that a sum over a whole tensor is cut into.
+/// The most blocks that a sum over a whole tensor is cut into, and the least elements of a block.
 const PARTS: usize = 512;
+const PART: usize = 16 * THREADS;
 
 /// What an argument of a step is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,10 +110,10 @@ pub fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
     let Some(first) = tensors.first() else { return Ok(Vec::new()) };
     let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
     for (at, tensor) in tensors.iter().enumerate() {
-        let arguments = [Argument::Input(0), Argument::Output, Argument::Int(term as usize)];
-        let mut arguments = arguments.to_vec();
-        arguments.push(Argument::Int(tensor.elem_count()));
-        let plan = Plan { scratch: Vec::new(), steps: vec![Step::blocks("sum", PARTS, arguments)] };
+        let len = tensor.elem_count();
+        let arguments = [Argument::Input(0), Argument::Output, Argument::Int(term as usize), Argument::Int(len)];
+        let steps = vec![Step::blocks("sum", len.div_ceil(PART).min(PARTS), arguments)];
+        let plan = Plan { scratch: Vec::new(), steps };
         run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)?;
     }
     Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())

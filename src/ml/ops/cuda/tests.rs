@@ -289,7 +289,7 @@ fn convolutions_of_whole_cells_agree() {
 /// the weights after them.
 #[test]
 fn training_agrees() {
-    use crate::ml::layers::prefilter::variants;
+    use crate::ml::layers::prefilter::PREFILTERS;
     use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::spec::{Arg, Choice, ModelSpec};
     use crate::ml::train::{Settings, Trainer};
@@ -303,7 +303,7 @@ fn training_agrees() {
     let labels: Vec<u8> = (0..2 * 33 * 40).map(|i| (i / 50 % 5) as u8).collect();
     let images = (random("images", &[2, 3, 33, 40]) * 100.0).unwrap();
     let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
-    let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
+    let networks = PREFILTERS.iter().map(|entry| (Choice::new("Tiny"), Choice::new(entry.name)));
     for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
         let spec = ModelSpec { encoder, classes: 4, prefilter };
         agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
@@ -317,6 +317,33 @@ fn training_agrees() {
                 trainer.network.parameters().trainable().clone(),
             ]
         });
+    }
+}
+
+/// Two trainings on the GPU, the deterministic way: the same bytes.
+#[test]
+fn training_twice_gives_the_same_bytes() {
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::train::{Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+
+    let Some(device) = gpu() else { return };
+    let settings = Settings {
+        optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        schedule: Schedule::Constant,
+        horizon: 4,
+    };
+    let labels: Vec<u8> = (0..2 * 161 * 161).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[2, 3, 161, 161]) * 100.0).unwrap().to_device(&device).unwrap();
+    for prefilter in ["Regular", "Average", "Aggregation", "GroupInteraction"] {
+        let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
+        let trained = || {
+            let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            (0..4).for_each(|_| drop(trainer.step(&settings, &images, &labels).unwrap()));
+            values(trainer.network.parameters().trainable())
+        };
+        assert!(trained() == trained(), "{prefilter}");
     }
 }
 
