@@ -18,6 +18,7 @@ use crate::ml::data::augment::{self, Channels, Normalise};
 use crate::ml::data::source::{Batches, Batching, Images};
 use crate::ml::import;
 use crate::ml::metrics::Confusion;
+use crate::ml::ops::cuda::upload;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
@@ -189,7 +190,8 @@ fn update(
         let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
         let (images, labels) = batch.map_err(support::data_error)?;
         let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
-        taken.push((images.to_device(device).map_err(tensor)?, labels));
+        let images = upload(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
+        taken.push((images, labels));
     }
     let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
     trainer.update(settings, &p.scales, &batches).map_err(|error| support::ml_error(error, "the batch"))

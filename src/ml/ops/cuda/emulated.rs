@@ -202,17 +202,19 @@ fn convolve(conv: &Convolution, x: *mut f32, w: *mut f32, y: *mut f32) {
             Pass::Weights => len[1],
         }
     ];
-    for p in 0..len[2] {
-        let (ox, oy, o, image) =
-            (p % columns, p / columns % rows, p / columns / rows % g.outputs, p / columns / rows / g.outputs);
-        for k in 0..g.channels * kh * kw {
-            let (c, i, j) = (k / kh / kw, k / kw % kh, k % kw);
-            let place = |at: usize, tap: usize, pad: usize| (at * g.stride + tap * g.dilation).checked_sub(pad);
-            let (Some(row), Some(column)) = (place(oy, i, g.pad[0]), place(ox, j, g.pad[1])) else { continue };
-            if row >= h || column >= width {
-                continue;
-            }
-            let (at, tap) = (((image * g.channels + c) * h + row) * width + column, o * g.channels * kh * kw + k);
+    let place = |at: usize, tap: usize, axis: usize| {
+        let at = (at * g.stride + tap * g.dilation).checked_sub(g.pad[axis])?;
+        (at < g.source[axis]).then_some(at)
+    };
+    // Image, output, and row of the output; channel, row and column of the filter.
+    for (line, k) in (0..g.images * g.outputs * rows).flat_map(|l| (0..g.channels * kh * kw).map(move |k| (l, k))) {
+        let (o, image) = (line / rows % g.outputs, line / rows / g.outputs);
+        let (c, i, j) = (k / kh / kw, k / kw % kh, k % kw);
+        let Some(row) = place(line % rows, i, 0) else { continue };
+        let (source, tap) = (((image * g.channels + c) * h + row) * width, o * g.channels * kh * kw + k);
+        for ox in 0..columns {
+            let Some(column) = place(ox, j, 1) else { continue };
+            let (at, p) = (source + column, line * columns + ox);
             let (sum, a, b) = match conv.pass {
                 Pass::Forward => (p, x[at], w[tap]),
                 Pass::Input => (at, y[p], w[tap]),

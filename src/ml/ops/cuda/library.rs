@@ -77,7 +77,6 @@ macro_rules! candidates {
         // SAFETY: numbers and enumerations that have a variant of value 0.
         let mut perf: [$perf; CANDIDATES] = unsafe { std::mem::zeroed() };
         let mut count: c_int = 0;
-        #[expect(clippy::redundant_closure_call, reason = "the call needs the places of the answer")]
         ($call)(CANDIDATES as c_int, &raw mut count, perf.as_mut_ptr()).map_err(Error::wrap)?;
         let found = perf[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)].iter().map(|perf| Candidate {
             algorithm: Algorithm::$variant(perf.algo),
@@ -117,7 +116,7 @@ impl Library {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
         let len = geometry.outputs * geometry.channels * geometry.kernel.iter().product::<usize>() * size_of::<f32>();
         // A filter's place in a flat buffer may lie anywhere; sources and outputs have memory of their own.
-        if w % ALIGNMENT == 0 {
+        if w.is_multiple_of(ALIGNMENT) {
             return self.run_aligned(pass, geometry, x, w, y);
         }
         // SAFETY: it is filled before it is read, here or by the pass.

@@ -17,8 +17,10 @@ mod launch;
 mod library;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "cuda")]
+mod upload;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::ml::error::{Error, Result};
 
@@ -126,6 +128,17 @@ pub fn applies(tensor: &Tensor) -> bool {
         return true;
     }
     !tensor.device().is_cpu()
+}
+
+/// A copy of `x`, which is in the processor's memory, on `device`.
+pub fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if !device.is_cpu() {
+        let copy = super::blank(x.dims(), device)?;
+        super::read("an upload", &x.contiguous()?, |x| copy.inplace_op1(&upload::Upload(x)))??;
+        return Ok(copy);
+    }
+    Ok(x.to_device(device)?)
 }
 
 /// Carries out `plan` on the device of `output`.

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::phases::{Finish, Phases};
 use super::super::{depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
-use super::emulated;
+use super::{emulated, upload};
 use crate::ml::rng::Rng;
 use crate::ml::train::Batch;
 
@@ -100,6 +100,10 @@ fn steps_of_the_optimiser_agree() {
         update::descend(&x[2], &x[0], 0.03).unwrap();
         update::add_part(&x[1], &x[0], 3.0).unwrap();
         x.to_vec()
+    });
+    agree("an upload", 0.0, &inputs, |x| {
+        let again = |x: &Tensor| upload(&x.to_device(&Device::Cpu).unwrap(), x.device()).unwrap();
+        x.iter().chain(x).map(again).collect()
     });
     // A slot of a flat buffer.
     agree("a slot", 0.0, &inputs, |x| {
@@ -300,8 +304,8 @@ fn training_agrees() {
         schedule: Schedule::Constant,
         horizon: 2,
     };
-    let labels: Vec<u8> = (0..2 * 33 * 40).map(|i| (i / 50 % 5) as u8).collect();
-    let images = (random("images", &[2, 3, 33, 40]) * 100.0).unwrap();
+    let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
     let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
     let networks = PREFILTERS.iter().map(|entry| (Choice::new("Tiny"), Choice::new(entry.name)));
     for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
