@@ -16,12 +16,12 @@ OURS = dict(regular="Regular", average="Average", gaussian="Gaussian", ssc="Sepa
             aggregation="Aggregation")
 
 
-def built():
-    """The benchmark's program."""
-    lines = subprocess.run(["cargo", "bench", "--bench", "step", "--no-run", "--message-format", "json"],
+def built(name="step"):
+    """The program of a benchmark."""
+    lines = subprocess.run(["cargo", "bench", "--bench", name, "--no-run", "--message-format", "json"],
                            check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     made = (json.loads(line) for line in lines if line.startswith("{"))
-    return [m["executable"] for m in made if m.get("executable") and m["target"]["name"] == "step"][-1]
+    return [m["executable"] for m in made if m.get("executable") and m["target"]["name"] == name][-1]
 
 
 def measured(command):

@@ -165,8 +165,13 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
 
 /// Writes `bytes` at `path`: the file appears whole, synced, or not at all, and replaces one that is there.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_parts(path, &[bytes])
+}
+
+/// As [`write_atomic`], of content in parts.
+pub fn write_atomic_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
     let temporary = sibling(path);
-    let written = write_synced(&temporary, bytes).and_then(|()| rename(&temporary, path));
+    let written = write_parts(&temporary, parts).and_then(|()| rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to tell; a file left over is swept later.
         let _ = fs::remove_file(&temporary);
@@ -176,12 +181,18 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes and syncs a file that nobody else knows of yet.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_parts(path, &[bytes])
+}
+
+fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
     if let Some(parent) = path.parent() {
         create_dir_all(parent)?;
     }
     let mut file = at("create", path, File::create(path))?;
     failpoint(Point::Write, path)?;
-    at("write", path, file.write_all(bytes))?;
+    for part in parts {
+        at("write", path, file.write_all(part))?;
+    }
     sync_file(&file, path)
 }
 
@@ -397,7 +408,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b.txt");
         write_atomic(&path, b"one").unwrap();
-        write_atomic(&path, b"two").unwrap();
+        write_atomic_parts(&path, &[b"t", b"", b"wo"]).unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(list(path.parent().unwrap()).unwrap(), ["b.txt"]);
         assert_eq!(blake3(&path).unwrap(), ::blake3::hash(b"two"));

@@ -91,7 +91,7 @@ enum Precision {
 enum Work {
     /// Training steps: forward and backward pass, and the update.
     Training,
-    /// Predictions: forward pass, logits at the size of the images, classes of their pixels.
+    /// Predictions: forward pass, and classes of the images' pixels.
     Prediction,
 }
 

@@ -22,7 +22,8 @@ use crate::cli::exit::Exit;
 use crate::engine;
 use crate::ml::ops::memory;
 use crate::pipeline::{self, Diagnostics, Pipeline};
-use crate::stage::{DeviceSpec, Registry};
+use crate::stage::{DeviceSpec, Registry, StageError};
+use crate::stages;
 use crate::store::{self, Store};
 
 /// Runs reproducible experiments stated in RON.
@@ -75,6 +76,14 @@ enum Command {
     Exec {
         /// The job file.
         job: PathBuf,
+    },
+    /// Be one of the processes of a training.
+    #[command(hide = true)]
+    Rank {
+        /// The rank, from 1.
+        rank: usize,
+        /// How many ranks there are.
+        size: usize,
     },
     /// Make the passes that `bench` asks for.
     #[command(hide = true)]
@@ -197,6 +206,11 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
         Command::Weights(command) => weights::run(command),
         Command::Bench(args) => bench::run(args),
+        Command::Rank { rank, size } => {
+            memory::keep_freed();
+            let failed = |error: StageError| fail(Exit::Stage, format!("Rank {rank} of a training: {error}"));
+            stages::serve_rank(*rank, *size).map(|()| Exit::Success).map_err(failed)
+        }
         Command::BenchWorker(args) => bench::serve(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

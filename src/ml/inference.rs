@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
 use super::models::Network;
-use super::ops::{fuse, nchw, resize};
+use super::ops::{fuse, loss, nchw, resize, upsampled};
 use super::scales::{Fused, at_scale};
 
 /// Which passes are made, and how they become one.
@@ -39,13 +39,63 @@ impl Default for Inference {
     }
 }
 
-/// Scores at the size of the images: their softmax are the probabilities of the classes, and the greatest one's class
-/// is the prediction. With one member they are its logits, resized.
+/// Scores of the pixels of images: their softmax are the probabilities of the classes, and the greatest one's class is
+/// the prediction. They are brought to the size of the images when they are read.
+#[derive(Debug)]
+pub struct Scores {
+    scores: Tensor,
+    size: [usize; 2],
+}
+
+impl Scores {
+    /// The scores of all pixels.
+    ///
+    /// # Shapes
+    /// `[N, classes, H, W]`.
+    pub fn whole(&self) -> Result<Tensor> {
+        if self.resized()? {
+            Ok(self.scores.clone())
+        } else {
+            resize::bilinear(&self.scores, self.size[0], self.size[1])
+        }
+    }
+
+    /// The class of the greatest score of each pixel, the first of equals.
+    ///
+    /// # Shapes
+    /// `[N, H, W]`.
+    pub fn classes(&self) -> Result<Vec<u8>> {
+        if self.resized()? {
+            loss::argmax(&self.scores)
+        } else {
+            upsampled::argmax(&self.scores, self.size[0], self.size[1])
+        }
+    }
+
+    /// The cross entropy at each pixel, zero where the label is no class.
+    ///
+    /// # Shapes
+    /// `labels` `[N, H, W]` -> `[N, H, W]`.
+    pub fn cross_entropy(&self, labels: &[u8]) -> Result<Tensor> {
+        match self.resized()? {
+            true => loss::cross_entropy(&self.scores, labels),
+            false => upsampled::cross_entropy(&self.scores, labels, self.size[0], self.size[1]),
+        }
+    }
+
+    fn resized(&self) -> Result<bool> {
+        let [.., height, width] = nchw("The scores", &self.scores)?;
+        Ok([height, width] == self.size)
+    }
+}
+
+/// The scores of images. With one member they are its logits.
 ///
 /// # Shapes
-/// `images` `[N, 3, H, W]` -> `[N, classes, H, W]`.
-pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Result<Tensor> {
+/// `images` `[N, 3, H, W]`.
+pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Result<Scores> {
     let [_, _, height, width] = nchw("The images", images)?;
+    let size = [height, width];
     let mut members = Vec::new();
     for &scale in &inference.scales {
         let input = at_scale(images, scale)?;
@@ -57,14 +107,14 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
     let (first, others) =
         members.split_first().ok_or_else(|| Error::Model("A prediction needs at least one scale.".to_owned()))?;
     if inference.fuse == Fuse::Max || others.is_empty() {
-        return resize::bilinear(&Fused::new(&members)?.logits, height, width);
+        return Ok(Scores { scores: Fused::new(&members)?.logits, size });
     }
     let probabilities = |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width)?);
     let sum = probabilities(first)?;
     for member in others {
         fuse::log_add(&sum, &probabilities(member)?)?;
     }
-    Ok(sum)
+    Ok(Scores { scores: sum, size })
 }
 
 #[cfg(test)]
@@ -97,7 +147,7 @@ mod tests {
         let plain = resize::bilinear(&network.forward(&images).unwrap(), 41, 50).unwrap();
         for fuse in [Fuse::Mean, Fuse::Max] {
             let inference = Inference { fuse, ..Inference::default() };
-            assert_eq!(values(&scores(&network, &images, &inference).unwrap()), values(&plain));
+            assert_eq!(values(&scores(&network, &images, &inference).unwrap().whole().unwrap()), values(&plain));
         }
     }
 
@@ -129,7 +179,7 @@ mod tests {
             }
         }
         let inference = Inference { scales, flip: true, fuse: Fuse::Mean };
-        let mean = scores(&network, &images, &inference).unwrap();
+        let mean = scores(&network, &images, &inference).unwrap().whole().unwrap();
         for (found, expected) in values(&mean).iter().zip(&expected) {
             assert!((f64::from(*found).exp() - expected).abs() < 1e-5 * expected.max(1e-3), "{found} {expected}");
         }
@@ -139,7 +189,7 @@ mod tests {
         let greatest = (0..4 * h * w).map(|i| members.iter().map(|m| m[i] as f32).fold(f32::MIN, f32::max)).collect();
         let greatest = Tensor::from_vec::<_, f32>(greatest, (1, 4, h, w), &Device::Cpu).unwrap();
         let inference = Inference { fuse: Fuse::Max, ..inference };
-        let found = scores(&network, &images, &inference).unwrap();
+        let found = scores(&network, &images, &inference).unwrap().whole().unwrap();
         assert_eq!(values(&found), values(&resize::bilinear(&greatest, 41, 50).unwrap()));
     }
 

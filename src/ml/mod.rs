@@ -57,6 +57,8 @@ pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;
 #[forbid(unsafe_code)]
+pub mod parallel;
+#[forbid(unsafe_code)]
 pub mod rng;
 #[forbid(unsafe_code)]
 pub mod scales;

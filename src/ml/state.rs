@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
@@ -65,19 +64,7 @@ pub struct State {
 impl State {
     /// The file of a trainer's state with `extra` texts. The same state gives the same bytes.
     pub fn write(trainer: &Trainer, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-        let parameters = trainer.network.parameters();
-        let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
-        for (id, parameter) in parameters.inventory().iter() {
-            tensors.insert(parameter.name.clone(), (parameter.shape.clone(), bytes(&parameters.view(id)?)?));
-            if let Some(momentum) = parameters.inventory().slot(id, trainer.momentum.flat())? {
-                let name = format!("{MOMENTUM}{}", parameter.name);
-                tensors.insert(name, (parameter.shape.clone(), bytes(&momentum)?));
-            }
-        }
-        let head =
-            Head { version: VERSION, spec: trainer.network.spec().clone(), step: trainer.step, extra: extra.clone() };
-        let text = serde_json::to_string(&head).map_err(|error| Error::Model(error.to_string()))?;
-        write(&tensors, Some(text))
+        Snapshot::shared(trainer).write(extra)
     }
 
     /// Reads a state. A file that is none, or one of a newer version, is refused in words.
@@ -120,28 +107,58 @@ impl State {
     }
 }
 
+/// A trainer's state at one step, apart from the trainer: it can be written while training goes on.
+#[derive(Debug)]
+pub struct Snapshot {
+    spec: ModelSpec,
+    step: u64,
+    parameters: Parameters,
+    momentum: Tensor,
+}
+
+impl Snapshot {
+    /// A copy of the state, on the trainer's device.
+    pub fn copied(trainer: &Trainer) -> Result<Self> {
+        let shared = Snapshot::shared(trainer);
+        Ok(Snapshot { parameters: shared.parameters.copied()?, momentum: shared.momentum.copy()?, ..shared })
+    }
+
+    /// The state itself, which the next step changes.
+    fn shared(trainer: &Trainer) -> Self {
+        let Trainer { network, momentum, step, .. } = trainer;
+        let (parameters, momentum) = (network.parameters().clone(), momentum.flat().clone());
+        Snapshot { spec: network.spec().clone(), step: *step, parameters, momentum }
+    }
+
+    /// The file of the state with `extra` texts: the bytes of [`State::write`].
+    pub fn write(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let mut tensors = BTreeMap::new();
+        let inventory = self.parameters.inventory();
+        for (id, parameter) in inventory.iter() {
+            tensors.insert(parameter.name.clone(), self.parameters.view(id)?);
+            if let Some(momentum) = inventory.slot(id, &self.momentum)? {
+                tensors.insert(format!("{MOMENTUM}{}", parameter.name), momentum);
+            }
+        }
+        let head = Head { version: VERSION, spec: self.spec.clone(), step: self.step, extra: extra.clone() };
+        let text = serde_json::to_string(&head).map_err(|error| Error::Model(error.to_string()))?;
+        write(&tensors, Some(text))
+    }
+}
+
 /// The weights of a network whose names pass `keep`, as a plain safetensors file.
 pub fn weights(parameters: &Parameters, keep: impl Fn(&super::layers::Parameter) -> bool) -> Result<Vec<u8>> {
     let mut tensors = BTreeMap::new();
     for (id, parameter) in parameters.inventory().iter().filter(|(_, parameter)| keep(parameter)) {
-        tensors.insert(parameter.name.clone(), (parameter.shape.clone(), bytes(&parameters.view(id)?)?));
+        tensors.insert(parameter.name.clone(), parameters.view(id)?);
     }
     write(&tensors, None)
 }
 
-fn write(tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>, metadata: Option<String>) -> Result<Vec<u8>> {
-    let failed = |error: safetensors::SafeTensorError| Error::Model(format!("The weights cannot be written: {error}."));
-    let views: BTreeMap<&str, TensorView<'_>> = tensors
-        .iter()
-        .map(|(name, (shape, data))| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(failed)?;
-    safetensors::serialize(views, metadata.map(|text| [(METADATA.to_owned(), text)].into())).map_err(failed)
-}
-
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-    Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+fn write(tensors: &BTreeMap<String, Tensor>, metadata: Option<String>) -> Result<Vec<u8>> {
+    // Each tensor's bytes are made when they are appended: no second copy of all is held.
+    safetensors::serialize(tensors, metadata.map(|text| [(METADATA.to_owned(), text)].into()))
+        .map_err(|error| Error::Model(format!("The weights cannot be written: {error}.")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::models::{Cost, Network};
-use super::ops::{loss::argmax, resize};
+use super::ops::upsampled;
 use super::optim::{Schedule, Sgd};
 use super::rng::Rng;
 use super::spec::ModelSpec;
@@ -17,7 +17,7 @@ use super::weights::{Scheme, initialise};
 pub enum Work {
     /// A training step: forward and backward pass, and the update.
     Training,
-    /// A prediction: the forward pass, the logits at the size of the images, and the classes of their pixels.
+    /// A prediction: the forward pass, and the classes of the pixels from the logits at the size of the images.
     Prediction,
 }
 
@@ -85,8 +85,7 @@ impl Workload {
         Ok(match &mut self.worker {
             Worker::Trainer(trainer) => trainer.step(&SETTINGS, &self.images, &self.labels)?.loss,
             Worker::Network(network) => {
-                let logits = resize::bilinear(&network.forward(&self.images)?, height, width)?;
-                argmax(&logits)?.into_iter().map(f64::from).sum()
+                upsampled::argmax(&network.forward(&self.images)?, height, width)?.into_iter().map(f64::from).sum()
             }
         })
     }

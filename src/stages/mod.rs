@@ -12,8 +12,10 @@ mod erf;
 mod events;
 mod history;
 mod inference;
+mod inner;
 mod model;
 mod predict;
+mod ranks;
 mod report;
 mod subject;
 mod support;
@@ -23,6 +25,8 @@ mod validate;
 mod weights;
 
 use std::collections::BTreeMap;
+
+pub use ranks::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 

@@ -9,7 +9,7 @@ use crate::hash::Digest;
 use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
-use crate::ml::inference;
+use crate::ml::inference::{self, Scores};
 use crate::ml::layers::prefilter::PREFILTERS;
 use crate::ml::models::{ENCODERS, Network};
 use crate::ml::ops::{elementwise, loss};
@@ -116,8 +116,8 @@ impl Model {
         input.map_err(|error| StageError::Bug(format!("An image could not be moved: {error}.")))
     }
 
-    /// The scores of an image's pixels, `[1, classes, H, W]`: their softmax are the probabilities.
-    pub fn scores(&self, image: &Rgb, inference: &Inference) -> Result<Tensor, StageError> {
+    /// The scores of an image's pixels.
+    pub fn scores(&self, image: &Rgb, inference: &Inference) -> Result<Scores, StageError> {
         let input = self.input(&self.normalise.apply(image))?;
         inference::scores(&self.network, &input, &inference.into())
             .map_err(|error| support::ml_error(error, "the image"))
@@ -132,17 +132,20 @@ impl Model {
     /// whose label is a class.
     pub fn judge(&self, image: &Rgb, truth: &Labels, inference: &Inference) -> Result<(Labels, f64), StageError> {
         let scores = self.scores(image, inference)?;
-        let losses = loss::cross_entropy(&scores, truth.pixels()).and_then(|losses| elementwise::sum_of(&losses));
+        let losses = scores.cross_entropy(truth.pixels()).and_then(|losses| elementwise::sum_of(&losses));
         let sum = losses.map_err(|error| support::ml_error(error, "the image"))?;
         Ok((classes(&scores, image, inference)?, sum))
     }
 }
 
-fn classes(scores: &Tensor, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
+fn classes(scores: &Scores, image: &Rgb, inference: &Inference) -> Result<Labels, StageError> {
     let (height, width) = image.size();
     let classes = match &inference.crf {
-        Some(crf) => Crf::from(crf).refine(scores, image).and_then(|sharpened| loss::argmax(&sharpened)),
-        None => loss::argmax(scores),
+        Some(crf) => {
+            let sharpened = scores.whole().and_then(|scores| Crf::from(crf).refine(&scores, image));
+            sharpened.and_then(|sharpened| loss::argmax(&sharpened))
+        }
+        None => scores.classes(),
     };
     let classes = classes.map_err(|error| support::ml_error(error, "the image"))?;
     Labels::new(height, width, classes)

@@ -71,6 +71,10 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         }
         ml::error::Error::Model(message) => StageError::Data(vec![DataFault::new(place, message, hint)]),
         error @ ml::error::Error::NonFinite { .. } => StageError::Numeric { message: error.to_string(), hint },
+        // Another rank's error, as that rank worded it, or what is seen of its end.
+        ml::error::Error::Rank { ref why, .. } => {
+            serde_json::from_str(why).unwrap_or_else(|_| StageError::Command { message: error.to_string(), hint })
+        }
         error => StageError::Bug(error.to_string()),
     }
 }
@@ -157,4 +161,18 @@ fn write_bytes(
     fsio::write_synced(&job.out.join(file), bytes)?;
     produced.outputs.insert(name.to_owned(), Made { path: file.to_owned(), kind });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_rank_says_is_its_error() {
+        let said = StageError::Data(vec![DataFault::new("a.jpg", "It is cut short.", "Copy it again.")]);
+        let why = serde_json::to_string(&said).unwrap();
+        assert_eq!(ml_error(ml::error::Error::Rank { rank: 1, why }, ""), said);
+        let seen = ml_error(ml::error::Error::Rank { rank: 1, why: "It ended early.".to_owned() }, "");
+        assert!(matches!(&seen, StageError::Command { message, .. } if message.contains("Rank 1")), "{seen}");
+    }
 }

@@ -10,6 +10,7 @@ use crate::stage::{
 
 use super::agree;
 use super::model::Model;
+use super::ranks;
 use super::support;
 
 params! {
@@ -61,6 +62,10 @@ params! {
         /// Whether the same training always gives the same bits. On the processor it does in any case; a GPU may be
         /// faster without.
         deterministic: bool = true;
+        /// How many processes share each batch, on GPUs one each from the given one on. Their gradients are added in one
+        /// order: the same number of ranks gives the same bits, another number the same up to rounding. On the
+        /// processor they divide the threads among them, and one is fastest.
+        ranks: u32 = 1, where min(1.0).max(64.0).unit("processes");
         /// How many blocks of the encoder are computed again together in the backward pass, so that only the input of the
         /// first of them is kept: less memory, about a third more time, the same bits. 0 keeps all activations; about
         /// the root of the number of blocks, 6 for ResNet-101, needs the least memory.
@@ -194,6 +199,13 @@ impl Kind for Train {
                 hint: format!("State a horizon of at least {total}, or leave it out."),
             });
         }
+        if p.ranks > p.batch {
+            faults.push(Fault {
+                field: "ranks".into(),
+                message: format!("{} processes cannot share a batch of {} images.", p.ranks, p.batch),
+                hint: "State at most as many ranks as a batch has images.".into(),
+            });
+        }
         if let Some((low, high)) = p.augment.scale.filter(|(low, high)| low > high) {
             faults.push(Fault {
                 field: "augment.scale".into(),
@@ -234,7 +246,10 @@ impl Kind for Train {
 
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
         let p: TrainParams = support::read(&complete(params))?;
-        p.numerics().check(device.gpu()).map_err(|error| support::ml_error(error, "precision"))
+        let wrong = |error| support::ml_error(error, "precision");
+        p.numerics().check(device.gpu()).map_err(wrong)?;
+        // The first device was opened before this is asked.
+        (1..p.ranks as usize).try_for_each(|rank| support::device(&ranks::device(device, rank)).map(drop))
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

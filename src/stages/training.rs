@@ -3,40 +3,41 @@
 //! Invariants:
 //! - the state after a step is a function of the state before it, the seed and the step's number, so a run that was
 //!   killed and taken up ends with the same bytes as one that was not;
-//! - an inner checkpoint holds all that the outputs are made from, the log included; it is written whole or not at all,
-//!   into a folder that belongs to this node's inputs alone.
+//! - an inner checkpoint holds all that the outputs are made from, the log included, in a folder that belongs to this
+//!   node's inputs alone;
+//! - batches are made ahead and checkpoints written behind, on threads that end with the node.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::fsio;
-use crate::ml::cycle::Cycle;
+use crate::ml::cycle::{Cycle, Iteration};
+use crate::ml::data::ahead::ahead;
 use crate::ml::data::augment::{self, Channels, Normalise};
-use crate::ml::data::source::{Batches, Batching, Images};
-use crate::ml::import;
+use crate::ml::data::source::{Batching, Images};
 use crate::ml::metrics::Confusion;
 use crate::ml::ops::cuda::upload;
 use crate::ml::optim::{Schedule, Sgd};
-use crate::ml::state::State;
+use crate::ml::parallel::{self, Ranks, Star};
+use crate::ml::state::{Snapshot, State};
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
+use crate::ml::{data, import};
 use crate::stage::{DataFault, Event, Job, Produced, StageError};
 use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
+use super::inner::{self, Inner};
+use super::ranks::{self, Crew};
 use super::subject::About;
 use super::support;
 use super::train::{self, Augment, ChannelOrder, Input, Optimizer, TrainParams};
 use super::weights::is_encoder;
 
-/// The least time between inner checkpoints.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
-/// The time between inner checkpoints is at least this multiple of the time that writing one takes.
-const CHECKPOINT_SHARE: u32 = 50;
 /// The file of the inner checkpoint.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -62,13 +63,14 @@ struct Progress {
 /// Trains one node's steps.
 pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let p: TrainParams = support::read(&train::complete(job.params))?;
-    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
-    let iteration = cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps));
+    let iteration = iteration(job, &p)?;
     let settings = settings(&p)?;
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
     data.fits(spec.classes)?;
-    let pool = support::pool(job.threads)?;
+    let size = p.ranks as usize;
+    let mut crew = Crew::start(size)?;
+    let pool = support::pool(ranks::threads(job.threads, size))?;
     let device = p.numerics().device(job.device.gpu()).map_err(|error| support::ml_error(error, "precision"))?;
     let checkpoint = job.scratch.join(CHECKPOINT);
 
@@ -80,35 +82,40 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
     trainer.recompute = p.recompute as usize;
+    crew.join(job, &mut trainer)?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
-    let batching = batching(&p, data.info.ignore);
-    let mut written = Instant::now();
-    let mut cost = Duration::ZERO;
-    let updates = iteration.done(&trainer)..iteration.updates;
-    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
-    let mut batches = images.batches(&batching, batch(updates.start)..batch(updates.end));
-    while iteration.goes_on(&trainer) {
-        let cancelled = job.cancel.requested();
-        let due = written.elapsed() >= CHECKPOINT_INTERVAL.max(cost * CHECKPOINT_SHARE);
-        if (due || cancelled) && iteration.done(&trainer) > 0 {
-            let began = Instant::now();
-            progress.confusion = confusion.counts().to_vec();
-            save_inner(&checkpoint, &trainer, &progress, &about)?;
-            (written, cost) = (Instant::now(), began.elapsed());
-            job.events.emit(Event::Checkpoint { step: trainer.step });
+    let mut batches =
+        images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer)).share(share(&p, 0));
+    // The next update's batches are made while this one is computed.
+    let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
+    ahead(batches, p.accumulate as usize, |batches| {
+        let mut inner = Inner::new(&checkpoint);
+        let told = |step: Option<u64>| step.map_or((), |step| job.events.emit(Event::Checkpoint { step }));
+        while iteration.goes_on(&trainer) {
+            told(inner.poll()?);
+            let cancelled = job.cancel.requested();
+            if (inner.due() || cancelled) && iteration.done(&trainer) > 0 {
+                told(inner.end()?);
+                progress.confusion = confusion.counts().to_vec();
+                inner.begin(trainer.step, || copied(&trainer, &progress, &about))?;
+            }
+            if cancelled {
+                told(inner.end()?);
+                return Err(StageError::Cancelled);
+            }
+            let report = take(&p, batches, &device)
+                .and_then(|taken| pool.install(|| update(&mut trainer, &p, &settings, &taken)))
+                .map_err(|error| data.blame(error))?;
+            confusion.add(&report.labels, &report.predictions);
+            tell(job, &report, &confusion, (iteration.done(&trainer), iteration.updates), &mut progress);
         }
-        if cancelled {
-            return Err(StageError::Cancelled);
-        }
-        let report = pool.install(|| update(&mut trainer, &p, &settings, &mut batches, &device));
-        let report = report.map_err(|error| data.blame(error))?;
-        confusion.add(&report.labels, &report.predictions);
-        tell(job, &report, &confusion, (iteration.done(&trainer), iteration.updates), &mut progress);
-    }
+        told(inner.end()?);
+        Ok(())
+    })?;
     iteration.end(&mut trainer);
     produce(job, &data, &trainer, &progress, &confusion, &about)
 }
@@ -130,6 +137,50 @@ pub fn normalise(input: &Input) -> Normalise {
         ChannelOrder::Bgr {} => Normalise { channels: Channels::Bgr, mean: [b as f32, g as f32, r as f32] },
         ChannelOrder::Rgb {} => Normalise { channels: Channels::Rgb, mean: [r as f32, g as f32, b as f32] },
     }
+}
+
+/// Makes the updates of a rank that keeps nothing: those that rank 0 makes, from the state that it has.
+pub fn follow(job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageError> {
+    let p: TrainParams = support::read(&train::complete(job.params))?;
+    let iteration = iteration(job, &p)?;
+    let settings = settings(&p)?;
+    let data = Data::open(job, "data")?;
+    let pool = support::pool(job.threads)?;
+    let wrong = |error| support::ml_error(error, "state");
+    let device = p.numerics().device(job.device.gpu()).map_err(wrong)?;
+    let mut trainer = state.trainer(&device).map_err(wrong)?;
+    trainer.recompute = p.recompute as usize;
+    let resolve = |path: &str| data.resolve(path);
+    let images = Images::new(&data.rows, &resolve);
+    let batches = images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer));
+    let mut batches = batches.share(share(&p, ranks.rank()));
+    let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
+    trainer.ranks = Box::new(ranks);
+    ahead(batches, p.accumulate as usize, |batches| {
+        while iteration.goes_on(&trainer) {
+            take(&p, batches, &device)
+                .and_then(|taken| pool.install(|| update(&mut trainer, &p, &settings, &taken)))
+                .map_err(|error| data.blame(error))?;
+        }
+        Ok(())
+    })
+}
+
+/// The updates of a node.
+fn iteration(job: &Job<'_>, p: &TrainParams) -> Result<Iteration, StageError> {
+    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
+    Ok(cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps)))
+}
+
+/// The numbers of the batches that are still to come, in the stream of all.
+fn numbers(p: &TrainParams, iteration: &Iteration, trainer: &Trainer) -> Range<u64> {
+    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
+    batch(iteration.done(trainer))..batch(iteration.updates)
+}
+
+/// The samples of each batch that fall to a rank.
+fn share(p: &TrainParams, rank: usize) -> Range<usize> {
+    parallel::share(p.batch as usize, rank, p.ranks as usize)
 }
 
 fn batching(p: &TrainParams, ignore: u8) -> Batching {
@@ -177,13 +228,12 @@ fn start(
     Ok((trainer, Progress::default(), about))
 }
 
-fn update(
-    trainer: &mut Trainer,
+/// The batches of an update. They are waited for outside the pool, which makes them.
+fn take(
     p: &TrainParams,
-    settings: &Settings,
-    batches: &mut Batches<'_>,
+    batches: &mut dyn Iterator<Item = Result<(Tensor, Tensor), data::Error>>,
     device: &candle_core::Device,
-) -> Result<StepReport, StageError> {
+) -> Result<Vec<(Tensor, Vec<u8>)>, StageError> {
     let tensor = |error: candle_core::Error| StageError::Bug(format!("A batch could not be moved: {error}."));
     let mut taken = Vec::with_capacity(p.accumulate as usize);
     for _ in 0..p.accumulate {
@@ -193,6 +243,15 @@ fn update(
         let images = upload(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
         taken.push((images, labels));
     }
+    Ok(taken)
+}
+
+fn update(
+    trainer: &mut Trainer,
+    p: &TrainParams,
+    settings: &Settings,
+    taken: &[(Tensor, Vec<u8>)],
+) -> Result<StepReport, StageError> {
     let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
     trainer.update(settings, &p.scales, &batches).map_err(|error| support::ml_error(error, "the batch"))
 }
@@ -217,16 +276,10 @@ fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, (done, total)
     progress.lines.push(line);
 }
 
-/// Takes up an inner checkpoint. One that cannot be read is left behind with a start from the beginning: it was
-/// written whole, so only a damaged disk makes it so, and its content is no input of anything.
+/// Takes up an inner checkpoint. One that cannot be read is left behind with a start from the beginning.
 fn resume(path: &Path, device: &candle_core::Device) -> Result<Option<(Trainer, Progress, About)>, StageError> {
-    let bytes = match fsio::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.is_missing() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let Some(content) = unsealed(&bytes) else { return Ok(None) };
-    let state = State::read(content).map_err(|error| support::ml_error(error, "checkpoint"))?;
+    let Some(content) = inner::content(path)? else { return Ok(None) };
+    let state = State::read(&content).map_err(|error| support::ml_error(error, "checkpoint"))?;
     let about = super::subject::about(&state.extra)?;
     let Some(progress) = state.extra.get("progress").and_then(|text| serde_json::from_str(text).ok()) else {
         return Ok(None);
@@ -235,24 +288,25 @@ fn resume(path: &Path, device: &candle_core::Device) -> Result<Option<(Trainer, 
     Ok(Some((trainer, progress, about)))
 }
 
-fn save_inner(path: &Path, trainer: &Trainer, progress: &Progress, about: &About) -> Result<(), StageError> {
-    let progress = serde_json::to_string(progress).map_err(|error| StageError::Bug(error.to_string()))?;
-    let bytes = save(trainer, about, Some(progress))?;
-    let sealed = [crate::hash::Digest::of(&bytes).as_bytes().as_slice(), &bytes].concat();
-    Ok(fsio::write_atomic(path, &sealed)?)
+/// A copy of all that an inner checkpoint holds, which becomes its bytes on another thread.
+fn copied(
+    trainer: &Trainer,
+    progress: &Progress,
+    about: &About,
+) -> Result<impl FnOnce() -> Result<Vec<u8>, StageError> + Send + use<>, StageError> {
+    let wrong = |error| support::ml_error(error, "checkpoint");
+    let (snapshot, progress, mut extra) = (Snapshot::copied(trainer).map_err(wrong)?, progress.clone(), extra(about)?);
+    Ok(move || {
+        let progress = serde_json::to_string(&progress).map_err(|error| StageError::Bug(error.to_string()))?;
+        extra.insert("progress".to_owned(), progress);
+        snapshot.write(&extra).map_err(wrong)
+    })
 }
 
-/// The content of an inner checkpoint, if the digest before it is right.
-fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
-    let (digest, content) = bytes.split_at_checked(32)?;
-    (crate::hash::Digest::of(content).as_bytes() == digest).then_some(content)
-}
-
-fn save(trainer: &Trainer, about: &About, progress: Option<String>) -> Result<Vec<u8>, StageError> {
+/// What a state says of itself.
+fn extra(about: &About) -> Result<BTreeMap<String, String>, StageError> {
     let about = serde_json::to_string(about).map_err(|error| StageError::Bug(error.to_string()))?;
-    let mut extra = BTreeMap::from([("about".to_owned(), about)]);
-    extra.extend(progress.map(|progress| ("progress".to_owned(), progress)));
-    State::write(trainer, &extra).map_err(|error| support::ml_error(error, "model"))
+    Ok(BTreeMap::from([("about".to_owned(), about)]))
 }
 
 fn produce(
@@ -264,8 +318,9 @@ fn produce(
     about: &About,
 ) -> Result<Produced, StageError> {
     let lines = &progress.lines;
+    let model = State::write(trainer, &extra(about)?).map_err(|error| support::ml_error(error, "model"))?;
     let mut produced = Produced::default();
-    support::write_file(job, &mut produced, "model", "model.safetensors", &save(trainer, about, None)?)?;
+    support::write_file(job, &mut produced, "model", "model.safetensors", &model)?;
     support::write_table(job, &mut produced, "steps", &steps(lines)?)?;
     let names = data.info.classes.iter().map(|name| Some(name.clone())).collect();
     let classes = columns::new_table(

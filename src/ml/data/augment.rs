@@ -79,23 +79,34 @@ pub fn mirrors(draw: f32) -> bool {
     draw < 0.5
 }
 
-/// Applies draws: scale (image bilinear, labels nearest), mirror, then a crop of height and width `crop` from the
+/// Where a crop of a size lies in an image of height and width `size` that draws have scaled: row and column.
+pub(super) fn offset(draws: &Draws, size: (usize, usize), crop: (usize, usize)) -> (usize, usize) {
+    let offset = |side: usize, crop: usize, place: u32| {
+        let places = side.saturating_sub(crop) as u64 + 1;
+        ((u64::from(place) * places) >> 32) as usize
+    };
+    (offset(size.0, crop.0, draws.place[0]), offset(size.1, crop.1, draws.place[1]))
+}
+
+/// Height and width of an image of this size that draws have scaled.
+pub(super) fn scaled((height, width): (usize, usize), draws: &Draws) -> (usize, usize) {
+    let side = |side| draws.scale.map_or(side, |factor| resize::scaled(side, factor));
+    (side(height), side(width))
+}
+
+/// Applies draws, step by step; [`Crop`](super::crop::Crop) does the same at once. Scale (image bilinear, labels nearest), mirror, then a crop of height and width `crop` from the
 /// image, padded at the bottom and right with 0 and the labels with `ignore` where it is smaller. Image and labels
 /// have the same size.
 pub fn apply(image: Image, labels: Labels, draws: &Draws, crop: (usize, usize), ignore: u8) -> (Image, Labels) {
     let (image, labels) = match draws.scale {
         None => (image, labels),
-        Some(factor) => {
-            let size = (resize::scaled(image.height(), factor), resize::scaled(image.width(), factor));
+        Some(_) => {
+            let size = scaled(image.size(), draws);
             (resize::bilinear(&image, size), resize::nearest(&labels, size))
         }
     };
     let (image, labels) = if draws.mirrored { (image.mirrored(), labels.mirrored()) } else { (image, labels) };
-    let offset = |side: usize, crop: usize, place: u32| {
-        let places = side.saturating_sub(crop) as u64 + 1;
-        ((u64::from(place) * places) >> 32) as usize
-    };
-    let offset = (offset(image.height(), crop.0, draws.place[0]), offset(image.width(), crop.1, draws.place[1]));
+    let offset = offset(draws, image.size(), crop);
     (image.window(offset, crop, [0.0; 3]), labels.window(offset, crop, ignore))
 }
 

@@ -66,8 +66,11 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
     let frame = reader.next_frame(&mut buffer).map_err(fault)?;
     reader.finish().map_err(fault)?;
     let bits = depth as usize;
-    let ids = buffer.chunks_exact(frame.line_size).flat_map(|line| (0..width).map(move |x| sample(line, x, bits)));
-    Raster::new(height, width, ids.collect()).ok_or_else(|| Fault::new(place, "The label is cut short.", HINT))
+    if bits < 8 {
+        let lines = buffer.chunks_exact(frame.line_size);
+        buffer = lines.flat_map(|line| (0..width).map(move |x| sample(line, x, bits))).collect();
+    }
+    Raster::new(height, width, buffer).ok_or_else(|| Fault::new(place, "The label is cut short.", HINT))
 }
 
 /// Sample `x` of a line whose samples have `bits` bits, the first in the highest.

@@ -6,15 +6,18 @@
 //! - every fault of the data is reported, not the first: checks return lists of [`Fault`];
 //! - all draws are functions of (seed, purpose, index), so that nothing here has a state to save.
 
+pub mod ahead;
 pub mod archive;
 pub mod augment;
 pub mod cityscapes;
+pub mod crop;
 pub mod index;
 pub mod jpeg;
 pub mod labels;
 pub mod list;
 pub mod photo;
 pub mod pictures;
+pub mod planes;
 pub mod raster;
 pub mod resize;
 pub mod sampler;

@@ -4,18 +4,32 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
+use super::planes::{Planes, Window};
 use super::raster::{Raster, Rgb};
 use super::{Fault, jpeg};
 
 /// No photograph of the supported sets comes near; a header that claims more is not believed.
 const MAX_BYTES: usize = 1 << 29;
 
+/// How a PNG file starts.
+const PNG: &[u8] = b"\x89PNG";
+
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
 /// Decodes a photograph; grey values and palettes are expanded to colours. `place` names the file in faults, which
 /// are: bytes that are no whole JPEG or PNG, 16-bit values, and pixels that are transparent.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
-    if bytes.starts_with(b"\x89PNG") { png(bytes, place) } else { jpeg::decode(bytes, place) }
+    if bytes.starts_with(PNG) { png(bytes, place) } else { jpeg::decode(bytes, place) }
+}
+
+/// The part of a photograph that `choose` names when it is told height and width: the same pixels as [`decode`]'s. What
+/// is wrong below that part need not be found.
+pub fn decode_part(bytes: &[u8], place: &str, choose: &dyn Fn((usize, usize)) -> Window) -> Result<Planes, Fault> {
+    if !bytes.starts_with(PNG) {
+        return jpeg::decode_part(bytes, place, choose);
+    }
+    let image = png(bytes, place)?;
+    Ok(Planes::of(&image, choose(image.size())))
 }
 
 fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {

@@ -27,8 +27,9 @@ pub(super) fn mix(a: [f32; 3], b: [f32; 3], share: f32) -> [f32; 3] {
     std::array::from_fn(|c| a[c] + (b[c] - a[c]) * share)
 }
 
-/// For each output coordinate: the input coordinates below and above, and the weight of the one above.
-fn taps(input: usize, output: usize) -> Vec<(usize, usize, f32)> {
+/// For each output coordinate: the input coordinates below and above, and the weight of the one above. The nearest pixel
+/// is the one below.
+pub(super) fn taps(input: usize, output: usize) -> Vec<(usize, usize, f32)> {
     let step = input as f32 / output as f32;
     (0..output)
         .map(|i| {

@@ -1,16 +1,17 @@
 //! Indexed samples, opened, checked again, and batched.
 //!
 //! A file whose digest is no longer the index's is a fault: nothing is computed from data other than those in the key.
-//! Items of a batch are decoded in parallel and stacked in their order.
+//! The items of a batch are decoded in parallel, each to its own place in it.
 
 use std::ops::Range;
 
-use candle_core::Tensor;
-use candle_datasets::Batcher;
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::augment::{self, Augment, Normalise};
+use super::augment::{Augment, Normalise};
+use super::crop::Crop;
 use super::index::{Resolve, Row};
+use super::planes::{Planes, Window};
 use super::raster::{Labels, Rgb};
 use super::sampler::Sampler;
 use super::{Error, Fault, all, both, photo, read};
@@ -49,6 +50,13 @@ impl<'a> Images<'a> {
         photo::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)
     }
 
+    /// The part of a sample's image that `choose` names when it is told height and width.
+    fn part(&self, index: usize, choose: &dyn Fn((usize, usize)) -> Window) -> Result<Planes, Fault> {
+        let row = &self.rows[index];
+        let path = &row.sample.image;
+        photo::decode_part(&self.verified(path, row.image_digest)?, path, choose)
+    }
+
     /// The ids of a sample; a sample without a label is a fault.
     pub fn labels(&self, index: usize) -> Result<Labels, Fault> {
         let row = &self.rows[index];
@@ -72,7 +80,8 @@ impl<'a> Images<'a> {
 
     /// The batches of the training steps in `steps`.
     pub fn batches(&'a self, plan: &Batching, steps: Range<u64>) -> Batches<'a> {
-        Batches { images: self, plan: *plan, sampler: Sampler::new(plan.seed, self.len() as u32), steps }
+        let sampler = Sampler::new(plan.seed, self.len() as u32);
+        Batches { images: self, plan: *plan, share: 0..plan.batch, sampler, steps }
     }
 }
 
@@ -99,28 +108,42 @@ pub struct Batching {
 pub struct Batches<'a> {
     images: &'a Images<'a>,
     plan: Batching,
+    /// The samples of each batch that are made.
+    share: Range<usize>,
     sampler: Sampler,
     steps: Range<u64>,
 }
 
 impl Batches<'_> {
-    /// One sample: its position in the stream and its number in the index.
-    fn item(&self, position: u64, index: usize) -> Result<(Tensor, Tensor), Error> {
-        let (image, ids) = both(self.images.image(index), self.images.labels(index))?;
-        let draws = self.plan.augment.draws(self.plan.seed, position);
-        let image = self.plan.normalise.apply(&image);
-        let (image, ids) = augment::apply(image, ids, &draws, self.plan.crop, self.plan.ignore);
-        Ok((image.to_tensor()?, ids.to_tensor()?))
+    /// These samples of each batch alone, counted from 0.
+    pub fn share(self, share: Range<usize>) -> Self {
+        Batches { share, ..self }
+    }
+
+    /// Writes one sample, by its position in the stream and its number in the index, to its place in the batch.
+    fn item(&self, (position, index): (u64, usize), image: &mut [f32], ids: &mut [u8]) -> Result<(), Error> {
+        let Batching { seed, crop, normalise, augment, ignore, .. } = &self.plan;
+        let draws = augment.draws(*seed, position);
+        let place = |size| Crop::new(&draws, size, *crop);
+        let planes = self.images.part(index, &|size| place(size).window());
+        let (planes, labels) = both(planes, self.images.labels(index))?;
+        let place = place(planes.size());
+        place.image(&planes, normalise, image);
+        place.labels(&labels, *ignore, ids);
+        Ok(())
     }
 
     fn batch(&mut self, step: u64) -> Result<(Tensor, Tensor), Error> {
-        let size = self.plan.batch as u64;
-        let chosen: Vec<(u64, usize)> = (step * size..(step + 1) * size).map(|k| (k, self.sampler.at(k))).collect();
-        let items = all(chosen.into_par_iter().map(|(k, index)| self.item(k, index)).collect())?;
-        // The batcher is handed whole batches, decoded and free of errors: given a stream of results, it loses the
-        // error of an item that is followed by the stream's end.
-        let stacked = Batcher::new2(items.into_iter()).batch_size(self.plan.batch).next();
-        stacked.unwrap_or_else(|| candle_core::bail!("a batch needs at least one sample")).map_err(Error::from)
+        let (size, (height, width)) = (self.share.len(), self.plan.crop);
+        let first = step * self.plan.batch as u64;
+        let positions = first + self.share.start as u64..first + self.share.end as u64;
+        let chosen: Vec<(u64, usize)> = positions.map(|k| (k, self.sampler.at(k))).collect();
+        let (mut images, mut labels) = (vec![0.0; size * 3 * height * width], vec![0; size * height * width]);
+        let places = images.par_chunks_exact_mut(3 * height * width).zip(labels.par_chunks_exact_mut(height * width));
+        let items = chosen.into_par_iter().zip(places);
+        all(items.map(|(chosen, (image, ids))| self.item(chosen, image, ids)).collect())?;
+        let images = Tensor::from_vec(images, (size, 3, height, width), &Device::Cpu)?;
+        Ok((images, Tensor::from_vec(labels, (size, height, width), &Device::Cpu)?))
     }
 }
 
@@ -183,6 +206,10 @@ mod tests {
         assert_ne!(all[0], all[1]);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(pool.install(|| images.batches(&plan(), 0..4).map(flat).collect::<Vec<_>>()), all);
+        let (x, y) = images.batches(&plan(), 1..2).share(1..3).next().unwrap().unwrap();
+        let (x, y) = (x.flatten_all().unwrap(), y.flatten_all().unwrap());
+        assert_eq!(x.to_vec1::<f32>().unwrap(), all[1].0[3 * 48 * 64..], "the later samples of a batch alone");
+        assert_eq!(y.to_vec1::<u8>().unwrap(), all[1].1[48 * 64..]);
     }
 
     #[test]

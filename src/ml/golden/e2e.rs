@@ -23,7 +23,6 @@ use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
 use crate::ml::models::{Architecture, Network};
-use crate::ml::ops::loss::argmax;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
@@ -45,7 +44,7 @@ pub fn input(image: &Image) -> Tensor {
 /// The classes of an input's pixels.
 fn predict(network: &Network, input: &Tensor) -> Labels {
     let [height, width] = [2, 3].map(|axis| input.dims()[axis]);
-    Labels::new(height, width, argmax(&scores(network, input, &Inference::default()).unwrap()).unwrap()).unwrap()
+    Labels::new(height, width, scores(network, input, &Inference::default()).unwrap().classes().unwrap()).unwrap()
 }
 
 #[test]
@@ -164,7 +163,12 @@ fn files_become_the_predictions_of_the_definition() {
 
         let image = images.image(at).unwrap();
         let input = input(&normalise.apply(&image));
-        exact::compare(&mut worst, "scores", &scores(&network, &input, &Inference::default()).unwrap(), &expected);
+        exact::compare(
+            &mut worst,
+            "scores",
+            &scores(&network, &input, &Inference::default()).unwrap().whole().unwrap(),
+            &expected,
+        );
         let ids = predict(&network, &input);
         let (path, bytes) = style.pictures(&sample.id, &image, &ids).unwrap().swap_remove(0);
         assert_eq!((path, labels::decode(&bytes, "mask").unwrap()), (format!("prediction/{at}_mask.png"), ids.clone()));

@@ -14,7 +14,6 @@ use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Role;
 use crate::ml::metrics::Confusion;
 use crate::ml::ops::elementwise::sum_of_squares;
-use crate::ml::ops::loss::argmax;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Choice, ModelSpec};
@@ -231,7 +230,7 @@ fn check_test(worst: &mut Worst, trainer: &Trainer, file: &File, turn: usize, te
     for image in 0.. {
         let Some((shape, pixels)) = file.find(&format!("val{image}/image")) else { break };
         let input = nchw(&[1, shape[0], shape[1], shape[2]], &pixels);
-        let found = argmax(&scores(&trainer.network, &input, &Inference::default()).unwrap()).unwrap();
+        let found = scores(&trainer.network, &input, &Inference::default()).unwrap().classes().unwrap();
         assert_eq!(found, file.bytes(&format!("test{turn}/pred{image}")).1, "iteration {turn}, image {image}");
         confusion.add(&file.bytes(&format!("val{image}/label")).1, &found);
     }

@@ -187,6 +187,12 @@ impl Parameters {
         &self.trainable
     }
 
+    /// The same parameters, which training of these no longer changes. What training never changes is shared.
+    pub fn copied(&self) -> Result<Self> {
+        let Parameters { inventory, trainable, frozen } = self.clone();
+        Ok(Parameters { inventory, trainable: trainable.copy()?, frozen })
+    }
+
     /// A parameter's values: a view, not a copy.
     pub fn view(&self, id: ParameterId) -> Result<Tensor> {
         let flat = if self.inventory.get(id).trainable { &self.trainable } else { &self.frozen };

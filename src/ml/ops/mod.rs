@@ -21,8 +21,9 @@ pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;
-mod simd;
+pub(in crate::ml) mod simd;
 pub mod update;
+pub mod upsampled;
 mod window;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};

@@ -7,7 +7,7 @@ pub(super) const LANES: usize = 16;
 
 /// A loop over slices. What it calls must be `#[inline(always)]`, as must [`Loop::run`] itself, so that all of it is
 /// compiled anew for each instruction set.
-pub(super) trait Loop {
+pub(in crate::ml) trait Loop {
     /// The loop.
     fn run(self);
 }
@@ -15,7 +15,7 @@ pub(super) trait Loop {
 /// Runs `body`, compiled for the widest vectors that this processor has. The compiler neither reorders sums nor fuses
 /// products into them, so that the bits are the same for all.
 #[inline(always)]
-pub(super) fn vectorised(body: impl Loop) {
+pub(in crate::ml) fn vectorised(body: impl Loop) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx2,fma")]
