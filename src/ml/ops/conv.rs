@@ -22,7 +22,7 @@ use super::scratch::Lines;
 use super::taps::Taps;
 use super::window::{Window, same};
 use super::winograd::{Filter, Winograd};
-use super::{Kernel, Shared, blank, check, launch, nchw};
+use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, undefined};
 use crate::ml::error::Result;
 
 /// Tasks into which a pass over one image is divided: enough that the last one does not keep the others waiting.
@@ -108,6 +108,9 @@ impl Conv2d {
     /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
+        if cuda::applies(x) {
+            return cuda::conv::forward(self, x, weights, self.window(xs, ws).grid, epilogue);
+        }
         self.correlate(x, weights, self.window(xs, ws), epilogue)
     }
 
@@ -119,16 +122,19 @@ impl Conv2d {
     pub fn forward_whole(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
         let window = self.window(xs, ws);
+        if cuda::applies(x) {
+            return cuda::conv::forward(self, x, weights, self.whole(window.grid), epilogue);
+        }
         self.correlate(x, weights, Window { grid: self.whole(window.grid), ..window }, epilogue)
     }
 
     fn correlate(&self, x: &Tensor, weights: &Tensor, window: Window, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
-        let y = blank(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
+        let y = undefined(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
         epilogue.check(&y)?;
         let kernel = Correlate { images: xs[0], outputs: ws[0], window, turned: false, epilogue };
-        launch(&kernel, &epilogue.inputs(x, weights), &y)?;
+        launch_on_cpu(&kernel, &epilogue.inputs(x, weights), &y)?;
         Ok(y)
     }
 
@@ -147,13 +153,16 @@ impl Conv2d {
     ) -> Result<Tensor> {
         let ws = nchw("A filter", weights)?;
         let forward = self.window_of(shape, ws, g)?;
+        if cuda::applies(g) {
+            return cuda::conv::backward_input(self, shape, g, weights, scale, epilogue);
+        }
         let window = self.turned(&forward, ws[0]);
-        let dx = blank(&shape, g.device())?;
+        let dx = undefined(&shape, g.device())?;
         epilogue.check(&dx)?;
         let mut inputs = epilogue.inputs(g, weights);
         inputs.extend(scale);
         let kernel = Correlate { images: shape[0], outputs: shape[1], window, turned: true, epilogue };
-        launch(&kernel, &inputs, &dx)?;
+        launch_on_cpu(&kernel, &inputs, &dx)?;
         Ok(dx)
     }
 
@@ -167,9 +176,12 @@ impl Conv2d {
         let ws = nchw("The gradient of a filter", gradient)?;
         let window = self.window_of(xs, ws, g)?;
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
+        if cuda::applies(x) {
+            return cuda::conv::backward_weights(self, x, g, scale, gradient);
+        }
         let kernel = WeightGradient { images: xs[0], outputs: ws[0], window };
         let inputs: Vec<&Tensor> = [x, g].into_iter().chain(scale).collect();
-        launch(&kernel, &inputs, gradient)
+        launch_on_cpu(&kernel, &inputs, gradient)
     }
 }
 
@@ -179,7 +191,7 @@ impl<'a> Epilogue<'a> {
         [Some(x), Some(weights), self.scale, self.shift, self.add, self.mask].into_iter().flatten().collect()
     }
 
-    fn check(&self, output: &Tensor) -> Result<()> {
+    pub(super) fn check(&self, output: &Tensor) -> Result<()> {
         let channels = output.dims()[1];
         for tensor in self.scale.into_iter().chain(self.shift) {
             check("A factor or summand of channels", tensor, &[channels])?;
