@@ -103,8 +103,7 @@ pub fn step(sgd: &Sgd, rate: f32, parameters: &Parameters, momentum: &Momentum, 
     for (run, [decay, rate]) in runs {
         let part = |flat: &Tensor| flat.narrow(0, run.start, run.len());
         let (v, g, w) = (part(momentum.flat())?, part(gradients.flat())?, part(parameters.trainable())?);
-        update::accumulate(&v, &g, &w, sgd.momentum as f32, decay)?;
-        update::descend(&w, &v, rate)?;
+        update::step(&w, &v, &g, [sgd.momentum as f32, decay, rate])?;
     }
     Ok(())
 }

@@ -124,7 +124,9 @@ impl Trainer {
             predictions: Vec::new(),
             labels: Vec::new(),
         };
-        self.gradients.clear()?;
+        if scales.len() * batches.len() > 1 {
+            self.gradients.clear()?;
+        }
         for batch in batches {
             let joint = self.accumulate(scales, batch, batches.len(), (rate, l2))?;
             let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
@@ -185,7 +187,6 @@ impl Trainer {
             None => Gradients::zeros(network.parameters().inventory().clone(), network.device())?,
         };
         for (tape, g) in tapes.into_iter().zip(&joint.gradients) {
-            part.clear()?;
             network.backward(tape, g, &part)?;
             update::add_part(self.gradients.flat(), part.flat(), count as f32)?;
         }

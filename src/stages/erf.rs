@@ -76,7 +76,7 @@ impl Kind for Erf {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Structure {

@@ -38,7 +38,7 @@ impl Kind for Predict {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Structure {

@@ -46,7 +46,7 @@ impl Kind for Validate {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn schema(&self) -> Structure {

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 
 use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
 use crate::ml::error::Result;
-use crate::ml::ops::{elementwise, read, update};
+use crate::ml::ops::{elementwise, read};
 
 /// Added to the variance, as in the reference.
 pub const EPSILON: f32 = 1e-3;
@@ -130,8 +130,7 @@ impl FoldedNorm {
             (by_scale * f64::from(learned.rate[c])) as f32
         });
         let gamma = Tensor::from_iter(gamma, by_gamma.device())?;
-        // The slot is zero before.
-        update::descend(&by_gamma, &gamma, -1.0)
+        elementwise::copy(&gamma, &by_gamma)
     }
 }
 

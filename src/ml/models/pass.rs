@@ -127,9 +127,14 @@ impl Network {
         Ok(bad(&self.head_forward(&x)?)?.then(|| "the logits".to_owned()))
     }
 
-    /// Writes the gradients by all trainable parameters to `gradients`, which must be zero before, from the gradient
-    /// `g` by the logits.
+    /// Overwrites `gradients` with the gradients by all trainable parameters, from the gradient `g` by the logits.
     pub fn backward(&self, tape: Tape, g: &Tensor, gradients: &Gradients) -> Result<()> {
+        // Layers add to the gradients of what they share.
+        for &id in &self.shared {
+            if let Some(slot) = gradients.slot(id)? {
+                slot.zero_set()?;
+            }
+        }
         self.walk(tape, Site::Logits, g, Some(gradients), None).map(drop)
     }
 

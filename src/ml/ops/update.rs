@@ -11,6 +11,23 @@ use crate::ml::error::Result;
 /// Elements that one task takes.
 const PIECE: usize = 1 << 14;
 
+/// Elements that are updated at a time on the processor: what the first half of an update has read and written is still
+/// in a cache when the second half comes.
+const CACHED: usize = 1 << 18;
+
+/// [`accumulate`], then [`descend`].
+pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3]) -> Result<()> {
+    let len = w.elem_count();
+    let size = if w.device().is_cpu() { CACHED } else { len.max(1) };
+    for start in (0..len).step_by(size) {
+        let part = |flat: &Tensor| flat.narrow(0, start, size.min(len - start));
+        let (w, v, g) = (part(w)?, part(v)?, part(g)?);
+        accumulate(&v, &g, &w, momentum, decay)?;
+        descend(&w, &v, rate)?;
+    }
+    Ok(())
+}
+
 /// `v = momentum * v + (g + decay * w)`.
 pub fn accumulate(v: &Tensor, g: &Tensor, w: &Tensor, momentum: f32, decay: f32) -> Result<()> {
     launch(&Accumulate { momentum, decay }, &[g, w], v)

@@ -96,26 +96,28 @@ impl Window {
     /// Copies the source elements behind grid columns `ox..` at offset `dx`.
     fn copy_line(&self, line: &[f32], ox: usize, dx: isize, out: &mut [f32]) {
         let first = (ox * self.step) as isize + dx;
-        if self.step == 1 && self.divide == 1 {
-            let len = out.len() as isize;
-            let low = (-first).clamp(0, len);
-            let high = (line.len() as isize - first).clamp(low, len);
+        if self.divide == 1 {
+            let (len, step) = (out.len() as isize, self.step as isize);
+            let up_to = |end: isize| (end - first + step - 1).div_euclid(step);
+            let low = up_to(0).clamp(0, len);
+            let high = up_to(line.len() as isize).clamp(low, len);
             out[..low as usize].fill(0.0);
             if low < high {
-                let from = (first + low) as usize;
-                out[low as usize..high as usize].copy_from_slice(&line[from..from + (high - low) as usize]);
+                let (from, to) = (&line[(first + low * step) as usize..], &mut out[low as usize..high as usize]);
+                match self.step {
+                    1 => to.copy_from_slice(&from[..to.len()]),
+                    step => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                }
             }
             out[high as usize..].fill(0.0);
             return;
         }
-        // Only every `divide`-th column meets a source element; `step` or `divide` is 1.
+        // Only every `divide`-th column meets a source element, and `step` is 1.
         let divide = self.divide as isize;
         let skip = (-first).rem_euclid(divide) as usize;
-        if self.divide > 1 {
-            out.fill(0.0);
-        }
+        out.fill(0.0);
         for (i, value) in out.iter_mut().enumerate().skip(skip).step_by(self.divide) {
-            let at = (first + (i * self.step) as isize) / divide;
+            let at = (first + i as isize) / divide;
             *value = if at >= 0 { line.get(at as usize).copied().unwrap_or(0.0) } else { 0.0 };
         }
     }
