@@ -59,8 +59,8 @@ params! {
         seed: u64 = 1234, where max(9007199254740991.0);
         /// The precision of products and sums. The processor has `Fp32` alone.
         precision: Precision = Precision::Fp32 {};
-        /// Whether the same training always gives the same bits. On the processor it does in any case; a GPU may be
-        /// faster without.
+        /// Whether the same training always gives the same bits. On the processor it does in any case, though the key
+        /// differs; a GPU may be faster without.
         deterministic: bool = true;
         /// How many processes share each batch, on GPUs one each from the given one on. Their gradients are added in one
         /// order: the same number of ranks gives the same bits, another number the same up to rounding. On the
