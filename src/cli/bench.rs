@@ -12,16 +12,17 @@ use clap::{Args, ValueEnum};
 use super::{Failure, fail, print};
 use crate::cli::exit::Exit;
 use crate::fsio;
+use crate::ml::device;
 use crate::ml::layers::prefilter;
 use crate::ml::models::architecture;
-use crate::ml::numerics::Numerics;
+use crate::ml::numerics::{self, Numerics};
 use crate::ml::ops::peak;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::workload::{self, Plan};
 use crate::stage::DeviceSpec;
 use crate::table::{self, Cell, Column, Style, Table};
 
-use worker::Worker;
+use worker::{Order, Worker};
 pub use worker::{WorkerArgs, serve};
 
 /// The type of which the costs of all others are multiples.
@@ -60,12 +61,29 @@ pub struct BenchArgs {
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
     device: DeviceSpec,
+    /// The precision of products and sums; the processor has one.
+    #[arg(long, value_enum, default_value_t = Precision::Fp32)]
+    precision: Precision,
+    /// On a GPU, let the same inputs give other bits where that is faster.
+    #[arg(long)]
+    fast: bool,
     /// How many threads compute [default: one a core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Write the table too, in the format of the file's extension: csv, parquet, md or tex.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// A precision by its name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// 32-bit floats throughout.
+    Fp32,
+    /// The operands of products rounded to TF32.
+    Tf32,
+    /// Activations and their gradients as bfloat16.
+    Bf16,
 }
 
 /// What is measured.
@@ -102,8 +120,10 @@ struct Measured {
 pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let format = args.out.as_deref().map(output_format).transpose()?;
     let prefilters = names(args)?;
-    Numerics::default()
-        .device(args.device.gpu())
+    let numerics = numerics(args);
+    numerics
+        .check(args.device.gpu())
+        .and_then(|()| device::look_for(args.device.gpu()))
         .map_err(|error| fail(Exit::Device, error.to_string()).hint(error.hint()))?;
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -111,7 +131,10 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let works = if args.work.is_empty() { Work::value_variants() } else { &args.work };
     let (mut peak, mut measured) = (0.0_f64, Vec::new());
     for &work in works {
-        let start = |prefilter: &String| Worker::start(&plan(args, work, prefilter), args.device, threads);
+        let start = |prefilter: &String| {
+            let order = Order { plan: plan(args, work, prefilter), device: args.device, numerics, threads };
+            Worker::start(&order)
+        };
         let mut workers = prefilters.iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let mut seconds = vec![Vec::new(); workers.len()];
         for round in 0..args.warmup + args.rounds {
@@ -135,7 +158,10 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let table = rows(&measured, usize::from(args.batch), peak).map_err(bug)?;
     let BenchArgs { encoder, batch, size, rounds, device, .. } = args;
     let whole = peak.map_or(String::new(), |peak| format!(" Their peak, measured, is {:.0} GFLOP/s.", peak / 1e9));
-    let head = format!("{encoder}, {batch} x {size} x {size}, {device}, {threads} threads, {rounds} rounds.{whole}");
+    let (precision, mode) = (numerics.precision.name(), if numerics.deterministic { "" } else { ", fast" });
+    let head = format!(
+        "{encoder}, {batch} x {size} x {size}, {device}, {precision}{mode}, {threads} threads, {rounds} rounds.{whole}"
+    );
     print(&format!("{head}\n\n{}", table::to_terminal(&table, &style(), None)));
     if let (Some(path), Some(format)) = (&args.out, format) {
         let table = setting(args, table, threads, peak).map_err(bug)?;
@@ -168,6 +194,15 @@ fn names(args: &BenchArgs) -> Result<Vec<String>, Failure> {
         names = prefilter::PREFILTERS.iter().map(|entry| entry.name.to_owned()).collect();
     }
     Ok(names)
+}
+
+fn numerics(args: &BenchArgs) -> Numerics {
+    let precision = match args.precision {
+        Precision::Fp32 => numerics::Precision::Fp32,
+        Precision::Tf32 => numerics::Precision::Tf32,
+        Precision::Bf16 => numerics::Precision::Bf16,
+    };
+    Numerics { precision, deterministic: !args.fast }
 }
 
 fn plan(args: &BenchArgs, work: Work, prefilter: &str) -> Plan {
@@ -233,6 +268,8 @@ fn setting(args: &BenchArgs, table: Table, threads: usize, peak: Option<f64>) ->
         .labelled(Column::int("recompute"), Cell::Int(i64::from(args.recompute)))?
         .labelled(Column::int("rounds"), Cell::Int(i64::from(args.rounds)))?
         .labelled(Column::int("threads"), Cell::Int(threads as i64))?
+        .labelled(Column::text("precision"), Cell::Text(numerics(args).precision.name().to_owned()))?
+        .labelled(Column::int("deterministic"), Cell::Int(i64::from(numerics(args).deterministic)))?
         .labelled(Column::text("device"), Cell::Text(args.device.to_string()))?
         .labelled(Column::int("batch"), Cell::Int(i64::from(args.batch)))?
         .labelled(Column::int("size"), Cell::Int(i64::from(args.size)))?

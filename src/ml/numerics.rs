@@ -1,12 +1,13 @@
 //! How numbers are computed: in which precision, and whether always in one order.
 
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 
 use super::device;
 use super::error::{Error, Result};
 
 /// The precision of products and sums. Parameters, momentum and the loss are 32-bit floats in each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
@@ -29,7 +30,7 @@ impl Precision {
 }
 
 /// How a device computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numerics {
     /// The precision.
     pub precision: Precision,
@@ -50,7 +51,7 @@ impl Numerics {
     /// A device that is missing, and one that cannot compute so: nothing else is taken in its place.
     pub fn device(self, gpu: Option<usize>) -> Result<Device> {
         self.check(gpu)?;
-        device::device(gpu)
+        device::device(gpu, self)
     }
 
     /// An error where that device cannot compute so. Opens nothing.

@@ -49,6 +49,7 @@ pub fn registry() -> Registry {
 
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
     // A device that is missing is an error here, before anything runs.
-    support::device(device)?;
-    Ok(crate::ml::device::numeric_profile(device.gpu()))
+    let gpu = device.gpu();
+    crate::ml::device::look_for(gpu).map_err(|error| support::ml_error(error, ""))?;
+    Ok(crate::ml::device::numeric_profile(gpu))
 }

@@ -81,7 +81,7 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
 
 /// The device that a job names.
 pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
-    ml::device::device(spec.gpu()).map_err(|error| ml_error(error, ""))
+    ml::numerics::Numerics::default().device(spec.gpu()).map_err(|error| ml_error(error, ""))
 }
 
 /// A pool of `threads` threads: how many never changes a result.

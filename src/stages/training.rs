@@ -19,6 +19,7 @@ use crate::ml::data::ahead::ahead;
 use crate::ml::data::augment::{self, Channels, Normalise};
 use crate::ml::data::source::{Batching, Images};
 use crate::ml::metrics::Confusion;
+use crate::ml::ops::cuda::upload;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::parallel::{self, Ranks, Star};
 use crate::ml::state::{Snapshot, State};
@@ -239,7 +240,8 @@ fn take(
         let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
         let (images, labels) = batch.map_err(support::data_error)?;
         let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
-        taken.push((images.to_device(device).map_err(tensor)?, labels));
+        let images = upload(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
+        taken.push((images, labels));
     }
     Ok(taken)
 }

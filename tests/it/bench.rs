@@ -6,7 +6,7 @@ use super::harness::Bench;
 fn every_type_is_measured_against_the_regular_one() {
     let bench = Bench::new();
     let out = bench.ok("bench --encoder Tiny --size 33 --rounds 2 --threads 1 --out costs.csv");
-    assert!(out.starts_with("Tiny, 1 x 33 x 33, cpu, 1 threads, 2 rounds."), "{out}");
+    assert!(out.starts_with("Tiny, 1 x 33 x 33, cpu, Fp32, 1 threads, 2 rounds."), "{out}");
     let csv = std::fs::read_to_string(bench.path("costs.csv")).unwrap();
     let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap();

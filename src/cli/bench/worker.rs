@@ -26,11 +26,16 @@ pub struct WorkerArgs {
 }
 
 /// What a worker is to do.
-#[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    plan: Plan,
-    device: DeviceSpec,
-    threads: usize,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// The work.
+    pub plan: Plan,
+    /// Where to do it.
+    pub device: DeviceSpec,
+    /// In which precision, and whether always in one order.
+    pub numerics: Numerics,
+    /// How many threads compute.
+    pub threads: usize,
 }
 
 /// What a worker says of its work before it begins.
@@ -54,7 +59,8 @@ pub struct Worker {
 
 impl Worker {
     /// Starts a process and waits until it is ready.
-    pub fn start(plan: &Plan, device: DeviceSpec, threads: usize) -> Result<Self, Failure> {
+    pub fn start(order: &Order) -> Result<Self, Failure> {
+        let plan = &order.plan;
         let work = match plan.work {
             Work::Training => "training",
             Work::Prediction => "prediction",
@@ -62,8 +68,7 @@ impl Worker {
         let what = format!("{work} with {}", plan.spec.prefilter.name);
         let failed =
             |error: std::io::Error| fail(Exit::Storage, format!("No process for {what} could be started: {error}."));
-        let order = Order { plan: plan.clone(), device, threads };
-        let order = serde_json::to_string(&order).map_err(|error| fail(Exit::Bug, error.to_string()))?;
+        let order = serde_json::to_string(order).map_err(|error| fail(Exit::Bug, error.to_string()))?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.arg("bench-worker").arg(order).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
@@ -112,14 +117,14 @@ impl Drop for Worker {
 pub fn serve(args: &WorkerArgs) -> Result<Exit, Failure> {
     memory::keep_freed();
     let order = serde_json::from_str::<Order>(&args.order);
-    let Order { plan, device, threads } = order.map_err(|error| fail(Exit::Usage, format!("{error}.")))?;
+    let Order { plan, device, numerics, threads } = order.map_err(|error| fail(Exit::Usage, format!("{error}.")))?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| fail(Exit::Bug, format!("No threads could be started: {error}.")))?;
     let refused = |error: Error| {
         let exit = if matches!(error, Error::Device { .. }) { Exit::Device } else { Exit::Stage };
         fail(exit, error.to_string()).hint(error.hint())
     };
-    let device = Numerics::default().device(device.gpu()).map_err(refused)?;
+    let device = numerics.device(device.gpu()).map_err(refused)?;
     let mut workload = pool.install(|| Workload::new(plan, &device)).map_err(refused)?;
     let parameters = workload.network().parameters().inventory().trainable_len() as u64;
     say(&Ready { parameters, operations: workload.operations() })?;

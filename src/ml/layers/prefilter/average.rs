@@ -6,10 +6,11 @@
 use candle_core::Tensor;
 
 use super::bell;
-use super::smoothed::{Filter, Smoothed, host, overwrite, slot};
+use super::smoothed::{Filter, Smoothed, slot};
 use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
+use crate::ml::ops::elementwise;
 use crate::ml::spec::{Arg, ArgSpec};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -52,6 +53,6 @@ impl Filter for Average {
     }
 
     fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
-        slot(&gradients.own, 0).map_or(Ok(()), |slot| overwrite(slot, &host(filter)?))
+        slot(&gradients.own, 0).map_or(Ok(()), |slot| elementwise::copy(filter, slot))
     }
 }
