@@ -1,5 +1,6 @@
 //! `Train`: iterations of stochastic gradient descent, each a node that goes on from the one before.
 
+use crate::ml::device::look_for;
 use crate::ml::numerics::{self, Numerics};
 use crate::params;
 use crate::stage::params::{Param, Ref};
@@ -59,8 +60,8 @@ params! {
         seed: u64 = 1234, where max(9007199254740991.0);
         /// The precision of products and sums. The processor has `Fp32` alone.
         precision: Precision = Precision::Fp32 {};
-        /// Whether the same training always gives the same bits. On the processor it does in any case; a GPU may be
-        /// faster without.
+        /// Whether the same training always gives the same bits. On the processor it does in any case, though the key
+        /// differs; a GPU may be faster without.
         deterministic: bool = true;
         /// How many processes share each batch, on GPUs one each from the given one on. Their gradients are added in one
         /// order: the same number of ranks gives the same bits, another number the same up to rounding. On the
@@ -247,9 +248,10 @@ impl Kind for Train {
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
         let p: TrainParams = support::read(&complete(params))?;
         let wrong = |error| support::ml_error(error, "precision");
-        p.numerics().check(device.gpu()).map_err(wrong)?;
-        // The first device was opened before this is asked.
-        (1..p.ranks as usize).try_for_each(|rank| support::device(&ranks::device(device, rank)).map(drop))
+        (0..p.ranks as usize).try_for_each(|rank| {
+            let gpu = ranks::device(device, rank).gpu();
+            p.numerics().check(gpu).and_then(|()| look_for(gpu)).map_err(wrong)
+        })
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {
