@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only room that prints.
 
+pub mod bench;
 pub mod config;
 pub mod diff;
 pub mod exit;
@@ -21,7 +22,8 @@ use crate::cli::exit::Exit;
 use crate::engine;
 use crate::ml::ops::memory;
 use crate::pipeline::{self, Diagnostics, Pipeline};
-use crate::stage::{DeviceSpec, Registry};
+use crate::stage::{DeviceSpec, Registry, StageError};
+use crate::stages;
 use crate::store::{self, Store};
 
 /// Runs reproducible experiments stated in RON.
@@ -62,6 +64,8 @@ enum Command {
     /// Look into files of weights of any format, and convert them.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
+    /// Measure what the types of dilated convolution cost on this machine, in time and memory.
+    Bench(bench::BenchArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -73,6 +77,17 @@ enum Command {
         /// The job file.
         job: PathBuf,
     },
+    /// Be one of the processes of a training.
+    #[command(hide = true)]
+    Rank {
+        /// The rank, from 1.
+        rank: usize,
+        /// How many ranks there are.
+        size: usize,
+    },
+    /// Make the passes that `bench` asks for.
+    #[command(hide = true)]
+    BenchWorker(bench::WorkerArgs),
 }
 
 /// What names a pipeline, a part of it, and where it runs.
@@ -190,6 +205,13 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
         Command::Weights(command) => weights::run(command),
+        Command::Bench(args) => bench::run(args),
+        Command::Rank { rank, size } => {
+            memory::keep_freed();
+            let failed = |error: StageError| fail(Exit::Stage, format!("Rank {rank} of a training: {error}"));
+            stages::serve_rank(*rank, *size).map(|()| Exit::Success).map_err(failed)
+        }
+        Command::BenchWorker(args) => bench::serve(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);

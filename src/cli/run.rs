@@ -125,7 +125,7 @@ impl From<engine::Error> for Failure {
             engine::Error::Store(_) => Exit::Storage,
             engine::Error::Selection(_) => Exit::Usage,
             engine::Error::Inputs(_) => Exit::Data,
-            engine::Error::Device(_) => Exit::Device,
+            engine::Error::Device(_) | engine::Error::Refused(..) => Exit::Device,
             engine::Error::UnknownKind(_) => Exit::Bug,
         };
         fail(exit, error.to_string()).hint(hint)

@@ -40,7 +40,7 @@ pub use run::run;
 
 use crate::pipeline::Diagnostics;
 use crate::stage::job::DataFault;
-use crate::stage::{DeviceSpec, StageError};
+use crate::stage::{DeviceSpec, NodeRef, StageError};
 use crate::store;
 
 /// What the user asks of a run, beyond the pipeline.
@@ -97,6 +97,9 @@ pub enum Error {
     /// The device is missing or refuses.
     #[error(transparent)]
     Device(#[from] StageError),
+    /// The device cannot compute as a node asks.
+    #[error("`{0}`: {1}")]
+    Refused(NodeRef, StageError),
     /// A plan that does not fit the registry.
     #[error("There is no stage kind `{0}`. This is a bug in repro.")]
     UnknownKind(String),
@@ -107,7 +110,7 @@ impl Error {
     pub fn hint(&self) -> String {
         match self {
             Error::Store(error) => error.hint(),
-            Error::Device(error) => report::stage_hint(error),
+            Error::Device(error) | Error::Refused(_, error) => report::stage_hint(error),
             Error::Selection(_) | Error::Inputs(_) | Error::UnknownKind(_) => String::new(),
         }
     }

@@ -73,7 +73,8 @@ impl Plan {
 /// Makes the plan: digests what the wanted nodes read from outside, and consults the store.
 ///
 /// # Errors
-/// Unknown names in `only` and `force`, all missing roots and files, a missing device, a store that refuses.
+/// Unknown names in `only` and `force`, all missing roots and files, a device that is missing or cannot compute as a
+/// node that runs asks, a store that refuses.
 pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &Options) -> Result<Plan, Error> {
     let context = Context { pipeline, registry, store, options };
     let wanted = wanted(&context)?;
@@ -123,6 +124,12 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
                 }
             }
         };
+        if !matches!(state, State::Hit { .. })
+            && let Some(kind) = registry.kind(&node.kind)
+        {
+            let refused = |error| Error::Refused(pipeline.node_ref(index), error);
+            kind.runs_on(&node.params, &options.device).map_err(refused)?;
+        }
         nodes.push(Planned { node: index, state });
     }
     Ok(Plan { nodes, numeric, forced, outside })

@@ -4,26 +4,35 @@ use std::collections::BTreeMap;
 
 use candle_core::Device;
 
-use super::error::{Error, Result};
+#[cfg(not(feature = "cuda"))]
+use super::error::Error;
+use super::error::Result;
+use super::numerics::Numerics;
 
-/// The device `cpu`, or the GPU of that number. One that is missing is an error; nothing else is taken in its place.
-pub fn device(gpu: Option<usize>) -> Result<Device> {
+/// The device `cpu`, or the GPU of that number, which computes as `numerics` say. One that is missing is an error;
+/// nothing else is taken in its place.
+pub fn device(gpu: Option<usize>, numerics: Numerics) -> Result<Device> {
     match gpu {
         None => Ok(Device::Cpu),
-        Some(number) => cuda(number),
+        Some(number) => cuda(number, numerics),
     }
 }
 
+/// An error where that device is missing. Opens nothing.
+pub fn look_for(gpu: Option<usize>) -> Result<()> {
+    gpu.map_or(Ok(()), look_for_gpu)
+}
+
 #[cfg(feature = "cuda")]
-fn cuda(number: usize) -> Result<Device> {
-    Device::new_cuda(number).map_err(|error| Error::Device {
-        message: format!("The GPU `cuda:{number}` could not be opened: {error}."),
-        hint: "`nvidia-smi` lists the GPUs of this machine; `--device cpu` computes on the processor.".to_owned(),
-    })
+use super::ops::cuda::device::{look_for as look_for_gpu, open as cuda};
+
+#[cfg(not(feature = "cuda"))]
+fn look_for_gpu(number: usize) -> Result<()> {
+    cuda(number, Numerics::default()).map(drop)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(number: usize) -> Result<Device> {
+fn cuda(number: usize, _: Numerics) -> Result<Device> {
     Err(Error::Device {
         message: format!("The GPU `cuda:{number}` was asked for, but this program was built without CUDA."),
         hint: "Build it with `--features cuda`, or use `--device cpu`.".to_owned(),
@@ -49,6 +58,7 @@ mod tests {
 
     #[test]
     fn a_missing_gpu_is_an_error_that_names_it() {
+        let device = |gpu| device(gpu, Numerics::default());
         assert!(device(None).unwrap().is_cpu());
         let error = device(Some(63)).unwrap_err();
         assert!(error.to_string().contains("cuda:63") && error.hint().contains("--device cpu"), "{error}");

@@ -26,7 +26,7 @@ pub struct Map {
 /// # Shapes
 /// `image` `[1, 3, H, W]`; the map has the size of what is at `by`.
 pub fn map(network: &Network, image: &Tensor, of: Site<'_>, by: Site<'_>) -> Result<Map> {
-    let tape = network.forward_train(image)?;
+    let tape = network.forward_train(image, 0)?;
     let missing = || Error::Model(format!("The network has no place {of:?}."));
     let shape = nchw("The output of a receptive field", tape.at(network, of).ok_or_else(missing)?)?;
     let seed = centre(shape, network.device())?;
@@ -177,7 +177,7 @@ mod tests {
         let network = network("Average");
         for of in [Site::Logits, Site::Output("group5/block2"), Site::Output("group4/block1")] {
             let centre = |pixels: Vec<f32>| -> f64 {
-                let tape = network.forward_train(&image(pixels)).unwrap();
+                let tape = network.forward_train(&image(pixels), 0).unwrap();
                 let output = tape.at(&network, of).unwrap();
                 let [_, c, h, w] = nchw("output", output).unwrap();
                 let values: Vec<f32> = output.flatten_all().unwrap().to_vec1().unwrap();
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_part_is_what_the_whole_is_made_of() {
         let network = network("Aggregation");
-        let tape = || network.forward_train(&image(pixels())).unwrap();
+        let tape = || network.forward_train(&image(pixels()), 0).unwrap();
         let (last, first, before) =
             (Site::Output("group5/block2"), Site::Input("group4/block1"), Site::Output("group3/block1"));
         let seed = centre(nchw("output", tape().at(&network, last).unwrap()).unwrap(), network.device()).unwrap();

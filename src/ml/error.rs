@@ -33,6 +33,14 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] crate::fsio::Error),
+    /// Another rank of a training failed, or cannot be reached.
+    #[error("Rank {rank} of the training failed: {why}")]
+    Rank {
+        /// The rank, from 0.
+        rank: usize,
+        /// Why, as it said itself or as it seems.
+        why: String,
+    },
     /// A loss or a weight is infinite or not a number.
     #[error(
         "The loss is {loss} at step {step} with learning rate {rate}; the first tensor that is not finite is `{tensor}`."
@@ -55,6 +63,7 @@ impl Error {
         match self {
             Error::Device { hint, .. } => hint,
             Error::NonFinite { .. } => "Lower the learning rate, or check the images and the weights it started from.",
+            Error::Rank { .. } => "The log tells what its process said last; one that ends early often lacked memory.",
             Error::Weights(_) => "Check that the file is whole and made for this encoder.",
             _ => "",
         }

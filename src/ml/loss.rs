@@ -9,9 +9,9 @@ use super::scales::Fused;
 /// The loss of a batch and its gradient.
 #[derive(Debug)]
 pub struct Loss {
-    /// The mean cross entropy over the counted pixels; 0 where none counts.
+    /// The mean cross entropy over the counted pixels, or this batch's share in it; 0 where none counts.
     pub cross_entropy: f64,
-    /// Pixels, at the resolution of the logits, whose label is a class.
+    /// Pixels, at the resolution of the logits, whose label is a class: all that the mean is over.
     pub counted: usize,
     /// The labels at the resolution of the logits, `[N, h, w]`.
     pub targets: Vec<u8>,
@@ -19,12 +19,20 @@ pub struct Loss {
     pub gradient: Tensor,
 }
 
+/// What the mean of a loss is over: from the pixels that count here, those of all batches that the mean is over.
+pub type Total<'a> = dyn FnMut(usize) -> Result<usize> + 'a;
+
 /// Softmax cross entropy of `logits` against `labels`, which are brought to the size of the logits by nearest
 /// neighbour. Labels from the number of classes on are ignored, and the mean is over the others.
 ///
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, H, W]` with `size` `[H, W]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result<Loss> {
+    part(logits, labels, size, &mut Ok)
+}
+
+/// As [`cross_entropy`]: the share of this batch in a mean over `total` pixels.
+fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>) -> Result<Loss> {
     let [n, classes, height, width] = nchw("The logits", logits)?;
     if labels.len() != n * size[0] * size[1] {
         return Err(Error::Shape {
@@ -34,7 +42,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result
         });
     }
     let targets = resize::nearest_labels(labels, size, [height, width]);
-    let counted = targets.iter().filter(|&&label| usize::from(label) < classes).count();
+    let counted = total(targets.iter().filter(|&&label| usize::from(label) < classes).count())?;
     let sum = elementwise::sum_of(&loss::cross_entropy(logits, &targets)?)?;
     let gradient = loss::cross_entropy_backward(logits, &targets, counted)?;
     Ok(Loss { cross_entropy: sum / counted.max(1) as f64, counted, targets, gradient })
@@ -45,7 +53,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result
 pub struct Joint {
     /// The cross entropies of the fused logits and of each scale's, summed; with one scale, its own alone.
     pub cross_entropy: f64,
-    /// Pixels, at the resolution of the first scale's logits, whose label is a class.
+    /// Pixels, at the resolution of the first scale's logits, whose label is a class: all that the mean is over.
     pub counted: usize,
     /// The fused logits, `[N, C, h, w]`.
     pub logits: Tensor,
@@ -54,20 +62,21 @@ pub struct Joint {
 }
 
 /// The loss of the multi-scale reference: the logits of all scales are brought to the size of the first and fused by
-/// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed.
+/// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed. Where
+/// this batch is a part of a larger one, `total` is asked for each mean, in this order; `&mut Ok` where it is none.
 ///
 /// # Shapes
 /// Each of `logits` `[N, C, h, w]` with sizes of its own, `labels` `[N, H, W]` with `size` `[H, W]`.
-pub fn over_scales(logits: &[Tensor], labels: &[u8], size: [usize; 2]) -> Result<Joint> {
+pub fn over_scales(logits: &[Tensor], labels: &[u8], size: [usize; 2], total: &mut Total<'_>) -> Result<Joint> {
     if let [logits] = logits {
-        let Loss { cross_entropy, counted, gradient, .. } = self::cross_entropy(logits, labels, size)?;
+        let Loss { cross_entropy, counted, gradient, .. } = part(logits, labels, size, total)?;
         return Ok(Joint { cross_entropy, counted, logits: logits.clone(), gradients: vec![gradient] });
     }
     let fused = Fused::new(logits)?;
-    let whole = self::cross_entropy(&fused.logits, labels, size)?;
+    let whole = part(&fused.logits, labels, size, total)?;
     let (mut cross_entropy, mut gradients) = (whole.cross_entropy, Vec::with_capacity(logits.len()));
     for (logits, share) in logits.iter().zip(fused.backward(&whole.gradient)?) {
-        let own = self::cross_entropy(logits, labels, size)?;
+        let own = part(logits, labels, size, total)?;
         cross_entropy += own.cross_entropy;
         gradients.push((own.gradient + share)?);
     }

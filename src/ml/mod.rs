@@ -51,9 +51,13 @@ pub mod metrics;
 pub mod models;
 #[forbid(unsafe_code)]
 pub mod naming;
+#[forbid(unsafe_code)]
+pub mod numerics;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;
+#[forbid(unsafe_code)]
+pub mod parallel;
 #[forbid(unsafe_code)]
 pub mod rng;
 #[forbid(unsafe_code)]
@@ -66,3 +70,5 @@ pub mod state;
 pub mod train;
 #[forbid(unsafe_code)]
 pub mod weights;
+#[forbid(unsafe_code)]
+pub mod workload;

@@ -3,6 +3,8 @@
 //! For each parameter: `v = m v + g + decay w`, `w = w - rate multiplier v`, where decay is 0 for biases and pre-filters. All
 //! gradients are computed before any parameter changes.
 
+use std::ops::Range;
+
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -79,24 +81,30 @@ impl Momentum {
 
 /// The L2 term of the loss: `decay * sum(w^2) / 2` over the decayed parameters.
 pub fn l2(parameters: &Parameters, decay: f64) -> Result<f64> {
-    let mut sum = 0.0;
-    for (id, parameter) in parameters.inventory().iter() {
-        if parameter.decayed() {
-            sum += elementwise::sum_of_squares(&parameters.view(id)?)?;
-        }
-    }
-    Ok(decay * sum / 2.0)
+    let decayed = parameters.inventory().iter().filter(|(_, parameter)| parameter.decayed());
+    let weights = decayed.map(|(id, _)| parameters.view(id)).collect::<Result<Vec<_>>>()?;
+    Ok(decay * elementwise::sum_of_all_squares(&weights)? / 2.0)
 }
 
-/// One update of all trainable parameters at the base rate `rate`.
+/// One update of all trainable parameters at the base rate `rate`. Neighbours in the flat buffers that are treated alike
+/// are updated together.
 pub fn step(sgd: &Sgd, rate: f32, parameters: &Parameters, momentum: &Momentum, gradients: &Gradients) -> Result<()> {
     let inventory = parameters.inventory();
+    let mut runs: Vec<(Range<usize>, [f32; 2])> = Vec::new();
     for (id, parameter) in inventory.iter() {
-        let (Some(v), Some(g)) = (inventory.slot(id, momentum.flat())?, gradients.slot(id)?) else { continue };
+        let Some(range) = inventory.range(id) else { continue };
         let decay = if parameter.decayed() { sgd.weight_decay as f32 } else { 0.0 };
-        let w = parameters.view(id)?;
+        let factors = [decay, rate * sgd.multiplier(parameter.role) as f32];
+        match runs.last_mut() {
+            Some((run, same)) if *same == factors && run.end == range.start => run.end = range.end,
+            _ => runs.push((range, factors)),
+        }
+    }
+    for (run, [decay, rate]) in runs {
+        let part = |flat: &Tensor| flat.narrow(0, run.start, run.len());
+        let (v, g, w) = (part(momentum.flat())?, part(gradients.flat())?, part(parameters.trainable())?);
         update::accumulate(&v, &g, &w, sgd.momentum as f32, decay)?;
-        update::descend(&w, &v, rate * sgd.multiplier(parameter.role) as f32)?;
+        update::descend(&w, &v, rate)?;
     }
     Ok(())
 }

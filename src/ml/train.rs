@@ -8,6 +8,7 @@ use super::loss::{self, Joint};
 use super::models::{Network, Tape};
 use super::ops::{elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
+use super::parallel::{self, Alone, Ranks};
 use super::scales::at_scale;
 
 /// What training needs besides data and network.
@@ -30,6 +31,11 @@ pub struct Trainer {
     pub momentum: Momentum,
     /// The number of the next step, from 0, over all iterations.
     pub step: u64,
+    /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`]. It changes
+    /// no bit.
+    pub recompute: usize,
+    /// Those that train together, of which this is one. Each is given its share of every batch; all make the same updates.
+    pub ranks: Box<dyn Ranks>,
     gradients: Gradients,
     /// The gradients of one pass, where several make an update.
     part: Option<Gradients>,
@@ -82,7 +88,7 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer { network, momentum, step, gradients, part: None })
+        Ok(Trainer { network, momentum, step, recompute: 0, ranks: Box::new(Alone), gradients, part: None })
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
@@ -98,6 +104,8 @@ impl Trainer {
     /// One update on the mean gradient of `batches`, each seen at all of `scales` (see [`loss::over_scales`]). A loss
     /// or a gradient that is not finite is an error and changes nothing; so is, after the fact, an update that leaves
     /// a weight not finite: no such state is ever stored.
+    ///
+    /// Where there are several ranks, `batches` are this one's shares, and the report is of the whole.
     ///
     /// The tapes of one batch at all scales are in memory together, since the fused loss needs all logits; each is
     /// released as its backward pass walks, one scale after the other.
@@ -124,9 +132,11 @@ impl Trainer {
             report.loss += cross_entropy;
             report.cross_entropy += cross_entropy;
             report.counted += joint.counted;
-            report.predictions.extend(upsampled::argmax(&joint.logits, height, width)?);
-            report.labels.extend(batch.labels);
+            let predictions = upsampled::argmax(&joint.logits, height, width)?;
+            report.predictions.extend(self.ranks.gather(&predictions)?.concat());
+            report.labels.extend(self.ranks.gather(batch.labels)?.concat());
         }
+        self.ranks.sum(self.gradients.flat())?;
         let not_finite = |tensor| Error::NonFinite { step: report.step, rate, loss: report.loss, tensor };
         if !elementwise::is_finite(self.gradients.flat())? {
             let name = self.first_not_finite(|id| self.gradients.slot(id))?;
@@ -145,16 +155,22 @@ impl Trainer {
     fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
-        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?);
+        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?, self.recompute);
         let tapes = scales.iter().map(tape).collect::<Result<Vec<Tape>>>()?;
         let logits: Vec<Tensor> = tapes.iter().map(|tape| tape.logits.clone()).collect();
-        let joint = loss::over_scales(&logits, batch.labels, [height, width])?;
+        let ranks = self.ranks.as_mut();
+        let mut total = |counted| parallel::count(ranks, counted);
+        let mut joint = loss::over_scales(&logits, batch.labels, [height, width], &mut total)?;
+        joint.cross_entropy = parallel::sum(ranks, joint.cross_entropy)?;
         let loss = joint.cross_entropy + l2;
         if !loss.is_finite() {
-            let tensor = match self.first_weight_not_finite()? {
+            let here = match self.first_weight_not_finite()? {
                 Some(name) => name,
-                None => first_activation_not_finite(network, scales, &tapes)?.unwrap_or("the loss".to_owned()),
+                None => first_activation_not_finite(network, scales, batch.images)?.unwrap_or_default(),
             };
+            // The same in all ranks: the first that any of them has.
+            let found = self.ranks.gather(here.as_bytes())?.into_iter().find(|name| !name.is_empty());
+            let tensor = String::from_utf8_lossy(&found.unwrap_or_else(|| b"the loss".to_vec())).into_owned();
             return Err(Error::NonFinite { step: self.step, rate, loss, tensor });
         }
         if scales.len() * count == 1 {
@@ -195,9 +211,9 @@ impl Trainer {
 }
 
 /// The name of the first activation that is not finite, with its scale where there are several.
-fn first_activation_not_finite(network: &Network, scales: &[f64], tapes: &[Tape]) -> Result<Option<String>> {
-    for (scale, tape) in scales.iter().zip(tapes) {
-        if let Some(name) = tape.first_not_finite(network)? {
+fn first_activation_not_finite(network: &Network, scales: &[f64], images: &Tensor) -> Result<Option<String>> {
+    for &scale in scales {
+        if let Some(name) = network.first_not_finite(&at_scale(images, scale)?)? {
             return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
         }
     }

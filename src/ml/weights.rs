@@ -74,7 +74,7 @@ mod tests {
         let labels: Vec<u8> = (0..65 * 65).map(|p| (p / 500) as u8).collect();
         for encoder in ["Tiny", "ResNet50", "ResNet101"] {
             let network = initialise(&spec(encoder), &Device::Cpu, Scheme::Stable, 1).unwrap();
-            let tape = network.forward_train(&image).unwrap();
+            let tape = network.forward_train(&image, 0).unwrap();
             let deviation = (sum_of_squares(&tape.logits).unwrap() / tape.logits.elem_count() as f64).sqrt();
             eprintln!("{encoder}: logits of deviation {deviation:.2}");
             assert!((0.05..20.0).contains(&deviation), "{encoder}: {deviation}");

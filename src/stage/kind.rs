@@ -58,6 +58,10 @@ pub trait Kind: Sync + Send {
     fn computes(&self) -> bool {
         false
     }
+    /// An error where a device cannot compute a node as its parameters ask. Called when planning.
+    fn runs_on(&self, _params: &Value, _device: &DeviceSpec) -> Result<(), StageError> {
+        Ok(())
+    }
     /// Which outputs are written below `results/`, and how.
     fn publish(&self, _params: &Value) -> Vec<Publication> {
         Vec::new()

@@ -15,6 +15,7 @@ mod inference;
 pub mod inner;
 mod model;
 mod predict;
+mod ranks;
 mod report;
 mod subject;
 mod support;
@@ -24,6 +25,8 @@ mod validate;
 mod weights;
 
 use std::collections::BTreeMap;
+
+pub use ranks::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 
@@ -46,6 +49,7 @@ pub fn registry() -> Registry {
 
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
     // A device that is missing is an error here, before anything runs.
-    support::device(device)?;
-    Ok(crate::ml::device::numeric_profile(support::gpu(device)))
+    let gpu = device.gpu();
+    crate::ml::device::look_for(gpu).map_err(|error| support::ml_error(error, ""))?;
+    Ok(crate::ml::device::numeric_profile(gpu))
 }

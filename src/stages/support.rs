@@ -71,21 +71,17 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         }
         ml::error::Error::Model(message) => StageError::Data(vec![DataFault::new(place, message, hint)]),
         error @ ml::error::Error::NonFinite { .. } => StageError::Numeric { message: error.to_string(), hint },
+        // Another rank's error, as that rank worded it, or what is seen of its end.
+        ml::error::Error::Rank { ref why, .. } => {
+            serde_json::from_str(why).unwrap_or_else(|_| StageError::Command { message: error.to_string(), hint })
+        }
         error => StageError::Bug(error.to_string()),
     }
 }
 
 /// The device that a job names.
 pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
-    ml::device::device(gpu(spec)).map_err(|error| ml_error(error, ""))
-}
-
-/// The number of the GPU, or none for the processor.
-pub fn gpu(spec: &DeviceSpec) -> Option<usize> {
-    match spec {
-        DeviceSpec::Cpu => None,
-        DeviceSpec::Cuda(number) => Some(*number),
-    }
+    ml::numerics::Numerics::default().device(spec.gpu()).map_err(|error| ml_error(error, ""))
 }
 
 /// A pool of `threads` threads: how many never changes a result.
@@ -165,4 +161,18 @@ fn write_bytes(
     fsio::write_synced(&job.out.join(file), bytes)?;
     produced.outputs.insert(name.to_owned(), Made { path: file.to_owned(), kind });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_rank_says_is_its_error() {
+        let said = StageError::Data(vec![DataFault::new("a.jpg", "It is cut short.", "Copy it again.")]);
+        let why = serde_json::to_string(&said).unwrap();
+        assert_eq!(ml_error(ml::error::Error::Rank { rank: 1, why }, ""), said);
+        let seen = ml_error(ml::error::Error::Rank { rank: 1, why: "It ended early.".to_owned() }, "");
+        assert!(matches!(&seen, StageError::Command { message, .. } if message.contains("Rank 1")), "{seen}");
+    }
 }

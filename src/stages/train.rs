@@ -1,12 +1,16 @@
 //! `Train`: iterations of stochastic gradient descent, each a node that goes on from the one before.
 
+use crate::ml::numerics::{self, Numerics};
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::{SINGLE, Structure};
-use crate::stage::{Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value};
+use crate::stage::{
+    DeviceSpec, Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value,
+};
 
 use super::agree;
 use super::model::Model;
+use super::ranks;
 use super::support;
 
 params! {
@@ -53,6 +57,29 @@ params! {
         input: Input = Input::default();
         /// Where the order of the images, the augmentation, the head and the pre-filters start.
         seed: u64 = 1234, where max(9007199254740991.0);
+        /// The precision of products and sums. The processor has `Fp32` alone.
+        precision: Precision = Precision::Fp32 {};
+        /// Whether the same training always gives the same bits. On the processor it does in any case; a GPU may be
+        /// faster without.
+        deterministic: bool = true;
+        /// How many processes share each batch, on GPUs one each from the given one on. Their gradients are added in one
+        /// order: the same number of ranks gives the same bits, another number the same up to rounding. On the
+        /// processor they divide the threads among them, and one is fastest.
+        ranks: u32 = 1, where min(1.0).max(64.0).unit("processes");
+        /// How many blocks of the encoder are computed again together in the backward pass, so that only the input of the
+        /// first of them is kept: less memory, about a third more time, the same bits. 0 keeps all activations; about
+        /// the root of the number of blocks, 6 for ResNet-101, needs the least memory.
+        recompute: u32 = 0, where max(1024.0).unit("blocks").unkeyed();
+    }
+
+    /// The precision of products and sums. The parameters, their momentum and the loss are 32-bit floats in each.
+    pub enum Precision {
+        /// 32-bit floats throughout.
+        Fp32 {}
+        /// The operands of products are rounded to TF32, which has 10 bits of mantissa.
+        Tf32 {}
+        /// Activations and their gradients are bfloat16, which has 7 bits of mantissa.
+        Bf16 {}
     }
 
     /// An optimiser.
@@ -109,10 +136,29 @@ params! {
     }
 }
 
+impl TrainParams {
+    /// How the device computes.
+    pub fn numerics(&self) -> Numerics {
+        let precision = match self.precision {
+            Precision::Fp32 {} => numerics::Precision::Fp32,
+            Precision::Tf32 {} => numerics::Precision::Tf32,
+            Precision::Bf16 {} => numerics::Precision::Bf16,
+        };
+        Numerics { precision, deterministic: self.deterministic }
+    }
+}
+
 impl Default for Input {
     fn default() -> Self {
         Input { order: ChannelOrder::Bgr {}, mean_bgr: (104.006_987_93, 116.668_767_62, 122.678_914_34) }
     }
+}
+
+/// A node's parameters with what expansion took out, so that they read as the stage's own.
+pub fn complete(params: &Value) -> Value {
+    let mut params = params.clone();
+    params.set_field("iterations", 1_u32.write());
+    params
 }
 
 /// The kind.
@@ -124,7 +170,7 @@ impl Kind for Train {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Structure {
@@ -151,6 +197,13 @@ impl Kind for Train {
                     p.iterations, p.steps
                 ),
                 hint: format!("State a horizon of at least {total}, or leave it out."),
+            });
+        }
+        if p.ranks > p.batch {
+            faults.push(Fault {
+                field: "ranks".into(),
+                message: format!("{} processes cannot share a batch of {} images.", p.ranks, p.batch),
+                hint: "State at most as many ranks as a batch has images.".into(),
             });
         }
         if let Some((low, high)) = p.augment.scale.filter(|(low, high)| low > high) {
@@ -189,6 +242,14 @@ impl Kind for Train {
             Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, notes }
         });
         Ok(steps.collect())
+    }
+
+    fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
+        let p: TrainParams = support::read(&complete(params))?;
+        let wrong = |error| support::ml_error(error, "precision");
+        p.numerics().check(device.gpu()).map_err(wrong)?;
+        // The first device was opened before this is asked.
+        (1..p.ranks as usize).try_for_each(|rank| support::device(&ranks::device(device, rank)).map(drop))
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

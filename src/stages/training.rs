@@ -8,30 +8,34 @@
 //! - batches are made ahead and checkpoints written behind, on threads that end with the node.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::cycle::Cycle;
+use crate::ml::cycle::{Cycle, Iteration};
 use crate::ml::data::ahead::ahead;
 use crate::ml::data::augment::{self, Channels, Normalise};
 use crate::ml::data::source::{Batching, Images};
 use crate::ml::metrics::Confusion;
+use crate::ml::ops::cuda::upload;
 use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::parallel::{self, Ranks, Star};
 use crate::ml::state::{Snapshot, State};
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::Scheme;
 use crate::ml::{data, import};
-use crate::stage::{DataFault, Event, Job, Param, Produced, StageError};
+use crate::stage::{DataFault, Event, Job, Produced, StageError};
 use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
 use super::inner::{self, Inner};
+use super::ranks::{self, Crew};
 use super::subject::About;
 use super::support;
-use super::train::{Augment, ChannelOrder, Input, Optimizer, TrainParams};
+use super::train::{self, Augment, ChannelOrder, Input, Optimizer, TrainParams};
 use super::weights::is_encoder;
 
 /// The file of the inner checkpoint.
@@ -58,15 +62,16 @@ struct Progress {
 
 /// Trains one node's steps.
 pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
-    let p: TrainParams = support::read(&complete(job)?)?;
-    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
-    let iteration = cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps));
+    let p: TrainParams = support::read(&train::complete(job.params))?;
+    let iteration = iteration(job, &p)?;
     let settings = settings(&p)?;
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
     data.fits(spec.classes)?;
-    let pool = support::pool(job.threads)?;
-    let device = support::device(job.device)?;
+    let size = p.ranks as usize;
+    let mut crew = Crew::start(size)?;
+    let pool = support::pool(ranks::threads(job.threads, size))?;
+    let device = p.numerics().device(job.device.gpu()).map_err(|error| support::ml_error(error, "precision"))?;
     let checkpoint = job.scratch.join(CHECKPOINT);
 
     let (mut trainer, mut progress, about) = match resume(&checkpoint, &device)? {
@@ -76,14 +81,15 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
+    trainer.recompute = p.recompute as usize;
+    crew.join(job, &mut trainer)?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
-    let updates = iteration.done(&trainer)..iteration.updates;
-    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
-    let mut batches = images.batches(&batching(&p, data.info.ignore), batch(updates.start)..batch(updates.end));
+    let mut batches =
+        images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer)).share(share(&p, 0));
     // The next update's batches are made while this one is computed.
     let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
     ahead(batches, p.accumulate as usize, |batches| {
@@ -114,18 +120,11 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     produce(job, &data, &trainer, &progress, &confusion, &about)
 }
 
-/// The parameters with what expansion took out, so that they read as the stage's own.
-fn complete(job: &Job<'_>) -> Result<crate::stage::Value, StageError> {
-    let mut params = job.params.clone();
-    params.set_field("iterations", 1_u32.write());
-    Ok(params)
-}
-
 fn settings(p: &TrainParams) -> Result<Settings, StageError> {
     let Optimizer::Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr } = p.optimizer.clone();
     let schedule = match p.schedule {
-        super::train::Schedule::Poly { power } => Schedule::Poly { power },
-        super::train::Schedule::Constant {} => Schedule::Constant,
+        train::Schedule::Poly { power } => Schedule::Poly { power },
+        train::Schedule::Constant {} => Schedule::Constant,
     };
     let horizon = p.horizon.ok_or_else(|| StageError::Bug("A training node has no horizon.".into()))?;
     Ok(Settings { optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr }, schedule, horizon })
@@ -138,6 +137,50 @@ pub fn normalise(input: &Input) -> Normalise {
         ChannelOrder::Bgr {} => Normalise { channels: Channels::Bgr, mean: [b as f32, g as f32, r as f32] },
         ChannelOrder::Rgb {} => Normalise { channels: Channels::Rgb, mean: [r as f32, g as f32, b as f32] },
     }
+}
+
+/// Makes the updates of a rank that keeps nothing: those that rank 0 makes, from the state that it has.
+pub fn follow(job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageError> {
+    let p: TrainParams = support::read(&train::complete(job.params))?;
+    let iteration = iteration(job, &p)?;
+    let settings = settings(&p)?;
+    let data = Data::open(job, "data")?;
+    let pool = support::pool(job.threads)?;
+    let wrong = |error| support::ml_error(error, "state");
+    let device = p.numerics().device(job.device.gpu()).map_err(wrong)?;
+    let mut trainer = state.trainer(&device).map_err(wrong)?;
+    trainer.recompute = p.recompute as usize;
+    let resolve = |path: &str| data.resolve(path);
+    let images = Images::new(&data.rows, &resolve);
+    let batches = images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer));
+    let mut batches = batches.share(share(&p, ranks.rank()));
+    let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
+    trainer.ranks = Box::new(ranks);
+    ahead(batches, p.accumulate as usize, |batches| {
+        while iteration.goes_on(&trainer) {
+            take(&p, batches, &device)
+                .and_then(|taken| pool.install(|| update(&mut trainer, &p, &settings, &taken)))
+                .map_err(|error| data.blame(error))?;
+        }
+        Ok(())
+    })
+}
+
+/// The updates of a node.
+fn iteration(job: &Job<'_>, p: &TrainParams) -> Result<Iteration, StageError> {
+    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
+    Ok(cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps)))
+}
+
+/// The numbers of the batches that are still to come, in the stream of all.
+fn numbers(p: &TrainParams, iteration: &Iteration, trainer: &Trainer) -> Range<u64> {
+    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
+    batch(iteration.done(trainer))..batch(iteration.updates)
+}
+
+/// The samples of each batch that fall to a rank.
+fn share(p: &TrainParams, rank: usize) -> Range<usize> {
+    parallel::share(p.batch as usize, rank, p.ranks as usize)
 }
 
 fn batching(p: &TrainParams, ignore: u8) -> Batching {
@@ -197,7 +240,8 @@ fn take(
         let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
         let (images, labels) = batch.map_err(support::data_error)?;
         let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
-        taken.push((images.to_device(device).map_err(tensor)?, labels));
+        let images = upload(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
+        taken.push((images, labels));
     }
     Ok(taken)
 }

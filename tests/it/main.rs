@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod agree;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod bytes;
 #[cfg(test)]
 mod cache;

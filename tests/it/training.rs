@@ -1,6 +1,9 @@
 //! Training and validation as a user runs them: what stops a training, what its log tells, how iterations follow.
 
-use super::harness::Bench;
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use super::harness::{Answer, Bench};
 
 /// The lines of the composed log.
 fn log(bench: &Bench) -> Vec<String> {
@@ -74,4 +77,103 @@ fn several_scales_train_validate_and_predict() {
     let answer = bench.call("plan small.ron --set train.scales=[]");
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.all().contains("at least one item"), "{answer:?}");
+}
+
+#[test]
+fn a_precision_that_the_device_lacks_is_told_before_anything_runs() {
+    let bench = Bench::small();
+    for line in ["plan", "run"] {
+        let answer = bench.call(&format!("{line} small.ron --set train.precision=Bf16"));
+        assert_eq!(answer.code, Some(6), "{answer:?}");
+        let told = answer.all();
+        assert!(told.contains("`train[1]`: The precision `Bf16` was asked for, but the device `cpu`"), "{told}");
+        assert!(told.contains("Write `precision: Fp32`"), "{told}");
+    }
+    bench.ok("plan small.ron --set train.deterministic=false");
+}
+
+#[test]
+fn what_is_computed_again_enters_no_key_and_changes_no_byte() {
+    let bench = Bench::small();
+    bench.ok("run small.ron --only train");
+    let first = bench.digests();
+    assert_eq!(bench.ran("small.ron --only train --set train.recompute=2"), Vec::<String>::new());
+    bench.ok("run small.ron --only train --set train.recompute=2 --force train");
+    assert_eq!(bench.digests(), first);
+}
+
+/// The weights and momenta of a state by name.
+fn state(bench: &Bench) -> BTreeMap<String, Vec<f32>> {
+    let digest = &bench.digests()["train[2].model"];
+    let bytes = std::fs::read(bench.object(digest)).unwrap();
+    repro::ml::import::safetensors(&bytes).unwrap().into_iter().map(|(name, (_, values))| (name, values)).collect()
+}
+
+#[test]
+fn several_ranks_train_as_one_does_and_again_with_the_same_bits() {
+    let bench = Bench::small();
+    bench.edit("small.ron", "batch: 2,", "batch: 3, accumulate: 2,");
+    bench.ok("run small.ron --only train");
+    let alone = state(&bench);
+    for ranks in [2, 3] {
+        let line = format!("small.ron --only train --set train.ranks={ranks}");
+        assert_eq!(bench.ran(&line), ["train[1]", "train[2]"], "the number of ranks is in the key");
+        let (first, together) = (bench.digests(), state(&bench));
+        for (name, values) in &alone {
+            let most = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let gap = values.iter().zip(&together[name]).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            let bound = if name.starts_with("momentum/") { 1e-4 } else { 1e-6 };
+            assert!(gap <= bound * most, "{ranks} ranks, {name}: {gap} of {most}");
+        }
+        bench.ok(&format!("run {line} --force train --threads 1"));
+        assert_eq!(bench.digests(), first, "{ranks} ranks");
+    }
+    let answer = bench.call("plan small.ron --set train.ranks=4");
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    assert!(answer.all().contains("4 processes cannot share a batch of 3 images"), "{answer:?}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_7() {
+    let bench = Bench::small();
+    bench.edit("small.ron", "steps: 3,", "steps: 3, ranks: 2,");
+    let answer = bench.call("run small.ron --only train --set train.optimizer.lr=1e30");
+    assert_eq!(answer.code, Some(7), "{answer:?}");
+    assert!(answer.all().contains("the first tensor that is not finite is `"), "{answer:?}");
+}
+
+#[test]
+fn a_rank_that_is_killed_is_told_at_once() {
+    let bench = Bench::small();
+    bench.edit("small.ron", "iterations: 2, steps: 3,", "steps: 100000, horizon: 100000, ranks: 2,");
+    let start = std::time::Instant::now();
+    let mut command = bench.command("run small.ron --only train");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let rank = loop {
+        if let Some(rank) = ranks_below(child.id()).first() {
+            break *rank;
+        }
+        assert!(start.elapsed().as_secs() < 60, "no rank is seen");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    rustix::process::kill_process(rank, rustix::process::Signal::KILL).unwrap();
+    let answer = Answer::of(child.wait_with_output().unwrap());
+    assert_eq!(answer.code, Some(3), "{answer:?}");
+    assert!(answer.all().contains("Rank 1 of the training failed: It ended early."), "{answer:?}");
+    assert!(start.elapsed().as_secs() < 120, "nobody waits for a rank that is gone");
+    assert!(ranks_below(std::process::id()).iter().all(|other| *other != rank));
+}
+
+/// The processes below `root` that are ranks of a training.
+fn ranks_below(root: u32) -> Vec<rustix::process::Pid> {
+    let text = |pid: u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let parent = |pid: u32| -> Option<u32> {
+        text(pid, "status").lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+    };
+    let below = |pid: u32| std::iter::successors(Some(pid), |pid| parent(*pid)).any(|pid| pid == root);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ranks = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let ranks = ranks.filter(|&pid| text(pid, "cmdline").contains("\0rank\0") && below(pid));
+    ranks.filter_map(|pid| rustix::process::Pid::from_raw(pid as i32)).collect()
 }

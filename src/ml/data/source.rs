@@ -80,7 +80,8 @@ impl<'a> Images<'a> {
 
     /// The batches of the training steps in `steps`.
     pub fn batches(&'a self, plan: &Batching, steps: Range<u64>) -> Batches<'a> {
-        Batches { images: self, plan: *plan, sampler: Sampler::new(plan.seed, self.len() as u32), steps }
+        let sampler = Sampler::new(plan.seed, self.len() as u32);
+        Batches { images: self, plan: *plan, share: 0..plan.batch, sampler, steps }
     }
 }
 
@@ -107,11 +108,18 @@ pub struct Batching {
 pub struct Batches<'a> {
     images: &'a Images<'a>,
     plan: Batching,
+    /// The samples of each batch that are made.
+    share: Range<usize>,
     sampler: Sampler,
     steps: Range<u64>,
 }
 
 impl Batches<'_> {
+    /// These samples of each batch alone, counted from 0.
+    pub fn share(self, share: Range<usize>) -> Self {
+        Batches { share, ..self }
+    }
+
     /// Writes one sample, by its position in the stream and its number in the index, to its place in the batch.
     fn item(&self, (position, index): (u64, usize), image: &mut [f32], ids: &mut [u8]) -> Result<(), Error> {
         let Batching { seed, crop, normalise, augment, ignore, .. } = &self.plan;
@@ -126,8 +134,9 @@ impl Batches<'_> {
     }
 
     fn batch(&mut self, step: u64) -> Result<(Tensor, Tensor), Error> {
-        let (size, (height, width)) = (self.plan.batch, self.plan.crop);
-        let positions = step * size as u64..(step + 1) * size as u64;
+        let (size, (height, width)) = (self.share.len(), self.plan.crop);
+        let first = step * self.plan.batch as u64;
+        let positions = first + self.share.start as u64..first + self.share.end as u64;
         let chosen: Vec<(u64, usize)> = positions.map(|k| (k, self.sampler.at(k))).collect();
         let (mut images, mut labels) = (vec![0.0; size * 3 * height * width], vec![0; size * height * width]);
         let places = images.par_chunks_exact_mut(3 * height * width).zip(labels.par_chunks_exact_mut(height * width));
@@ -197,6 +206,10 @@ mod tests {
         assert_ne!(all[0], all[1]);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(pool.install(|| images.batches(&plan(), 0..4).map(flat).collect::<Vec<_>>()), all);
+        let (x, y) = images.batches(&plan(), 1..2).share(1..3).next().unwrap().unwrap();
+        let (x, y) = (x.flatten_all().unwrap(), y.flatten_all().unwrap());
+        assert_eq!(x.to_vec1::<f32>().unwrap(), all[1].0[3 * 48 * 64..], "the later samples of a batch alone");
+        assert_eq!(y.to_vec1::<u8>().unwrap(), all[1].1[48 * 64..]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn multi_scale_training_takes_tensorflows_course() {
             expected["micro_batch_losses"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect();
         for (m, ((images, labels), expected)) in taken.iter().zip(&expected).enumerate() {
             let logits = SCALES.map(|s| trainer.network.forward(&at_scale(images, s).unwrap()).unwrap());
-            let loss = over_scales(&logits, labels, [h, w]).unwrap().cross_entropy + l2(&trainer);
+            let loss = over_scales(&logits, labels, [h, w], &mut Ok).unwrap().cross_entropy + l2(&trainer);
             losses.note(&format!("update {t}, batch {m}"), (loss / expected - 1.0).abs());
         }
         let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
@@ -107,7 +107,7 @@ fn the_multi_scale_loss_and_its_gradients_are_those_of_its_definition() {
     let labels: Vec<u8> = (0..2 * size[0] * size[1]).map(|_| rng.below(4) as u8).collect();
     let tape = Tape::new();
     let scales = [[6, 5], [5, 4], [3, 3]].map(|[h, w]| Array::random(&tape, &format!("{h} {w}"), &[2, 3, h, w]));
-    let joint = over_scales(&scales.each_ref().map(Array::tensor), &labels, size).unwrap();
+    let joint = over_scales(&scales.each_ref().map(Array::tensor), &labels, size, &mut Ok).unwrap();
     let expected = definition(&scales, &labels, size);
     let mut worst = Worst::within(2e-6);
     worst.note("loss", (joint.cross_entropy / expected.value - 1.0).abs());

@@ -139,7 +139,7 @@ impl Compared<'_> {
         let what = format!("{what} {prefix}");
         let (shape, labels) = self.inputs.bytes(&format!("{size}/label"));
         let images = self.inputs.activations(&format!("{size}/image"));
-        let tape = network.forward_train(&images).unwrap();
+        let tape = network.forward_train(&images, 0).unwrap();
         worsts.logits.compare(&what, &tape.logits, &file.activations(&format!("{prefix}logits")));
         assert_eq!(values(&network.forward(&images).unwrap()), values(&tape.logits), "{what}");
         let whole = resize::bilinear(&tape.logits, shape[1], shape[2]).unwrap();

@@ -1,5 +1,6 @@
 //! Parameters by name, in two flat buffers: what training changes, and what it leaves alone.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -118,6 +119,12 @@ impl Inventory {
     /// Elements that training changes.
     pub fn trainable_len(&self) -> usize {
         self.trainable
+    }
+
+    /// The place of a parameter in a flat buffer of the trainable ones; none where it is frozen.
+    pub fn range(&self, id: ParameterId) -> Option<Range<usize>> {
+        let (start, parameter) = (self.offsets[id.0], self.get(id));
+        parameter.trainable.then(|| start..start + parameter.len())
     }
 
     /// The elements of a parameter within a flat buffer of the trainable ones.

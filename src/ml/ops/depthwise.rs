@@ -9,8 +9,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
+use super::cuda::{Plan, Step};
 use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, check, launch, nchw, same, zeros};
+use super::{Kernel, Portable, blank, check, launch, nchw, same};
 use crate::ml::error::{Error, Result};
 
 /// Rows that are summed at a time.
@@ -28,7 +30,7 @@ const PIECE: usize = 16;
 /// `x` `[N, C, H, W]`, `weights` `[C, 1, KH, KW]` or `[1, 1, KH, KW]` -> `[N, C, H, W]`.
 pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let (shape, plane) = plane(x, weights)?;
-    let y = zeros(&shape, x.device())?;
+    let y = blank(&shape, x.device())?;
     launch(&Forward { plane, turned: false, mask: false }, &[x, weights], &y)?;
     Ok(y)
 }
@@ -39,7 +41,7 @@ pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
 /// `g` and `mask` `[N, C, H, W]`, `weights` as in [`forward`] -> `[N, C, H, W]`.
 pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (shape, plane) = plane(g, weights)?;
-    let dx = zeros(&shape, g.device())?;
+    let dx = blank(&shape, g.device())?;
     if let Some(mask) = mask {
         check("The mask of a depthwise convolution's gradient", mask, &shape)?;
     }
@@ -144,6 +146,16 @@ impl Kernel for Forward {
     }
 }
 
+impl Portable for Forward {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        let mask = if self.mask { Input(2) } else { Absent };
+        let [top, left] = self.plane.before(self.turned);
+        let ([height, width], [kh, kw]) = (self.plane.size, self.plane.kernel);
+        let sizes = [self.plane.filters, height, width, kh, kw, top, left, usize::from(self.turned)].map(Int);
+        Plan::each("depthwise", output, [&[Input(0), Input(1), mask, Output], &sizes[..]].concat())
+    }
+}
+
 /// Writes to `out`, of size `size`, the sums over all taps, a tile of outputs at a time.
 struct Correlate<'a> {
     padded: &'a [f32],
@@ -223,6 +235,20 @@ impl Kernel for Weights {
                     self.planes(filter, planes).map(|plane| f64::from(parts[plane * taps + tap])).sum::<f64>() as f32;
             }
         });
+    }
+}
+
+impl Portable for Weights {
+    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
+        let ([height, width], [kh, kw], [top, left]) = (self.plane.size, self.plane.kernel, self.plane.before);
+        let (taps, planes) = (self.plane.taps(), inputs[0] / self.plane.area().max(1));
+        let products = [&[Input(0), Input(1), Scratch(0)], &[height, width, kh, kw, top, left].map(Int)[..]].concat();
+        let step = if self.plane.filters == 1 { 1 } else { self.channels };
+        let sums = [&[Scratch(0), Output], &[taps, step, planes].map(Int)[..]].concat();
+        Plan {
+            scratch: vec![planes * taps * size_of::<f64>()],
+            steps: vec![Step::blocks("depthwise_products", planes, products), Step::blocks("sum_planes", output, sums)],
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Kernel, check, launch, nchw, read, zeros};
+use super::cuda::Argument::{Input, Output};
+use super::cuda::{self, Argument, Plan, Step, Term};
+use super::{Kernel, Portable, blank, check, launch, nchw, read};
 use crate::ml::error::Result;
 
 /// Elements that are summed in one piece.
@@ -12,7 +14,7 @@ const PIECE: usize = 1 << 14;
 /// `g` where `by` is positive, else zero: the gradient below a ReLU whose output is `by`.
 pub fn masked(g: &Tensor, by: &Tensor) -> Result<Tensor> {
     check("A gradient to be masked", g, by.dims())?;
-    let out = zeros(g.dims(), g.device())?;
+    let out = blank(g.dims(), g.device())?;
     launch(&Masked, &[g, by], &out)?;
     Ok(out)
 }
@@ -35,17 +37,38 @@ pub fn sum_by_channel(g: &Tensor, sums: &Tensor) -> Result<()> {
 
 /// The sum of squares, in 64-bit arithmetic.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    read("the sum of squares", x, |x| sum(x, |v| v * v))
+    sum_of_all_squares(std::slice::from_ref(x))
+}
+
+/// The sum of the squares of all tensors, in 64-bit arithmetic.
+pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
+    let sums = if tensors.first().is_some_and(cuda::applies) {
+        cuda::sums(tensors, Term::Square)?
+    } else {
+        let squares = |x: &Tensor| read("the sum of squares", x, |x| sum(x, |v| v * v));
+        tensors.iter().map(squares).collect::<Result<_>>()?
+    };
+    Ok(sums.iter().fold(0.0, |all, sum| all + sum))
 }
 
 /// The sum, in 64-bit arithmetic.
 pub fn sum_of(x: &Tensor) -> Result<f64> {
+    if cuda::applies(x) {
+        return sum_by_plan(x, Term::Value);
+    }
     read("the sum", x, |x| sum(x, |v| v))
 }
 
 /// Whether every element is finite.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
+    if cuda::applies(x) {
+        return Ok(sum_by_plan(x, Term::NotFinite)? == 0.0);
+    }
     read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| x.iter().all(|v| v.is_finite())))
+}
+
+fn sum_by_plan(x: &Tensor, term: Term) -> Result<f64> {
+    Ok(cuda::sums(std::slice::from_ref(x), term)?.iter().sum())
 }
 
 fn sum(x: &[f32], term: impl Fn(f64) -> f64 + Sync) -> f64 {
@@ -66,6 +89,12 @@ impl Kernel for Masked {
     }
 }
 
+impl Portable for Masked {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("masked", output, [Input(0), Input(1), Output])
+    }
+}
+
 struct Copy;
 
 impl Kernel for Copy {
@@ -73,6 +102,12 @@ impl Kernel for Copy {
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         output.copy_from_slice(inputs[0]);
+    }
+}
+
+impl Portable for Copy {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("copy", output, [Input(0), Output])
     }
 }
 
@@ -89,5 +124,14 @@ impl Kernel for ChannelSums {
             sums[at % output.len()] += plane.iter().map(|&g| f64::from(g)).sum::<f64>();
         }
         output.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
+    }
+}
+
+impl Portable for ChannelSums {
+    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
+        let images = inputs[0] / (self.area * output).max(1);
+        let sizes = [output, self.area, images].map(Argument::Int);
+        let steps = vec![Step::blocks("channel_sums", output, [&[Input(0), Output], &sizes[..]].concat())];
+        Plan { scratch: Vec::new(), steps }
     }
 }

@@ -3,7 +3,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Kernel, check, launch, nchw, zeros};
+use super::cuda::Argument::{Input, Int, Output};
+use super::cuda::Plan;
+use super::{Kernel, Portable, blank, check, launch, nchw, zeros};
 use crate::ml::error::Result;
 
 /// Elements that one task takes.
@@ -25,7 +27,7 @@ pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Ve
         launch(&Count, &[member, y], &winners)?;
     }
     let share = |member: &Tensor| {
-        let out = zeros(y.dims(), y.device())?;
+        let out = blank(y.dims(), y.device())?;
         launch(&Share, &[member, y, g, &winners], &out)?;
         Ok(out)
     };
@@ -38,7 +40,7 @@ pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Ve
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     let [_, classes, height, width] = nchw("The logits", logits)?;
-    let out = zeros(logits.dims(), logits.device())?;
+    let out = blank(logits.dims(), logits.device())?;
     launch(&LogSoftmax { classes, area: height * width }, &[logits], &out)?;
     Ok(out)
 }
@@ -55,7 +57,7 @@ pub fn log_add(y: &Tensor, x: &Tensor) -> Result<()> {
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn mirrored(x: &Tensor) -> Result<Tensor> {
     let [.., width] = nchw("An image to be mirrored", x)?;
-    let out = zeros(x.dims(), x.device())?;
+    let out = blank(x.dims(), x.device())?;
     launch(&Mirror { width }, &[x], &out)?;
     Ok(out)
 }
@@ -70,6 +72,12 @@ impl Kernel for Maximum {
     }
 }
 
+impl Portable for Maximum {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("maximum", output, [Input(0), Output])
+    }
+}
+
 struct Count;
 
 impl Kernel for Count {
@@ -78,6 +86,12 @@ impl Kernel for Count {
     fn cpu(&self, inputs: &[&[f32]], winners: &mut [f32]) {
         let equal = inputs[0].iter().zip(inputs[1]).map(|(x, y)| if x == y { 1.0 } else { 0.0 });
         winners.iter_mut().zip(equal).for_each(|(winners, one)| *winners += one);
+    }
+}
+
+impl Portable for Count {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("winners", output, [Input(0), Input(1), Output])
     }
 }
 
@@ -91,6 +105,12 @@ impl Kernel for Share {
         for (at, out) in out.iter_mut().enumerate() {
             *out = if member[at] == y[at] { g[at] / winners[at] } else { 0.0 };
         }
+    }
+}
+
+impl Portable for Share {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("share", output, [Input(0), Input(1), Input(2), Input(3), Output])
     }
 }
 
@@ -117,6 +137,12 @@ impl Kernel for LogSoftmax {
     }
 }
 
+impl Portable for LogSoftmax {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("log_softmax", output / self.classes.max(1), [Input(0), Output, Int(self.classes), Int(self.area)])
+    }
+}
+
 struct LogAdd;
 
 impl Kernel for LogAdd {
@@ -128,6 +154,12 @@ impl Kernel for LogAdd {
                 *y = y.max(*x) + libm::log1pf(libm::expf(-(*y - x).abs()));
             }
         });
+    }
+}
+
+impl Portable for LogAdd {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("log_add", output, [Input(0), Output])
     }
 }
 
@@ -143,6 +175,12 @@ impl Kernel for Mirror {
         for (out, row) in output.chunks_exact_mut(width).zip(inputs[0].chunks_exact(width)) {
             out.iter_mut().zip(row.iter().rev()).for_each(|(out, x)| *out = *x);
         }
+    }
+}
+
+impl Portable for Mirror {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("mirror", output, [Input(0), Output, Int(self.width)])
     }
 }
 

@@ -1,9 +1,11 @@
 //! Softmax cross entropy at each pixel against class labels, where labels from the number of classes on are ignored.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::{Kernel, launch, nchw, read, zeros};
+use super::cuda::Argument::{Bytes, Float, Input, Int, Output};
+use super::cuda::{self, Plan};
+use super::{Kernel, Portable, blank, launch, nchw, read};
 use crate::ml::error::Result;
 
 /// The loss at each pixel, zero where the label is ignored.
@@ -12,7 +14,7 @@ use crate::ml::error::Result;
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, H, W]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
     let [n, classes, height, width] = nchw("The logits", logits)?;
-    let losses = zeros(&[n, height, width], logits.device())?;
+    let losses = blank(&[n, height, width], logits.device())?;
     launch(&CrossEntropy { labels, classes, area: height * width }, &[logits], &losses)?;
     Ok(losses)
 }
@@ -24,7 +26,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, C, H, W]`.
 pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) -> Result<Tensor> {
     let [_, classes, height, width] = nchw("The logits", logits)?;
-    let gradient = zeros(logits.dims(), logits.device())?;
+    let gradient = blank(logits.dims(), logits.device())?;
     let factor = 1.0 / counted.max(1) as f32;
     launch(&Gradient { labels, classes, area: height * width, factor }, &[logits], &gradient)?;
     Ok(gradient)
@@ -37,6 +39,12 @@ pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) ->
 pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let [n, classes, height, width] = nchw("The logits", logits)?;
     let area = height * width;
+    if cuda::applies(logits) {
+        let classes_of = Tensor::zeros(n * area, DType::U8, logits.device())?;
+        let plan = Plan::each("argmax", n * area, [Input(0), Output, Int(classes), Int(area)]);
+        cuda::run("argmax", &plan, &[logits], &classes_of)?;
+        return Ok(classes_of.to_vec1()?);
+    }
     read("argmax", logits, |logits| {
         let mut out = vec![0; n * area];
         out.par_chunks_mut(area.max(1)).zip(logits.par_chunks((classes * area).max(1))).for_each(|(out, logits)| {
@@ -85,6 +93,14 @@ impl Kernel for CrossEntropy<'_> {
     }
 }
 
+impl Portable for CrossEntropy<'_> {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        let sizes = [Int(self.classes), Int(self.area)];
+        let arguments = [&[Input(0), Bytes(self.labels), Output], &sizes[..]].concat();
+        Plan::each("cross_entropy", output, arguments)
+    }
+}
+
 struct Gradient<'a> {
     labels: &'a [u8],
     classes: usize,
@@ -112,5 +128,13 @@ impl Kernel for Gradient<'_> {
                 }
             }
         });
+    }
+}
+
+impl Portable for Gradient<'_> {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        let sizes = [Float(self.factor), Int(self.classes), Int(self.area)];
+        let arguments = [&[Input(0), Bytes(self.labels), Output], &sizes[..]].concat();
+        Plan::each("cross_entropy_gradient", output / self.classes.max(1), arguments)
     }
 }

@@ -1,4 +1,5 @@
-//! The operations that training needs and the tensor library lacks, each a [`Kernel`] over `f32` tensors in NCHW.
+//! The operations that training needs and the tensor library lacks, each a [`Kernel`] over `f32` tensors in NCHW, with
+//! a body for the processor and a plan for a GPU (see [`cuda`]).
 //!
 //! Invariants:
 //! - tensors are contiguous `f32`; a kernel writes every element of its output exactly as documented;
@@ -7,6 +8,7 @@
 //! - the only `unsafe` code of the crate is here: vector instructions and disjoint parallel writes.
 
 pub mod conv;
+pub mod cuda;
 pub mod depthwise;
 pub mod elementwise;
 pub mod fuse;
@@ -15,17 +17,23 @@ pub mod gemm;
 mod gradients;
 pub mod loss;
 pub mod memory;
+pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;
+mod scratch;
 pub(in crate::ml) mod simd;
+mod taps;
 pub mod update;
 pub mod upsampled;
 mod window;
+mod winograd;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 
 use crate::ml::error::{Error, Result};
+
+use self::cuda::Plan;
 
 pub use window::{Padding, same};
 
@@ -37,22 +45,39 @@ pub trait Kernel {
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]);
 }
 
+/// An operation that runs on every device.
+pub trait Portable: Kernel {
+    /// What a GPU does, where the inputs and the output have these numbers of elements.
+    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_>;
+}
+
 /// Runs `kernel` on the device of `output`, which it overwrites or updates. No input may share memory with `output`.
-pub fn launch<K: Kernel>(kernel: &K, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+pub fn launch<K: Portable>(kernel: &K, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+    if !cuda::applies(output) {
+        return launch_on_cpu(kernel, inputs, output);
+    }
+    check_operands(K::NAME, inputs, output)?;
+    let sizes: Vec<usize> = inputs.iter().map(|tensor| tensor.elem_count()).collect();
+    cuda::run(K::NAME, &kernel.cuda(&sizes, output.elem_count()), inputs, output)
+}
+
+/// Runs `kernel`, which has no other body, on the processor, otherwise as [`launch`].
+pub fn launch_on_cpu<K: Kernel>(kernel: &K, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+    check_operands(K::NAME, inputs, output)?;
+    output.inplace_op1(&Launch { kernel, inputs })?;
+    Ok(())
+}
+
+fn check_operands(name: &str, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
     for tensor in inputs.iter().chain([&output]) {
         if !tensor.is_contiguous() || tensor.dtype() != DType::F32 {
             return Err(Error::Shape {
-                what: format!("An operand of {}", K::NAME),
+                what: format!("An operand of {name}"),
                 found: tensor.dims().to_vec(),
                 expected: "a contiguous tensor of 32-bit floats".to_owned(),
             });
         }
     }
-    if !output.device().is_cpu() {
-        let message = format!("The operation {} has no CUDA body yet.", K::NAME);
-        return Err(Error::Device { message, hint: "Compute on the processor: `--device cpu`.".to_owned() });
-    }
-    output.inplace_op1(&Launch { kernel, inputs })?;
     Ok(())
 }
 
@@ -87,11 +112,29 @@ pub fn zeros(shape: &[usize], device: &Device) -> Result<Tensor> {
     Ok(Tensor::zeros(shape, DType::F32, device)?)
 }
 
-/// Gives `body` the elements of a tensor in the processor's memory.
+/// A tensor for a kernel to fill: of zeros on the processor, of anything on a GPU.
+pub fn blank(shape: &[usize], device: &Device) -> Result<Tensor> {
+    if device.is_cpu() {
+        return zeros(shape, device);
+    }
+    // SAFETY: numbers of any bits are numbers, and every kernel overwrites the tensors that are made for it.
+    Ok(unsafe { Tensor::empty(shape, DType::F32, device)? })
+}
+
+/// A tensor whose every element a kernel is to write: until then they are anything.
+fn undefined(shape: &[usize], device: &Device) -> Result<Tensor> {
+    // SAFETY: numbers of any bits are numbers, and the kernels that get it overwrite them.
+    Ok(unsafe { Tensor::empty(shape, DType::F32, device)? })
+}
+
+/// Gives `body` the elements of a tensor in the processor's memory: there they stay, from a GPU they are copied.
 pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    if !tensor.device().is_cpu() {
+        return Ok(body(&tensor.flatten_all()?.to_vec1::<f32>()?));
+    }
     let (guard, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*guard else {
-        return Err(candle_core::Error::Msg(format!("the operation {what} has no CUDA body yet")).into());
+        return Err(candle_core::Error::Msg(format!("{what} found a tensor elsewhere than its device")).into());
     };
     let start = layout.start_offset();
     Ok(body(&storage.as_slice::<f32>()?[start..start + layout.shape().elem_count()]))
@@ -124,6 +167,11 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// The elements from `start` on.
+    fn from(self, start: usize) -> Self {
+        Shared(self.0.wrapping_add(start))
+    }
+
     /// The address of an element, for prefetching.
     fn at(self, index: usize) -> *const f32 {
         self.0.wrapping_add(index)

@@ -7,8 +7,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
+use super::cuda::{Plan, Step};
 use super::simd::{Loop, dot, vectorised};
-use super::{Kernel, check, launch, nchw, zeros};
+use super::{Kernel, Portable, blank, check, launch, nchw};
 use crate::ml::error::Result;
 
 /// Planes whose gradients by the matrix are summed in one piece.
@@ -83,7 +85,7 @@ impl Phases {
         for tensor in scale.into_iter().chain(shift) {
             check("A factor or summand of channels", tensor, &[c])?;
         }
-        let y = zeros(&[n, c, to[0], to[1]], x.device())?;
+        let y = blank(&[n, c, to[0], to[1]], x.device())?;
         let from = [height, width];
         let kernel = Mix {
             dilation: self.dilation,
@@ -176,6 +178,17 @@ impl Kernel for Mix {
     }
 }
 
+impl Portable for Mix {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        let scale = if self.scale { Input(2) } else { Absent };
+        let shift = if self.shift { Input(2 + usize::from(self.scale)) } else { Absent };
+        let ([h, w], [height, width]) = (self.from, self.to);
+        let switches = [self.relu, self.turned].map(usize::from);
+        let sizes = [switches[0], switches[1], self.dilation, self.channels, h, w, height, width].map(Int);
+        Plan::each("mix", output, [&[Input(0), Input(1), scale, shift, Output], &sizes[..]].concat())
+    }
+}
+
 impl Mix {
     /// Writes a phase to its pixels.
     fn scatter(&self, phase: usize, values: &[f32], out: &mut [f32]) {
@@ -235,6 +248,21 @@ impl Kernel for Matrix {
         let parts: Vec<Vec<f64>> = (0..planes.div_ceil(PIECE)).into_par_iter().map(piece).collect();
         for (at, out) in output.iter_mut().enumerate() {
             *out = parts.iter().map(|part| part[at]).sum::<f64>() as f32;
+        }
+    }
+}
+
+impl Portable for Matrix {
+    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
+        let ([h, w], [height, width], [rows, columns]) = (self.input, self.output, self.cells);
+        let planes = inputs[0] / (h * w).max(1);
+        let scale = if inputs.len() > 2 { Input(2) } else { Absent };
+        let sizes = [self.dilation, self.channels, h, w, height, width, rows, columns].map(Int);
+        let products = [&[Input(0), Input(1), scale, Scratch(0)], &sizes[..]].concat();
+        let sums = [&[Scratch(0), Output], &[output, 1, planes].map(Int)[..]].concat();
+        Plan {
+            scratch: vec![planes * output * size_of::<f64>()],
+            steps: vec![Step::blocks("mix_products", planes, products), Step::blocks("sum_planes", output, sums)],
         }
     }
 }

@@ -5,7 +5,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Kernel, check, launch, nchw, same, zeros};
+use super::cuda::Argument::{self, Input, Int, Output};
+use super::cuda::Plan;
+use super::{Kernel, Portable, blank, check, launch, nchw, same};
 use crate::ml::error::Result;
 
 const KERNEL: usize = 3;
@@ -18,7 +20,7 @@ const STRIDE: usize = 2;
 pub fn forward(x: &Tensor) -> Result<Tensor> {
     let [n, c, height, width] = nchw("The input of a max pool", x)?;
     let pool = Pool::new(height, width);
-    let y = zeros(&[n, c, pool.out[0], pool.out[1]], x.device())?;
+    let y = blank(&[n, c, pool.out[0], pool.out[1]], x.device())?;
     launch(&Forward(pool), &[x], &y)?;
     Ok(y)
 }
@@ -32,7 +34,7 @@ pub fn backward(x: &Tensor, g: &Tensor, mask: bool) -> Result<Tensor> {
     let [n, c, height, width] = nchw("The input of a max pool", x)?;
     let pool = Pool::new(height, width);
     check("The gradient of a max pool", g, &[n, c, pool.out[0], pool.out[1]])?;
-    let dx = zeros(&[n, c, height, width], x.device())?;
+    let dx = blank(&[n, c, height, width], x.device())?;
     launch(&Backward { pool, mask }, &[x, g], &dx)?;
     Ok(dx)
 }
@@ -69,6 +71,12 @@ impl Pool {
         best
     }
 
+    /// The sizes of input and output and the padding before, for a GPU.
+    fn sizes(&self) -> [Argument<'static>; 6] {
+        let ([h, w], [height, width], [top, left]) = (self.size, self.out, self.before);
+        [h, w, height, width, top, left].map(Int)
+    }
+
     fn areas(&self) -> (usize, usize) {
         (self.size[0] * self.size[1], self.out[0] * self.out[1])
     }
@@ -86,6 +94,12 @@ impl Kernel for Forward {
                 *out = plane[self.0.first_maximum(plane, p / self.0.out[1], p % self.0.out[1])];
             }
         });
+    }
+}
+
+impl Portable for Forward {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("max_pool", output, [&[Input(0), Output], &self.0.sizes()[..]].concat())
     }
 }
 
@@ -109,5 +123,13 @@ impl Kernel for Backward {
                 }
             }
         });
+    }
+}
+
+impl Portable for Backward {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        let mask = Int(usize::from(self.mask));
+        let arguments = [&[Input(0), Input(1), Output, mask], &self.pool.sizes()[..]].concat();
+        Plan::each("max_pool_gradient", output, arguments)
     }
 }

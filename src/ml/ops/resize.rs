@@ -4,7 +4,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Kernel, check, launch, nchw, zeros};
+use super::cuda::Argument::{self, Float, Input, Int, Output};
+use super::cuda::Plan;
+use super::{Kernel, Portable, blank, check, launch, nchw};
 use crate::ml::error::Result;
 
 /// Where an output reads along one axis: two neighbours, and the weight of the second.
@@ -57,7 +59,7 @@ pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8
 /// `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let [n, c, h, w] = nchw("The input of a resize", x)?;
-    let y = zeros(&[n, c, height, width], x.device())?;
+    let y = blank(&[n, c, height, width], x.device())?;
     launch(&Bilinear::new([h, w], [height, width]), &[x], &y)?;
     Ok(y)
 }
@@ -68,7 +70,7 @@ pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
 /// `g` `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let [n, c, h, w] = nchw("The gradient of a resize", g)?;
-    let dx = zeros(&[n, c, height, width], g.device())?;
+    let dx = blank(&[n, c, height, width], g.device())?;
     check("The gradient of a resize", g, &[n, c, h, w])?;
     launch(&BilinearGradient(Bilinear::new([height, width], [h, w])), &[g], &dx)?;
     Ok(dx)
@@ -84,6 +86,13 @@ struct Bilinear {
 impl Bilinear {
     fn new(from: [usize; 2], to: [usize; 2]) -> Self {
         Bilinear { from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
+    }
+
+    /// What either pass is given on a GPU.
+    fn arguments(&self) -> Vec<Argument<'static>> {
+        let scale = |axis: usize| Float(self.from[axis] as f32 / self.to[axis] as f32);
+        let ([h, w], [height, width]) = (self.from, self.to);
+        [&[Input(0), Output], &[h, w, height, width].map(Int)[..], &[scale(0), scale(1)]].concat()
     }
 
     fn areas(&self) -> (usize, usize) {
@@ -110,6 +119,12 @@ impl Kernel for Bilinear {
     }
 }
 
+impl Portable for Bilinear {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("bilinear", output, self.arguments())
+    }
+}
+
 struct BilinearGradient(Bilinear);
 
 impl Kernel for BilinearGradient {
@@ -130,5 +145,11 @@ impl Kernel for BilinearGradient {
                 }
             }
         });
+    }
+}
+
+impl Portable for BilinearGradient {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("bilinear_gradient", output, self.0.arguments())
     }
 }

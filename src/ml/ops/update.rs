@@ -3,7 +3,9 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Kernel, launch};
+use super::cuda::Argument::{Float, Input, Output};
+use super::cuda::Plan;
+use super::{Kernel, Portable, launch};
 use crate::ml::error::Result;
 
 /// Elements that one task takes.
@@ -38,6 +40,12 @@ impl Kernel for AddPart {
     }
 }
 
+impl Portable for AddPart {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("add_part", output, [Input(0), Output, Float(self.divisor)])
+    }
+}
+
 struct Accumulate {
     momentum: f32,
     decay: f32,
@@ -56,6 +64,12 @@ impl Kernel for Accumulate {
     }
 }
 
+impl Portable for Accumulate {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("accumulate", output, [Input(0), Input(1), Output, Float(self.momentum), Float(self.decay)])
+    }
+}
+
 struct Descend {
     rate: f32,
 }
@@ -67,5 +81,11 @@ impl Kernel for Descend {
         w.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(w, v)| {
             w.iter_mut().zip(v).for_each(|(w, v)| *w -= self.rate * v);
         });
+    }
+}
+
+impl Portable for Descend {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("descend", output, [Input(0), Output, Float(self.rate)])
     }
 }

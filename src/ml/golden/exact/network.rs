@@ -171,7 +171,7 @@ fn agrees(
         return false;
     }
     let images = x.tensor();
-    let passed = network.forward_train(&images).unwrap();
+    let passed = network.forward_train(&images, 0).unwrap();
     compare(worst, &what, &passed.logits, &expected);
     let whole = resize::bilinear(&passed.logits, height, width).unwrap();
     compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width]));
@@ -190,7 +190,7 @@ fn agrees(
             compare_gradient(worst, &format!("{what}, {}", parameter.name), &found, &gradient, &v[&parameter.name]);
         }
     }
-    let passed = network.forward_train(&images).unwrap();
+    let passed = network.forward_train(&images, 0).unwrap();
     let found: Tensor = network.gradient_at(passed, Site::Logits, &loss.gradient, Site::Image).unwrap();
     compare_gradient(worst, &format!("{what}, image"), &found, &gradient, &x);
     true

@@ -73,6 +73,10 @@ impl Filter for Aggregation {
         std::iter::once(c).chain(self.0.network_parameters()).collect()
     }
 
+    fn side(&self, dilation: usize) -> usize {
+        2 * dilation - 1
+    }
+
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
         let Parts { c, average, gaussian, means, kernel, separable, channels, inner } = self.parts(layer)?;
         let (s, centre) = (2 * layer.op.dilation - 1, separable.len() / 2);

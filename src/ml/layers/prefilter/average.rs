@@ -5,10 +5,12 @@
 
 use candle_core::Tensor;
 
-use super::smoothed::{Filter, Smoothed, host, overwrite, slot};
+use super::bell;
+use super::smoothed::{Filter, Smoothed, slot};
 use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
+use crate::ml::ops::elementwise;
 use crate::ml::spec::{Arg, ArgSpec};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -33,7 +35,7 @@ struct Average {
 
 /// The mean's parameter, a filter for each channel.
 pub(super) fn mean(name: &'static str, size: LayerSize, trainable: bool) -> Extra {
-    let k = (size.dilation - 1).max(1);
+    let k = bell::side(size.dilation);
     Extra { name, shape: vec![size.channels, 1, k, k], init: Init::Constant(1.0 / (k * k) as f32), trainable }
 }
 
@@ -42,11 +44,15 @@ impl Filter for Average {
         vec![mean("weights", size, self.learned)]
     }
 
+    fn side(&self, dilation: usize) -> usize {
+        bell::side(dilation)
+    }
+
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
         Ok(layer.own[0].clone())
     }
 
     fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
-        slot(&gradients.own, 0).map_or(Ok(()), |slot| overwrite(slot, &host(filter)?))
+        slot(&gradients.own, 0).map_or(Ok(()), |slot| elementwise::copy(filter, slot))
     }
 }

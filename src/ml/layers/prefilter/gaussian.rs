@@ -28,6 +28,10 @@ impl Filter for Gaussian {
         self.0.network_parameters()
     }
 
+    fn side(&self, dilation: usize) -> usize {
+        bell::side(dilation)
+    }
+
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
         let k = bell::side(layer.op.dilation);
         let kernel = self.0.kernel(layer, layer.own, layer.shared)?;

@@ -85,6 +85,10 @@ impl DilatedConv for GroupInteraction {
         vec![Extra { name: "mixing", shape: vec![phases, phases], init: Init::Identity, trainable: true }]
     }
 
+    fn taps(&self, dilation: usize) -> usize {
+        dilation.pow(2)
+    }
+
     fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let [_, _, height, width] = nchw("The input of a dilated convolution", x)?;
         let whole = layer.op.forward_whole(x, layer.weights, Epilogue::default())?;

@@ -28,6 +28,10 @@ impl Filter for SeparableShared {
         vec![Extra { name: "shared", shape: vec![1, 1, s, s], init: Init::Constant(0.0), trainable: true }]
     }
 
+    fn side(&self, dilation: usize) -> usize {
+        2 * dilation - 1
+    }
+
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
         let shared = &layer.own[0];
         let mut filter = host(shared)?;

@@ -21,6 +21,9 @@ pub(super) trait Filter: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The taps along each axis of the filter of a layer.
+    fn side(&self, dilation: usize) -> usize;
+
     /// The filter of a layer: `[C, 1, K, K]`, or `[1, 1, K, K]` for all channels.
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor>;
 
@@ -39,6 +42,10 @@ impl<F: Filter> DilatedConv for Smoothed<F> {
 
     fn network_parameters(&self) -> Vec<Extra> {
         self.0.network_parameters()
+    }
+
+    fn taps(&self, dilation: usize) -> usize {
+        self.0.side(dilation).pow(2)
     }
 
     fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {

@@ -1,0 +1,227 @@
+// NVIDIA's libraries as far as this program calls them, on the processor: what `.ci/cuda` runs the program built for
+// CUDA over, where there is no GPU. Kernels are the program's own sources (`emulated.cpp`), found under the names in the
+// compiled ones; convolutions go by their definition. It is strict where a GPU would be wrong silently: memory is not a
+// number before it is written and after it is freed, calls need the context, operands their alignment.
+#include "emulated.cpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <dlfcn.h>
+#include <malloc.h>
+#include <mutex>
+#include <string>
+
+#define API extern "C" __attribute__((visibility("default"))) int
+
+enum { OK = 0, INVALID = 1, NO_DEVICE = 101, NO_CONTEXT = 201, NOT_FOUND = 500, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
+static thread_local void* current;
+static int token;
+static std::mutex working;
+
+static int with_context() { return current ? OK : NO_CONTEXT; }
+static int given(void** handle) { return *handle = &token, OK; }
+static int allocated(void** memory, std::size_t bytes) {
+  *memory = aligned_alloc(256, (bytes + 256) / 256 * 256);
+  std::memset(*memory, 0xff, malloc_usable_size(*memory));
+  return OK;
+}
+static int freed(void* memory) {
+  std::memset(memory, 0xff, malloc_usable_size(memory));
+  std::free(memory);
+  return OK;
+}
+
+// The driver.
+API cuInit(unsigned) { return OK; }
+API cuDriverGetVersion(int* version) { return *version = 13000, OK; }
+API cuDeviceGetCount(int* count) { return *count = 1, OK; }
+API cuDeviceGet(int* device, int number) { return *device = 0, number == 0 ? OK : NO_DEVICE; }
+API cuDeviceGetAttribute(int* value, int, int) { return *value = 1, OK; }
+API cuDevicePrimaryCtxRetain(void** context, int) { return given(context); }
+API cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+API cuCtxGetCurrent(void** context) { return *context = current, OK; }
+API cuCtxSetCurrent(void* context) { return current = context, OK; }
+API cuCtxSynchronize() { return with_context(); }
+API cuDeviceGetDefaultMemPool(void** pool, int) { return given(pool); }
+API cuMemPoolSetAttribute(void*, int attribute, std::uint64_t* value) { return attribute == 4 && *value > 0 ? OK : INVALID; }
+API cuGetErrorName(int, const char** name) { return *name = "AN_ERROR", OK; }
+API cuGetErrorString(int, const char** text) { return *text = "an emulated error", OK; }
+API cuStreamCreate(void** stream, unsigned) { return given(stream); }
+API cuStreamDestroy_v2(void*) { return OK; }
+API cuStreamSynchronize(void*) { return with_context(); }
+API cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
+API cuEventCreate(void** event, unsigned) { return given(event); }
+API cuEventRecord(void*, void*) { return with_context(); }
+API cuEventSynchronize(void*) { return OK; }
+API cuEventDestroy_v2(void*) { return OK; }
+API cuMemAllocAsync(void** memory, std::size_t bytes, void*) { return current ? allocated(memory, bytes) : NO_CONTEXT; }
+API cuMemFreeAsync(void* memory, void*) { return freed(memory); }
+API cuMemHostAlloc(void** memory, std::size_t bytes, unsigned) { return current ? allocated(memory, bytes) : NO_CONTEXT; }
+API cuMemFreeHost(void* memory) { return freed(memory); }
+static int copied(void* to, const void* from, std::size_t bytes) { return std::memcpy(to, from, bytes), with_context(); }
+API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
+API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
+API cuMemcpyDtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
+API cuMemsetD8Async(void* to, unsigned char value, std::size_t bytes, void*) {
+  return std::memset(to, value, bytes), with_context();
+}
+
+// Kernels: this program's, of which `kernels.inc` has a line each, and the few of candle's that it uses.
+using Launched = void (*)(unsigned blocks, void** arguments);
+template <class... A, std::size_t... I>
+static void launch(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {
+  auto with = [&] { kernel(*static_cast<A*>(arguments[I])...); };
+  run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
+}
+template <class... A>
+static void launch(void (*kernel)(A...), unsigned blocks, void** arguments) {
+  launch(kernel, blocks, arguments, std::index_sequence_for<A...>{});
+}
+#define DEVICE(name) \
+  extern "C" void device_##name(unsigned blocks, void** arguments) { launch(name, blocks, arguments); }
+#include "kernels.inc"
+template <class T>
+static T argument(void** arguments, int number) { return *static_cast<T*>(arguments[number]); }
+extern "C" void device_const_set_f32(unsigned, void** a) {
+  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++) argument<float*>(a, 4)[i] = argument<float>(a, 3);
+}
+extern "C" void device_badd_f32(unsigned, void** a) {
+  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++)
+    argument<float*>(a, 5)[i] = argument<float*>(a, 3)[i] + argument<float*>(a, 4)[i];
+}
+
+API cuModuleLoadData(void** module, const char* text) { return *module = new std::string(text), with_context(); }
+API cuModuleUnload(std::string* module) { return delete module, OK; }
+API cuModuleGetFunction(void** function, const std::string* module, const char* name) {
+  const bool compiled = module->find(std::string(".entry ") + name + "(") != std::string::npos;
+  *function = dlsym(RTLD_DEFAULT, (std::string("device_") + name).c_str());
+  if (!*function) {
+    Dl_info here;
+    dladdr(&token, &here);
+    *function = dlsym(dlopen(here.dli_fname, RTLD_NOW), (std::string("device_") + name).c_str());
+  }
+  if (!compiled || !*function) std::fprintf(stderr, "no kernel %s\n", name);
+  return compiled && *function ? OK : NOT_FOUND;
+}
+API cuLaunchKernel(Launched function, unsigned blocks, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*,
+                   void** arguments, void**) {
+  const std::lock_guard<std::mutex> lock(working);
+  if (!current) return NO_CONTEXT;
+  if (blocks == 0) return INVALID;
+  function(blocks, arguments);
+  return OK;
+}
+
+// Libraries that are opened and not called.
+static int version(int part, int* value) { return *value = part == 0 ? 9 : 0, OK; }
+API cublasCreate_v2(void** handle) { return given(handle); }
+API cublasDestroy_v2(void*) { return OK; }
+API cublasSetStream_v2(void*, void*) { return OK; }
+API cublasGetProperty(int part, int* value) { return version(part, value); }
+API curandCreateGenerator(void** handle, int) { return given(handle); }
+API curandDestroyGenerator(void*) { return OK; }
+API curandSetStream(void*, void*) { return OK; }
+API curandSetPseudoRandomGeneratorSeed(void*, unsigned long long) { return OK; }
+API curandGetProperty(int part, int* value) { return version(part, value); }
+
+// Convolutions.
+struct Sizes { int n, c, h, w; };
+struct Conv { int pad[2], stride[2], dilation[2], math; };
+struct Perf { int algorithm, status; float time; std::size_t memory; int determinism, math, reserved[3]; };
+API cudnnCreate(void** handle) { return current ? given(handle) : BAD_PARAM; }
+API cudnnSetStream(void*, void*) { return OK; }
+API cudnnGetProperty(int part, int* value) { return version(part, value); }
+API cudnnCreateTensorDescriptor(Sizes** made) { return *made = new Sizes{}, OK; }
+API cudnnCreateFilterDescriptor(Sizes** made) { return *made = new Sizes{}, OK; }
+API cudnnCreateConvolutionDescriptor(Conv** made) { return *made = new Conv{}, OK; }
+API cudnnSetTensor4dDescriptor(Sizes* at, int format, int type, int n, int c, int h, int w) {
+  return *at = {n, c, h, w}, format == 0 && type == 0 ? OK : BAD_PARAM;
+}
+API cudnnSetFilter4dDescriptor(Sizes* at, int type, int format, int n, int c, int h, int w) {
+  return *at = {n, c, h, w}, format == 0 && type == 0 ? OK : BAD_PARAM;
+}
+API cudnnSetConvolution2dDescriptor(Conv* at, int ph, int pw, int sh, int sw, int dh, int dw, int mode, int type) {
+  return *at = {{ph, pw}, {sh, sw}, {dh, dw}, 0}, mode == 1 && type == 0 ? OK : BAD_PARAM;
+}
+API cudnnSetConvolutionMathType(Conv* at, int math) { return at->math = math, OK; }
+
+// One that does not work, a fast one that sums in any order, and one that does not.
+static int found(const Conv* conv, int* count, Perf* perf) {
+  perf[0] = {2, NOT_SUPPORTED, -1, 0, 1, conv->math, {}};
+  perf[1] = {0, OK, 1, 100, 0, conv->math, {}};
+  perf[2] = {1, OK, 2, 1 << 21, 1, conv->math, {}};
+  return *count = 3, OK;
+}
+API cudnnGetConvolutionForwardAlgorithm_v7(void*, void*, void*, Conv* conv, void*, int, int* count, Perf* perf) {
+  return found(conv, count, perf);
+}
+API cudnnGetConvolutionBackwardDataAlgorithm_v7(void*, void*, void*, Conv* conv, void*, int, int* count, Perf* perf) {
+  return found(conv, count, perf);
+}
+API cudnnGetConvolutionBackwardFilterAlgorithm_v7(void*, void*, void*, Conv* conv, void*, int, int* count, Perf* perf) {
+  return found(conv, count, perf);
+}
+API cudnnFindConvolutionForwardAlgorithmEx(void*, void*, void*, void*, void*, Conv* conv, void*, void*, int, int* count,
+                                           Perf* perf, void*, std::size_t) {
+  return found(conv, count, perf);
+}
+API cudnnFindConvolutionBackwardDataAlgorithmEx(void*, void*, void*, void*, void*, Conv* conv, void*, void*, int,
+                                                int* count, Perf* perf, void*, std::size_t) {
+  return found(conv, count, perf);
+}
+API cudnnFindConvolutionBackwardFilterAlgorithmEx(void*, void*, void*, void*, void*, Conv* conv, void*, void*, int,
+                                                  int* count, Perf* perf, void*, std::size_t) {
+  return found(conv, count, perf);
+}
+
+enum Pass { FORWARD, INPUT, WEIGHTS };
+static int convolved(Pass pass, const Sizes& xs, float* x, const Sizes& ws, float* w, const Conv& conv, int algorithm,
+                     void* space, std::size_t bytes, const Sizes& ys, float* y, const float* alpha, const float* beta) {
+  const std::lock_guard<std::mutex> lock(working);
+  for (const void* operand : {static_cast<void*>(x), static_cast<void*>(w), static_cast<void*>(y)}) {
+    if (reinterpret_cast<std::uintptr_t>(operand) % 16 != 0) return BAD_PARAM;
+  }
+  const int reach[2] = {(ws.h - 1) * conv.dilation[0] + 1, (ws.w - 1) * conv.dilation[1] + 1};
+  const bool fits = ys.h == (xs.h + 2 * conv.pad[0] - reach[0]) / conv.stride[0] + 1 &&
+                    ys.w == (xs.w + 2 * conv.pad[1] - reach[1]) / conv.stride[1] + 1 && xs.n == ys.n && xs.c == ws.c &&
+                    ws.n == ys.c;
+  if (!current || !fits || *alpha != 1.0f || *beta != 0.0f || bytes < (algorithm == 1 ? 1u << 21 : 100u)) return BAD_PARAM;
+  std::memset(space, 0xff, bytes);
+  const long lengths[] = {long(ys.n) * ys.c * ys.h * ys.w, long(xs.n) * xs.c * xs.h * xs.w, long(ws.n) * ws.c * ws.h * ws.w};
+  std::vector<double> sums(lengths[pass]);
+  for (int n = 0; n < xs.n; n++)
+    for (int o = 0; o < ys.c; o++)
+      for (int c = 0; c < xs.c; c++)
+        for (int i = 0; i < ws.h; i++)
+          for (int j = 0; j < ws.w; j++)
+            for (int oy = 0; oy < ys.h; oy++) {
+              const int row = oy * conv.stride[0] + i * conv.dilation[0] - conv.pad[0];
+              if (row < 0 || row >= xs.h) continue;
+              for (int ox = 0; ox < ys.w; ox++) {
+                const int column = ox * conv.stride[1] + j * conv.dilation[1] - conv.pad[1];
+                if (column < 0 || column >= xs.w) continue;
+                const long at = ((long(n) * xs.c + c) * xs.h + row) * xs.w + column;
+                const long tap = ((long(o) * ws.c + c) * ws.h + i) * ws.w + j;
+                const long p = ((long(n) * ys.c + o) * ys.h + oy) * ys.w + ox;
+                if (pass == FORWARD) sums[p] += double(x[at]) * w[tap];
+                if (pass == INPUT) sums[at] += double(y[p]) * w[tap];
+                if (pass == WEIGHTS) sums[tap] += double(y[p]) * x[at];
+              }
+            }
+  float* out = pass == FORWARD ? y : pass == INPUT ? x : w;
+  for (long i = 0; i < lengths[pass]; i++) out[i] = static_cast<float>(sums[i]);
+  return OK;
+}
+API cudnnConvolutionForward(void*, const float* alpha, Sizes* xs, float* x, Sizes* ws, float* w, Conv* conv, int algorithm,
+                            void* space, std::size_t bytes, const float* beta, Sizes* ys, float* y) {
+  return convolved(FORWARD, *xs, x, *ws, w, *conv, algorithm, space, bytes, *ys, y, alpha, beta);
+}
+API cudnnConvolutionBackwardData(void*, const float* alpha, Sizes* ws, float* w, Sizes* ys, float* y, Conv* conv,
+                                 int algorithm, void* space, std::size_t bytes, const float* beta, Sizes* xs, float* x) {
+  return convolved(INPUT, *xs, x, *ws, w, *conv, algorithm, space, bytes, *ys, y, alpha, beta);
+}
+API cudnnConvolutionBackwardFilter(void*, const float* alpha, Sizes* xs, float* x, Sizes* ys, float* y, Conv* conv,
+                                   int algorithm, void* space, std::size_t bytes, const float* beta, Sizes* ws, float* w) {
+  return convolved(WEIGHTS, *xs, x, *ws, w, *conv, algorithm, space, bytes, *ys, y, alpha, beta);
+}

@@ -1,0 +1,55 @@
+// TensorFlow's legacy bilinear resizing: output i stands at i * scale, scale = size of the source / size of the output.
+#pragma once
+#include "common.cuh"
+
+struct Tap {
+  int low, high;
+  float weight;
+};
+
+__device__ inline Tap tap(int i, int from, float scale) {
+  const float at = static_cast<float>(i) * scale;
+  const int low = least(static_cast<int>(at), from - 1);
+  return {low, least(low + 1, from - 1), at - static_cast<float>(low)};
+}
+
+KERNEL bilinear(const float* x, float* out, int h, int w, int height, int width, float down, float across, int n) {
+  const int i = item();
+  if (i >= n) return;
+  const Tap row = tap(i / width % height, h, down), column = tap(i % width, w, across);
+  const float* plane = x + static_cast<long long>(i / width / height) * h * w;
+  const float *top = plane + row.low * w, *bottom = plane + row.high * w;
+  const float upper = top[column.low] + (top[column.high] - top[column.low]) * column.weight;
+  const float lower = bottom[column.low] + (bottom[column.high] - bottom[column.low]) * column.weight;
+  out[i] = upper + (lower - upper) * row.weight;
+}
+
+// The outputs that may read source element `at`.
+__device__ inline int first_reader(int at, float scale) { return greatest(static_cast<int>((at - 1) / scale) - 1, 0); }
+__device__ inline int last_reader(int at, int from, int to, float scale) {
+  return at + 1 >= from ? to - 1 : least(static_cast<int>((at + 1) / scale) + 1, to - 1);
+}
+
+// A thread a source element: it takes from the outputs that read it, in their order.
+KERNEL bilinear_gradient(const float* g, float* out, int h, int w, int height, int width, float down, float across,
+                         int n) {
+  const int i = item();
+  if (i >= n) return;
+  const int y = i / w % h, x = i % w;
+  const float* gradient = g + static_cast<long long>(i / w / h) * height * width;
+  const int bottom = last_reader(y, h, height, down), right = last_reader(x, w, width, across);
+  float sum = 0.0f;
+  for (int oy = first_reader(y, down); oy <= bottom; oy++) {
+    const Tap row = tap(oy, h, down);
+    if (row.low != y && row.high != y) continue;
+    for (int ox = first_reader(x, across); ox <= right; ox++) {
+      const Tap column = tap(ox, w, across);
+      const float value = gradient[oy * width + ox];
+      if (row.low == y && column.low == x) sum += (1.0f - row.weight) * (1.0f - column.weight) * value;
+      if (row.low == y && column.high == x) sum += (1.0f - row.weight) * column.weight * value;
+      if (row.high == y && column.low == x) sum += row.weight * (1.0f - column.weight) * value;
+      if (row.high == y && column.high == x) sum += row.weight * column.weight * value;
+    }
+  }
+  out[i] = sum;
+}

@@ -1,0 +1,380 @@
+//! Every operation on a GPU against its processor's body: by emulation everywhere, and on the GPU itself where there is
+//! one.
+
+use candle_core::{Device, Tensor};
+
+use super::super::conv::{Conv2d, Epilogue};
+use super::super::phases::{Finish, Phases};
+use super::super::{depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
+use super::{emulated, upload};
+use crate::ml::rng::Rng;
+use crate::ml::train::Batch;
+
+/// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
+const SUMS: f32 = 2e-6;
+
+fn random(name: &str, shape: &[usize]) -> Tensor {
+    let mut rng = Rng::new(3, name, 0);
+    let data: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-1.0, 1.0)).collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The GPU of this machine, where the program was built for one.
+fn gpu() -> Option<Device> {
+    #[cfg(feature = "cuda")]
+    match crate::ml::numerics::Numerics::default().device(Some(0)) {
+        Ok(device) => return Some(device),
+        Err(error) => eprintln!("skipped on the GPU: {error}"),
+    }
+    None
+}
+
+/// Runs `body` on the processor, as emulated, and on a GPU, on copies of `inputs`; the tensors that it gives must agree
+/// within `tolerance`.
+#[track_caller]
+fn agree(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    let copies = |device: &Device| -> Vec<Tensor> {
+        inputs.iter().map(|x| x.copy().unwrap().to_device(device).unwrap()).collect()
+    };
+    let expected: Vec<Vec<f32>> = body(&copies(&Device::Cpu)).iter().map(values).collect();
+    let compare = |on: &str, found: Vec<Tensor>| {
+        assert_eq!(found.len(), expected.len(), "{what} {on}");
+        for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let found = values(found);
+            assert_eq!(found.len(), expected.len(), "{what} {on}, result {number}");
+            let greatest = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+                let near = a == b || (a - b).abs() <= tolerance * greatest || a.is_nan() && b.is_nan();
+                assert!(near, "{what} {on}, result {number}, element {at}: {a} for {b}");
+            }
+        }
+    };
+    if emulated::possible() {
+        let inputs = copies(&Device::Cpu);
+        compare("emulated", emulated::on_gpu(|| body(&inputs)));
+    }
+    if let Some(device) = gpu() {
+        compare("on the GPU", body(&copies(&device)));
+    }
+}
+
+/// A tensor that a body may overwrite, with what must not be left of it.
+fn stale(shape: &[usize], device: &Device) -> Tensor {
+    Tensor::full(f32::NAN, shape, device).unwrap()
+}
+
+#[test]
+fn elementwise_operations_agree() {
+    let inputs = [random("a", &[3, 5, 7, 9]), random("b", &[3, 5, 7, 9])];
+    agree("masked", 0.0, &inputs, |x| vec![elementwise::masked(&x[0], &x[1]).unwrap()]);
+    agree("copy", 0.0, &inputs, |x| {
+        elementwise::copy(&x[0], &x[1]).unwrap();
+        vec![x[1].clone()]
+    });
+    agree("sums of channels", SUMS, &inputs, |x| {
+        let sums = stale(&[5], x[0].device());
+        elementwise::sum_by_channel(&x[0], &sums).unwrap();
+        vec![sums]
+    });
+    let scalar = |value: f64| Tensor::new(value as f32, &Device::Cpu).unwrap();
+    agree("sums", SUMS, &[random("many", &[300_001])], |x| {
+        vec![scalar(elementwise::sum_of(&x[0]).unwrap()), scalar(elementwise::sum_of_all_squares(x).unwrap())]
+    });
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+        let x = Tensor::new(&[1.0, odd, 2.0], &Device::Cpu).unwrap();
+        agree("the search for infinities", 0.0, &[x], |x| {
+            vec![scalar(f64::from(u8::from(elementwise::is_finite(&x[0]).unwrap())))]
+        });
+    }
+}
+
+#[test]
+fn steps_of_the_optimiser_agree() {
+    let inputs = ["v", "g", "w"].map(|name| random(name, &[1000]));
+    agree("the optimiser", 0.0, &inputs, |x| {
+        update::accumulate(&x[0], &x[1], &x[2], 0.9, 1e-4).unwrap();
+        update::descend(&x[2], &x[0], 0.03).unwrap();
+        update::add_part(&x[1], &x[0], 3.0).unwrap();
+        x.to_vec()
+    });
+    agree("an upload", 0.0, &inputs, |x| {
+        let again = |x: &Tensor| upload(&x.to_device(&Device::Cpu).unwrap(), x.device()).unwrap();
+        x.iter().chain(x).map(again).collect()
+    });
+    // A slot of a flat buffer.
+    agree("a slot", 0.0, &inputs, |x| {
+        update::descend(&x[2].narrow(0, 33, 500).unwrap(), &x[0].narrow(0, 101, 500).unwrap(), 0.5).unwrap();
+        vec![x[2].clone()]
+    });
+}
+
+#[test]
+fn fusions_agree() {
+    let inputs = ["a", "b", "c"].map(|name| (random(name, &[2, 3, 4, 5]) * 2.0).unwrap().round().unwrap());
+    agree("the maximum", 0.0, &inputs, |x| {
+        let y = x[0].copy().unwrap();
+        fuse::maximum(&y, &x[1]).unwrap();
+        let mut all = fuse::maximum_backward(&x[..2], &y, &x[2]).unwrap();
+        all.push(y);
+        all
+    });
+    agree("probabilities", 1e-6, &inputs, |x| {
+        let y = fuse::log_softmax(&x[0]).unwrap();
+        fuse::log_add(&y, &x[1]).unwrap();
+        vec![y, fuse::mirrored(&x[2]).unwrap()]
+    });
+}
+
+#[test]
+fn pooling_agrees() {
+    for [height, width] in [[9, 8], [8, 13], [1, 2]] {
+        // Few values, so that maxima are shared; and one that is no number.
+        let mut data = values(&(random("x", &[2, 3, height, width]) * 2.0).unwrap().round().unwrap());
+        data[height * width / 2] = f32::NAN;
+        let x = Tensor::from_vec(data, (2, 3, height, width), &Device::Cpu).unwrap();
+        let g = random("g", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
+        agree(&format!("the max pool of {height} x {width}"), 0.0, &[x, g], |x| {
+            let of = |mask| pool::backward(&x[0], &x[1], mask).unwrap();
+            vec![pool::forward(&x[0]).unwrap(), of(false), of(true)]
+        });
+    }
+}
+
+#[test]
+fn resizing_agrees() {
+    for ([h, w], [height, width]) in
+        [([5, 7], [37, 50]), ([41, 41], [321, 321]), ([33, 40], [7, 11]), ([1, 6], [4, 1]), ([9, 6], [9, 6])]
+    {
+        let inputs = [random("x", &[1, 2, h, w]), random("g", &[1, 2, height, width])];
+        agree(&format!("the resize of {h} x {w} to {height} x {width}"), 0.0, &inputs, |x| {
+            let y = resize::bilinear(&x[0], height, width).unwrap();
+            vec![y, resize::bilinear_backward(&x[1], h, w).unwrap()]
+        });
+    }
+}
+
+#[test]
+fn losses_agree() {
+    let logits = (random("logits", &[2, 5, 6, 7]) * 4.0).unwrap();
+    let labels: Vec<u8> = (0..2 * 42).map(|i| [0, 255, 3, 5, 4, 1, 2][i % 7]).collect();
+    agree("cross entropy", 1e-6, &[logits], |x| {
+        let classes = loss::argmax(&x[0]).unwrap().into_iter().map(f32::from);
+        vec![
+            loss::cross_entropy(&x[0], &labels).unwrap(),
+            loss::cross_entropy_backward(&x[0], &labels, 60).unwrap(),
+            Tensor::from_iter(classes, &Device::Cpu).unwrap(),
+        ]
+    });
+}
+
+#[test]
+fn depthwise_convolutions_agree() {
+    for (kernel, [height, width]) in [(1, [4, 5]), (2, [6, 5]), (3, [9, 17]), (7, [5, 12]), (3, [1, 2])] {
+        for filters in [3, 1] {
+            let size = [2, 3, height, width];
+            let inputs = [random("x", &size), random("w", &[filters, 1, kernel, kernel]), random("g", &size)];
+            agree(&format!("depthwise {kernel} of {filters}"), SUMS, &inputs, |x| {
+                let dw = stale(x[1].dims(), x[1].device());
+                depthwise::backward_weights(&x[0], &x[2], &dw).unwrap();
+                let dx = |mask| depthwise::backward_input(&x[2], &x[1], mask).unwrap();
+                vec![depthwise::forward(&x[0], &x[1]).unwrap(), dx(None), dx(Some(&x[0])), dw]
+            });
+        }
+    }
+}
+
+#[test]
+fn mixing_of_phases_agrees() {
+    for (d, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (3, [6, 9])] {
+        let whole = [height, width].map(|size: usize| size.next_multiple_of(d));
+        let shape = |size: [usize; 2]| [2, 3, size[0], size[1]];
+        let inputs = [
+            random("x", &shape(whole)),
+            random("m", &[d * d, d * d]),
+            random("scale", &[3]),
+            random("shift", &[3]),
+            random("g", &shape([height, width])),
+        ];
+        agree(&format!("phases {d}"), SUMS, &inputs, |x| {
+            let phases = Phases { dilation: d };
+            let finish = Finish { scale: Some(&x[2]), shift: Some(&x[3]), relu: true };
+            let dm = |scale| {
+                let dm = stale(x[1].dims(), x[1].device());
+                phases.backward_matrix(&x[0], &x[4], scale, &dm).unwrap();
+                dm
+            };
+            vec![
+                phases.mix(&x[0], &x[1], [height, width], finish).unwrap(),
+                phases.mix(&x[4], &x[1], whole, Finish { shift: Some(&x[3]), ..Finish::default() }).unwrap(),
+                phases.backward_input(&x[4], &x[1], Some(&x[2]), whole).unwrap(),
+                dm(Some(&x[2])),
+                dm(None),
+            ]
+        });
+    }
+}
+
+/// The shapes of the network and the odd ones: padding that is and is not the same on both sides.
+const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 11] = [
+    ([5, 3, 3, 3], [7, 7], 1, 1),
+    ([4, 2, 3, 3], [9, 12], 1, 4),
+    ([4, 2, 3, 3], [7, 9], 2, 1),
+    ([4, 2, 3, 3], [8, 6], 2, 1),
+    ([6, 4, 1, 1], [5, 6], 1, 1),
+    ([6, 4, 1, 1], [5, 6], 2, 1),
+    ([4, 3, 7, 7], [13, 13], 2, 1),
+    ([4, 3, 7, 7], [14, 9], 2, 1),
+    ([3, 2, 2, 3], [6, 7], 1, 3),
+    ([3, 2, 3, 3], [5, 5], 1, 12),
+    ([3, 8, 3, 3], [41, 41], 1, 2),
+];
+
+#[test]
+fn convolutions_agree() {
+    for (filter, [height, width], stride, dilation) in CONVOLUTIONS {
+        let op = Conv2d { stride, dilation };
+        let (o, c) = (filter[0], filter[1]);
+        let size = [2, o, height.div_ceil(stride), width.div_ceil(stride)];
+        let inputs = [
+            random("x", &[2, c, height, width]),
+            random("w", &filter),
+            random("g", &size),
+            random("scale", &[o]),
+            random("shift", &[o]),
+            random("mask", &[2, c, height, width]),
+            random("add", &size),
+        ];
+        agree(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
+            let [input, w, g, scale, shift, mask, add] = [0, 1, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
+            let shape = nchw("x", input).unwrap();
+            let epilogue =
+                Epilogue { scale: Some(scale), shift: Some(shift), add: Some(add), relu: true, ..Epilogue::default() };
+            let dw = |scale| {
+                let dw = stale(w.dims(), w.device());
+                op.backward_weights(input, g, scale, &dw).unwrap();
+                dw
+            };
+            let dx = |scale, add, mask| {
+                op.backward_input(shape, g, w, scale, Epilogue { add, mask, ..Epilogue::default() }).unwrap()
+            };
+            vec![
+                op.forward(input, w, Epilogue::default()).unwrap(),
+                op.forward(input, w, epilogue).unwrap(),
+                dx(None, None, None),
+                dx(Some(scale), Some(input), Some(mask)),
+                dw(None),
+                dw(Some(scale)),
+            ]
+        });
+    }
+}
+
+#[test]
+fn convolutions_of_whole_cells_agree() {
+    for (dilation, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (4, [8, 4]), (4, [3, 5])] {
+        let op = Conv2d { stride: 1, dilation };
+        let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
+        let inputs =
+            [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];
+        agree(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
+            let dw = zeros(x[1].dims(), x[1].device()).unwrap();
+            op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
+            let dx = op.backward_input([2, 3, height, width], &x[2], &x[1], None, Epilogue::default()).unwrap();
+            vec![op.forward_whole(&x[0], &x[1], Epilogue::default()).unwrap(), dx, dw]
+        });
+    }
+}
+
+/// Two steps of training of a small network of each dilated type, learned batch norms included: what the steps saw, and
+/// the weights after them.
+#[test]
+fn training_agrees() {
+    use crate::ml::layers::prefilter::PREFILTERS;
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::{Arg, Choice, ModelSpec};
+    use crate::ml::train::{Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+
+    let settings = Settings {
+        optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        schedule: Schedule::Constant,
+        horizon: 2,
+    };
+    let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
+    let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
+    let networks = PREFILTERS.iter().map(|entry| (Choice::new("Tiny"), Choice::new(entry.name)));
+    for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
+        let spec = ModelSpec { encoder, classes: 4, prefilter };
+        agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
+            let mut trainer = Trainer::new(initialise(&spec, x[0].device(), Scheme::Stable, 7).unwrap()).unwrap();
+            let reports = [0, 1]
+                .map(|_| trainer.update(&settings, &[1.0, 0.75], &[Batch { images: &x[0], labels: &labels }]).unwrap());
+            let losses = reports.iter().map(|report| report.loss as f32);
+            vec![
+                Tensor::from_iter(losses, &Device::Cpu).unwrap(),
+                trainer.gradients().flat().clone(),
+                trainer.network.parameters().trainable().clone(),
+            ]
+        });
+    }
+}
+
+/// Two trainings on the GPU, the deterministic way: the same bytes.
+#[test]
+fn training_twice_gives_the_same_bytes() {
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::train::{Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+
+    let Some(device) = gpu() else { return };
+    let settings = Settings {
+        optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        schedule: Schedule::Constant,
+        horizon: 4,
+    };
+    let labels: Vec<u8> = (0..2 * 161 * 161).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[2, 3, 161, 161]) * 100.0).unwrap().to_device(&device).unwrap();
+    for prefilter in ["Regular", "Average", "Aggregation", "GroupInteraction"] {
+        let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
+        let trained = || {
+            let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            (0..4).for_each(|_| drop(trainer.step(&settings, &images, &labels).unwrap()));
+            values(trainer.network.parameters().trainable())
+        };
+        assert!(trained() == trained(), "{prefilter}");
+    }
+}
+
+/// A kernel that nothing runs would be dead weight, and held against nothing.
+#[test]
+fn every_kernel_is_part_of_a_plan() {
+    if !emulated::possible() {
+        return;
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
+    let files = [
+        "conv",
+        "depthwise",
+        "elementwise",
+        "fuse",
+        "loss",
+        "phases",
+        "pool",
+        "resize",
+        "update",
+        "cuda/mod",
+        "cuda/conv",
+    ];
+    let texts = files.map(|file| crate::fsio::read_to_string(&folder.join(format!("{file}.rs"))).unwrap());
+    let names = emulated::names();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(texts.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The most that the processor's vector units compute: the whole of which a benchmark gives the share.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use super::simd::{LANES, Loop, vectorised};
+
+/// Independent chains: enough to keep two units busy that take four or five cycles for a result.
+const CHAINS: usize = 12;
+/// Links of a chain in one run, about a millisecond.
+const LINKS: usize = 300_000;
+/// Runs, of which the fastest counts.
+const RUNS: usize = 8;
+
+/// Floating-point operations a second, counted two a fused multiply-add of 32-bit floats, of all threads of the current
+/// pool together where all operands are in registers.
+pub fn measure() -> f64 {
+    let run = |_| {
+        let start = Instant::now();
+        let threads = rayon::broadcast(|_| vectorised(Chains)).len();
+        (threads * CHAINS * LINKS * LANES * 2) as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..RUNS).map(run).fold(0.0, f64::max)
+}
+
+struct Chains;
+
+impl Loop for Chains {
+    #[inline(always)]
+    fn run(self) {
+        let (a, b) = (black_box([0.5_f32; LANES]), black_box([1.0_f32; LANES]));
+        let mut chains = [[0.0_f32; LANES]; CHAINS];
+        for _ in 0..LINKS {
+            for chain in &mut chains {
+                for ((c, a), b) in chain.iter_mut().zip(a).zip(b) {
+                    *c = c.mul_add(a, b);
+                }
+            }
+        }
+        black_box(chains);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_that_of_a_processor() {
+        let peak = measure();
+        assert!((1e7..1e15).contains(&peak), "{peak}");
+    }
+}
