@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::resize::{self, Tap, bilinear_taps};
 use super::simd::{Loop, vectorised};
-use super::{Kernel, launch, loss, nchw, read, zeros};
+use super::{Kernel, cuda, launch_on_cpu, loss, nchw, read, zeros};
 use crate::ml::error::Result;
 
 /// Rows of the image that one task takes.
@@ -22,7 +22,7 @@ const TILE: usize = 64;
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
 pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
-    if !logits.device().is_cpu() {
+    if cuda::applies(logits) {
         return loss::argmax(&resize::bilinear(logits, height, width)?);
     }
     let [n, classes, h, w] = nchw("The logits", logits)?;
@@ -38,12 +38,12 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, height, width]` -> `[N, height, width]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize) -> Result<Tensor> {
-    if !logits.device().is_cpu() {
+    if cuda::applies(logits) {
         return loss::cross_entropy(&resize::bilinear(logits, height, width)?, labels);
     }
     let [n, classes, h, w] = nchw("The logits", logits)?;
     let losses = zeros(&[n, height, width], logits.device())?;
-    launch(&CrossEntropy { labels, classes, from: [h, w], to: [height, width] }, &[logits], &losses)?;
+    launch_on_cpu(&CrossEntropy { labels, classes, from: [h, w], to: [height, width] }, &[logits], &losses)?;
     Ok(losses)
 }
 
