@@ -139,7 +139,11 @@ impl Block {
         let ops = [1, self.dilation, 1].map(|dilation| Conv2d { stride: 1, dilation });
         let forward = |at: usize, x: &Tensor, add: Option<&Tensor>| {
             let scale = Some(&self.scales[at]);
-            ops[at].forward(x, &self.weights[at], Epilogue { scale, shift: scale, add, relu: true, mask: None })
+            ops[at].forward(
+                x,
+                &self.weights[at],
+                Epilogue { scale, shift: scale, add, relu: true, ..Epilogue::default() },
+            )
         };
         let a = forward(0, &self.x, None)?;
         let b = forward(1, &a, None)?;

@@ -4,7 +4,7 @@ logits to counts.
 
     benches/data_against_torch.py --python VENV/bin/python --data ../shared/data/voc-mini
 
-Builds our benchmarks, then alternates: ours, the peer, ours, the peer, each in a process of its own. Where torchvision
+Builds our benchmarks, then alternates: ours, the peer, ours, the peer, each in a process of its own. Where the peer
 has two ways, the one with the lower median counts. Without `--data`, files are made. Prints a Markdown table with the
 least and the median milliseconds an image of all rounds, ratios (the peer's over ours: more is better), and the load.
 """
@@ -36,7 +36,7 @@ def main():
             (f"input, crops of {options.size}, one core", [ours["input"], *files],
              {way: torch("input", *files, "--way", way) for way in ("pil", "tensor")}),
             (f"resize, argmax and confusion, 500 x 375, {options.threads} threads", [ours["evaluate"], *threads],
-             {"": torch("evaluate", *threads)}),
+             {way: torch("evaluate", *threads, "--way", way) for way in ("contiguous", "channels_last")}),
         ]
         print("| work | ours, ms: least, median | peer, ms: least, median | ratio: least, median | ours, images/s |")
         print("|---|---|---|---|---|")

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let value = |i: usize, noise: f32| noise + if i / (h * w) == i % (h * w) / 300 % classes { 8.0 } else { 0.0 };
     let logits: Vec<f32> = (0..classes * h * w).map(|i| value(i, rng.uniform())).collect();
     let logits = Tensor::from_vec(logits, (1, classes, h, w), &Device::Cpu)?;
-    let label = |i: usize| if i % 97 == 0 { 255 } else { (i / width / 40 * 3 + i % width / 90) % classes };
+    let label = |i: usize| if i.is_multiple_of(97) { 255 } else { (i / width / 40 * 3 + i % width / 90) % classes };
     let truth: Vec<u8> = (0..height * width).map(|i| label(i) as u8).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut confusion = Confusion::new(classes);

@@ -89,6 +89,7 @@ mod prefilters {
         let subject = Subject::new(name);
         let (y, saved) = subject.kind.forward(&subject.layer(), &subject.x).unwrap();
         let gradients = LayerGradients {
+            exact: false,
             weights: slots(std::slice::from_ref(&subject.weights)).remove(0),
             own: slots(&subject.own),
             shared: slots(&subject.shared),

@@ -12,7 +12,7 @@ mod erf;
 mod events;
 mod history;
 mod inference;
-mod inner;
+pub mod inner;
 mod model;
 mod predict;
 mod ranks;

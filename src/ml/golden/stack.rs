@@ -98,6 +98,7 @@ pub fn pass(
     let shared_slots: Vec<_> = shared.iter().map(|variable| Some(like(&variable.value))).collect();
     for (at, stacked) in stack.iter().enumerate().rev() {
         let slots = LayerGradients {
+            exact: false,
             weights: Some(like(&stacked.weights.value)),
             own: stacked.own.iter().map(|own| Some(like(&own.value))).collect(),
             shared: shared_slots.clone(),

@@ -77,7 +77,11 @@ impl Folded {
     /// As [`Conv2d::forward`].
     pub fn forward(&self, x: &Tensor, add: Option<&Tensor>, relu: bool) -> Result<Tensor> {
         let Affine { scale, shift } = self.norm.affine()?;
-        self.op.forward(x, &self.weights, Epilogue { scale: Some(&scale), shift: Some(&shift), add, relu, mask: None })
+        self.op.forward(
+            x,
+            &self.weights,
+            Epilogue { scale: Some(&scale), shift: Some(&shift), add, relu, ..Epilogue::default() },
+        )
     }
 
     /// The gradient by the input `x`, plus `add`, masked by `mask`. Those by the parameters go to `gradients`.
@@ -92,7 +96,8 @@ impl Folded {
         self.backward_weights(x, g, gradients)?;
         let scale = self.norm.affine()?.scale;
         let shape = nchw("The input of a convolution", x)?;
-        self.op.backward_input(shape, g, &self.weights, Some(&scale), Epilogue { add, mask, ..Epilogue::default() })
+        let epilogue = Epilogue { add, mask, exact: gradients.is_none(), ..Epilogue::default() };
+        self.op.backward_input(shape, g, &self.weights, Some(&scale), epilogue)
     }
 
     /// The gradients by the parameters alone.

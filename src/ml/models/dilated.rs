@@ -64,6 +64,6 @@ impl Dilated<'_> {
         let [n, _, height, width] = nchw("The gradient by a dilated convolution", g)?;
         let x = zeros(&[n, weights.dims()[1], height, width], weights.device())?;
         let (_, saved) = self.kind.forward(&layer, &x)?;
-        self.kind.backward(&layer, &x, &saved, g, &LayerGradients::default(), None)
+        self.kind.backward(&layer, &x, &saved, g, &LayerGradients::none(), None)
     }
 }

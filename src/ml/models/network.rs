@@ -192,9 +192,10 @@ impl Block {
 
     /// Where the gradients of the middle convolution go.
     pub(super) fn slots(&self, shared: &[ParameterId], gradients: Option<&Gradients>) -> Result<LayerGradients> {
-        let Some(gradients) = gradients else { return Ok(LayerGradients::default()) };
+        let Some(gradients) = gradients else { return Ok(LayerGradients::none()) };
         let slots = |ids: &[ParameterId]| ids.iter().map(|&id| gradients.slot(id)).collect::<Result<Vec<_>>>();
         Ok(LayerGradients {
+            exact: false,
             weights: gradients.slot(self.middle.id)?,
             own: slots(self.smoothed.as_deref().unwrap_or_default())?,
             shared: slots(shared)?,

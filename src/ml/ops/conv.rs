@@ -1,4 +1,4 @@
-//! Convolutions of images in NCHW with filters in OIHW, as products of packed weights and unrolled images.
+//! Convolutions of images in NCHW with filters in OIHW, as products of weights and unrolled images.
 //!
 //! With `col` the unrolled image (see [`super::window`]), for one image:
 //! - forward: `y[o, p] = sum_k w[o, k] col(x)[k, p]`, `k = (c, i, j)`;
@@ -7,22 +7,26 @@
 //!   stride is not 1 only at the source positions that it divides;
 //! - gradient by the weights: `dw[o, k] = sum_p g[o, p] col(x)[k, p]`, images in order.
 //!
+//! Three taps by three between many channels are tiles of fewer products ([`super::winograd`]), and several taps to few
+//! channels are shifted sums ([`super::taps`]).
+//!
 //! What surrounds a convolution in the network is folded into the same pass: [`Epilogue`].
+
+use std::ops::Range;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::gemm::{self, COLUMNS, DEPTH, Isa, Left, Store};
+use super::gemm::{self, Block, ByColumns, Isa, Panel, Right, Rows, Store};
+use super::scratch::Lines;
+use super::taps::Taps;
 use super::window::{Window, same};
-use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, zeros};
+use super::winograd::{Filter, Winograd};
+use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, undefined};
 use crate::ml::error::Result;
 
-/// The columns of the unrolled matrix that a task of a convolution takes: whole register tiles, and few enough that the
-/// last task of all does not keep the others waiting.
-const PIXELS: usize = 96;
-/// The rows of the unrolled matrix that a task of a gradient by the weights takes: whole register tiles, into which the
-/// usual numbers of channels divide.
-const TAPS: usize = 128;
+/// Tasks into which a pass over one image is divided: enough that the last one does not keep the others waiting.
+const TASKS: usize = 16;
 
 /// The geometry of a convolution with `SAME` padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,9 @@ pub struct Epilogue<'a> {
     pub relu: bool,
     /// Values become zero where this is not positive: the shape of the output.
     pub mask: Option<&'a Tensor>,
+    /// Sums without a product that differs from zero are zero: not so by tiles, which leave the rounding of sums that
+    /// cancel.
+    pub exact: bool,
 }
 
 impl Conv2d {
@@ -124,11 +131,10 @@ impl Conv2d {
     fn correlate(&self, x: &Tensor, weights: &Tensor, window: Window, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
-        let y = zeros(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
+        let y = undefined(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
         epilogue.check(&y)?;
-        let (scale, inputs) = (epilogue.scale.is_some(), epilogue.inputs(x, weights));
-        let kernel = Correlate { images: xs[0], outputs: ws[0], window, turned: false, scale, epilogue };
-        launch_on_cpu(&kernel, &inputs, &y)?;
+        let kernel = Correlate { images: xs[0], outputs: ws[0], window, turned: false, epilogue };
+        launch_on_cpu(&kernel, &epilogue.inputs(x, weights), &y)?;
         Ok(y)
     }
 
@@ -151,12 +157,11 @@ impl Conv2d {
             return cuda::conv::backward_input(self, shape, g, weights, scale, epilogue);
         }
         let window = self.turned(&forward, ws[0]);
-        let dx = zeros(&shape, g.device())?;
+        let dx = undefined(&shape, g.device())?;
         epilogue.check(&dx)?;
         let mut inputs = epilogue.inputs(g, weights);
         inputs.extend(scale);
-        let kernel =
-            Correlate { images: shape[0], outputs: shape[1], window, turned: true, scale: scale.is_some(), epilogue };
+        let kernel = Correlate { images: shape[0], outputs: shape[1], window, turned: true, epilogue };
         launch_on_cpu(&kernel, &inputs, &dx)?;
         Ok(dx)
     }
@@ -205,23 +210,7 @@ struct Correlate<'a> {
     outputs: usize,
     window: Window,
     turned: bool,
-    scale: bool,
     epilogue: Epilogue<'a>,
-}
-
-impl Correlate<'_> {
-    /// The weights as left operand `[outputs, rows of the unrolled source]`.
-    fn left(&self, weights: &[f32], scale: Option<&[f32]>) -> Left {
-        let rows = self.window.rows();
-        if !self.turned {
-            return Left::pack(Isa::detect(), self.outputs, rows, |o, k| weights[o * rows + k]);
-        }
-        let taps = self.window.kernel[0] * self.window.kernel[1];
-        Left::pack(Isa::detect(), self.outputs, rows, |c, k| {
-            let (o, tap) = (k / taps, k % taps);
-            weights[(o * self.outputs + c) * taps + taps - 1 - tap] * scale.map_or(1.0, |scale| scale[o])
-        })
-    }
 }
 
 impl Kernel for Correlate<'_> {
@@ -229,49 +218,148 @@ impl Kernel for Correlate<'_> {
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let mut rest = inputs[2..].iter().copied();
-        let mut next = |there: bool| if there { rest.next() } else { None };
-        let scale = next(self.epilogue.scale.is_some());
-        let shift = next(self.epilogue.shift.is_some());
-        let add = next(self.epilogue.add.is_some());
-        let mask = next(self.epilogue.mask.is_some());
-        let left = self.left(inputs[1], next(self.turned && self.scale));
+        let finish = Finish::new(&self.epilogue, &mut rest);
+        let scale = rest.next().filter(|_| self.turned);
+        if let Some(taps) = Taps::of(&self.window, self.outputs).filter(|_| !self.turned) {
+            return taps.correlate(self.images, inputs[0], inputs[1], Shared(output.as_mut_ptr()), finish);
+        }
+        if let Some(tiles) = Winograd::of(&self.window, self.outputs).filter(|_| !self.epilogue.exact) {
+            let filter = if self.turned { Filter::Turned(inputs[1], scale) } else { Filter::Plain(inputs[1]) };
+            return tiles.correlate(self.images, inputs[0], filter, Shared(output.as_mut_ptr()), finish);
+        }
+        let turned = self.turned.then(|| turned(inputs[1], self.outputs, self.window.kernel, scale));
+        let weights = turned.as_ref().map_or(inputs[1], Lines::as_slice);
+        let rows = self.window.rows();
+        let left = Rows { data: weights, pitch: rows, terms: rows };
 
-        let (area, source) = (self.window.columns(), inputs[0].len() / self.images.max(1));
-        let tiles = area.div_ceil(PIXELS);
-        // Where images and tiles are few, rows are divided as well; that unrolls the source again for each part.
-        let parts = left.divide(8_usize.div_ceil((self.images * tiles).max(1)), 64);
-        let tasks = self.images * tiles * parts.len();
+        let (isa, area, source) = (Isa::detect(), self.window.columns(), inputs[0].len() / self.images.max(1));
+        let tasks = Grid::new(self.images, self.outputs, area, isa);
         let out = Shared(output.as_mut_ptr());
-        (0..tasks).into_par_iter().for_each_init(
-            || vec![0.0; DEPTH * COLUMNS],
-            |unrolled, task| {
-                let (part, at) = (task % parts.len(), task / parts.len());
-                let (image, tile) = (at / tiles, at % tiles);
-                let columns = tile * PIXELS..area.min((tile + 1) * PIXELS);
-                let start = image * self.outputs * area;
-                let of_image = |operand: &'_ [f32]| start..(start + self.outputs * area).min(operand.len());
-                let mut sums = Sums {
-                    out,
-                    start,
-                    area,
-                    column: columns.start,
-                    first: true,
-                    last: false,
-                    scale,
-                    shift,
-                    add: add.map(|add| &add[of_image(add)]),
-                    relu: self.epilogue.relu,
-                    mask: mask.map(|mask| &mask[of_image(mask)]),
-                };
-                let pixels = &inputs[0][image * source..(image + 1) * source];
-                for block in 0..left.blocks() {
-                    self.window.unroll(pixels, left.terms(block), columns.clone(), unrolled, COLUMNS);
-                    (sums.first, sums.last) = (block == 0, block + 1 == left.blocks());
-                    let (rows, wide) = (parts[part].clone(), columns.len());
-                    gemm::multiply(&left, rows, block, unrolled, COLUMNS, wide, &mut sums);
+        tasks.run(|image, rows, columns, panel| {
+            let start = image * self.outputs * area;
+            let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
+            let mut sums = Sums { out, start, area, finish };
+            gemm::multiply(isa, left, rows, &right, columns, panel, &mut sums);
+        });
+    }
+}
+
+/// The weights of the gradient by the input, `w'[c, (o, i, j)] = w[o, c, KH-1-i, KW-1-j] scale[o]`.
+fn turned(weights: &[f32], channels: usize, kernel: [usize; 2], scale: Option<&[f32]>) -> Lines {
+    let taps = kernel[0] * kernel[1];
+    let outputs = weights.len() / (channels * taps).max(1);
+    let mut turned = Lines::new(weights.len());
+    let rows = turned.as_mut_slice().par_chunks_mut((16 * outputs * taps).max(1)).enumerate();
+    rows.for_each(|(block, rows)| {
+        if taps == 1 {
+            gemm::transpose(&weights[block * 16..], channels, outputs, rows.len() / outputs, rows, outputs);
+        }
+        for (c, row) in rows.chunks_exact_mut(outputs * taps).enumerate() {
+            for (o, to) in row.chunks_exact_mut(taps).enumerate() {
+                let scale = scale.map_or(1.0, |scale| scale[o]);
+                if taps == 1 {
+                    to[0] *= scale;
+                } else {
+                    let from = weights[(o * channels + block * 16 + c) * taps..][..taps].iter().rev();
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
                 }
-            },
-        );
+            }
+        }
+    });
+    turned
+}
+
+/// An unrolled image as right operand.
+struct Unrolled<'a> {
+    window: &'a Window,
+    image: &'a [f32],
+}
+
+impl Right for Unrolled<'_> {
+    fn fill(&self, terms: Range<usize>, columns: Range<usize>, panel: &mut [f32], pitch: usize) {
+        self.window.unroll(self.image, terms, columns, panel, pitch);
+    }
+}
+
+/// The tasks of products for several images: each takes some columns and, where these are few, some rows.
+pub(super) struct Grid {
+    images: usize,
+    rows: usize,
+    high: usize,
+    columns: usize,
+    wide: usize,
+}
+
+impl Grid {
+    /// Products of `rows` by `columns` sums.
+    pub fn new(images: usize, rows: usize, columns: usize, isa: Isa) -> Self {
+        // Two register tiles, so that what is read of the left operand serves twice as long.
+        let wide = 2 * isa.columns();
+        let parts = TASKS.div_ceil((images * columns.div_ceil(wide)).max(1)).min(rows / 64).max(1);
+        Grid { images, rows, high: rows.div_ceil(parts).next_multiple_of(8), columns, wide }
+    }
+
+    /// Calls `task` with every image, some of the rows, and some of the columns.
+    pub fn run(&self, task: impl Fn(usize, Range<usize>, Range<usize>, &mut Panel) + Sync) {
+        let (parts, tiles) = (self.rows.div_ceil(self.high), self.columns.div_ceil(self.wide));
+        (0..self.images * tiles * parts).into_par_iter().for_each_init(Panel::new, |panel, at| {
+            let (image, tile, part) = (at / parts / tiles, at / parts % tiles, at % parts);
+            let rows = part * self.high..self.rows.min((part + 1) * self.high);
+            task(image, rows, tile * self.wide..self.columns.min((tile + 1) * self.wide), panel);
+        });
+    }
+}
+
+/// The operands of an epilogue.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    scale: Option<&'a [f32]>,
+    shift: Option<&'a [f32]>,
+    add: Option<&'a [f32]>,
+    relu: bool,
+    mask: Option<&'a [f32]>,
+}
+
+impl<'a> Finish<'a> {
+    /// Takes those that there are from `inputs`, in the order of [`Epilogue::inputs`].
+    fn new(epilogue: &Epilogue<'_>, inputs: &mut impl Iterator<Item = &'a [f32]>) -> Self {
+        let mut next = |there: bool| if there { inputs.next() } else { None };
+        Finish {
+            scale: next(epilogue.scale.is_some()),
+            shift: next(epilogue.shift.is_some()),
+            add: next(epilogue.add.is_some()),
+            relu: epilogue.relu,
+            mask: next(epilogue.mask.is_some()),
+        }
+    }
+
+    /// Finishes the sums `y` of channel `channel`, which begin at element `at` of the output.
+    #[inline(always)]
+    pub fn apply(&self, y: &mut [f32], channel: usize, at: usize) {
+        if let Some(scale) = self.scale {
+            y.iter_mut().for_each(|y| *y *= scale[channel]);
+        }
+        if let Some(shift) = self.shift {
+            y.iter_mut().for_each(|y| *y += shift[channel]);
+        }
+        if let Some(add) = self.add {
+            y.iter_mut().zip(&add[at..]).for_each(|(y, a)| *y += a);
+        }
+        if self.relu {
+            // Written so that a value that is not a number stays one.
+            y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
+        }
+        if let Some(mask) = self.mask {
+            y.iter_mut().zip(&mask[at..]).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
+        }
+    }
+
+    /// Fetches what finishing `len` sums from element `at` on reads.
+    #[inline(always)]
+    pub fn expect(&self, at: usize, len: usize) {
+        for operand in [self.add, self.mask].into_iter().flatten() {
+            gemm::prefetch(&operand[at], len);
+        }
     }
 }
 
@@ -280,54 +368,30 @@ struct Sums<'a> {
     out: Shared,
     start: usize,
     area: usize,
-    column: usize,
-    first: bool,
-    last: bool,
-    scale: Option<&'a [f32]>,
-    shift: Option<&'a [f32]>,
-    add: Option<&'a [f32]>,
-    relu: bool,
-    mask: Option<&'a [f32]>,
+    finish: Finish<'a>,
 }
 
 impl Store for Sums<'_> {
     #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize) {
-        let at = row * self.area + self.column + column;
-        gemm::prefetch(self.out.at(self.start + at), columns);
-        for operand in [self.add, self.mask].into_iter().flatten().filter(|_| self.last) {
-            gemm::prefetch(&operand[at], columns);
+    fn expect(&self, row: usize, column: usize, columns: usize, block: Block) {
+        let at = self.start + row * self.area + column;
+        gemm::prefetch(self.out.at(at), columns);
+        if block.last {
+            self.finish.expect(at, columns);
         }
     }
 
     #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32]) {
-        let at = row * self.area + self.column + column;
+    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
+        let at = self.start + row * self.area + column;
         // SAFETY: tasks differ in image, rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(self.start + at, sums.len()) };
-        if self.first {
-            out.copy_from_slice(sums);
-        } else {
-            out.iter_mut().zip(sums).for_each(|(y, s)| *y += s);
+        let out = unsafe { self.out.slice(at, sums.len()) };
+        match block.first {
+            true => out.copy_from_slice(sums),
+            false => out.iter_mut().zip(sums).for_each(|(y, s)| *y += s),
         }
-        if !self.last {
-            return;
-        }
-        if let Some(scale) = self.scale {
-            out.iter_mut().for_each(|y| *y *= scale[row]);
-        }
-        if let Some(shift) = self.shift {
-            out.iter_mut().for_each(|y| *y += shift[row]);
-        }
-        if let Some(add) = self.add {
-            out.iter_mut().zip(&add[at..]).for_each(|(y, a)| *y += a);
-        }
-        if self.relu {
-            // Written so that a value that is not a number stays one.
-            out.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
-        }
-        if let Some(mask) = self.mask {
-            out.iter_mut().zip(&mask[at..]).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
+        if block.last {
+            self.finish.apply(out, row, at);
         }
     }
 }
@@ -344,70 +408,74 @@ impl Kernel for WeightGradient {
     const NAME: &'static str = "the gradient of conv2d by its weights";
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let (rows, area) = (self.window.rows(), self.window.columns());
+        if let Some(taps) = Taps::of(&self.window, self.outputs) {
+            return taps.weight_gradient(self.images, inputs[0], inputs[1], inputs.get(2).copied(), output);
+        }
+        if let Some(tiles) = Winograd::of(&self.window, self.outputs) {
+            return tiles.weight_gradient(self.images, inputs[0], inputs[1], inputs.get(2).copied(), output);
+        }
+        let (isa, taps, area) = (Isa::detect(), self.window.rows(), self.window.columns());
         let source = inputs[0].len() / self.images.max(1);
-        let tiles = rows.div_ceil(TAPS);
-        output.fill(0.0);
         let out = Shared(output.as_mut_ptr());
         for image in 0..self.images {
             let g = &inputs[1][image * self.outputs * area..(image + 1) * self.outputs * area];
-            let left = Left::pack(Isa::detect(), self.outputs, area, |o, p| g[o * area + p]);
             let pixels = &inputs[0][image * source..(image + 1) * source];
-            let parts = left.divide(8_usize.div_ceil(tiles.max(1)), 64);
-            (0..tiles * parts.len()).into_par_iter().for_each_init(
-                || (vec![0.0; COLUMNS * DEPTH], vec![0.0; DEPTH * COLUMNS]),
-                |(unrolled, turned), task| {
-                    let (tile, part) = (task / parts.len(), task % parts.len());
-                    let taps = tile * TAPS..rows.min((tile + 1) * TAPS);
-                    for block in 0..left.blocks() {
-                        let terms = left.terms(block);
-                        self.window.unroll(pixels, taps.clone(), terms.clone(), unrolled, DEPTH);
-                        transpose(unrolled, turned, taps.len(), terms.len());
-                        let last = image + 1 == self.images && block + 1 == left.blocks();
-                        let scale = if last { inputs.get(2).copied() } else { None };
-                        let mut sums = RowSums { out, rows, column: taps.start, scale };
-                        gemm::multiply(&left, parts[part].clone(), block, turned, COLUMNS, taps.len(), &mut sums);
-                    }
-                },
-            );
+            let left = Rows { data: g, pitch: area, terms: area };
+            let (first, last) = (image == 0, image + 1 == self.images);
+            let sums = RowSums { out, pitch: taps, first, scale: inputs.get(2).copied().filter(|_| last) };
+            Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
+                if self.window.is_identity() {
+                    let right = ByColumns { data: pixels, pitch: area };
+                    gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                } else {
+                    let right = Turned { window: &self.window, image: pixels };
+                    gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                }
+            });
         }
     }
 }
 
-/// `to[c, r] = from[r, c]` for `rows` rows at distance [`DEPTH`], written at distance [`COLUMNS`]; sixteen rows at a
-/// time, so that whole cache lines are written.
-fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
-    for row in (0..rows).step_by(16) {
-        let height = 16.min(rows - row);
-        for column in 0..columns {
-            let line = &mut to[column * COLUMNS + row..][..height];
-            for (i, value) in line.iter_mut().enumerate() {
-                *value = from[(row + i) * DEPTH + column];
-            }
-        }
+/// An unrolled image, transposed, as right operand.
+struct Turned<'a> {
+    window: &'a Window,
+    image: &'a [f32],
+}
+
+impl Right for Turned<'_> {
+    fn fill(&self, terms: Range<usize>, columns: Range<usize>, panel: &mut [f32], pitch: usize) {
+        let mut unrolled = Lines::new(columns.len() * terms.len());
+        let unrolled = unrolled.as_mut_slice();
+        self.window.unroll(self.image, columns.clone(), terms.clone(), unrolled, terms.len());
+        gemm::transpose(unrolled, terms.len(), columns.len(), terms.len(), panel, pitch);
     }
 }
 
-/// Adds sums to rows of the gradient, and scales the rows when they are complete.
-struct RowSums<'a> {
-    out: Shared,
-    rows: usize,
-    column: usize,
-    scale: Option<&'a [f32]>,
+/// Adds sums to rows at distance `pitch`, or overwrites them where they are the `first`, and scales them when they are
+/// complete.
+#[derive(Clone, Copy)]
+pub(super) struct RowSums<'a> {
+    pub out: Shared,
+    pub pitch: usize,
+    pub first: bool,
+    pub scale: Option<&'a [f32]>,
 }
 
 impl Store for RowSums<'_> {
     #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize) {
-        gemm::prefetch(self.out.at(row * self.rows + self.column + column), columns);
+    fn expect(&self, row: usize, column: usize, columns: usize, _: Block) {
+        gemm::prefetch(self.out.at(row * self.pitch + column), columns);
     }
 
     #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32]) {
+    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
         // SAFETY: tasks differ in rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(row * self.rows + self.column + column, sums.len()) };
-        out.iter_mut().zip(sums).for_each(|(w, s)| *w += s);
-        if let Some(scale) = self.scale {
+        let out = unsafe { self.out.slice(row * self.pitch + column, sums.len()) };
+        match self.first && block.first {
+            true => out.copy_from_slice(sums),
+            false => out.iter_mut().zip(sums).for_each(|(w, s)| *w += s),
+        }
+        if let Some(scale) = self.scale.filter(|_| block.last) {
             out.iter_mut().for_each(|w| *w *= scale[row]);
         }
     }

@@ -77,6 +77,9 @@ fn convolutions_have_the_gradients_of_differences() {
         // More rows than a register tile, more terms than a block, more columns than a tile.
         ([29, 40, 3, 3], [17, 15], 1, 2),
         ([29, 300, 1, 1], [16, 17], 1, 1),
+        // Few outputs of many channels.
+        ([5, 64, 3, 3], [8, 9], 1, 3),
+        ([3, 70, 3, 3], [7, 5], 1, 6),
     ];
     for (filter, [height, width], stride, dilation) in cases {
         let what = format!("{filter:?} on {height} x {width}, stride {stride}, dilation {dilation}");
@@ -89,7 +92,7 @@ fn convolutions_have_the_gradients_of_differences() {
         let (add, r) = (quarters("add", &size), quarters("r", &size));
         let forward = |x: &Tensor, w: &Tensor, add: &Tensor| {
             let (scale, shift) = (Some(&scale), Some(&shift));
-            op.forward(x, w, Epilogue { scale, shift, add: Some(add), relu: true, mask: None }).unwrap()
+            op.forward(x, w, Epilogue { scale, shift, add: Some(add), relu: true, ..Epilogue::default() }).unwrap()
         };
         let y = forward(&x, &w, &add);
         assert!(values(&y).contains(&0.0), "{what}: the ReLU does nothing");
@@ -117,8 +120,14 @@ fn the_epilogue_does_what_it_says_in_its_order() {
     let (x, weights) = (quarters("x", &[2, 3, 8, 9]), quarters("w", &[4, 3, 3, 3]));
     let (scale, shift) = (quarters("scale", &[4]), quarters("shift", &[4]));
     let (add, mask) = (quarters("add", &[2, 4, 8, 9]), quarters("mask", &[2, 4, 8, 9]));
-    let epilogue =
-        Epilogue { scale: Some(&scale), shift: Some(&shift), add: Some(&add), relu: true, mask: Some(&mask) };
+    let epilogue = Epilogue {
+        scale: Some(&scale),
+        shift: Some(&shift),
+        add: Some(&add),
+        relu: true,
+        mask: Some(&mask),
+        exact: false,
+    };
     let folded = op.forward(&x, &weights, epilogue).unwrap();
     let channel = |v: &Tensor| v.reshape((1, 4, 1, 1)).unwrap();
     let y = op.forward(&x, &weights, Epilogue::default()).unwrap();

@@ -21,10 +21,13 @@ pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;
+mod scratch;
 pub(in crate::ml) mod simd;
+mod taps;
 pub mod update;
 pub mod upsampled;
 mod window;
+mod winograd;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 
@@ -118,6 +121,12 @@ pub fn blank(shape: &[usize], device: &Device) -> Result<Tensor> {
     Ok(unsafe { Tensor::empty(shape, DType::F32, device)? })
 }
 
+/// A tensor whose every element a kernel is to write: until then they are anything.
+fn undefined(shape: &[usize], device: &Device) -> Result<Tensor> {
+    // SAFETY: numbers of any bits are numbers, and the kernels that get it overwrite them.
+    Ok(unsafe { Tensor::empty(shape, DType::F32, device)? })
+}
+
 /// Gives `body` the elements of a tensor in the processor's memory: there they stay, from a GPU they are copied.
 pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) -> T) -> Result<T> {
     if !tensor.device().is_cpu() {
@@ -158,6 +167,11 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// The elements from `start` on.
+    fn from(self, start: usize) -> Self {
+        Shared(self.0.wrapping_add(start))
+    }
+
     /// The address of an element, for prefetching.
     fn at(self, index: usize) -> *const f32 {
         self.0.wrapping_add(index)

@@ -11,7 +11,7 @@
 //! | zune-jpeg, with or without SIMD | 16 | 0.01 to 0.43 |
 //!
 //! It takes three times as long as libjpeg-turbo. So the files that data sets have are decoded by a decoder of our own,
-//! whose pixels are the same ([`baseline`]); `jpeg-decoder` does all others, and says what is wrong with a broken one.
+//! whose pixels are the same (`baseline`); `jpeg-decoder` does all others, and says what is wrong with a broken one.
 //!
 //! The fast transform of TensorFlow 1.3, which the reference used, differs from libjpeg's by 1 level on average and
 //! by up to 11 here; ours differs from it by as much. Every digest of a stage that reads images depends on this

@@ -102,7 +102,8 @@ fn check(worst: &mut Worst, choice: &Choice, kind: &dyn DilatedConv, d: usize, [
     let slots = |extras: &[(String, Extra)]| -> Vec<Option<Tensor>> {
         extras.iter().map(|(name, extra)| extra.trainable.then(|| like(&v[name].tensor()))).collect()
     };
-    let gradients = LayerGradients { weights: Some(like(&weights)), own: slots(&own), shared: slots(&shared) };
+    let gradients =
+        LayerGradients { exact: false, weights: Some(like(&weights)), own: slots(&own), shared: slots(&shared) };
     let dx = kind.backward(&layer, &image, &saved, &r.tensor(), &gradients, None).unwrap();
     compare_gradient(worst, &format!("{what}, x"), &dx, &gradient, &x);
     let weights = [("layer/weights", &gradients.weights)];

@@ -104,12 +104,21 @@ pub struct Layer<'a> {
 /// Where the gradients of a layer's parameters go; none where nobody needs them.
 #[derive(Debug, Default)]
 pub struct LayerGradients {
+    /// Whether the gradient by the input is exactly zero where nothing comes from: [`Epilogue::exact`].
+    pub exact: bool,
     /// Of the filter: overwritten.
     pub weights: Option<Tensor>,
     /// Of the layer's own parameters: overwritten.
     pub own: Vec<Option<Tensor>>,
     /// Of the network's parameters: added to, since every layer contributes.
     pub shared: Vec<Option<Tensor>>,
+}
+
+impl LayerGradients {
+    /// Of no parameter: what is wanted is where a gradient comes from, and exactly zero where it does not.
+    pub fn none() -> Self {
+        LayerGradients { exact: true, ..LayerGradients::default() }
+    }
 }
 
 /// A type of dilated convolution. What it does not say is that of the plain one.
@@ -158,7 +167,8 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
             layer.op.backward_weights(x, g, layer.scale, slot)?;
         }
         let shape = nchw("The input of a dilated convolution", x)?;
-        layer.op.backward_input(shape, g, layer.weights, layer.scale, Epilogue { mask, ..Epilogue::default() })
+        let epilogue = Epilogue { mask, exact: gradients.exact, ..Epilogue::default() };
+        layer.op.backward_input(shape, g, layer.weights, layer.scale, epilogue)
     }
 }
 

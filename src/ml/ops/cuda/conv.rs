@@ -42,6 +42,8 @@ pub struct Geometry {
     pub stride: usize,
     /// The distance between taps.
     pub dilation: usize,
+    /// [`Epilogue::exact`].
+    pub exact: bool,
 }
 
 /// One pass over operands of a plan.
@@ -78,8 +80,18 @@ impl Framed {
         };
         let [images, channels, ..] = xs;
         let (stride, dilation) = (op.stride, op.dilation);
-        let geometry =
-            Geometry { images, channels, outputs: ws[0], source, grid, kernel, pad: before, stride, dilation };
+        let geometry = Geometry {
+            images,
+            channels,
+            outputs: ws[0],
+            source,
+            grid,
+            kernel,
+            pad: before,
+            stride,
+            dilation,
+            exact: false,
+        };
         if equal(0) && equal(1) {
             return Framed { geometry, frame: None };
         }
@@ -127,7 +139,7 @@ impl<'a> Operands<'a> {
 
     /// What follows a convolution, in place on the output of `channels` planes of `area` elements.
     fn finish(&mut self, epilogue: Epilogue<'a>, output: &Tensor, plan: &mut Plan<'_>) {
-        let Epilogue { scale, shift, add, relu, mask } = epilogue;
+        let Epilogue { scale, shift, add, relu, mask, exact: _ } = epilogue;
         if !relu && [scale, shift, add, mask].iter().all(Option::is_none) {
             return;
         }
@@ -169,7 +181,8 @@ pub fn backward_input(
     let dx = blank(&shape, g.device())?;
     epilogue.check(&dx)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
-    let framed = Framed::new(op, shape, ws, [height, width]);
+    let mut framed = Framed::new(op, shape, ws, [height, width]);
+    framed.geometry.exact = epilogue.exact;
     let y = operands.add(Some(g));
     let mut w = operands.add(Some(weights));
     if scale.is_some() {

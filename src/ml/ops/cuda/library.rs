@@ -62,6 +62,25 @@ enum Algorithm {
     Weights(sys::cudnnConvolutionBwdFilterAlgo_t),
 }
 
+impl Algorithm {
+    /// Whether it sums products of what is given, not of transforms, whose rounding is no zero where the sum is one.
+    fn is_exact(self) -> bool {
+        use sys::{cudnnConvolutionBwdDataAlgo_t as Input, cudnnConvolutionFwdAlgo_t as Forward};
+        match self {
+            Algorithm::Forward(algorithm) => matches!(
+                algorithm,
+                Forward::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM
+                    | Forward::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM
+                    | Forward::CUDNN_CONVOLUTION_FWD_ALGO_GEMM
+            ),
+            Algorithm::Input(algorithm) => {
+                matches!(algorithm, Input::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 | Input::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1)
+            }
+            Algorithm::Weights(_) => false,
+        }
+    }
+}
+
 /// What the library says of an algorithm.
 struct Candidate {
     algorithm: Algorithm,
@@ -265,7 +284,8 @@ impl Library {
         let fits = |candidate: &&Candidate| {
             let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC;
             let done = candidate.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS;
-            done && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic)
+            let exact = candidate.algorithm.is_exact() || !geometry.exact;
+            done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic)
         };
         let chosen = candidates.iter().find(fits).ok_or_else(|| {
             let mode = if self.numerics.deterministic { " deterministic" } else { "" };

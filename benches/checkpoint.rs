@@ -1,0 +1,95 @@
+//! What inner checkpoints cost a training: steps of a network on made images, with checkpoints as `Train` has them. One
+//! line of JSON: seconds waited for copies, seconds that steps took longer while one was written, and the share of both
+//! in all. `cargo bench --bench checkpoint -- --seconds 300`.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use clap::Parser;
+use repro::ml::ops::memory;
+use repro::ml::optim::{Schedule, Sgd};
+use repro::ml::rng::Rng;
+use repro::ml::spec::{Choice, ModelSpec};
+use repro::ml::state::Snapshot;
+use repro::ml::train::{Settings, Trainer};
+use repro::ml::weights::{Scheme, initialise};
+use repro::stage::StageError;
+use repro::stages::inner::{Inner, content};
+
+/// What is measured.
+#[derive(Debug, Parser)]
+struct Options {
+    #[arg(long, default_value = "ResNet101")]
+    encoder: String,
+    /// Height and width of the images.
+    #[arg(long, default_value_t = 321)]
+    size: usize,
+    /// How long to train.
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// 0: as many as there are processors.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Cargo adds it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    memory::keep_freed();
+    let size = options.size;
+    let spec = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
+    let mut trainer = Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 1)?)?;
+    let mut rng = Rng::new(1, "pixels", 0);
+    let pixels: Vec<f32> = (0..3 * size * size).map(|_| rng.range(-110.0, 140.0)).collect();
+    let images = Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?;
+    let labels: Vec<u8> = (0..size * size).map(|i| (i / 50 % 21) as u8).collect();
+    let optimizer = Sgd { lr: 1e-6, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 };
+    let settings = Settings { optimizer, schedule: Schedule::Constant, horizon: 1 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("checkpoint");
+
+    pool.install(|| trainer.step(&settings, &images, &labels))?;
+    let (mut inner, began) = (Inner::new(&path), Instant::now());
+    let (mut waited, mut copies, mut written) = (0.0, Vec::new(), 0);
+    let (mut undisturbed, mut disturbed) = (Vec::new(), Vec::new());
+    let mut writing = false;
+    while began.elapsed().as_secs_f64() < options.seconds || written == 0 {
+        let start = Instant::now();
+        if inner.poll()?.is_some() {
+            (writing, written) = (false, written + 1);
+        }
+        if inner.due() {
+            inner.begin(trainer.step, || {
+                let snapshot = Snapshot::copied(&trainer).map_err(|error| StageError::Bug(error.to_string()))?;
+                Ok(move || snapshot.write(&BTreeMap::new()).map_err(|error| StageError::Bug(error.to_string())))
+            })?;
+            writing = true;
+            copies.push(start.elapsed().as_secs_f64());
+        }
+        waited += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        pool.install(|| trainer.step(&settings, &images, &labels))?;
+        if writing { &mut disturbed } else { &mut undisturbed }.push(start.elapsed().as_secs_f64());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    inner.end()?;
+    undisturbed.sort_by(f64::total_cmp);
+    let step = undisturbed[undisturbed.len() / 2];
+    let longer: f64 = disturbed.iter().map(|time| time - step).sum();
+    let bytes = content(&path)?.map_or(0, |content| content.len());
+    println!(
+        "{}",
+        serde_json::json!({
+            "encoder": options.encoder, "size": size, "bytes": bytes, "checkpoints": copies.len(), "copies": copies,
+            "waited": waited, "longer": longer, "step": step, "seconds": seconds,
+            "share_waited": waited / seconds, "share": (waited + longer.max(0.0)) / seconds,
+        })
+    );
+    Ok(())
+}
