@@ -27,7 +27,6 @@ print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable
   strip "$folder/repro" "$folder/tests"
   cp "$peer" "$folder/peer.py"
   cp benches/gpu.sh "$folder/gpu.sh"
-  # As PyTorch's machine finds them; the tests without a GPU are no use there.
   du -sh "$folder"
 }
 

@@ -56,16 +56,16 @@ impl Numerics {
 
     /// An error where that device cannot compute so. Opens nothing.
     pub fn check(self, gpu: Option<usize>) -> Result<()> {
-        if gpu.is_some() || self.precision == Precision::Fp32 {
-            return Ok(());
-        }
-        Err(Error::Device {
-            message: format!(
-                "The precision `{}` was asked for, but the device `cpu` has `Fp32` alone.",
-                self.precision.name()
-            ),
-            hint: "Write `precision: Fp32`, or compute on a GPU: `--device cuda`.".to_owned(),
-        })
+        let (device, has, hint) = match (gpu, self.precision) {
+            (None, Precision::Fp32) | (Some(_), Precision::Fp32 | Precision::Tf32) => return Ok(()),
+            (None, _) => {
+                ("cpu", "`Fp32` alone", "Write `precision: Fp32`, or compute `Tf32` on a GPU: `--device cuda`.")
+            }
+            (Some(_), _) => ("cuda", "`Fp32` and `Tf32`", "Write `precision: Tf32`."),
+        };
+        let precision = self.precision.name();
+        let message = format!("The precision `{precision}` was asked for, but the device `{device}` has {has}.");
+        Err(Error::Device { message, hint: hint.to_owned() })
     }
 }
 
@@ -79,6 +79,10 @@ mod tests {
             let error = Numerics { precision, ..Numerics::default() }.device(None).unwrap_err();
             assert!(error.to_string().contains(precision.name()) && error.hint().contains("--device cuda"), "{error}");
         }
+        for gpu in [None, Some(0)] {
+            assert!(Numerics { precision: Precision::Bf16, ..Numerics::default() }.check(gpu).is_err());
+        }
+        assert!(Numerics { precision: Precision::Tf32, ..Numerics::default() }.check(Some(0)).is_ok());
         for deterministic in [true, false] {
             assert!(Numerics { deterministic, ..Numerics::default() }.device(None).unwrap().is_cpu());
         }

@@ -12,7 +12,7 @@ use libloading::Library;
 
 use super::library;
 use crate::ml::error::{Error, Result};
-use crate::ml::numerics::{Numerics, Precision};
+use crate::ml::numerics::Numerics;
 
 /// The CUDA that the kernels are compiled with, as drivers tell theirs: 1000 times the version.
 const CUDA: c_int = 13_000;
@@ -41,12 +41,6 @@ pub fn open(number: usize, numerics: Numerics) -> Result<Device> {
 }
 
 fn open_anew(number: usize, numerics: Numerics) -> Result<Device> {
-    if numerics.precision == Precision::Bf16 {
-        return Err(Error::Device {
-            message: "The precision `Bf16` was asked for, but GPUs compute in `Fp32` and `Tf32` here.".to_owned(),
-            hint: "Write `precision: Tf32`.".to_owned(),
-        });
-    }
     look_for(number)?;
     let failed = |error: candle_core::Error| missing(number, &format!("it could not be opened: {error}"));
     let device = Device::new_cuda_with_stream(number).map_err(failed)?;
