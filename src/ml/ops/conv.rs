@@ -302,7 +302,7 @@ impl Grid {
     /// Calls `task` with every image, some of the rows, and some of the columns.
     pub fn run(&self, task: impl Fn(usize, Range<usize>, Range<usize>, &mut Panel) + Sync) {
         let (parts, tiles) = (self.rows.div_ceil(self.high), self.columns.div_ceil(self.wide));
-        (0..self.images * tiles * parts).into_par_iter().for_each_init(Panel::new, |panel, at| {
+        (0..self.images * tiles * parts).into_par_iter().for_each_init(Panel::default, |panel, at| {
             let (image, tile, part) = (at / parts / tiles, at / parts % tiles, at % parts);
             let rows = part * self.high..self.rows.min((part + 1) * self.high);
             task(image, rows, tile * self.wide..self.columns.min((tile + 1) * self.wide), panel);

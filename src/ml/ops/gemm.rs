@@ -165,9 +165,8 @@ pub fn prefetch(values: *const f32, len: usize) {
 #[derive(Debug)]
 pub struct Panel(Lines);
 
-impl Panel {
-    /// An empty panel.
-    pub fn new() -> Self {
+impl Default for Panel {
+    fn default() -> Self {
         Panel(Lines::new(DEPTH * COLUMNS))
     }
 }
@@ -505,7 +504,7 @@ mod tests {
         let left = Rows { data: &a, pitch: k, terms: k };
         for isa in Isa::available() {
             let mut all = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
-            let mut panel = Panel::new();
+            let mut panel = Panel::default();
             for (rows, columns) in [(0..16, 0..77), (16..31, 0..60), (16..31, 60..77)] {
                 let right = ByRows { data: &b, pitch: n };
                 let mut into = Into(&mut all[0], n);

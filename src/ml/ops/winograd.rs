@@ -135,8 +135,8 @@ fn tile<const N: usize, const M: usize>(
             *lanes = load(i, j);
         }
         let column = of.apply(column);
-        for i in 0..M {
-            half[i][j] = column[i];
+        for (row, lanes) in half.iter_mut().zip(column) {
+            row[j] = lanes;
         }
     }
     for (i, row) in half.iter().enumerate() {
@@ -278,7 +278,7 @@ fn stride(rows: usize, pitch: usize) -> usize {
 /// Calls `task` with every product and with some of the `rows` rows.
 fn each_product(rows: usize, task: impl Fn(usize, Range<usize>, &mut Panel) + Sync) {
     let half = rows.div_ceil(2).next_multiple_of(8).min(rows);
-    (0..2 * PRODUCTS).into_par_iter().for_each_init(Panel::new, |panel, at| {
+    (0..2 * PRODUCTS).into_par_iter().for_each_init(Panel::default, |panel, at| {
         task(at / 2, if at % 2 == 0 { 0..half } else { half..rows }, panel);
     });
 }
