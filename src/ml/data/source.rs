@@ -1,11 +1,12 @@
 //! Indexed samples, opened, checked again, and batched.
 //!
 //! A file whose digest is no longer the index's is a fault: nothing is computed from data other than those in the key.
-//! The items of a batch are decoded in parallel, each to its own place in it.
+//! The items of a batch are decoded in parallel and stacked in their order.
 
 use std::ops::Range;
 
 use candle_core::{Device, Tensor};
+use candle_datasets::Batcher;
 use rayon::prelude::*;
 
 use super::augment::{Augment, Normalise};
@@ -120,30 +121,30 @@ impl Batches<'_> {
         Batches { share, ..self }
     }
 
-    /// Writes one sample, by its position in the stream and its number in the index, to its place in the batch.
-    fn item(&self, (position, index): (u64, usize), image: &mut [f32], ids: &mut [u8]) -> Result<(), Error> {
+    /// One sample: its position in the stream and its number in the index.
+    fn item(&self, position: u64, index: usize) -> Result<(Tensor, Tensor), Error> {
         let Batching { seed, crop, normalise, augment, ignore, .. } = &self.plan;
         let draws = augment.draws(*seed, position);
         let place = |size| Crop::new(&draws, size, *crop);
         let planes = self.images.part(index, &|size| place(size).window());
         let (planes, labels) = both(planes, self.images.labels(index))?;
-        let place = place(planes.size());
-        place.image(&planes, normalise, image);
-        place.labels(&labels, *ignore, ids);
-        Ok(())
+        let (place, (height, width)) = (place(planes.size()), *crop);
+        let (mut image, mut ids) = (vec![0.0; 3 * height * width], vec![0; height * width]);
+        place.image(&planes, normalise, &mut image);
+        place.labels(&labels, *ignore, &mut ids);
+        let image = Tensor::from_vec(image, (3, height, width), &Device::Cpu)?;
+        Ok((image, Tensor::from_vec(ids, (height, width), &Device::Cpu)?))
     }
 
     fn batch(&mut self, step: u64) -> Result<(Tensor, Tensor), Error> {
-        let (size, (height, width)) = (self.share.len(), self.plan.crop);
         let first = step * self.plan.batch as u64;
         let positions = first + self.share.start as u64..first + self.share.end as u64;
         let chosen: Vec<(u64, usize)> = positions.map(|k| (k, self.sampler.at(k))).collect();
-        let (mut images, mut labels) = (vec![0.0; size * 3 * height * width], vec![0; size * height * width]);
-        let places = images.par_chunks_exact_mut(3 * height * width).zip(labels.par_chunks_exact_mut(height * width));
-        let items = chosen.into_par_iter().zip(places);
-        all(items.map(|(chosen, (image, ids))| self.item(chosen, image, ids)).collect())?;
-        let images = Tensor::from_vec(images, (size, 3, height, width), &Device::Cpu)?;
-        Ok((images, Tensor::from_vec(labels, (size, height, width), &Device::Cpu)?))
+        let items = all(chosen.into_par_iter().map(|(k, index)| self.item(k, index)).collect())?;
+        // The batcher is handed whole batches, decoded and free of errors: given a stream of results, it loses the
+        // error of an item that is followed by the stream's end.
+        let stacked = Batcher::new2(items.into_iter()).batch_size(self.share.len()).next();
+        stacked.unwrap_or_else(|| candle_core::bail!("a batch needs at least one sample")).map_err(Error::from)
     }
 }
 
