@@ -17,7 +17,7 @@ use std::ops::Range;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::gemm::{self, Block, ByColumns, Isa, Panel, Right, Rows, Store};
+use super::gemm::{self, Block, ByRows, Isa, Panel, Right, Rows, Store};
 use super::scratch::Lines;
 use super::taps::Taps;
 use super::window::{Window, same};
@@ -414,6 +414,9 @@ impl Kernel for WeightGradient {
         if let Some(tiles) = Winograd::of(&self.window, self.outputs) {
             return tiles.weight_gradient(self.images, inputs[0], inputs[1], inputs.get(2).copied(), output);
         }
+        if self.window.is_identity() {
+            return self.of_one_tap(inputs[0], inputs[1], inputs.get(2).copied(), output);
+        }
         let (isa, taps, area) = (Isa::detect(), self.window.rows(), self.window.columns());
         let source = inputs[0].len() / self.images.max(1);
         let out = Shared(output.as_mut_ptr());
@@ -424,15 +427,51 @@ impl Kernel for WeightGradient {
             let (first, last) = (image == 0, image + 1 == self.images);
             let sums = RowSums { out, pitch: taps, first, scale: inputs.get(2).copied().filter(|_| last) };
             Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
-                if self.window.is_identity() {
-                    let right = ByColumns { data: pixels, pitch: area };
-                    gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
-                } else {
-                    let right = Turned { window: &self.window, image: pixels };
-                    gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
-                }
+                let right = Turned { window: &self.window, image: pixels };
+                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
             });
         }
+    }
+}
+
+impl WeightGradient {
+    /// `dw[o, c] = sum_p g[o, p] x[c, p]`. Of the two, the one with fewer channels is turned, once for all rows.
+    fn of_one_tap(&self, x: &[f32], g: &[f32], scale: Option<&[f32]>, output: &mut [f32]) {
+        let (isa, channels, area) = (Isa::detect(), self.window.channels, self.window.columns());
+        let across = channels > self.outputs;
+        let ((many, rows), (few, columns)) = match across {
+            true => ((x, channels), (g, self.outputs)),
+            false => ((g, self.outputs), (x, channels)),
+        };
+        // A cache line more than whole ones, so that rows do not all fall into the same sets of a cache.
+        let pitch = columns.next_multiple_of(16) + 16;
+        let mut turned = Lines::new(area * pitch);
+        let mut sums = Lines::new(if across { rows * columns } else { 0 });
+        let out = if across { sums.shared() } else { Shared(output.as_mut_ptr()) };
+        for image in 0..self.images {
+            turned.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
+                let from = &few[image * columns * area + block * 64..];
+                gemm::transpose(from, area, columns, to.len() / pitch, to, pitch);
+            });
+            let left = Rows { data: &many[image * rows * area..], pitch: area, terms: area };
+            let right = ByRows { data: turned.as_slice(), pitch };
+            let (first, last) = (image == 0, image + 1 == self.images);
+            let sums = RowSums { out, pitch: columns, first, scale: scale.filter(|_| last && !across) };
+            Grid::new(1, rows, columns, isa).run(|_, rows, columns, panel| {
+                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+            });
+        }
+        if !across {
+            return;
+        }
+        let sums = sums.as_slice();
+        output.par_chunks_mut(16 * channels).enumerate().for_each(|(block, to)| {
+            gemm::transpose(&sums[block * 16..], columns, channels, to.len() / channels, to, channels);
+            for (row, to) in to.chunks_exact_mut(channels).enumerate() {
+                let scale = scale.map_or(1.0, |scale| scale[block * 16 + row]);
+                to.iter_mut().for_each(|w| *w *= scale);
+            }
+        });
     }
 }
 
