@@ -322,7 +322,7 @@ mod tests {
             ("median_s", 3.0),
             ("images_per_s", 2.0 / 3.0),
             ("cost", 2.2 / 2.0),
-            ("peak_share", 3.0 / 2.2 / 6.0),
+            ("peak_share", 3e9 / 2.2 / 6e9),
             ("memory_mib", 3.0),
             ("memory_cost", 1.5),
         ] {
