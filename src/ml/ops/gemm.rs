@@ -245,7 +245,11 @@ unsafe fn multiply_by(
                 let operands = Operands { depth: terms.len(), a, pitch: left.pitch, rows, columns, panel, source };
                 let high = tile(operands, &mut sums);
                 for (row, sums) in (row..row + high).zip(sums.chunks_exact(wide)) {
-                    store.store(row, column, &sums[..columns], at);
+                    // Twice the same: once for a length that the compiler knows.
+                    match columns == wide {
+                        true => store.store(row, column, &sums[..wide], at),
+                        false => store.store(row, column, &sums[..columns], at),
+                    }
                 }
                 (row, source) = (row + high, None);
             }
