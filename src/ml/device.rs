@@ -39,15 +39,16 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
     })
 }
 
-/// What of the device enters the identity of what is computed on it, by name.
+/// What of the device enters the identity of what is computed on it, by name. The precision is a parameter of what is
+/// computed, not of the device.
 ///
 /// On the processor that is neither the instruction set nor the number of threads: all kernels compute the same
 /// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits.
 pub fn numeric_profile(gpu: Option<usize>) -> BTreeMap<String, String> {
     let class = if gpu.is_some() { "cuda" } else { "cpu" };
-    let mut profile = vec![("device", class), ("precision", "fp32")];
+    let mut profile = vec![("device", class)];
     if gpu.is_none() {
-        profile.extend([("sums", "fused, blocks of 256"), ("deterministic", "true")]);
+        profile.extend([("sums", "fused, blocks of 256, tiles of 3x3"), ("deterministic", "true")]);
     }
     profile.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
