@@ -37,8 +37,11 @@ mod tests {
             made.fetch_add(1, Ordering::SeqCst);
         });
         let taken: Vec<i32> = ahead(items, 2, |items| {
-            thread::sleep(Duration::from_millis(20));
             // Two wait, and the third is in the maker's hand.
+            while made.load(Ordering::SeqCst) < 3 {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(20));
             assert_eq!(made.load(Ordering::SeqCst), 3);
             items.take(50).collect()
         });
