@@ -25,6 +25,8 @@ pack() {
 print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["profile"]["test"]])')
   cp "$tests" "$folder/tests"
   strip "$folder/repro" "$folder/tests"
+  # A third of the size, for the way there.
+  gzip -f "$folder/repro" "$folder/tests"
   cp "$peer" "$folder/peer.py"
   cp benches/gpu.sh "$folder/gpu.sh"
   du -sh "$folder"
@@ -32,7 +34,9 @@ print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable
 
 run() {
   local folder
-  folder=$(cd "$1" && pwd)
+  folder=$(mktemp -d)
+  cp "$1"/* "$folder"
+  gunzip "$folder"/*.gz
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
   LD_LIBRARY_PATH=$(python3 -c 'import glob, nvidia
 print(*(path for root in nvidia.__path__ for path in glob.glob(root + "/*/lib")), sep=":")')${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
