@@ -7,15 +7,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use clap::Parser;
 use repro::ml::ops::memory;
-use repro::ml::optim::{Schedule, Sgd};
-use repro::ml::rng::Rng;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::state::Snapshot;
-use repro::ml::train::{Settings, Trainer};
-use repro::ml::weights::{Scheme, initialise};
+use repro::ml::workload::{Plan, Work, Workload};
 use repro::stage::StageError;
 use repro::stages::inner::{Inner, content};
 
@@ -43,18 +40,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     memory::keep_freed();
     let size = options.size;
     let spec = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
-    let mut trainer = Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 1)?)?;
-    let mut rng = Rng::new(1, "pixels", 0);
-    let pixels: Vec<f32> = (0..3 * size * size).map(|_| rng.range(-110.0, 140.0)).collect();
-    let images = Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?;
-    let labels: Vec<u8> = (0..size * size).map(|i| (i / 50 % 21) as u8).collect();
-    let optimizer = Sgd { lr: 1e-6, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 };
-    let settings = Settings { optimizer, schedule: Schedule::Constant, horizon: 1 };
+    let plan = Plan { spec, work: Work::Training, batch: 1, size: [size, size], recompute: 0 };
+    let mut workload = Workload::new(plan, &Device::Cpu)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("checkpoint");
 
-    pool.install(|| trainer.step(&settings, &images, &labels))?;
+    pool.install(|| workload.run())?;
     let (mut inner, began) = (Inner::new(&path), Instant::now());
     let (mut waited, mut copies, mut written) = (0.0, Vec::new(), 0);
     let (mut undisturbed, mut disturbed) = (Vec::new(), Vec::new());
@@ -65,8 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             (writing, written) = (false, written + 1);
         }
         if inner.due() {
+            let trainer = workload.trainer().ok_or("The work is a training, and has a trainer.")?;
             inner.begin(trainer.step, || {
-                let snapshot = Snapshot::copied(&trainer).map_err(|error| StageError::Bug(error.to_string()))?;
+                let snapshot = Snapshot::copied(trainer).map_err(|error| StageError::Bug(error.to_string()))?;
                 Ok(move || snapshot.write(&BTreeMap::new()).map_err(|error| StageError::Bug(error.to_string())))
             })?;
             writing = true;
@@ -74,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         waited += start.elapsed().as_secs_f64();
         let start = Instant::now();
-        pool.install(|| trainer.step(&settings, &images, &labels))?;
+        pool.install(|| workload.run())?;
         if writing { &mut disturbed } else { &mut undisturbed }.push(start.elapsed().as_secs_f64());
     }
     let seconds = began.elapsed().as_secs_f64();

@@ -79,6 +79,14 @@ impl Workload {
         Ok(Workload { worker, images, labels, plan })
     }
 
+    /// What trains, where that is the work.
+    pub fn trainer(&self) -> Option<&Trainer> {
+        match &self.worker {
+            Worker::Trainer(trainer) => Some(trainer),
+            Worker::Network(_) => None,
+        }
+    }
+
     /// Does it once. Returns a figure that depends on all of it: the loss, or the sum of all classes.
     pub fn run(&mut self) -> Result<f64> {
         let [height, width] = self.plan.size;
