@@ -10,9 +10,9 @@
 //!
 //! Training does not run through candle's autograd per operation, but through blocks with a backward pass of their
 //! own: candle's tensors are the storage, [`ops`] are in-place operations on them, and [`models`] walks an explicit
-//! tape over parameters in flat buffers. One bottleneck block of ResNet-101, forward and backward, median on two busy
-//! AVX-512 cores (`cargo bench --bench bottleneck`): group 2 (256 channels, 81x81) 317 ms stock and 33 ms so, 9.6
-//! times; group 4 (1024 channels, 41x41, dilation 2) 410 and 81 ms, 5.0 times. What it gives:
+//! tape over parameters in flat buffers. One bottleneck block of ResNet-101, forward and backward, median on two
+//! AVX-512 cores (`cargo bench --bench bottleneck`): group 2 (256 channels, 81x81) 222 ms stock and 23 ms so, 9.6
+//! times; group 4 (1024 channels, 41x41, dilation 2) 263 and 30 ms, 8.7 times. What it gives:
 //! - a convolution, its frozen batch norm, the residual and the ReLU are one pass with one output, and that output
 //!   is the mask of its own gradient (0 at 0, as TensorFlow's; candle's is 1 there);
 //! - no gradient is computed that nobody needs, and each is written once, to its place in the flat buffer;
