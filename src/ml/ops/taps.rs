@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::Shared;
 use super::conv::Grid;
 use super::epilogue::{Finish, Sums};
-use super::gemm::{self, ByColumns, ByRows, Isa, Rows};
+use super::gemm::{self, ByColumns, ByRows, Isa, Left};
 use super::scratch::Lines;
 use super::window::Window;
 
@@ -47,7 +47,7 @@ impl<'a> Taps<'a> {
         let out = products.shared();
         for image in 0..images {
             let sums = Sums::scaled(out, pixels, true, None);
-            let left = Rows { data: by_tap.as_slice(), pitch: channels, terms: channels };
+            let left = Left::by_rows(by_tap.as_slice(), channels, channels);
             let right = ByRows { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
             Grid::new(1, rows, pixels, isa).run(|_, rows, columns, panel| {
                 gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
@@ -86,7 +86,7 @@ impl<'a> Taps<'a> {
                     to[source..source + len].copy_from_slice(&plane[at..at + len]);
                 });
             });
-            let left = Rows { data: shifted.as_slice(), pitch: pixels, terms: pixels };
+            let left = Left::by_rows(shifted.as_slice(), pixels, pixels);
             let right =
                 ByColumns { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
             let sums = Sums::scaled(out, channels, image == 0, None);
