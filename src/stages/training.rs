@@ -82,7 +82,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
     trainer.recompute = p.recompute as usize;
-    crew.join(job, &mut trainer)?;
+    crew.join(job, &mut trainer, p.numerics())?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 
@@ -155,7 +155,8 @@ pub fn follow(job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageErro
     let batches = images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer));
     let mut batches = batches.share(share(&p, ranks.rank()));
     let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
-    trainer.ranks = Box::new(ranks);
+    trainer.ranks =
+        parallel::joined(ranks, &device, p.numerics()).map_err(|error| support::ml_error(error, "the ranks"))?;
     ahead(batches, p.accumulate as usize, |batches| {
         while iteration.goes_on(&trainer) {
             take(&p, batches, &device)

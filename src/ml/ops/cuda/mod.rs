@@ -15,6 +15,8 @@ mod emulated;
 mod launch;
 #[cfg(feature = "cuda")]
 mod library;
+#[cfg(feature = "cuda")]
+pub mod nccl;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "cuda")]
