@@ -292,7 +292,7 @@ fn failed(what: &str, status: c_int) -> Error {
     // SAFETY: the functions' documented signatures; the texts are the library's own and end.
     let texts = library().ok().map(|(_, library)| unsafe {
         let text = |text: *const c_char| {
-            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().trim().to_owned()).unwrap_or_default()
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().trim().to_owned() }
         };
         let word = library.get::<Word>("ncclGetErrorString").map_or(String::new(), |of| text(of(status)));
         let last = library.get::<Last>("ncclGetLastError").map_or(String::new(), |of| text(of(std::ptr::null_mut())));
