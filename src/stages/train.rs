@@ -72,6 +72,11 @@ params! {
         /// first of them is kept: less memory, about a third more time, the same bits. 0 keeps all activations; about
         /// the root of the number of blocks, 6 for ResNet-101, needs the least memory.
         recompute: u32 = 0, where max(1024.0).unit("blocks").unkeyed();
+        /// Whether, on a GPU, the forward and the backward pass are recorded in the second step and asked for as a whole in
+        /// all later ones, in place of kernel by kernel: the same bits, less work for the processor. Trainable norms and
+        /// the pre-filters GroupInteraction, SeparableShared, Gaussian and Aggregation, which the processor makes ready in
+        /// each step, cannot be recorded.
+        graph: bool = false, where unkeyed();
     }
 
     /// The precision of products and sums. The parameters, their momentum and the loss are 32-bit floats in each.
@@ -250,6 +255,13 @@ impl Kind for Train {
         let p: TrainParams = support::read(&complete(params))?;
         let wrong = |error| support::ml_error(error, "precision");
         let (gpu, size) = (device.gpu(), p.ranks as usize);
+        if p.graph && gpu.is_none() {
+            let message = "`graph: true` was asked for, but the device `cpu` records no work.".to_owned();
+            return Err(StageError::Device {
+                message,
+                hint: "Leave it out, or train on a GPU: `--device cuda`.".to_owned(),
+            });
+        }
         p.numerics().check(gpu).and_then(|()| look_for_ranks(gpu, size)).map_err(wrong)
     }
 

@@ -12,6 +12,7 @@
 #include <malloc.h>
 #include <mutex>
 #include <string>
+#include <tuple>
 
 #define API extern "C" __attribute__((visibility("default"))) int
 
@@ -33,13 +34,15 @@ static int with_context() { return current ? OK : NO_CONTEXT; }
 static int given(void** handle) { return *handle = &token, OK; }
 // Of a great workspace only the start is made no number: the rest costs minutes.
 static void spoil(void* memory) { std::memset(memory, 0xff, std::min<std::size_t>(malloc_usable_size(memory), 1 << 24)); }
+#include "emulated_graph.cpp"
 static int allocated(void** memory, std::size_t bytes) {
   if (bytes == 0) return INVALID;
   *memory = aligned_alloc(256, (bytes + 256) / 256 * 256);
   spoil(*memory);
-  return OK;
+  return recording ? graph_allocated(*memory) : OK;
 }
 static int freed(void* memory) {
+  if (recording || graph_memory.count(memory)) return graph_freed(memory);
   if (!settled()) return OK;
   spoil(memory);
   std::free(memory);
@@ -70,7 +73,10 @@ API cuGetErrorName(int, const char** name) { return *name = "AN_ERROR", OK; }
 API cuGetErrorString(int, const char** text) { return *text = "an emulated error", OK; }
 API cuStreamCreate(void** stream, unsigned) { return given(stream); }
 API cuStreamDestroy_v2(void*) { return OK; }
-API cuStreamSynchronize(void*) { return settled() ? with_context() : (forever(), OK); }
+API cuStreamSynchronize(void*) {
+  if (recording) return NOT_RECORDABLE;
+  return settled() ? with_context() : (forever(), OK);
+}
 API cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
 API cuEventCreate(void** event, unsigned) { return given(event); }
 API cuEventRecord(void*, void*) { return with_context(); }
@@ -81,37 +87,47 @@ API cuMemFreeAsync(void* memory, void*) { return freed(memory); }
 API cuMemHostAlloc(void** memory, std::size_t bytes, unsigned) { return current ? allocated(memory, bytes) : NO_CONTEXT; }
 API cuMemFreeHost(void* memory) { return freed(memory); }
 static int copied(void* to, const void* from, std::size_t bytes) {
-  return settled() ? (std::memcpy(to, from, bytes), with_context()) : OK;
+  return done([=] { return std::memcpy(to, from, bytes), with_context(); });
 }
-API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
-API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
+static int copied_with_host(void* to, const void* from, std::size_t bytes) {
+  return recording ? NOT_RECORDABLE : copied(to, from, bytes);
+}
+API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied_with_host(to, from, bytes); }
+API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied_with_host(to, from, bytes); }
 API cuMemcpyDtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
 API cuMemsetD8Async(void* to, unsigned char value, std::size_t bytes, void*) {
-  return settled() ? (std::memset(to, value, bytes), with_context()) : OK;
+  return done([=] { return std::memset(to, value, bytes), with_context(); });
 }
 
 // Kernels: this program's, of which `kernels.inc` has a line each, and the few of candle's that it uses.
-using Launched = void (*)(unsigned blocks, void** arguments);
+using Launched = Work (*)(unsigned blocks, void** arguments);
 template <class... A, std::size_t... I>
-static void launch(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {
-  auto with = [&] { kernel(*static_cast<A*>(arguments[I])...); };
-  run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
+static Work prepared(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {
+  return [=, values = std::tuple<A...>(*static_cast<A*>(arguments[I])...)] {
+    auto with = [&] { std::apply(kernel, values); };
+    run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
+    return OK;
+  };
 }
 template <class... A>
-static void launch(void (*kernel)(A...), unsigned blocks, void** arguments) {
-  launch(kernel, blocks, arguments, std::index_sequence_for<A...>{});
+static Work prepared(void (*kernel)(A...), unsigned blocks, void** arguments) {
+  return prepared(kernel, blocks, arguments, std::index_sequence_for<A...>{});
 }
 #define DEVICE(name) \
-  extern "C" void device_##name(unsigned blocks, void** arguments) { launch(name, blocks, arguments); }
+  extern "C" Work device_##name(unsigned blocks, void** arguments) { return prepared(name, blocks, arguments); }
 #include "kernels.inc"
 template <class T>
 static T argument(void** arguments, int number) { return *static_cast<T*>(arguments[number]); }
-extern "C" void device_const_set_f32(unsigned, void** a) {
-  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++) argument<float*>(a, 4)[i] = argument<float>(a, 3);
+extern "C" Work device_const_set_f32(unsigned, void** a) {
+  return [n = argument<std::size_t>(a, 0), value = argument<float>(a, 3), to = argument<float*>(a, 4)] {
+    return std::fill_n(to, n, value), OK;
+  };
 }
-extern "C" void device_badd_f32(unsigned, void** a) {
-  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++)
-    argument<float*>(a, 5)[i] = argument<float*>(a, 3)[i] + argument<float*>(a, 4)[i];
+extern "C" Work device_badd_f32(unsigned, void** a) {
+  return [n = argument<std::size_t>(a, 0), x = argument<float*>(a, 3), y = argument<float*>(a, 4), to = argument<float*>(a, 5)] {
+    for (std::size_t i = 0; i < n; i++) to[i] = x[i] + y[i];
+    return OK;
+  };
 }
 
 API cuModuleLoadData(void** module, const char* text) { return *module = new std::string(text), with_context(); }
@@ -132,8 +148,7 @@ API cuLaunchKernel(Launched function, unsigned blocks, unsigned, unsigned, unsig
   const std::lock_guard<std::mutex> lock(working);
   if (!current) return NO_CONTEXT;
   if (blocks == 0 || unsettled) return INVALID;
-  if (settled()) function(blocks, arguments);
-  return OK;
+  return done(function(blocks, arguments));
 }
 
 // Libraries that are opened and not called.
@@ -215,32 +230,33 @@ static int convolved(Pass pass, const Sizes& xs, float* x, const Sizes& ws, floa
                     ys.w == (xs.w + 2 * conv.pad[1] - reach[1]) / conv.stride[1] + 1 && xs.n == ys.n && xs.c == ws.c &&
                     ws.n == ys.c;
   if (!current || !fits || *alpha != 1.0f || *beta != 0.0f || bytes < (algorithm == 1 ? 1u << 21 : 100u)) return BAD_PARAM;
-  if (!settled()) return OK;
-  std::memset(space, 0xff, bytes);
-  const long lengths[] = {long(ys.n) * ys.c * ys.h * ys.w, long(xs.n) * xs.c * xs.h * xs.w, long(ws.n) * ws.c * ws.h * ws.w};
-  std::vector<double> sums(lengths[pass]);
-  for (int n = 0; n < xs.n; n++)
-    for (int o = 0; o < ys.c; o++)
-      for (int c = 0; c < xs.c; c++)
-        for (int i = 0; i < ws.h; i++)
-          for (int j = 0; j < ws.w; j++)
-            for (int oy = 0; oy < ys.h; oy++) {
-              const int row = oy * conv.stride[0] + i * conv.dilation[0] - conv.pad[0];
-              if (row < 0 || row >= xs.h) continue;
-              for (int ox = 0; ox < ys.w; ox++) {
-                const int column = ox * conv.stride[1] + j * conv.dilation[1] - conv.pad[1];
-                if (column < 0 || column >= xs.w) continue;
-                const long at = ((long(n) * xs.c + c) * xs.h + row) * xs.w + column;
-                const long tap = ((long(o) * ws.c + c) * ws.h + i) * ws.w + j;
-                const long p = ((long(n) * ys.c + o) * ys.h + oy) * ys.w + ox;
-                if (pass == FORWARD) sums[p] += double(x[at]) * w[tap];
-                if (pass == INPUT) sums[at] += double(y[p]) * w[tap];
-                if (pass == WEIGHTS) sums[tap] += double(y[p]) * x[at];
+  return done([=] {
+    std::memset(space, 0xff, bytes);
+    const long lengths[] = {long(ys.n) * ys.c * ys.h * ys.w, long(xs.n) * xs.c * xs.h * xs.w, long(ws.n) * ws.c * ws.h * ws.w};
+    std::vector<double> sums(lengths[pass]);
+    for (int n = 0; n < xs.n; n++)
+      for (int o = 0; o < ys.c; o++)
+        for (int c = 0; c < xs.c; c++)
+          for (int i = 0; i < ws.h; i++)
+            for (int j = 0; j < ws.w; j++)
+              for (int oy = 0; oy < ys.h; oy++) {
+                const int row = oy * conv.stride[0] + i * conv.dilation[0] - conv.pad[0];
+                if (row < 0 || row >= xs.h) continue;
+                for (int ox = 0; ox < ys.w; ox++) {
+                  const int column = ox * conv.stride[1] + j * conv.dilation[1] - conv.pad[1];
+                  if (column < 0 || column >= xs.w) continue;
+                  const long at = ((long(n) * xs.c + c) * xs.h + row) * xs.w + column;
+                  const long tap = ((long(o) * ws.c + c) * ws.h + i) * ws.w + j;
+                  const long p = ((long(n) * ys.c + o) * ys.h + oy) * ys.w + ox;
+                  if (pass == FORWARD) sums[p] += double(x[at]) * w[tap];
+                  if (pass == INPUT) sums[at] += double(y[p]) * w[tap];
+                  if (pass == WEIGHTS) sums[tap] += double(y[p]) * x[at];
+                }
               }
-            }
-  float* out = pass == FORWARD ? y : pass == INPUT ? x : w;
-  for (long i = 0; i < lengths[pass]; i++) out[i] = static_cast<float>(sums[i]);
-  return OK;
+    float* out = pass == FORWARD ? y : pass == INPUT ? x : w;
+    for (long i = 0; i < lengths[pass]; i++) out[i] = static_cast<float>(sums[i]);
+    return OK;
+  });
 }
 API cudnnConvolutionForward(void*, const float* alpha, Sizes* xs, float* x, Sizes* ws, float* w, Conv* conv, int algorithm,
                             void* space, std::size_t bytes, const float* beta, Sizes* ys, float* y) {
