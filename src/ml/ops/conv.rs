@@ -17,9 +17,11 @@ use std::ops::Range;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::gemm::{self, Block, ByRows, Isa, Panel, Right, Rows, Store};
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByRows, Isa, Panel, Right, Rows};
 use super::scratch::Lines;
 use super::taps::Taps;
+use super::transpose::transpose;
 use super::window::{Window, same};
 use super::winograd::{Filter, Winograd};
 use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, undefined};
@@ -236,10 +238,10 @@ impl Kernel for Correlate<'_> {
         let tasks = Grid::new(self.images, self.outputs, area, isa);
         let out = Shared(output.as_mut_ptr());
         tasks.run(|image, rows, columns, panel| {
-            let start = image * self.outputs * area;
+            let at = image * self.outputs * area;
             let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
-            let mut sums = Sums { out, start, area, finish };
-            gemm::multiply(isa, left, rows, &right, columns, panel, &mut sums);
+            let sums = Sums { out, start: at, pitch: area, first: true, finish };
+            gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
         });
     }
 }
@@ -252,7 +254,7 @@ fn turned(weights: &[f32], channels: usize, kernel: [usize; 2], scale: Option<&[
     let rows = turned.as_mut_slice().par_chunks_mut((16 * outputs * taps).max(1)).enumerate();
     rows.for_each(|(block, rows)| {
         if taps == 1 {
-            gemm::transpose(&weights[block * 16..], channels, outputs, rows.len() / outputs, rows, outputs);
+            transpose(&weights[block * 16..], channels, outputs, rows.len() / outputs, rows, outputs);
         }
         for (c, row) in rows.chunks_exact_mut(outputs * taps).enumerate() {
             for (o, to) in row.chunks_exact_mut(taps).enumerate() {
@@ -278,6 +280,10 @@ struct Unrolled<'a> {
 impl Right for Unrolled<'_> {
     fn fill(&self, terms: Range<usize>, columns: Range<usize>, panel: &mut [f32], pitch: usize) {
         self.window.unroll(self.image, terms, columns, panel, pitch);
+    }
+
+    fn rows(&self) -> Option<ByRows<'_>> {
+        self.window.is_identity().then(|| ByRows { data: self.image, pitch: self.window.columns() })
     }
 }
 
@@ -310,92 +316,6 @@ impl Grid {
     }
 }
 
-/// The operands of an epilogue.
-#[derive(Clone, Copy)]
-pub(super) struct Finish<'a> {
-    scale: Option<&'a [f32]>,
-    shift: Option<&'a [f32]>,
-    add: Option<&'a [f32]>,
-    relu: bool,
-    mask: Option<&'a [f32]>,
-}
-
-impl<'a> Finish<'a> {
-    /// Takes those that there are from `inputs`, in the order of [`Epilogue::inputs`].
-    fn new(epilogue: &Epilogue<'_>, inputs: &mut impl Iterator<Item = &'a [f32]>) -> Self {
-        let mut next = |there: bool| if there { inputs.next() } else { None };
-        Finish {
-            scale: next(epilogue.scale.is_some()),
-            shift: next(epilogue.shift.is_some()),
-            add: next(epilogue.add.is_some()),
-            relu: epilogue.relu,
-            mask: next(epilogue.mask.is_some()),
-        }
-    }
-
-    /// Finishes the sums `y` of channel `channel`, which begin at element `at` of the output.
-    #[inline(always)]
-    pub fn apply(&self, y: &mut [f32], channel: usize, at: usize) {
-        if let Some(scale) = self.scale {
-            y.iter_mut().for_each(|y| *y *= scale[channel]);
-        }
-        if let Some(shift) = self.shift {
-            y.iter_mut().for_each(|y| *y += shift[channel]);
-        }
-        if let Some(add) = self.add {
-            y.iter_mut().zip(&add[at..]).for_each(|(y, a)| *y += a);
-        }
-        if self.relu {
-            // Written so that a value that is not a number stays one.
-            y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
-        }
-        if let Some(mask) = self.mask {
-            y.iter_mut().zip(&mask[at..]).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
-        }
-    }
-
-    /// Fetches what finishing `len` sums from element `at` on reads.
-    #[inline(always)]
-    pub fn expect(&self, at: usize, len: usize) {
-        for operand in [self.add, self.mask].into_iter().flatten() {
-            gemm::prefetch(&operand[at], len);
-        }
-    }
-}
-
-/// Adds up the blocks of sums in the output, and finishes them after the last.
-struct Sums<'a> {
-    out: Shared,
-    start: usize,
-    area: usize,
-    finish: Finish<'a>,
-}
-
-impl Store for Sums<'_> {
-    #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize, block: Block) {
-        let at = self.start + row * self.area + column;
-        gemm::prefetch(self.out.at(at), columns);
-        if block.last {
-            self.finish.expect(at, columns);
-        }
-    }
-
-    #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
-        let at = self.start + row * self.area + column;
-        // SAFETY: tasks differ in image, rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(at, sums.len()) };
-        match block.first {
-            true => out.copy_from_slice(sums),
-            false => out.iter_mut().zip(sums).for_each(|(y, s)| *y += s),
-        }
-        if block.last {
-            self.finish.apply(out, row, at);
-        }
-    }
-}
-
 /// The gradient by the weights. Inputs: the convolution's input, the gradient of its output, and optionally a factor
 /// for each output channel.
 struct WeightGradient {
@@ -425,10 +345,10 @@ impl Kernel for WeightGradient {
             let pixels = &inputs[0][image * source..(image + 1) * source];
             let left = Rows { data: g, pitch: area, terms: area };
             let (first, last) = (image == 0, image + 1 == self.images);
-            let sums = RowSums { out, pitch: taps, first, scale: inputs.get(2).copied().filter(|_| last) };
+            let sums = Sums::scaled(out, taps, first, inputs.get(2).copied().filter(|_| last));
             Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
                 let right = Turned { window: &self.window, image: pixels };
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
     }
@@ -451,14 +371,14 @@ impl WeightGradient {
         for image in 0..self.images {
             turned.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
                 let from = &few[image * columns * area + block * 64..];
-                gemm::transpose(from, area, columns, to.len() / pitch, to, pitch);
+                transpose(from, area, columns, to.len() / pitch, to, pitch);
             });
             let left = Rows { data: &many[image * rows * area..], pitch: area, terms: area };
             let right = ByRows { data: turned.as_slice(), pitch };
             let (first, last) = (image == 0, image + 1 == self.images);
-            let sums = RowSums { out, pitch: columns, first, scale: scale.filter(|_| last && !across) };
+            let sums = Sums::scaled(out, columns, first, scale.filter(|_| last && !across));
             Grid::new(1, rows, columns, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
         if !across {
@@ -466,7 +386,7 @@ impl WeightGradient {
         }
         let sums = sums.as_slice();
         output.par_chunks_mut(16 * channels).enumerate().for_each(|(block, to)| {
-            gemm::transpose(&sums[block * 16..], columns, channels, to.len() / channels, to, channels);
+            transpose(&sums[block * 16..], columns, channels, to.len() / channels, to, channels);
             for (row, to) in to.chunks_exact_mut(channels).enumerate() {
                 let scale = scale.map_or(1.0, |scale| scale[block * 16 + row]);
                 to.iter_mut().for_each(|w| *w *= scale);
@@ -486,36 +406,6 @@ impl Right for Turned<'_> {
         let mut unrolled = Lines::new(columns.len() * terms.len());
         let unrolled = unrolled.as_mut_slice();
         self.window.unroll(self.image, columns.clone(), terms.clone(), unrolled, terms.len());
-        gemm::transpose(unrolled, terms.len(), columns.len(), terms.len(), panel, pitch);
-    }
-}
-
-/// Adds sums to rows at distance `pitch`, or overwrites them where they are the `first`, and scales them when they are
-/// complete.
-#[derive(Clone, Copy)]
-pub(super) struct RowSums<'a> {
-    pub out: Shared,
-    pub pitch: usize,
-    pub first: bool,
-    pub scale: Option<&'a [f32]>,
-}
-
-impl Store for RowSums<'_> {
-    #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize, _: Block) {
-        gemm::prefetch(self.out.at(row * self.pitch + column), columns);
-    }
-
-    #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
-        // SAFETY: tasks differ in rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(row * self.pitch + column, sums.len()) };
-        match self.first && block.first {
-            true => out.copy_from_slice(sums),
-            false => out.iter_mut().zip(sums).for_each(|(w, s)| *w += s),
-        }
-        if let Some(scale) = self.scale.filter(|_| block.last) {
-            out.iter_mut().for_each(|w| *w *= scale[row]);
-        }
+        transpose(unrolled, terms.len(), columns.len(), terms.len(), panel, pitch);
     }
 }

@@ -11,6 +11,7 @@ pub mod conv;
 pub mod cuda;
 pub mod depthwise;
 pub mod elementwise;
+mod epilogue;
 pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
@@ -24,8 +25,10 @@ pub mod resize;
 mod scratch;
 pub(in crate::ml) mod simd;
 mod taps;
+mod transpose;
 pub mod update;
 pub mod upsampled;
+mod vector;
 mod window;
 mod winograd;
 
@@ -158,7 +161,7 @@ pub fn check(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
 }
 
 /// A pointer that parallel tasks share to write elements that no other task touches.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Shared(*mut f32);
 
 // SAFETY: every user writes through it to ranges that are disjoint between tasks.

@@ -15,15 +15,16 @@
 //!
 //! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (held against 64-bit arithmetic below).
 
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Shared;
-use super::conv::{Finish, RowSums};
-use super::gemm::{self, ByRows, Isa, Panel, Rows, transpose};
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByRows, Isa, Panel, Rows};
 use super::scratch::Lines;
-use super::simd::{LANES, Loop, vectorised};
+use super::simd::{LANES, Lanes, Loop, vectorised};
+use super::transpose::transpose;
 use super::window::Window;
 
 /// Products of a tile.
@@ -31,54 +32,6 @@ const PRODUCTS: usize = 25;
 
 /// Channels below which the products are too thin to pay for the transformations.
 const THIN: usize = 32;
-
-/// A value for each of sixteen channels.
-#[derive(Clone, Copy)]
-struct Lanes([f32; LANES]);
-
-impl Lanes {
-    #[inline(always)]
-    fn of(values: &[f32]) -> Self {
-        let mut lanes = Lanes([0.0; LANES]);
-        lanes.0.copy_from_slice(&values[..LANES]);
-        lanes
-    }
-
-    #[inline(always)]
-    fn zip(mut self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
-        for lane in 0..LANES {
-            self.0[lane] = of(self.0[lane], other.0[lane]);
-        }
-        self
-    }
-}
-
-impl Add for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self.zip(other, |a, b| a + b)
-    }
-}
-
-impl Sub for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
-    }
-}
-
-impl Mul<f32> for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn mul(self, factor: f32) -> Self {
-        self.zip(self, |a, _| a * factor)
-    }
-}
 
 /// A transformation of one axis of a tile.
 trait Transform<const N: usize, const M: usize>: Copy + Sync {
@@ -189,8 +142,8 @@ impl Winograd {
             each_product(tiles, |product, rows, panel| {
                 let left = Rows { data: &inputs.as_slice()[product * of_inputs..], pitch: c, terms: channels };
                 let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
-                let mut sums = RowSums { out: out.from(product * of_products), pitch: o, first: true, scale: None };
-                gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &mut sums);
+                let sums = Sums::scaled(out.from(product * of_products), o, true, None);
+                gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &sums);
             });
             drop(inputs);
             let area = self.grid[0] * self.grid[1];
@@ -225,8 +178,8 @@ impl Winograd {
                 let left = Rows { data: turned.as_slice(), pitch: tiles, terms: tiles };
                 let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
                 let out = out.from(product * of_sums + rows.start * c);
-                let mut sums = RowSums { out, pitch: c, first: image == 0, scale: None };
-                gemm::multiply(isa, left, 0..rows.len(), &right, 0..channels, panel, &mut sums);
+                let sums = Sums::scaled(out, c, image == 0, None);
+                gemm::multiply(isa, left, 0..rows.len(), &right, 0..channels, panel, &sums);
             });
         }
         let sums = sums.as_slice();
