@@ -84,9 +84,9 @@ with tempfile.TemporaryDirectory() as without:
             os.symlink(os.path.realpath(os.path.join(folder, library)), os.path.join(without, library))
     refused("no NCCL", 6, "libnccl.so.2 was not found", libraries=without)
 refused("too few GPUs", 6, "`cuda:1`", "counts 1 GPUs", EMULATED_GPUS="1")
-for rank in (0, 1):
+for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
     word = "Rank 1 of the training failed: It ended early." if rank == 1 else ""
-    refused(f"rank {rank} killed amid a sum", 3, word, EMULATED_NCCL_DIES=f"{rank}:2")
+    refused(f"rank {rank} killed amid a sum", 3, word, EMULATED_NCCL_DIES=f"{rank}:2", **also)
     until = time.time() + 10
     while left := still_there():
         assert time.time() < until, f"the ranks {left} outlive the training"

@@ -4,7 +4,7 @@
 // before the last call has come to its end; two ranks on one GPU; a transfer outside of a group.
 //
 // EMULATED_NCCL_ORDER=ranks lets sums be added in the order of ranks, not from the last to the first.
-// EMULATED_NCCL_DIES=R:N kills rank R in its Nth group.
+// EMULATED_NCCL_DIES=R:N kills rank R in its Nth group. With EMULATED_NCCL_TELLS, the others' state is then an error.
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
@@ -13,7 +13,7 @@
 #include <thread>
 #include <unistd.h>
 
-enum { NCCL_INVALID_ARGUMENT = 4, NCCL_INVALID_USAGE = 5, NCCL_IN_PROGRESS = 7 };
+enum { NCCL_INVALID_ARGUMENT = 4, NCCL_INVALID_USAGE = 5, NCCL_REMOTE_ERROR = 6, NCCL_IN_PROGRESS = 7 };
 
 // The transfers of the stream. Those of a rank that is gone are stuck.
 static std::mutex traffic;
@@ -191,6 +191,7 @@ API ncclGroupEnd() {
   std::thread([comm, all, sums] {
     bool whole = carried(comm, all);
     for (float* at : sums) whole = whole && added(comm, at, comm->sum_count);
+    if (!whole && std::getenv("EMULATED_NCCL_TELLS")) comm->state = NCCL_REMOTE_ERROR;
     const std::lock_guard<std::mutex> lock(traffic);
     flying = false, stuck = !whole;
     landed.notify_all();

@@ -66,3 +66,48 @@ impl Graph {
         Ok(self.graph.launch().map_err(candle_core::Error::wrap)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::ml::numerics::Numerics;
+    use crate::ml::rng::Rng;
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::state::State;
+    use crate::ml::train::{Batch, Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+    use crate::ml::{ops, optim};
+
+    #[test]
+    fn recorded_passes_have_the_same_bits() {
+        let device = match Numerics::default().device(Some(0)) {
+            Ok(device) => device,
+            Err(error) => return eprintln!("skipped on the GPU: {error}"),
+        };
+        let settings = Settings {
+            optimizer: optim::Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            schedule: optim::Schedule::Constant,
+            horizon: 6,
+        };
+        let side = 65;
+        let trained = |prefilter: &str, recompute: usize, graph: bool| {
+            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+            let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            (trainer.recompute, trainer.graph) = (recompute, graph);
+            for step in 0..6 {
+                let mut rng = Rng::new(3, "pixels", step);
+                let pixels: Vec<f32> = (0..2 * 3 * side * side).map(|_| rng.range(-100.0, 100.0)).collect();
+                let images = candle_core::Tensor::from_vec(pixels, (2, 3, side, side), &device).unwrap();
+                let labels: Vec<u8> = (0..2 * side * side).map(|i| (i / (30 + step as usize) % 5) as u8).collect();
+                // Memory between the recorded places, which a graph may not take for its own.
+                let _other = ops::zeros(&[1 << 20], &device).unwrap();
+                trainer.update(&settings, &[1.0], &[Batch { images: &images, labels: &labels }]).unwrap();
+            }
+            State::write(&trainer, &BTreeMap::new()).unwrap()
+        };
+        for (prefilter, recompute) in [("Regular", 0), ("Regular", 2), ("Average", 0)] {
+            assert!(trained(prefilter, recompute, true) == trained(prefilter, recompute, false), "{prefilter}");
+        }
+    }
+}

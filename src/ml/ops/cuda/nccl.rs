@@ -31,6 +31,8 @@ const LEAST: c_int = 21_800;
 
 /// How long a wait sleeps before it looks again: a small part of any step.
 const PAUSE: Duration = Duration::from_micros(50);
+/// How often it looks after an error, which may only follow from another rank's end.
+const LOOKS: usize = 20_000;
 
 /// The library's answers that are no errors.
 const SUCCESS: c_int = 0;
@@ -212,7 +214,7 @@ impl Comm {
     pub fn finish(&self, watch: Watch<'_>) -> Result<()> {
         let end = driver(self.stream.record_event(None))?;
         while !driver(end.try_is_complete())? {
-            self.state("Gradients did not arrive")?;
+            self.state("Gradients did not arrive", watch)?;
             self.wait(watch)?;
         }
         Ok(())
@@ -234,19 +236,21 @@ impl Comm {
     /// Waits until a call has ended that gave this status.
     fn settle(&self, what: &str, status: c_int, watch: Watch<'_>) -> Result<()> {
         accepted(what, status)?;
-        while self.state(what)? == IN_PROGRESS {
+        while self.state(what, watch)? == IN_PROGRESS {
             self.wait(watch)?;
         }
         Ok(())
     }
 
-    /// The communicator's state.
-    fn state(&self, what: &str) -> Result<c_int> {
+    /// The communicator's state. Where that is an error because another rank has ended, the error is that.
+    fn state(&self, what: &str, watch: Watch<'_>) -> Result<c_int> {
         let mut state = SUCCESS;
         // SAFETY: the place outlives the call.
         let status = unsafe { (library()?.0.ncclCommGetAsyncError)(self.handle, &raw mut state) };
-        accepted(what, status)?;
-        accepted(what, state)?;
+        if let Err(error) = accepted(what, status).and_then(|()| accepted(what, state)) {
+            (0..LOOKS).try_for_each(|_| self.wait(watch))?;
+            return Err(error);
+        }
         Ok(state)
     }
 
