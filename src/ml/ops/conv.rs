@@ -18,7 +18,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::epilogue::{Finish, Sums};
-use super::gemm::{self, ByRows, Isa, Panel, Right, Rows};
+use super::gemm::{self, ByRows, Isa, Left, Panel, Right};
 use super::scratch::Lines;
 use super::taps::Taps;
 use super::transpose::transpose;
@@ -222,21 +222,36 @@ impl Kernel for Correlate<'_> {
         let mut rest = inputs[2..].iter().copied();
         let finish = Finish::new(&self.epilogue, &mut rest);
         let scale = rest.next().filter(|_| self.turned);
-        if let Some(taps) = Taps::of(&self.window, self.outputs).filter(|_| !self.turned) {
-            return taps.correlate(self.images, inputs[0], inputs[1], Shared(output.as_mut_ptr()), finish);
+        let out = Shared(output.as_mut_ptr());
+        let taps = if self.turned { Taps::of_gradient } else { Taps::of };
+        match taps(&self.window, self.outputs) {
+            Some(taps) if self.turned => {
+                return taps.input_gradient(self.images, inputs[0], (inputs[1], scale), out, finish);
+            }
+            Some(taps) => return taps.correlate(self.images, inputs[0], inputs[1], out, finish),
+            None => {}
         }
         if let Some(tiles) = Winograd::of(&self.window, self.outputs).filter(|_| !self.epilogue.exact) {
             let filter = if self.turned { Filter::Turned(inputs[1], scale) } else { Filter::Plain(inputs[1]) };
-            return tiles.correlate(self.images, inputs[0], filter, Shared(output.as_mut_ptr()), finish);
+            return tiles.correlate(self.images, inputs[0], filter, out, finish);
         }
-        let turned = self.turned.then(|| turned(inputs[1], self.outputs, self.window.kernel, scale));
-        let weights = turned.as_ref().map_or(inputs[1], Lines::as_slice);
-        let rows = self.window.rows();
-        let left = Rows { data: weights, pitch: rows, terms: rows };
+        if self.turned && self.window.kernel == [1, 1] && self.window.divide > 1 {
+            return self.of_one_tap(inputs[0], inputs[1], scale, out, finish);
+        }
+        let (terms, one_tap) = (self.window.rows(), self.window.kernel == [1, 1]);
+        let weights = match (self.turned, one_tap) {
+            (false, _) => None,
+            (true, true) => Some(scaled(inputs[1], self.outputs, scale)),
+            (true, false) => Some(turned(inputs[1], self.outputs, self.window.kernel, scale)),
+        };
+        let left = match &weights {
+            None => Left::by_rows(inputs[1], terms, terms),
+            Some(weights) if one_tap => Left::by_columns(weights.as_slice(), pitch(self.outputs), terms),
+            Some(weights) => Left::by_rows(weights.as_slice(), terms, terms),
+        };
 
         let (isa, area, source) = (Isa::detect(), self.window.columns(), inputs[0].len() / self.images.max(1));
         let tasks = Grid::new(self.images, self.outputs, area, isa);
-        let out = Shared(output.as_mut_ptr());
         tasks.run(|image, rows, columns, panel| {
             let at = image * self.outputs * area;
             let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
@@ -246,26 +261,66 @@ impl Kernel for Correlate<'_> {
     }
 }
 
+impl Correlate<'_> {
+    /// The gradient of one tap between inputs that a stride has left out: products for those that it has not, with zeros
+    /// between them.
+    fn of_one_tap(&self, g: &[f32], weights: &[f32], scale: Option<&[f32]>, output: Shared, finish: Finish<'_>) {
+        let Window { channels, source, grid, divide, .. } = self.window;
+        let (isa, small, area) = (Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
+        let weights = scaled(weights, self.outputs, scale);
+        let left = Left::by_columns(weights.as_slice(), pitch(self.outputs), channels);
+        let mut products = Lines::new(self.outputs * small);
+        let sums = Sums::scaled(products.shared(), small, true, None);
+        for image in 0..self.images {
+            let right = ByRows { data: &g[image * channels * small..], pitch: small };
+            Grid::new(1, self.outputs, small, isa).run(|_, rows, columns, panel| {
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+            });
+            let products = products.as_slice();
+            (0..self.outputs).into_par_iter().for_each(|channel| {
+                let start = (image * self.outputs + channel) * area;
+                // SAFETY: tasks differ in channels.
+                let plane = unsafe { output.slice(start, area) };
+                plane.fill(0.0);
+                for (y, line) in products[channel * small..][..small].chunks_exact(source[1]).enumerate() {
+                    let to = plane[y * divide * grid[1]..].iter_mut().step_by(divide);
+                    to.zip(line).for_each(|(to, product)| *to = *product);
+                }
+                finish.apply(plane, channel, start);
+            });
+        }
+    }
+}
+
+/// From a row of `columns` values to the next: a cache line more than whole ones, so that what lies below each other
+/// does not all fall into the same sets of a cache.
+pub(super) fn pitch(columns: usize) -> usize {
+    columns.next_multiple_of(16) + 16
+}
+
+/// The weights `[O, C]` of one tap at distance [`pitch`], `w[o, c] scale[o]`.
+fn scaled(weights: &[f32], channels: usize, scale: Option<&[f32]>) -> Lines {
+    let (outputs, pitch) = (weights.len() / channels.max(1), pitch(channels));
+    let mut scaled = Lines::new(outputs * pitch);
+    let rows = scaled.as_mut_slice().par_chunks_mut(pitch).with_min_len(16).zip(weights.par_chunks(channels.max(1)));
+    rows.enumerate().for_each(|(o, (to, from))| {
+        let scale = scale.map_or(1.0, |scale| scale[o]);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
+    });
+    scaled
+}
+
 /// The weights of the gradient by the input, `w'[c, (o, i, j)] = w[o, c, KH-1-i, KW-1-j] scale[o]`.
 fn turned(weights: &[f32], channels: usize, kernel: [usize; 2], scale: Option<&[f32]>) -> Lines {
     let taps = kernel[0] * kernel[1];
     let outputs = weights.len() / (channels * taps).max(1);
     let mut turned = Lines::new(weights.len());
-    let rows = turned.as_mut_slice().par_chunks_mut((16 * outputs * taps).max(1)).enumerate();
-    rows.for_each(|(block, rows)| {
-        if taps == 1 {
-            transpose(&weights[block * 16..], channels, outputs, rows.len() / outputs, rows, outputs);
-        }
-        for (c, row) in rows.chunks_exact_mut(outputs * taps).enumerate() {
-            for (o, to) in row.chunks_exact_mut(taps).enumerate() {
-                let scale = scale.map_or(1.0, |scale| scale[o]);
-                if taps == 1 {
-                    to[0] *= scale;
-                } else {
-                    let from = weights[(o * channels + block * 16 + c) * taps..][..taps].iter().rev();
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
-                }
-            }
+    let rows = turned.as_mut_slice().par_chunks_mut((outputs * taps).max(1)).enumerate();
+    rows.for_each(|(c, row)| {
+        for (o, to) in row.chunks_exact_mut(taps).enumerate() {
+            let scale = scale.map_or(1.0, |scale| scale[o]);
+            let from = weights[(o * channels + c) * taps..][..taps].iter().rev();
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
         }
     });
     turned
@@ -343,7 +398,7 @@ impl Kernel for WeightGradient {
         for image in 0..self.images {
             let g = &inputs[1][image * self.outputs * area..(image + 1) * self.outputs * area];
             let pixels = &inputs[0][image * source..(image + 1) * source];
-            let left = Rows { data: g, pitch: area, terms: area };
+            let left = Left::by_rows(g, area, area);
             let (first, last) = (image == 0, image + 1 == self.images);
             let sums = Sums::scaled(out, taps, first, inputs.get(2).copied().filter(|_| last));
             Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
@@ -363,8 +418,7 @@ impl WeightGradient {
             true => ((x, channels), (g, self.outputs)),
             false => ((g, self.outputs), (x, channels)),
         };
-        // A cache line more than whole ones, so that rows do not all fall into the same sets of a cache.
-        let pitch = columns.next_multiple_of(16) + 16;
+        let pitch = pitch(columns);
         let mut turned = Lines::new(area * pitch);
         let mut sums = Lines::new(if across { rows * columns } else { 0 });
         let out = if across { sums.shared() } else { Shared(output.as_mut_ptr()) };
@@ -373,7 +427,7 @@ impl WeightGradient {
                 let from = &few[image * columns * area + block * 64..];
                 transpose(from, area, columns, to.len() / pitch, to, pitch);
             });
-            let left = Rows { data: &many[image * rows * area..], pitch: area, terms: area };
+            let left = Left::by_rows(&many[image * rows * area..], area, area);
             let right = ByRows { data: turned.as_slice(), pitch };
             let (first, last) = (image == 0, image + 1 == self.images);
             let sums = Sums::scaled(out, columns, first, scale.filter(|_| last && !across));

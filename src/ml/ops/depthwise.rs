@@ -167,6 +167,8 @@ struct Correlate<'a> {
 }
 
 impl Loop for Correlate<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Correlate { padded, pitch, weights, offsets, out, size: [height, width] } = self;
@@ -263,6 +265,8 @@ struct Products<'a> {
 }
 
 impl Loop for Products<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Products { source, gradient, size: [height, width], pitch, offsets, out } = self;

@@ -69,15 +69,32 @@ impl Isa {
     }
 }
 
-/// A left operand: rows of `terms` values, at distance `pitch`.
+/// A left operand.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// The values.
-    pub data: &'a [f32],
-    /// From the start of a row to that of the next.
-    pub pitch: usize,
-    /// Values of a row.
-    pub terms: usize,
+pub struct Left<'a> {
+    data: &'a [f32],
+    /// From a row to the next.
+    pitch: usize,
+    /// From a term to the next.
+    step: usize,
+    terms: usize,
+}
+
+impl<'a> Left<'a> {
+    /// One whose rows of `terms` values lie at distance `pitch`.
+    pub fn by_rows(data: &'a [f32], pitch: usize, terms: usize) -> Self {
+        Left { data, pitch, step: 1, terms }
+    }
+
+    /// One whose `terms` columns lie at distance `pitch`.
+    pub fn by_columns(data: &'a [f32], pitch: usize, terms: usize) -> Self {
+        Left { data, pitch: 1, step: pitch, terms }
+    }
+
+    /// Whether there are the first `rows` rows.
+    fn has(&self, rows: usize) -> bool {
+        rows == 0 || self.terms == 0 || self.data.len() > (rows - 1) * self.pitch + (self.terms - 1) * self.step
+    }
 }
 
 /// A right operand `[terms, columns]`.
@@ -142,14 +159,14 @@ impl Default for Panel {
 /// Multiplies the rows `rows` of `left` with the columns `columns` of `right`, and gives every sum to `sums`.
 pub(super) fn multiply(
     isa: Isa,
-    left: Rows<'_>,
+    left: Left<'_>,
     rows: Range<usize>,
     right: &impl Right,
     columns: Range<usize>,
     panel: &mut Panel,
     sums: &Sums<'_>,
 ) {
-    assert!(rows.is_empty() || left.data.len() >= (rows.end - 1) * left.pitch + left.terms);
+    assert!(left.has(rows.end));
     for first in (0..left.terms).step_by(DEPTH) {
         let terms = first..left.terms.min(first + DEPTH);
         let block = Block { first: first == 0, last: terms.end == left.terms };
@@ -165,8 +182,9 @@ pub(super) fn multiply(
             }
             let mut tile = Tile {
                 depth: terms.len(),
-                a: left.data[(rows.start * left.pitch + first).min(left.data.len())..].as_ptr(),
+                a: left.data.as_ptr().wrapping_add(rows.start * left.pitch + first * left.step),
                 pitch: left.pitch,
+                step: left.step,
                 panel: panel.as_mut_ptr(),
                 source,
                 at: [rows.start, column, here.len()],
@@ -202,6 +220,8 @@ struct Tile<'a> {
     a: *const f32,
     /// From a row to the next.
     pitch: usize,
+    /// From a term to the next.
+    step: usize,
     /// As many rows of the right operand as there are terms, at the distance of a register tile's columns.
     panel: *mut f32,
     /// Where they are still to be copied to the panel: the first of them, and from one to the next.
@@ -236,7 +256,7 @@ impl Tile<'_> {
                     // The rows lie too far apart for the processor to foresee them.
                     prefetch(source.wrapping_add(8 * distance), columns);
                     add_term(&mut c, a, self.pitch, right);
-                    a = a.add(1);
+                    a = a.wrapping_add(self.step);
                     (source, panel) = (source.wrapping_add(distance), panel.add(wide));
                 }
             } else {
@@ -244,7 +264,7 @@ impl Tile<'_> {
                     let mut right = [X::splat(0.0); V];
                     right.iter_mut().enumerate().for_each(|(v, right)| *right = X::load(panel.add(v * X::WIDTH), all));
                     add_term(&mut c, a, self.pitch, right);
-                    a = a.add(1);
+                    a = a.wrapping_add(self.step);
                     panel = panel.add(wide);
                 }
             }
@@ -347,18 +367,19 @@ mod tests {
                 *c += terms.fold(0.0, |s, t| a[i / n * k + t].mul_add(b[t * n + i % n], s));
             }
         }
-        let mut turned = vec![0.0; k * n];
-        transpose(&b, n, k, n, &mut turned, k);
-        let left = Rows { data: &a, pitch: k, terms: k };
+        let (mut a_turned, mut b_turned) = (vec![0.0; m * k], vec![0.0; k * n]);
+        transpose(&a, k, m, k, &mut a_turned, m);
+        transpose(&b, n, k, n, &mut b_turned, k);
         for isa in Isa::available() {
-            let mut all = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
+            let mut all = [(); 3].map(|()| vec![f32::NAN; m * n]);
             let mut panel = Panel::default();
             for (rows, columns) in [(0..16, 0..77), (16..31, 0..60), (16..31, 60..77)] {
-                let right = ByRows { data: &b, pitch: n };
                 let out = all.each_mut().map(|all| Sums::scaled(Shared(all.as_mut_ptr()), n, true, None));
-                multiply(isa, left, rows.clone(), &right, columns.clone(), &mut panel, &out[0]);
-                let right = ByColumns { data: &turned, pitch: k };
-                multiply(isa, left, rows, &right, columns, &mut panel, &out[1]);
+                let (here, left, right) = (columns.clone(), Left::by_rows(&a, k, k), ByRows { data: &b, pitch: n });
+                multiply(isa, left, rows.clone(), &right, here.clone(), &mut panel, &out[0]);
+                multiply(isa, Left::by_columns(&a_turned, m, k), rows.clone(), &right, here, &mut panel, &out[1]);
+                let right = ByColumns { data: &b_turned, pitch: k };
+                multiply(isa, left, rows, &right, columns, &mut panel, &out[2]);
             }
             for c in all {
                 assert!(c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits()), "{isa:?}");

@@ -208,6 +208,8 @@ struct Combine<'a> {
 }
 
 impl Loop for Combine<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         self.out.fill(0.0);
@@ -277,6 +279,8 @@ struct Products<'a> {
 }
 
 impl Loop for Products<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Products { x, g, count, scale, sums } = self;

@@ -84,23 +84,26 @@ impl Mul<f32> for Lanes {
 /// A loop over slices. What it calls must be `#[inline(always)]`, as must [`Loop::run`] itself, so that all of it is
 /// compiled anew for each instruction set.
 pub(in crate::ml) trait Loop {
+    /// What comes of it.
+    type Output;
+
     /// The loop.
-    fn run(self);
+    fn run(self) -> Self::Output;
 }
 
 /// Runs `body`, compiled for the widest vectors that this processor has. The compiler neither reorders sums nor fuses
 /// products into them, so that the bits are the same for all.
 #[inline(always)]
-pub(in crate::ml) fn vectorised(body: impl Loop) {
+pub(in crate::ml) fn vectorised<L: Loop>(body: L) -> L::Output {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx2,fma")]
-        fn avx512(body: impl Loop) {
-            body.run();
+        fn avx512<L: Loop>(body: L) -> L::Output {
+            body.run()
         }
         #[target_feature(enable = "avx2,fma")]
-        fn avx2(body: impl Loop) {
-            body.run();
+        fn avx2<L: Loop>(body: L) -> L::Output {
+            body.run()
         }
         match Isa::detect() {
             // SAFETY: the instruction set was detected.
@@ -110,7 +113,7 @@ pub(in crate::ml) fn vectorised(body: impl Loop) {
             Isa::Portable => {}
         }
     }
-    body.run();
+    body.run()
 }
 
 /// The sum of products, in sixteen interleaved chains that are then added in order.

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use super::Shared;
 use super::epilogue::{Finish, Sums};
-use super::gemm::{self, ByRows, Isa, Panel, Rows};
+use super::gemm::{self, ByRows, Isa, Left, Panel};
 use super::scratch::Lines;
 use super::simd::{LANES, Lanes, Loop, vectorised};
 use super::transpose::transpose;
@@ -140,7 +140,7 @@ impl Winograd {
             let area = self.source[0] * self.source[1];
             let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
             each_product(tiles, |product, rows, panel| {
-                let left = Rows { data: &inputs.as_slice()[product * of_inputs..], pitch: c, terms: channels };
+                let left = Left::by_rows(&inputs.as_slice()[product * of_inputs..], c, channels);
                 let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
                 let sums = Sums::scaled(out.from(product * of_products), o, true, None);
                 gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &sums);
@@ -172,14 +172,10 @@ impl Winograd {
             let inputs = self.inputs(&x[part(x)]);
             let gradients = self.gradients(&g[part(g)]);
             each_product(outputs, |product, rows, panel| {
-                let from = &gradients.as_slice()[product * of_gradients..][..tiles * o];
-                let mut turned = Lines::new(rows.len() * tiles);
-                transpose(&from[rows.start..], o, tiles, rows.len(), turned.as_mut_slice(), tiles);
-                let left = Rows { data: turned.as_slice(), pitch: tiles, terms: tiles };
+                let left = Left::by_columns(&gradients.as_slice()[product * of_gradients..], o, tiles);
                 let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
-                let out = out.from(product * of_sums + rows.start * c);
-                let sums = Sums::scaled(out, c, image == 0, None);
-                gemm::multiply(isa, left, 0..rows.len(), &right, 0..channels, panel, &sums);
+                let sums = Sums::scaled(out.from(product * of_sums), c, image == 0, None);
+                gemm::multiply(isa, left, rows, &right, 0..channels, panel, &sums);
             });
         }
         let sums = sums.as_slice();
@@ -287,6 +283,8 @@ struct FilterRow<'a> {
 }
 
 impl Loop for FilterRow<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let FilterRow { filter, channel, channels, outputs, pitch, to } = self;
@@ -323,6 +321,8 @@ struct FilterGradients<'a> {
 }
 
 impl Loop for FilterGradients<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let FilterGradients { sums, row, channels, outputs, pitch, scale, out } = self;
@@ -351,6 +351,8 @@ struct Spread<'a, const N: usize, F: Transform<N, 5>> {
 }
 
 impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Spread { tiles, of, planes, size: [height, width], lead, first, pitch, to } = self;
@@ -385,6 +387,8 @@ struct Collect<'a> {
 }
 
 impl Loop for Collect<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Collect { tiles, products, first, planes } = self;
