@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     memory::keep_freed();
     let size = options.size;
     let spec = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
-    let plan = Plan { spec, work: Work::Training, batch: 1, size: [size, size], recompute: 0 };
+    let plan = Plan { spec, work: Work::Training, batch: 1, size: [size, size], recompute: 0, graph: false };
     let mut workload = Workload::new(plan, &Device::Cpu)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let folder = tempfile::tempdir()?;

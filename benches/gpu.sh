@@ -102,6 +102,8 @@ table.append(compared("Regular, TF32, against compiled bf16",
                       lambda: ours("Regular", "tf32", fast), ">= 1.0 in bf16"))
 table.append(compared("Regular, TF32, deterministic over fast", lambda: ours("Regular", "tf32", []),
                       lambda: ours("Regular", "tf32", fast), "<= 1.1"))
+table.append(compared("Regular, TF32, deterministic, passes anew over recorded", lambda: ours("Regular", "tf32", []),
+                      lambda: ours("Regular", "tf32", ["--graph"]), ""))
 table.append(compared("Average over Regular, TF32", lambda: ours("Average", "tf32", fast),
                       lambda: ours("Regular", "tf32", fast), "<= 1.03"))
 print(f"\nResNet101, {batch} x {size} x {size}, {rounds} rounds of {steps} steps, taking turns\n")

@@ -178,7 +178,7 @@ mod tiny {
 
     fn pass(bencher: Bencher<'_, '_>, name: &str, work: Work) {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 21, prefilter: Choice::new(name) };
-        let plan = Plan { spec, work, batch: 2, size: [65, 65], recompute: 0 };
+        let plan = Plan { spec, work, batch: 2, size: [65, 65], recompute: 0, graph: false };
         let mut workload = Workload::new(plan, &Device::Cpu).unwrap();
         bencher.counter(ItemsCount::new(workload.operations())).bench_local(|| workload.run().unwrap());
     }

@@ -54,7 +54,8 @@ fn measure(options: &Options) -> Result<()> {
     let spec =
         ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new(&options.prefilter) };
     let work = if infer { Work::Prediction } else { Work::Training };
-    let mut workload = Workload::new(Plan { spec, work, batch, size: [size, size], recompute }, &Device::Cpu)?;
+    let mut workload =
+        Workload::new(Plan { spec, work, batch, size: [size, size], recompute, graph: false }, &Device::Cpu)?;
     let (mut times, mut last) = (Vec::new(), 0.0);
     for at in 0..options.warmup + options.steps.max(1) {
         let start = Instant::now();

@@ -58,6 +58,9 @@ pub struct BenchArgs {
     /// Blocks that are computed again together in the backward pass, as a training's `recompute`.
     #[arg(long, default_value_t = 0)]
     recompute: u16,
+    /// On a GPU, record the passes of a training, as its `graph`.
+    #[arg(long)]
+    graph: bool,
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
     device: DeviceSpec,
@@ -217,6 +220,7 @@ fn plan(args: &BenchArgs, work: Work, prefilter: &str) -> Plan {
         batch: usize::from(args.batch),
         size: [size, size],
         recompute: usize::from(args.recompute),
+        graph: args.graph,
     }
 }
 
@@ -266,6 +270,7 @@ fn setting(args: &BenchArgs, table: Table, threads: usize, peak: Option<f64>) ->
     table
         .labelled(Column::float("peak_gflop_per_s"), peak.map_or(Cell::Null, |peak| Cell::Float(peak / 1e9)))?
         .labelled(Column::int("recompute"), Cell::Int(i64::from(args.recompute)))?
+        .labelled(Column::int("graph"), Cell::Int(i64::from(args.graph)))?
         .labelled(Column::int("rounds"), Cell::Int(i64::from(args.rounds)))?
         .labelled(Column::int("threads"), Cell::Int(threads as i64))?
         .labelled(Column::text("precision"), Cell::Text(numerics(args).precision.name().to_owned()))?

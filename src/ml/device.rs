@@ -23,8 +23,25 @@ pub fn look_for(gpu: Option<usize>) -> Result<()> {
     gpu.map_or(Ok(()), look_for_gpu)
 }
 
+/// An error where so many ranks lack a device each, counted from that one on, or what joins them. Opens nothing.
+pub fn look_for_ranks(first: Option<usize>, size: usize) -> Result<()> {
+    let Some(first) = first else { return Ok(()) };
+    (first..first + size).try_for_each(look_for_gpu)?;
+    #[cfg(feature = "cuda")]
+    if size > 1 {
+        super::ops::cuda::device::look_for_difference(first, size)?;
+        super::ops::cuda::nccl::look_for()?;
+    }
+    Ok(())
+}
+
 #[cfg(feature = "cuda")]
-use super::ops::cuda::device::{look_for as look_for_gpu, open as cuda};
+use super::ops::cuda::device::{look_for as look_for_gpu, open as cuda, profile as gpu_profile};
+
+#[cfg(not(feature = "cuda"))]
+fn gpu_profile(number: usize) -> Result<Vec<(&'static str, String)>> {
+    look_for_gpu(number).map(|()| Vec::new())
+}
 
 #[cfg(not(feature = "cuda"))]
 fn look_for_gpu(number: usize) -> Result<()> {
@@ -43,14 +60,19 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
 /// computed, not of the device.
 ///
 /// On the processor that is neither the instruction set nor the number of threads: all kernels compute the same
-/// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits.
-pub fn numeric_profile(gpu: Option<usize>) -> BTreeMap<String, String> {
-    let class = if gpu.is_some() { "cuda" } else { "cpu" };
-    let mut profile = vec![("device", class)];
-    if gpu.is_none() {
-        profile.extend([("sums", "fused, blocks of 256, tiles of 3x3"), ("deterministic", "true")]);
+/// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits. On a GPU it is
+/// the compute capability and the versions of the libraries, of which either may sum in another order.
+///
+/// # Errors
+/// A device that is missing.
+pub fn numeric_profile(gpu: Option<usize>) -> Result<BTreeMap<String, String>> {
+    let mut profile = vec![("device", if gpu.is_some() { "cuda" } else { "cpu" }.to_owned())];
+    match gpu {
+        Some(number) => profile.extend(gpu_profile(number)?),
+        None => profile
+            .extend([("sums", "fused, blocks of 256, tiles of 3x3".to_owned()), ("deterministic", "true".to_owned())]),
     }
-    profile.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    Ok(profile.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 #[cfg(test)]
@@ -67,8 +89,10 @@ mod tests {
 
     #[test]
     fn the_profile_does_not_depend_on_the_machine() {
-        let profile = numeric_profile(None);
+        let profile = numeric_profile(None).unwrap();
         assert_eq!(profile["device"], "cpu");
         assert!(!profile.values().any(|value| value.contains("avx")));
+        let error = numeric_profile(Some(63)).unwrap_err();
+        assert!(error.to_string().contains("cuda:63"), "{error}");
     }
 }

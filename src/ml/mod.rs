@@ -58,6 +58,7 @@ pub mod ops;
 pub mod optim;
 #[forbid(unsafe_code)]
 pub mod parallel;
+mod passes;
 #[forbid(unsafe_code)]
 pub mod rng;
 #[forbid(unsafe_code)]

@@ -5,10 +5,11 @@ use candle_core::Tensor;
 use super::error::{Error, Result};
 use super::layers::{Gradients, ParameterId};
 use super::loss::{self, Joint};
-use super::models::{Network, Tape};
+use super::models::Network;
 use super::ops::{elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
+use super::passes::Passes;
 use super::scales::at_scale;
 
 /// What training needs besides data and network.
@@ -34,11 +35,15 @@ pub struct Trainer {
     /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`]. It changes
     /// no bit.
     pub recompute: usize,
+    /// Whether the passes are recorded on a GPU and done again, see [`Passes`]. It changes no bit.
+    pub graph: bool,
     /// Those that train together, of which this is one. Each is given its share of every batch; all make the same updates.
     pub ranks: Box<dyn Ranks>,
     gradients: Gradients,
     /// The gradients of one pass, where several make an update.
     part: Option<Gradients>,
+    /// The passes at each scale.
+    passes: Vec<Passes>,
 }
 
 /// What a step saw.
@@ -88,7 +93,8 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer { network, momentum, step, recompute: 0, ranks: Box::new(Alone), gradients, part: None })
+        let (ranks, passes) = (Box::new(Alone), Vec::new());
+        Ok(Trainer { network, momentum, step, recompute: 0, graph: false, ranks, gradients, part: None, passes })
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
@@ -157,9 +163,11 @@ impl Trainer {
     fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
-        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?, self.recompute);
-        let tapes = scales.iter().map(tape).collect::<Result<Vec<Tape>>>()?;
-        let logits: Vec<Tensor> = tapes.iter().map(|tape| tape.logits.clone()).collect();
+        self.passes.resize_with(scales.len(), Passes::default);
+        let forward = |(&scale, passes): (&f64, &mut Passes)| {
+            passes.forward(network, &at_scale(batch.images, scale)?, self.recompute, self.graph)
+        };
+        let logits = scales.iter().zip(&mut self.passes).map(forward).collect::<Result<Vec<Tensor>>>()?;
         let ranks = self.ranks.as_mut();
         let mut total = |counted| parallel::count(ranks, counted);
         let mut joint = loss::over_scales(&logits, batch.labels, [height, width], &mut total)?;
@@ -177,8 +185,8 @@ impl Trainer {
         }
         if scales.len() * count == 1 {
             // Alone, a pass writes to its place.
-            for (tape, g) in tapes.into_iter().zip(&joint.gradients) {
-                network.backward(tape, g, &self.gradients)?;
+            for (passes, g) in self.passes.iter_mut().zip(&joint.gradients) {
+                passes.backward(network, g, &self.gradients)?;
             }
             return Ok(joint);
         }
@@ -186,8 +194,8 @@ impl Trainer {
             Some(part) => part,
             None => Gradients::zeros(network.parameters().inventory().clone(), network.device())?,
         };
-        for (tape, g) in tapes.into_iter().zip(&joint.gradients) {
-            network.backward(tape, g, &part)?;
+        for (passes, g) in self.passes.iter_mut().zip(&joint.gradients) {
+            passes.backward(network, g, &part)?;
             update::add_part(self.gradients.flat(), part.flat(), count as f32)?;
         }
         self.part = Some(part);

@@ -34,6 +34,8 @@ pub struct Plan {
     pub size: [usize; 2],
     /// Blocks that are computed again together in the backward pass.
     pub recompute: usize,
+    /// Whether the passes of a training are recorded, on a GPU.
+    pub graph: bool,
 }
 
 /// Work that can begin.
@@ -62,7 +64,7 @@ const SETTINGS: Settings = Settings {
 impl Workload {
     /// Makes network and images.
     pub fn new(plan: Plan, device: &Device) -> Result<Self> {
-        let Plan { spec, batch, size: [height, width], recompute, .. } = &plan;
+        let Plan { spec, batch, size: [height, width], recompute, graph, .. } = &plan;
         let mut rng = Rng::new(1, "pixels", 0);
         let pixels: Vec<f32> = (0..batch * 3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
         let images = Tensor::from_vec(pixels, (*batch, 3, *height, *width), device)?;
@@ -72,7 +74,7 @@ impl Workload {
             Work::Prediction => Worker::Network(Box::new(network)),
             Work::Training => {
                 let mut trainer = Trainer::new(network)?;
-                trainer.recompute = *recompute;
+                (trainer.recompute, trainer.graph) = (*recompute, *graph);
                 Worker::Trainer(Box::new(trainer))
             }
         };

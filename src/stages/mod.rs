@@ -49,7 +49,5 @@ pub fn registry() -> Registry {
 
 fn numeric_profile(device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
     // A device that is missing is an error here, before anything runs.
-    let gpu = device.gpu();
-    crate::ml::device::look_for(gpu).map_err(|error| support::ml_error(error, ""))?;
-    Ok(crate::ml::device::numeric_profile(gpu))
+    crate::ml::device::numeric_profile(device.gpu()).map_err(|error| support::ml_error(error, ""))
 }

@@ -15,7 +15,8 @@ use std::process::{Child, Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::ml::error::Error;
-use crate::ml::parallel::{Alone, Ranks, Star};
+use crate::ml::numerics::Numerics;
+use crate::ml::parallel::{self, Alone, Ranks, Star};
 use crate::ml::state::State;
 use crate::ml::train::Trainer;
 use crate::stage::{Cancel, DeviceSpec, Event, Events, InputNode, Job, StageError, Value};
@@ -53,7 +54,7 @@ impl Drop for Others {
 }
 
 /// The device of a rank: its own GPU, counted from the job's on, or the processor that all share.
-pub fn device(first: &DeviceSpec, rank: usize) -> DeviceSpec {
+fn device(first: &DeviceSpec, rank: usize) -> DeviceSpec {
     match first {
         DeviceSpec::Cpu => DeviceSpec::Cpu,
         DeviceSpec::Cuda(number) => DeviceSpec::Cuda(number + rank),
@@ -86,8 +87,8 @@ impl Crew {
         Ok(Crew { star, others })
     }
 
-    /// Gives the others the job and the trainer's state, and the trainer the others.
-    pub fn join(&mut self, job: &Job<'_>, trainer: &mut Trainer) -> Result<(), StageError> {
+    /// Gives the others the job and the trainer's state, and the trainer the others, which compute as `numerics` say.
+    pub fn join(&mut self, job: &Job<'_>, trainer: &mut Trainer, numerics: Numerics) -> Result<(), StageError> {
         let Some(mut star) = self.star.take() else {
             trainer.ranks = Box::new(Alone);
             return Ok(());
@@ -102,7 +103,7 @@ impl Crew {
         star.broadcast(&serde_json::to_vec(&order).map_err(|error| StageError::Bug(error.to_string()))?)
             .map_err(told)?;
         star.broadcast(&State::write(trainer, &BTreeMap::new()).map_err(told)?).map_err(told)?;
-        trainer.ranks = Box::new(star);
+        trainer.ranks = parallel::joined(star, trainer.network.device(), numerics).map_err(told)?;
         Ok(())
     }
 }

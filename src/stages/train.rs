@@ -1,6 +1,6 @@
 //! `Train`: iterations of stochastic gradient descent, each a node that goes on from the one before.
 
-use crate::ml::device::look_for;
+use crate::ml::device::look_for_ranks;
 use crate::ml::numerics::{self, Numerics};
 use crate::params;
 use crate::stage::params::{Param, Ref};
@@ -11,7 +11,6 @@ use crate::stage::{
 
 use super::agree;
 use super::model::Model;
-use super::ranks;
 use super::support;
 
 params! {
@@ -63,14 +62,21 @@ params! {
         /// Whether the same training always gives the same bits. On the processor it does in any case, though the key
         /// differs; a GPU may be faster without.
         deterministic: bool = true;
-        /// How many processes share each batch, on GPUs one each from the given one on. Their gradients are added in one
-        /// order: the same number of ranks gives the same bits, another number the same up to rounding. On the
-        /// processor they divide the threads among them, and one is fastest.
+        /// How many processes share each batch, on GPUs one each, counted from the given one on: with `--device cuda:2`,
+        /// 3 ranks take `cuda:2`, `cuda:3` and `cuda:4`, which must be of one kind, and exchange gradients by NCCL. These
+        /// are added in one order, on GPUs unless `deterministic` is false: the same number of ranks gives the same bits,
+        /// another number the same up to rounding. On the processor they divide the threads among them, and one is
+        /// fastest.
         ranks: u32 = 1, where min(1.0).max(64.0).unit("processes");
         /// How many blocks of the encoder are computed again together in the backward pass, so that only the input of the
         /// first of them is kept: less memory, about a third more time, the same bits. 0 keeps all activations; about
         /// the root of the number of blocks, 6 for ResNet-101, needs the least memory.
         recompute: u32 = 0, where max(1024.0).unit("blocks").unkeyed();
+        /// Whether, on a GPU, the forward and the backward pass are recorded in the second step and asked for as a whole in
+        /// all later ones, in place of kernel by kernel: the same bits, less work for the processor. Trainable norms and
+        /// the pre-filters GroupInteraction, SeparableShared, Gaussian and Aggregation, which the processor makes ready in
+        /// each step, cannot be recorded.
+        graph: bool = false, where unkeyed();
     }
 
     /// The precision of products and sums. The parameters, their momentum and the loss are 32-bit floats in each.
@@ -248,10 +254,15 @@ impl Kind for Train {
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
         let p: TrainParams = support::read(&complete(params))?;
         let wrong = |error| support::ml_error(error, "precision");
-        (0..p.ranks as usize).try_for_each(|rank| {
-            let gpu = ranks::device(device, rank).gpu();
-            p.numerics().check(gpu).and_then(|()| look_for(gpu)).map_err(wrong)
-        })
+        let (gpu, size) = (device.gpu(), p.ranks as usize);
+        if p.graph && gpu.is_none() {
+            let message = "`graph: true` was asked for, but the device `cpu` records no work.".to_owned();
+            return Err(StageError::Device {
+                message,
+                hint: "Leave it out, or train on a GPU: `--device cuda`.".to_owned(),
+            });
+        }
+        p.numerics().check(gpu).and_then(|()| look_for_ranks(gpu, size)).map_err(wrong)
     }
 
     fn publish(&self, _params: &Value) -> Vec<Publication> {

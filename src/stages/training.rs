@@ -81,8 +81,8 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
-    trainer.recompute = p.recompute as usize;
-    crew.join(job, &mut trainer)?;
+    (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
+    crew.join(job, &mut trainer, p.numerics())?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 
@@ -149,13 +149,14 @@ pub fn follow(job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageErro
     let wrong = |error| support::ml_error(error, "state");
     let device = p.numerics().device(job.device.gpu()).map_err(wrong)?;
     let mut trainer = state.trainer(&device).map_err(wrong)?;
-    trainer.recompute = p.recompute as usize;
+    (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let batches = images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer));
     let mut batches = batches.share(share(&p, ranks.rank()));
     let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
-    trainer.ranks = Box::new(ranks);
+    trainer.ranks =
+        parallel::joined(ranks, &device, p.numerics()).map_err(|error| support::ml_error(error, "the ranks"))?;
     ahead(batches, p.accumulate as usize, |batches| {
         while iteration.goes_on(&trainer) {
             take(&p, batches, &device)

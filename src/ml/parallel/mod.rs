@@ -6,18 +6,22 @@
 //! - a sum over ranks is added in the order of ranks, so that a training has the same bits whenever it is run with as many.
 //!   With another number of ranks a gradient is another order of sums: equal up to rounding;
 //! - a mean over pixels is over those of all ranks: their numbers are exchanged before the gradients are made;
+//! - on GPUs a sum goes from one to another and not through the processor; everything else is the same on all devices;
 //! - all ranks exchange the same things in the same order. One that fails says so, one that ends or stays silent is found
 //!   out, and either is an error in all others.
 
+#[cfg(feature = "cuda")]
+mod gpus;
 mod star;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::error::Result;
+use super::numerics::Numerics;
 
 pub use star::Star;
 
@@ -40,6 +44,20 @@ pub trait Ranks: std::fmt::Debug + Send {
 
     /// Tells all others why this rank ends.
     fn fail(&mut self, why: &str);
+}
+
+/// The ranks that `star` joins, of a training on `device` that computes as `numerics` say. All join at once.
+pub fn joined(star: Star, device: &Device, numerics: Numerics) -> Result<Box<dyn Ranks>> {
+    if device.is_cpu() { Ok(Box::new(star)) } else { on_gpus(star, device, numerics) }
+}
+
+#[cfg(feature = "cuda")]
+use gpus::join as on_gpus;
+
+/// A program built without CUDA opens no GPU.
+#[cfg(not(feature = "cuda"))]
+fn on_gpus(star: Star, _: &Device, _: Numerics) -> Result<Box<dyn Ranks>> {
+    Ok(Box::new(star))
 }
 
 /// The one rank of a training by itself.

@@ -4,9 +4,10 @@
 //! ranks, and sends it to all. A message is a byte that says whether it is a part or the reason of an end, its length in
 //! eight bytes, and its bytes.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -32,18 +33,25 @@ pub struct Star {
     size: usize,
     /// Of rank 0 those to all others in their order, of another the one to rank 0.
     links: Vec<UnixStream>,
+    /// Of each link what the next message is, where that was read ahead of it.
+    ahead: Vec<Cell<Option<u8>>>,
     patience: Duration,
 }
 
 impl Star {
     /// Rank 0, with the sockets to all others in their order.
     pub fn hub(links: Vec<UnixStream>) -> Result<Self> {
-        Star { rank: 0, size: links.len() + 1, links, patience: PATIENCE }.patient(PATIENCE)
+        Star::with(0, links.len() + 1, links)
     }
 
     /// Rank `rank` of `size`, with the socket to rank 0.
     pub fn spoke(rank: usize, size: usize, hub: UnixStream) -> Result<Self> {
-        Star { rank, size, links: vec![hub], patience: PATIENCE }.patient(PATIENCE)
+        Star::with(rank, size, vec![hub])
+    }
+
+    fn with(rank: usize, size: usize, links: Vec<UnixStream>) -> Result<Self> {
+        let ahead = links.iter().map(|_| Cell::default()).collect();
+        Star { rank, size, links, ahead, patience: PATIENCE }.patient(PATIENCE)
     }
 
     /// The same, waiting for another rank no longer than `patience`.
@@ -64,11 +72,44 @@ impl Star {
 
     /// What `combine` makes of all ranks' parts, in their order. It runs in rank 0 alone.
     fn exchange(&self, own: Vec<u8>, combine: impl FnOnce(Vec<Vec<u8>>) -> Vec<u8>) -> Result<Vec<u8>> {
-        let result = self.exchanged(own, combine);
+        self.passed_on(self.exchanged(own, combine))
+    }
+
+    /// The same; what rank 0 finds out of another, it tells all others.
+    fn passed_on<T>(&self, result: Result<T>) -> Result<T> {
         if let (0, Err(Error::Rank { rank, why })) = (self.rank, &result) {
             self.tell(*rank, why);
         }
         result
+    }
+
+    /// An error if another rank has said that it fails, or has ended, or if what has been waited for `since` then takes
+    /// too long. Waits for nobody.
+    pub fn watch(&self, since: Instant) -> Result<()> {
+        self.passed_on((0..self.links.len()).try_for_each(|link| self.looked_at(link)))?;
+        // As when it reads: rank 0 is to find out first.
+        let patience = if self.rank == 0 { self.patience } else { 2 * self.patience };
+        if since.elapsed() <= patience {
+            return Ok(());
+        }
+        let why = format!("What it exchanges has not come to an end for {} seconds.", patience.as_secs_f64());
+        self.passed_on(Err(broken(self.rank, why)))
+    }
+
+    fn looked_at(&self, link: usize) -> Result<()> {
+        let (mut stream, mut what) = (&self.links[link], [0]);
+        if self.ahead[link].get().is_none() {
+            let read = stream.set_nonblocking(true).and_then(|()| stream.read(&mut what));
+            stream.set_nonblocking(false).map_err(|error| self.lost(link, &error))?;
+            match read {
+                Ok(0) => return Err(self.lost(link, &ErrorKind::UnexpectedEof.into())),
+                Ok(_) => self.ahead[link].set(Some(what[0])),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Err(self.lost(link, &error)),
+            }
+        }
+        // A part is for the exchange to come; an end is not.
+        if self.ahead[link].get() == Some(END) { self.receive(link).map(drop) } else { Ok(()) }
     }
 
     fn exchanged(&self, own: Vec<u8>, combine: impl FnOnce(Vec<Vec<u8>>) -> Vec<u8>) -> Result<Vec<u8>> {
@@ -96,8 +137,9 @@ impl Star {
 
     fn receive(&self, link: usize) -> Result<Vec<u8>> {
         let mut stream = &self.links[link];
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).map_err(|error| self.lost(link, &error))?;
+        let (mut head, ahead) = ([0; 9], self.ahead[link].take());
+        head[0] = ahead.unwrap_or_default();
+        stream.read_exact(&mut head[usize::from(ahead.is_some())..]).map_err(|error| self.lost(link, &error))?;
         let [what, length @ ..] = head;
         let mut bytes = vec![0; u64::from_le_bytes(length) as usize];
         stream.read_exact(&mut bytes).map_err(|error| self.lost(link, &error))?;

@@ -119,6 +119,55 @@ fn a_rank_that_is_silent_is_an_error_in_all_others() {
     }
 }
 
+/// What the ranks that stay see of one that `leave` takes out, while they wait for something else than an exchange.
+fn watched(gone: usize, patience: Duration, leave: impl Fn(Star) + Sync) -> Vec<String> {
+    let told = together(stars(3, patience), |mut star| {
+        star.gather(b"a").unwrap();
+        if star.rank() == gone {
+            leave(star);
+            return None;
+        }
+        let since = Instant::now();
+        loop {
+            match star.watch(since) {
+                Ok(()) => thread::sleep(Duration::from_millis(1)),
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+    });
+    told.into_iter().flatten().collect()
+}
+
+#[test]
+fn who_waits_for_something_else_finds_out_of_a_rank_that_ends_or_fails_or_is_silent() {
+    for gone in 0..3 {
+        let ended = format!("Rank {gone} of the training failed: It ended early.");
+        assert_eq!(watched(gone, PATIENCE, drop), [ended.clone(), ended]);
+        let failed = format!("Rank {gone} of the training failed: The disk is full.");
+        assert_eq!(watched(gone, PATIENCE, |mut star| star.fail("The disk is full.")), [failed.clone(), failed]);
+        let patience = Duration::from_millis(200);
+        for told in watched(gone, patience, |_star| thread::sleep(8 * patience)) {
+            assert!(told.contains("has not come to an end for"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_while_a_rank_waits_for_something_else_is_not_lost() {
+    let all = together(stars(3, PATIENCE), |mut star| {
+        let own = [star.rank() as u8; 5];
+        if star.rank() != 1 {
+            // The others have sent their parts by then, or ask for the answer.
+            for _ in 0..100 {
+                star.watch(Instant::now()).unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        (star.gather(&own).unwrap(), star.broadcast(&own).unwrap())
+    });
+    assert!(all.into_iter().all(|found| found == (vec![vec![0; 5], vec![1; 5], vec![2; 5]], vec![0; 5])));
+}
+
 const SETTINGS: Settings = Settings {
     optimizer: Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
     schedule: Schedule::Constant,

@@ -88,8 +88,54 @@ pub fn look_for(number: usize) -> Result<()> {
     Err(missing(number, &texts.join("; ")))
 }
 
+/// What of a GPU and its libraries decides how sums are rounded, by name: its compute capability, by which kernels and
+/// algorithms are chosen, and the versions of the libraries that choose and have them. The driver's is not among them.
+///
+/// # Errors
+/// A GPU or a library that is missing, as by [`look_for`].
+pub fn profile(number: usize) -> Result<Vec<(&'static str, String)>> {
+    look_for(number)?;
+    let mut profile = vec![("capability", capability(number)?)];
+    for (name, file, property) in LIBRARIES.into_iter().filter(|(name, ..)| *name != "cuRAND") {
+        let library = load(file).ok_or_else(|| missing(number, &format!("{file} was not found")))?;
+        profile.push((name, version(&library, property)));
+    }
+    Ok(profile)
+}
+
+/// The compute capability of a GPU, as `9.0`. Opens no GPU.
+pub fn capability(number: usize) -> Result<String> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+    };
+    let ask = || {
+        let device = c_int::try_from(number).map_err(candle_core::Error::wrap)?;
+        let device = result::device::get(device).map_err(candle_core::Error::wrap)?;
+        // SAFETY: the driver gave the device.
+        let attribute =
+            |which| unsafe { result::device::get_attribute(device, which) }.map_err(candle_core::Error::wrap);
+        let [major, minor] =
+            [CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR].map(attribute);
+        Ok(format!("{}.{}", major?, minor?))
+    };
+    ask().map_err(|error: candle_core::Error| missing(number, &format!("it does not tell its capability: {error}")))
+}
+
+/// An error unless so many GPUs from `first` on round alike: a training has one key, whatever the ranks.
+pub fn look_for_difference(first: usize, size: usize) -> Result<()> {
+    let expected = capability(first)?;
+    for number in first + 1..first + size {
+        let found = capability(number)?;
+        if found != expected {
+            let why = format!("its compute capability is {found}, and that of `cuda:{first}` is {expected}");
+            return Err(missing(number, &format!("{why}: the ranks of a training need GPUs of one kind")));
+        }
+    }
+    Ok(())
+}
+
 /// A library, by its file's name or, as the bindings do, by that without its version.
-fn load(file: &str) -> Option<Library> {
+pub(super) fn load(file: &str) -> Option<Library> {
     let plain = file.split_inclusive(".so").next().unwrap_or(file);
     // SAFETY: NVIDIA's libraries may be loaded at any time.
     [plain, file].iter().find_map(|name| unsafe { Library::new(*name) }.ok())

@@ -4,6 +4,7 @@
 // number before it is written and after it is freed, calls need the context, operands their alignment.
 #include "emulated.cpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -11,23 +12,39 @@
 #include <malloc.h>
 #include <mutex>
 #include <string>
+#include <tuple>
 
 #define API extern "C" __attribute__((visibility("default"))) int
 
-enum { OK = 0, INVALID = 1, NO_DEVICE = 101, NO_CONTEXT = 201, NOT_FOUND = 500, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
+enum { OK = 0, INVALID = 1, NO_DEVICE = 101, NO_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
 static thread_local void* current;
 static int token;
 static std::mutex working;
 
+// EMULATED_GPUS says how many there are, one if nothing does. The context of each is its place here.
+static int gpus[64];
+static int gpu_count() {
+  const char* count = std::getenv("EMULATED_GPUS");
+  return count ? std::atoi(count) : 1;
+}
+static int device_of(void* context) { return static_cast<int>(static_cast<int*>(context) - gpus); }
+#include "emulated_nccl.cpp"
+
 static int with_context() { return current ? OK : NO_CONTEXT; }
 static int given(void** handle) { return *handle = &token, OK; }
+// Of a great workspace only the start is made no number: the rest costs minutes.
+static void spoil(void* memory) { std::memset(memory, 0xff, std::min<std::size_t>(malloc_usable_size(memory), 1 << 24)); }
+#include "emulated_graph.cpp"
 static int allocated(void** memory, std::size_t bytes) {
+  if (bytes == 0) return INVALID;
   *memory = aligned_alloc(256, (bytes + 256) / 256 * 256);
-  std::memset(*memory, 0xff, malloc_usable_size(*memory));
-  return OK;
+  spoil(*memory);
+  return recording ? graph_allocated(*memory) : OK;
 }
 static int freed(void* memory) {
-  std::memset(memory, 0xff, malloc_usable_size(memory));
+  if (recording || graph_memory.count(memory)) return graph_freed(memory);
+  if (!settled()) return OK;
+  spoil(memory);
   std::free(memory);
   return OK;
 }
@@ -35,10 +52,17 @@ static int freed(void* memory) {
 // The driver.
 API cuInit(unsigned) { return OK; }
 API cuDriverGetVersion(int* version) { return *version = 13000, OK; }
-API cuDeviceGetCount(int* count) { return *count = 1, OK; }
-API cuDeviceGet(int* device, int number) { return *device = 0, number == 0 ? OK : NO_DEVICE; }
-API cuDeviceGetAttribute(int* value, int, int) { return *value = 1, OK; }
-API cuDevicePrimaryCtxRetain(void** context, int) { return given(context); }
+API cuDeviceGetCount(int* count) { return *count = gpu_count(), OK; }
+API cuDeviceGet(int* device, int number) { return *device = number, number < gpu_count() ? OK : NO_DEVICE; }
+// EMULATED_CAPABILITY has the compute capability of each GPU, the last of all that follow: `8.0,9.0`.
+API cuDeviceGetAttribute(int* value, int attribute, int device) {
+  const char* text = std::getenv("EMULATED_CAPABILITY");
+  std::string all = text ? text : "8.0";
+  for (std::size_t comma; device > 0 && (comma = all.find(',')) != std::string::npos; device--) all.erase(0, comma + 1);
+  const int major = std::stoi(all), minor = std::stoi(all.substr(all.find('.') + 1));
+  return *value = attribute == 75 ? major : attribute == 76 ? minor : 1, OK;
+}
+API cuDevicePrimaryCtxRetain(void** context, int device) { return *context = gpus + device, OK; }
 API cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 API cuCtxGetCurrent(void** context) { return *context = current, OK; }
 API cuCtxSetCurrent(void* context) { return current = context, OK; }
@@ -49,7 +73,10 @@ API cuGetErrorName(int, const char** name) { return *name = "AN_ERROR", OK; }
 API cuGetErrorString(int, const char** text) { return *text = "an emulated error", OK; }
 API cuStreamCreate(void** stream, unsigned) { return given(stream); }
 API cuStreamDestroy_v2(void*) { return OK; }
-API cuStreamSynchronize(void*) { return with_context(); }
+API cuStreamSynchronize(void*) {
+  if (recording) return NOT_RECORDABLE;
+  return settled() ? with_context() : (forever(), OK);
+}
 API cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
 API cuEventCreate(void** event, unsigned) { return given(event); }
 API cuEventRecord(void*, void*) { return with_context(); }
@@ -59,36 +86,48 @@ API cuMemAllocAsync(void** memory, std::size_t bytes, void*) { return current ? 
 API cuMemFreeAsync(void* memory, void*) { return freed(memory); }
 API cuMemHostAlloc(void** memory, std::size_t bytes, unsigned) { return current ? allocated(memory, bytes) : NO_CONTEXT; }
 API cuMemFreeHost(void* memory) { return freed(memory); }
-static int copied(void* to, const void* from, std::size_t bytes) { return std::memcpy(to, from, bytes), with_context(); }
-API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
-API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
+static int copied(void* to, const void* from, std::size_t bytes) {
+  return done([=] { return std::memcpy(to, from, bytes), with_context(); });
+}
+static int copied_with_host(void* to, const void* from, std::size_t bytes) {
+  return recording ? NOT_RECORDABLE : copied(to, from, bytes);
+}
+API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied_with_host(to, from, bytes); }
+API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied_with_host(to, from, bytes); }
 API cuMemcpyDtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }
 API cuMemsetD8Async(void* to, unsigned char value, std::size_t bytes, void*) {
-  return std::memset(to, value, bytes), with_context();
+  return done([=] { return std::memset(to, value, bytes), with_context(); });
 }
 
 // Kernels: this program's, of which `kernels.inc` has a line each, and the few of candle's that it uses.
-using Launched = void (*)(unsigned blocks, void** arguments);
+using Launched = Work (*)(unsigned blocks, void** arguments);
 template <class... A, std::size_t... I>
-static void launch(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {
-  auto with = [&] { kernel(*static_cast<A*>(arguments[I])...); };
-  run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
+static Work prepared(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {
+  return [=, values = std::tuple<A...>(*static_cast<A*>(arguments[I])...)] {
+    auto with = [&] { std::apply(kernel, values); };
+    run_blocks(blocks, [](void* given) { (*static_cast<decltype(with)*>(given))(); }, &with);
+    return OK;
+  };
 }
 template <class... A>
-static void launch(void (*kernel)(A...), unsigned blocks, void** arguments) {
-  launch(kernel, blocks, arguments, std::index_sequence_for<A...>{});
+static Work prepared(void (*kernel)(A...), unsigned blocks, void** arguments) {
+  return prepared(kernel, blocks, arguments, std::index_sequence_for<A...>{});
 }
 #define DEVICE(name) \
-  extern "C" void device_##name(unsigned blocks, void** arguments) { launch(name, blocks, arguments); }
+  extern "C" Work device_##name(unsigned blocks, void** arguments) { return prepared(name, blocks, arguments); }
 #include "kernels.inc"
 template <class T>
 static T argument(void** arguments, int number) { return *static_cast<T*>(arguments[number]); }
-extern "C" void device_const_set_f32(unsigned, void** a) {
-  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++) argument<float*>(a, 4)[i] = argument<float>(a, 3);
+extern "C" Work device_const_set_f32(unsigned, void** a) {
+  return [n = argument<std::size_t>(a, 0), value = argument<float>(a, 3), to = argument<float*>(a, 4)] {
+    return std::fill_n(to, n, value), OK;
+  };
 }
-extern "C" void device_badd_f32(unsigned, void** a) {
-  for (std::size_t i = 0; i < argument<std::size_t>(a, 0); i++)
-    argument<float*>(a, 5)[i] = argument<float*>(a, 3)[i] + argument<float*>(a, 4)[i];
+extern "C" Work device_badd_f32(unsigned, void** a) {
+  return [n = argument<std::size_t>(a, 0), x = argument<float*>(a, 3), y = argument<float*>(a, 4), to = argument<float*>(a, 5)] {
+    for (std::size_t i = 0; i < n; i++) to[i] = x[i] + y[i];
+    return OK;
+  };
 }
 
 API cuModuleLoadData(void** module, const char* text) { return *module = new std::string(text), with_context(); }
@@ -108,13 +147,17 @@ API cuLaunchKernel(Launched function, unsigned blocks, unsigned, unsigned, unsig
                    void** arguments, void**) {
   const std::lock_guard<std::mutex> lock(working);
   if (!current) return NO_CONTEXT;
-  if (blocks == 0) return INVALID;
-  function(blocks, arguments);
-  return OK;
+  if (blocks == 0 || unsettled) return INVALID;
+  return done(function(blocks, arguments));
 }
 
 // Libraries that are opened and not called.
 static int version(int part, int* value) { return *value = part == 0 ? 9 : 0, OK; }
+// EMULATED_CUDNN has the minor version.
+static int cudnn_version(int part, int* value) {
+  const char* minor = std::getenv("EMULATED_CUDNN");
+  return part == 1 && minor ? (*value = std::atoi(minor), OK) : version(part, value);
+}
 API cublasCreate_v2(void** handle) { return given(handle); }
 API cublasDestroy_v2(void*) { return OK; }
 API cublasSetStream_v2(void*, void*) { return OK; }
@@ -131,7 +174,7 @@ struct Conv { int pad[2], stride[2], dilation[2], math; };
 struct Perf { int algorithm, status; float time; std::size_t memory; int determinism, math, reserved[3]; };
 API cudnnCreate(void** handle) { return current ? given(handle) : BAD_PARAM; }
 API cudnnSetStream(void*, void*) { return OK; }
-API cudnnGetProperty(int part, int* value) { return version(part, value); }
+API cudnnGetProperty(int part, int* value) { return cudnn_version(part, value); }
 API cudnnCreateTensorDescriptor(Sizes** made) { return *made = new Sizes{}, OK; }
 API cudnnCreateFilterDescriptor(Sizes** made) { return *made = new Sizes{}, OK; }
 API cudnnCreateConvolutionDescriptor(Conv** made) { return *made = new Conv{}, OK; }
@@ -187,31 +230,33 @@ static int convolved(Pass pass, const Sizes& xs, float* x, const Sizes& ws, floa
                     ys.w == (xs.w + 2 * conv.pad[1] - reach[1]) / conv.stride[1] + 1 && xs.n == ys.n && xs.c == ws.c &&
                     ws.n == ys.c;
   if (!current || !fits || *alpha != 1.0f || *beta != 0.0f || bytes < (algorithm == 1 ? 1u << 21 : 100u)) return BAD_PARAM;
-  std::memset(space, 0xff, bytes);
-  const long lengths[] = {long(ys.n) * ys.c * ys.h * ys.w, long(xs.n) * xs.c * xs.h * xs.w, long(ws.n) * ws.c * ws.h * ws.w};
-  std::vector<double> sums(lengths[pass]);
-  for (int n = 0; n < xs.n; n++)
-    for (int o = 0; o < ys.c; o++)
-      for (int c = 0; c < xs.c; c++)
-        for (int i = 0; i < ws.h; i++)
-          for (int j = 0; j < ws.w; j++)
-            for (int oy = 0; oy < ys.h; oy++) {
-              const int row = oy * conv.stride[0] + i * conv.dilation[0] - conv.pad[0];
-              if (row < 0 || row >= xs.h) continue;
-              for (int ox = 0; ox < ys.w; ox++) {
-                const int column = ox * conv.stride[1] + j * conv.dilation[1] - conv.pad[1];
-                if (column < 0 || column >= xs.w) continue;
-                const long at = ((long(n) * xs.c + c) * xs.h + row) * xs.w + column;
-                const long tap = ((long(o) * ws.c + c) * ws.h + i) * ws.w + j;
-                const long p = ((long(n) * ys.c + o) * ys.h + oy) * ys.w + ox;
-                if (pass == FORWARD) sums[p] += double(x[at]) * w[tap];
-                if (pass == INPUT) sums[at] += double(y[p]) * w[tap];
-                if (pass == WEIGHTS) sums[tap] += double(y[p]) * x[at];
+  return done([=] {
+    std::memset(space, 0xff, bytes);
+    const long lengths[] = {long(ys.n) * ys.c * ys.h * ys.w, long(xs.n) * xs.c * xs.h * xs.w, long(ws.n) * ws.c * ws.h * ws.w};
+    std::vector<double> sums(lengths[pass]);
+    for (int n = 0; n < xs.n; n++)
+      for (int o = 0; o < ys.c; o++)
+        for (int c = 0; c < xs.c; c++)
+          for (int i = 0; i < ws.h; i++)
+            for (int j = 0; j < ws.w; j++)
+              for (int oy = 0; oy < ys.h; oy++) {
+                const int row = oy * conv.stride[0] + i * conv.dilation[0] - conv.pad[0];
+                if (row < 0 || row >= xs.h) continue;
+                for (int ox = 0; ox < ys.w; ox++) {
+                  const int column = ox * conv.stride[1] + j * conv.dilation[1] - conv.pad[1];
+                  if (column < 0 || column >= xs.w) continue;
+                  const long at = ((long(n) * xs.c + c) * xs.h + row) * xs.w + column;
+                  const long tap = ((long(o) * ws.c + c) * ws.h + i) * ws.w + j;
+                  const long p = ((long(n) * ys.c + o) * ys.h + oy) * ys.w + ox;
+                  if (pass == FORWARD) sums[p] += double(x[at]) * w[tap];
+                  if (pass == INPUT) sums[at] += double(y[p]) * w[tap];
+                  if (pass == WEIGHTS) sums[tap] += double(y[p]) * x[at];
+                }
               }
-            }
-  float* out = pass == FORWARD ? y : pass == INPUT ? x : w;
-  for (long i = 0; i < lengths[pass]; i++) out[i] = static_cast<float>(sums[i]);
-  return OK;
+    float* out = pass == FORWARD ? y : pass == INPUT ? x : w;
+    for (long i = 0; i < lengths[pass]; i++) out[i] = static_cast<float>(sums[i]);
+    return OK;
+  });
 }
 API cudnnConvolutionForward(void*, const float* alpha, Sizes* xs, float* x, Sizes* ws, float* w, Conv* conv, int algorithm,
                             void* space, std::size_t bytes, const float* beta, Sizes* ys, float* y) {

@@ -66,7 +66,7 @@ impl InplaceOp1 for Run<'_> {
 }
 
 /// The address of a tensor's first element.
-fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStream) -> candle_core::Result<u64> {
+pub(super) fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStream) -> candle_core::Result<u64> {
     let dtype = candle_core::backend::BackendStorage::dtype(storage);
     // With one stream and no events, the guards beside the addresses have nothing to do.
     let base = match dtype {

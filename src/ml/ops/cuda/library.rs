@@ -130,6 +130,11 @@ impl Library {
         Ok(library.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The address of the workspace.
+    pub fn workspace(&self) -> u64 {
+        self.workspace.device_ptr(&self.stream).0
+    }
+
     /// Runs a pass over the operands at these addresses, one of which it overwrites.
     pub fn run(&mut self, pass: Pass, geometry: &Geometry, x: u64, w: u64, y: u64) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;

@@ -12,9 +12,13 @@ pub mod device;
 #[cfg(test)]
 mod emulated;
 #[cfg(feature = "cuda")]
+pub mod graph;
+#[cfg(feature = "cuda")]
 mod launch;
 #[cfg(feature = "cuda")]
 mod library;
+#[cfg(feature = "cuda")]
+pub mod nccl;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "cuda")]
@@ -157,6 +161,34 @@ pub fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Ten
         return emulated::run(plan, inputs, output);
     }
     launch::run(name, plan, inputs, output)
+}
+
+#[cfg(not(feature = "cuda"))]
+pub mod graph {
+    //! A program built without CUDA records nothing.
+
+    use candle_core::Device;
+
+    use super::{Error, Result};
+
+    /// Recorded work, of which there is none.
+    #[derive(Debug)]
+    pub enum Graph {}
+
+    impl Graph {
+        /// Asks for the work again.
+        pub fn run(&self) -> Result<()> {
+            match *self {}
+        }
+    }
+
+    /// Says that nothing can be recorded.
+    pub fn record<T>(_: &Device, _: impl FnOnce() -> Result<T>) -> Result<(T, Graph)> {
+        Err(Error::Device {
+            message: "The passes of a step can be recorded on a GPU alone.".to_owned(),
+            hint: "Train without `graph`.".to_owned(),
+        })
+    }
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Trains over the emulation of NVIDIA's libraries: on several GPUs with a rank each, and with recorded passes.
+
+    python3 .ci/emulated.py FOLDER
+
+FOLDER has the program built for CUDA and the emulated libraries (see `.ci/cuda`). The state after two updates must be
+that of one rank with the same batches; where the same bits are wanted, the sums must be those in the order of ranks. A
+library or a GPU that is missing, and a rank that is killed amid a sum, must be the error that says so. Recorded passes must
+give the same bits as others.
+"""
+import json, os, struct, subprocess, sys, tempfile, time
+
+folder = os.path.realpath(sys.argv[1])
+work = tempfile.TemporaryDirectory()
+runs = 0
+
+
+def run(ranks, deterministic=True, expected=0, libraries=folder, device="cuda:0", sets={}, **emulation):
+    """What a training of two updates, or as `sets` say, says, and its store."""
+    global runs
+    runs += 1
+    store = os.path.join(work.name, str(runs))
+    sets = {"iterations": 1, "steps": 2, "batch": 3, "crop": "(49, 49)", "ranks": ranks, "deterministic": str(deterministic).lower()} | sets
+    command = [os.path.join(folder, "repro"), "run", "pipelines/smoke.ron", "--only", "train", "--device", device,
+               "--store", store, *(part for name, value in sets.items() for part in ("--set", f"train.{name}={value}"))]
+    environment = {"EMULATED_GPUS": "3"} | emulation
+    answer = subprocess.run(command, env=os.environ | environment | {"LD_LIBRARY_PATH": libraries}, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert answer.returncode == expected, (answer.returncode, answer.stdout)
+    return answer.stdout, store
+
+
+def state(ranks, *how, **also):
+    """The bytes of the model and the optimiser's momentum after a training."""
+    _, store = run(ranks, *how, **also)
+    shown = subprocess.check_output([os.path.join(folder, "repro"), "show", "latest", "--format", "json", "--store", store])
+    [digest] = [node["outputs"]["model"]["digest"] for node in json.loads(shown)["nodes"] if node["kind"] == "Train"]
+    return open(os.path.join(store, "objects", digest[:2], digest[2:]), "rb").read()
+
+
+def tensors(state):
+    length = struct.unpack("<Q", state[:8])[0]
+    head, data = json.loads(state[8:8 + length]), state[8 + length:]
+    for name, tensor in head.items():
+        if tensor.get("dtype") == "F32":
+            start, end = tensor["data_offsets"]
+            yield name, struct.unpack(f"<{(end - start) // 4}f", data[start:end])
+
+
+def gap(found, expected):
+    """The greatest gap between two states' weights, as a part of the greatest weight of its tensor."""
+    expected = dict(tensors(expected))
+    weights = [(values, expected[name]) for name, values in tensors(found) if not name.startswith("momentum/")]
+    assert len(weights) == sum(not name.startswith("momentum/") for name in expected) > 10
+    return max(max(abs(a - b) for a, b in zip(*pair)) / max(1e-30, *map(abs, pair[1])) for pair in weights)
+
+
+def refused(what, expected, *words, ranks=2, **how):
+    began = time.time()
+    said, _ = run(ranks, expected=expected, **how)
+    print(f"{what}: exit code {expected}, {time.time() - began:.1f} s")
+    assert all(word in said for word in words) and "panicked" not in said, said
+
+
+def still_there():
+    """The processes of the program."""
+    links = ((process, f"/proc/{process}/exe") for process in os.listdir("/proc") if process.isdecimal())
+    return [process for process, link in links if os.path.exists(link) and os.path.realpath(link) == f"{folder}/repro"]
+
+
+one = state(1)
+for ranks in (2, 3):
+    ordered = state(ranks)
+    assert ordered == state(ranks), "the same ranks, other bits"
+    assert ordered == state(ranks, False, EMULATED_NCCL_ORDER="ranks"), "the sums are not in the order of ranks"
+    any_order = state(ranks, False)
+    print(f"{ranks} ranks, gaps from one: {gap(ordered, one):.1e} in the order of ranks, {gap(any_order, one):.1e} in another")
+    assert gap(ordered, one) < 1e-6 and gap(any_order, one) < 1e-6
+    assert (any_order == ordered) == (ranks == 2), "with three ranks, another order has other bits"
+
+with tempfile.TemporaryDirectory() as without:
+    for library in os.listdir(folder):
+        if library.startswith("lib") and "nccl" not in library:
+            os.symlink(os.path.realpath(os.path.join(folder, library)), os.path.join(without, library))
+    refused("no NCCL", 6, "libnccl.so.2 was not found", libraries=without)
+refused("too few GPUs", 6, "`cuda:1`", "counts 1 GPUs", EMULATED_GPUS="1")
+for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
+    word = "Rank 1 of the training failed: It ended early." if rank == 1 else ""
+    refused(f"rank {rank} killed amid a sum", 3, word, EMULATED_NCCL_DIES=f"{rank}:2", **also)
+    until = time.time() + 10
+    while left := still_there():
+        assert time.time() < until, f"the ranks {left} outlive the training"
+        time.sleep(0.05)
+refused("GPUs of two kinds", 6, "`cuda:1`", "is 9.0", "of `cuda:0` is 8.0", EMULATED_CAPABILITY="8.0,9.0")
+
+points = os.path.join(work.name, "graphs")
+for ranks, scales, sets in [(1, 1, {}), (1, 1, {"deterministic": "false", "model.prefilter": "Regular()"}), (2, 1, {"recompute": 2}),
+                            (1, 2, {"accumulate": 2, "scales": "[1, 0.75]"})]:
+    sets = {"steps": 4} | sets
+    open(points, "w").close()
+    recorded = state(ranks, sets=sets | {"graph": "true"}, EMULATED_GRAPHS=points)
+    assert recorded == state(ranks, sets=sets), f"recorded passes have other bits: {sets}"
+    # Each pass of each scale, of each batch but the first.
+    wanted = 2 * ranks * scales * (4 * sets.get("accumulate", 1) - 1)
+    print(f"the same bits from {os.path.getsize(points)} recorded passes, {ranks} ranks, {sets}")
+    assert os.path.getsize(points) == wanted, wanted
+recorded = {"graph": "true"}
+refused("a pre-filter that is not recorded", 6, "could not be recorded", ranks=1, sets=recorded | {"model.prefilter": "Gaussian()"})
+refused("recorded on the processor", 6, "`cpu` records no work", ranks=1, device="cpu", sets=recorded)

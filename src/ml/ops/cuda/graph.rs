@@ -1,0 +1,113 @@
+//! What a GPU was once asked for, kept to be asked for again as a whole: one call in place of a thousand.
+//!
+//! Invariants:
+//! - while work is recorded nothing happens, so that it may neither wait for the GPU nor touch the processor's memory;
+//!   work that does is an error, and none of it is kept;
+//! - recorded work is done with the addresses that it had. What it allocates has its place for good and belongs to it; it is
+//!   either freed by the same graph, or by another before the first runs again.
+
+use std::fmt;
+
+use candle_core::cuda_backend::cudarc::driver::{CudaGraph, result, sys};
+use candle_core::{CudaDevice, Device};
+
+use super::library::Library;
+use crate::ml::error::{Error, Result};
+
+/// Recorded work.
+pub struct Graph {
+    graph: CudaGraph,
+    device: CudaDevice,
+    workspace: u64,
+}
+
+// SAFETY: a graph may be used by any thread, one at a time, and this one is not shared.
+unsafe impl Send for Graph {}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Graph")
+    }
+}
+
+/// Records what `body` asks of `device`, which is to have done the like before: by then algorithms are found, and kernels
+/// loaded.
+pub fn record<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result<(T, Graph)> {
+    let failed = |error: String| Error::Device {
+        message: format!("The passes of a step could not be recorded: {error}."),
+        hint: "Pre-filters and norms that are made on the processor cannot be: train without `graph`.".to_owned(),
+    };
+    let cuda = device.as_cuda_device().map_err(|error| failed(error.to_string()))?.clone();
+    let stream = cuda.cuda_stream();
+    let start = || {
+        stream.synchronize()?;
+        // SAFETY: the pool is the device's, and what is in use stays. What is not would be of no use to a graph.
+        unsafe { sys::cuMemPoolTrimTo(result::device::get_default_mem_pool(stream.context().cu_device())?, 0) }
+            .result()?;
+        stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+    };
+    start().map_err(|error| failed(error.to_string()))?;
+    let made = body();
+    // The recording ends in any case; where the body failed, so does this.
+    let ended = stream.end_capture(sys::CUgraphInstantiate_flags(0));
+    let made = made.map_err(|error| failed(error.to_string()))?;
+    let graph = ended.map_err(|error| failed(error.to_string()))?;
+    let graph = graph.ok_or_else(|| failed("nothing was asked of the GPU".to_owned()))?;
+    let workspace = Library::of(&cuda)?.workspace();
+    Ok((made, Graph { graph, device: cuda, workspace }))
+}
+
+impl Graph {
+    /// Asks the GPU for the work again, behind what it has to do.
+    pub fn run(&self) -> Result<()> {
+        if Library::of(&self.device)?.workspace() != self.workspace {
+            return Err(Error::Model("What was recorded needs a workspace that is no more.".to_owned()));
+        }
+        Ok(self.graph.launch().map_err(candle_core::Error::wrap)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::ml::numerics::Numerics;
+    use crate::ml::rng::Rng;
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::state::State;
+    use crate::ml::train::{Batch, Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+    use crate::ml::{ops, optim};
+
+    #[test]
+    fn recorded_passes_have_the_same_bits() {
+        let device = match Numerics::default().device(Some(0)) {
+            Ok(device) => device,
+            Err(error) => return eprintln!("skipped on the GPU: {error}"),
+        };
+        let settings = Settings {
+            optimizer: optim::Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            schedule: optim::Schedule::Constant,
+            horizon: 6,
+        };
+        let side = 65;
+        let trained = |prefilter: &str, recompute: usize, graph: bool| {
+            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+            let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            (trainer.recompute, trainer.graph) = (recompute, graph);
+            for step in 0..6 {
+                let mut rng = Rng::new(3, "pixels", step);
+                let pixels: Vec<f32> = (0..2 * 3 * side * side).map(|_| rng.range(-100.0, 100.0)).collect();
+                let images = candle_core::Tensor::from_vec(pixels, (2, 3, side, side), &device).unwrap();
+                let labels: Vec<u8> = (0..2 * side * side).map(|i| (i / (30 + step as usize) % 5) as u8).collect();
+                // Memory between the recorded places, which a graph may not take for its own.
+                let _other = ops::zeros(&[1 << 20], &device).unwrap();
+                trainer.update(&settings, &[1.0], &[Batch { images: &images, labels: &labels }]).unwrap();
+            }
+            State::write(&trainer, &BTreeMap::new()).unwrap()
+        };
+        for (prefilter, recompute) in [("Regular", 0), ("Regular", 2), ("Average", 0)] {
+            assert!(trained(prefilter, recompute, true) == trained(prefilter, recompute, false), "{prefilter}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The two passes of a step over images of one size, done anew every time or, on a GPU, recorded and done again.
+//!
+//! Invariants:
+//! - the bits are the same: what is recorded is what is otherwise done;
+//! - the first step is never recorded, since it finds algorithms; the second is, and all later ones of the same size are
+//!   recorded work alone, between places that do not change;
+//! - the two passes are recorded apart, since between them the loss is read and told. What the tape holds is allocated
+//!   by the first, and freed by the second.
+
+use candle_core::Tensor;
+
+use super::error::{Error, Result};
+use super::layers::Gradients;
+use super::models::{Network, Tape};
+use super::ops::cuda::graph::{Graph, record};
+use super::ops::{blank, elementwise};
+
+/// The passes over images of one size.
+#[derive(Debug, Default)]
+pub struct Passes {
+    tape: Option<Tape>,
+    known: Known,
+}
+
+/// What is known of steps before.
+#[derive(Debug, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// The sizes of images and logits.
+    Sizes(Vec<usize>, Vec<usize>),
+    Recorded(Recorded),
+}
+
+/// The recorded passes, and the places that they read and write.
+#[derive(Debug)]
+struct Recorded {
+    images: Tensor,
+    logits: Tensor,
+    gradient: Tensor,
+    forward: Graph,
+    /// With where its gradients go.
+    backward: Option<(Graph, Tensor)>,
+}
+
+impl Passes {
+    /// The logits of images, see [`Network::forward_train`]; recorded if `graph`. The next call is [`Passes::backward`].
+    pub fn forward(&mut self, network: &Network, images: &Tensor, recompute: usize, graph: bool) -> Result<Tensor> {
+        match &self.known {
+            Known::Recorded(recorded) if graph && recorded.images.dims() == images.dims() => {
+                elementwise::copy(images, &recorded.images)?;
+                recorded.forward.run()?;
+                return Ok(recorded.logits.clone());
+            }
+            Known::Sizes(size, logits) if graph && size == images.dims() => {
+                let [images, logits, gradient] =
+                    [images.copy()?, blank_like(logits, images)?, blank_like(logits, images)?];
+                let (tape, forward) = record(images.device(), || {
+                    let tape = network.forward_train(&images, recompute)?;
+                    elementwise::copy(&tape.logits, &logits)?;
+                    Ok(tape)
+                })?;
+                forward.run()?;
+                self.tape = Some(tape);
+                self.known =
+                    Known::Recorded(Recorded { images, logits: logits.clone(), gradient, forward, backward: None });
+                return Ok(logits);
+            }
+            _ => {}
+        }
+        let tape = network.forward_train(images, recompute)?;
+        let logits = tape.logits.clone();
+        self.known = Known::Sizes(images.dims().to_vec(), logits.dims().to_vec());
+        self.tape = Some(tape);
+        Ok(logits)
+    }
+
+    /// Overwrites `gradients` from the gradient `g` by the logits that were given last, see [`Network::backward`].
+    pub fn backward(&mut self, network: &Network, g: &Tensor, gradients: &Gradients) -> Result<()> {
+        let lost = || Error::Model("A backward pass needs the forward pass before it.".to_owned());
+        let Known::Recorded(recorded) = &mut self.known else {
+            return network.backward(self.tape.take().ok_or_else(lost)?, g, gradients);
+        };
+        elementwise::copy(g, &recorded.gradient)?;
+        match (&recorded.backward, self.tape.take()) {
+            (Some((backward, place)), None) if place.id() == gradients.flat().id() => backward.run(),
+            (None, Some(tape)) => {
+                let device = g.device();
+                let (_, backward) = record(device, || network.backward(tape, &recorded.gradient, gradients))?;
+                backward.run()?;
+                recorded.backward = Some((backward, gradients.flat().clone()));
+                Ok(())
+            }
+            _ => Err(lost()),
+        }
+    }
+}
+
+fn blank_like(size: &[usize], tensor: &Tensor) -> Result<Tensor> {
+    blank(size, tensor.device())
+}
