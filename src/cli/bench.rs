@@ -217,6 +217,7 @@ fn plan(args: &BenchArgs, work: Work, prefilter: &str) -> Plan {
         batch: usize::from(args.batch),
         size: [size, size],
         recompute: usize::from(args.recompute),
+        precision: numerics(args).precision,
     }
 }
 

@@ -6,7 +6,8 @@ use super::error::{Error, Result};
 use super::layers::{Gradients, ParameterId};
 use super::loss::{self, Joint};
 use super::models::{Network, Tape};
-use super::ops::{elementwise, nchw, update, upsampled};
+use super::numerics::Precision;
+use super::ops::{activation, elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
 use super::scales::at_scale;
@@ -34,6 +35,8 @@ pub struct Trainer {
     /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`]. It changes
     /// no bit.
     pub recompute: usize,
+    /// The precision of steps; what the device makes of products is its own.
+    pub precision: Precision,
     /// Those that train together, of which this is one. Each is given its share of every batch; all make the same updates.
     pub ranks: Box<dyn Ranks>,
     gradients: Gradients,
@@ -88,7 +91,16 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer { network, momentum, step, recompute: 0, ranks: Box::new(Alone), gradients, part: None })
+        Ok(Trainer {
+            network,
+            momentum,
+            step,
+            recompute: 0,
+            precision: Precision::Fp32,
+            ranks: Box::new(Alone),
+            gradients,
+            part: None,
+        })
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
@@ -157,7 +169,8 @@ impl Trainer {
     fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
-        let tape = |&scale: &f64| network.forward_train(&at_scale(batch.images, scale)?, self.recompute);
+        let precision = self.precision;
+        let tape = |&scale: &f64| network.forward_train(&input(batch.images, scale, precision)?, self.recompute);
         let tapes = scales.iter().map(tape).collect::<Result<Vec<Tape>>>()?;
         let logits: Vec<Tensor> = tapes.iter().map(|tape| tape.logits.clone()).collect();
         let ranks = self.ranks.as_mut();
@@ -168,7 +181,7 @@ impl Trainer {
         if !loss.is_finite() {
             let here = match self.first_weight_not_finite()? {
                 Some(name) => name,
-                None => first_activation_not_finite(network, scales, batch.images)?.unwrap_or_default(),
+                None => first_activation_not_finite(network, scales, batch.images, precision)?.unwrap_or_default(),
             };
             // The same in all ranks: the first that any of them has.
             let found = self.ranks.gather(here.as_bytes())?.into_iter().find(|name| !name.is_empty());
@@ -211,10 +224,20 @@ impl Trainer {
     }
 }
 
+/// What a network is given of images.
+fn input(images: &Tensor, scale: f64, precision: Precision) -> Result<Tensor> {
+    activation::cast(&at_scale(images, scale)?, precision.activations())
+}
+
 /// The name of the first activation that is not finite, with its scale where there are several.
-fn first_activation_not_finite(network: &Network, scales: &[f64], images: &Tensor) -> Result<Option<String>> {
+fn first_activation_not_finite(
+    network: &Network,
+    scales: &[f64],
+    images: &Tensor,
+    precision: Precision,
+) -> Result<Option<String>> {
     for &scale in scales {
-        if let Some(name) = network.first_not_finite(&at_scale(images, scale)?)? {
+        if let Some(name) = network.first_not_finite(&input(images, scale, precision)?)? {
             return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
         }
     }

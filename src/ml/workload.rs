@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::models::{Cost, Network};
-use super::ops::upsampled;
+use super::numerics::Precision;
+use super::ops::{activation, upsampled};
 use super::optim::{Schedule, Sgd};
 use super::rng::Rng;
 use super::spec::ModelSpec;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub size: [usize; 2],
     /// Blocks that are computed again together in the backward pass.
     pub recompute: usize,
+    /// The precision of training; predictions are made in 32-bit floats.
+    pub precision: Precision,
 }
 
 /// Work that can begin.
@@ -62,10 +65,11 @@ const SETTINGS: Settings = Settings {
 impl Workload {
     /// Makes network and images.
     pub fn new(plan: Plan, device: &Device) -> Result<Self> {
-        let Plan { spec, batch, size: [height, width], recompute, .. } = &plan;
+        let Plan { spec, batch, size: [height, width], recompute, precision, .. } = &plan;
         let mut rng = Rng::new(1, "pixels", 0);
         let pixels: Vec<f32> = (0..batch * 3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
-        let images = Tensor::from_vec(pixels, (*batch, 3, *height, *width), device)?;
+        let images = Tensor::from_vec(pixels, (*batch, 3, *height, *width), &Device::Cpu)?;
+        let images = activation::enter(&images, device)?;
         let labels = (0..batch * height * width).map(|i| (i / 50 % spec.classes) as u8).collect();
         let network = initialise(spec, device, Scheme::Stable, 1)?;
         let worker = match plan.work {
@@ -73,6 +77,7 @@ impl Workload {
             Work::Training => {
                 let mut trainer = Trainer::new(network)?;
                 trainer.recompute = *recompute;
+                trainer.precision = *precision;
                 Worker::Trainer(Box::new(trainer))
             }
         };

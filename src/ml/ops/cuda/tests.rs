@@ -1,12 +1,13 @@
 //! Every operation on a GPU against its processor's body: by emulation everywhere, and on the GPU itself where there is
-//! one.
+//! one. Inputs of four dimensions are activations there, which lie channels last; a body takes those that are filters by
+//! [`parameter`].
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::phases::{Finish, Phases};
-use super::super::{depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
-use super::{emulated, upload};
+use super::super::{activation, depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
+use super::{applies, emulated};
 use crate::ml::rng::Rng;
 use crate::ml::train::Batch;
 
@@ -20,7 +21,7 @@ fn random(name: &str, shape: &[usize]) -> Tensor {
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
+    tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// The GPU of this machine, where the program was built for one.
@@ -37,8 +38,29 @@ fn gpu() -> Option<Device> {
 /// within `tolerance`.
 #[track_caller]
 fn agree(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    agree_in(DType::F32, what, tolerance, inputs, body);
+}
+
+/// As [`agree`], and again with activations in bfloat16, within the rounding of a few of them.
+#[track_caller]
+fn agree_in_both(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    agree_in(DType::F32, what, tolerance, inputs, &body);
+    let rounded = |x: &Tensor| match x.rank() {
+        4 => x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap(),
+        _ => x.clone(),
+    };
+    let inputs: Vec<Tensor> = inputs.iter().map(rounded).collect();
+    agree_in(DType::BF16, &format!("{what}, bfloat16,"), 1.0 / 128.0, &inputs, body);
+}
+
+#[track_caller]
+fn agree_in(dtype: DType, what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
     let copies = |device: &Device| -> Vec<Tensor> {
-        inputs.iter().map(|x| x.copy().unwrap().to_device(device).unwrap()).collect()
+        let copy = |x: &Tensor| match x.rank() {
+            4 if applies(device) => activation::cast(&activation::enter(x, device).unwrap(), dtype).unwrap(),
+            _ => x.copy().unwrap().to_device(device).unwrap(),
+        };
+        inputs.iter().map(copy).collect()
     };
     let expected: Vec<Vec<f32>> = body(&copies(&Device::Cpu)).iter().map(values).collect();
     let compare = |on: &str, found: Vec<Tensor>| {
@@ -54,12 +76,17 @@ fn agree(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor])
         }
     };
     if emulated::possible() {
-        let inputs = copies(&Device::Cpu);
-        compare("emulated", emulated::on_gpu(|| body(&inputs)));
+        compare("emulated", emulated::on_gpu(|| body(&copies(&Device::Cpu))));
     }
     if let Some(device) = gpu() {
         compare("on the GPU", body(&copies(&device)));
     }
+}
+
+/// The filter that was given as an activation.
+fn parameter(x: &Tensor) -> Tensor {
+    let x = x.to_dtype(DType::F32).unwrap();
+    x.to_device(&Device::Cpu).unwrap().contiguous().unwrap().to_device(x.device()).unwrap()
 }
 
 /// A tensor that a body may overwrite, with what must not be left of it.
@@ -70,12 +97,12 @@ fn stale(shape: &[usize], device: &Device) -> Tensor {
 #[test]
 fn elementwise_operations_agree() {
     let inputs = [random("a", &[3, 5, 7, 9]), random("b", &[3, 5, 7, 9])];
-    agree("masked", 0.0, &inputs, |x| vec![elementwise::masked(&x[0], &x[1]).unwrap()]);
+    agree_in_both("masked", 0.0, &inputs, |x| vec![elementwise::masked(&x[0], &x[1]).unwrap()]);
     agree("copy", 0.0, &inputs, |x| {
         elementwise::copy(&x[0], &x[1]).unwrap();
         vec![x[1].clone()]
     });
-    agree("sums of channels", SUMS, &inputs, |x| {
+    agree_in_both("sums of channels", SUMS, &inputs, |x| {
         let sums = stale(&[5], x[0].device());
         elementwise::sum_by_channel(&x[0], &sums).unwrap();
         vec![sums]
@@ -102,7 +129,10 @@ fn steps_of_the_optimiser_agree() {
         x.to_vec()
     });
     agree("an upload", 0.0, &inputs, |x| {
-        let again = |x: &Tensor| upload(&x.to_device(&Device::Cpu).unwrap(), x.device()).unwrap();
+        let again = |x: &Tensor| {
+            let x4 = x.to_device(&Device::Cpu).unwrap().reshape((2, 5, 4, 25)).unwrap();
+            activation::enter(&x4, x.device()).unwrap()
+        };
         x.iter().chain(x).map(again).collect()
     });
     // A slot of a flat buffer.
@@ -137,7 +167,7 @@ fn pooling_agrees() {
         data[height * width / 2] = f32::NAN;
         let x = Tensor::from_vec(data, (2, 3, height, width), &Device::Cpu).unwrap();
         let g = random("g", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
-        agree(&format!("the max pool of {height} x {width}"), 0.0, &[x, g], |x| {
+        agree_in_both(&format!("the max pool of {height} x {width}"), 0.0, &[x, g], |x| {
             let of = |mask| pool::backward(&x[0], &x[1], mask).unwrap();
             vec![pool::forward(&x[0]).unwrap(), of(false), of(true)]
         });
@@ -177,11 +207,11 @@ fn depthwise_convolutions_agree() {
         for filters in [3, 1] {
             let size = [2, 3, height, width];
             let inputs = [random("x", &size), random("w", &[filters, 1, kernel, kernel]), random("g", &size)];
-            agree(&format!("depthwise {kernel} of {filters}"), SUMS, &inputs, |x| {
-                let dw = stale(x[1].dims(), x[1].device());
+            agree_in_both(&format!("depthwise {kernel} of {filters}"), SUMS, &inputs, |x| {
+                let (w, dw) = (parameter(&x[1]), stale(x[1].dims(), x[1].device()));
                 depthwise::backward_weights(&x[0], &x[2], &dw).unwrap();
-                let dx = |mask| depthwise::backward_input(&x[2], &x[1], mask).unwrap();
-                vec![depthwise::forward(&x[0], &x[1]).unwrap(), dx(None), dx(Some(&x[0])), dw]
+                let dx = |mask| depthwise::backward_input(&x[2], &w, mask).unwrap();
+                vec![depthwise::forward(&x[0], &w).unwrap(), dx(None), dx(Some(&x[0])), dw]
             });
         }
     }
@@ -199,7 +229,7 @@ fn mixing_of_phases_agrees() {
             random("shift", &[3]),
             random("g", &shape([height, width])),
         ];
-        agree(&format!("phases {d}"), SUMS, &inputs, |x| {
+        agree_in_both(&format!("phases {d}"), SUMS, &inputs, |x| {
             let phases = Phases { dilation: d };
             let finish = Finish { scale: Some(&x[2]), shift: Some(&x[3]), relu: true };
             let dm = |scale| {
@@ -248,8 +278,9 @@ fn convolutions_agree() {
             random("mask", &[2, c, height, width]),
             random("add", &size),
         ];
-        agree(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
-            let [input, w, g, scale, shift, mask, add] = [0, 1, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
+        agree_in_both(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
+            let [input, g, scale, shift, mask, add] = [0, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
+            let w = &parameter(&x[1]);
             let shape = nchw("x", input).unwrap();
             let epilogue =
                 Epilogue { scale: Some(scale), shift: Some(shift), add: Some(add), relu: true, ..Epilogue::default() };
@@ -280,11 +311,12 @@ fn convolutions_of_whole_cells_agree() {
         let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
         let inputs =
             [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];
-        agree(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
-            let dw = zeros(x[1].dims(), x[1].device()).unwrap();
+        agree_in_both(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
+            let w = parameter(&x[1]);
+            let dw = zeros(w.dims(), w.device()).unwrap();
             op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
-            let dx = op.backward_input([2, 3, height, width], &x[2], &x[1], None, Epilogue::default()).unwrap();
-            vec![op.forward_whole(&x[0], &x[1], Epilogue::default()).unwrap(), dx, dw]
+            let dx = op.backward_input([2, 3, height, width], &x[2], &w, None, Epilogue::default()).unwrap();
+            vec![op.forward_whole(&x[0], &w, Epilogue::default()).unwrap(), dx, dw]
         });
     }
 }
@@ -324,9 +356,107 @@ fn training_agrees() {
     }
 }
 
+/// Training in bfloat16 goes the way of training in 32-bit floats, but not quite: of a small network of each dilated type,
+/// at two scales, two steps. Losses are within a hundredth, and the gradient's direction is the same within a few degrees.
+/// What is computed again has the same bits here too.
+#[test]
+fn training_in_bfloat16_goes_the_same_way() {
+    use crate::ml::layers::prefilter::PREFILTERS;
+    use crate::ml::numerics::Precision;
+    use crate::ml::optim::{Schedule, Sgd};
+    use crate::ml::spec::{Choice, ModelSpec};
+    use crate::ml::train::{Settings, Trainer};
+    use crate::ml::weights::{Scheme, initialise};
+
+    let settings = Settings {
+        optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        schedule: Schedule::Constant,
+        horizon: 2,
+    };
+    let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let pixels = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
+    let trained = |device: &Device, prefilter: &str, precision: Precision, recompute: usize| {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let mut trainer = Trainer::new(initialise(&spec, device, Scheme::Stable, 7).unwrap()).unwrap();
+        (trainer.precision, trainer.recompute) = (precision, recompute);
+        let images = activation::enter(&pixels, device).unwrap();
+        let batch = [Batch { images: &images, labels: &labels }];
+        let steps = [0, 1].map(|_| trainer.update(&settings, &[1.0, 0.75], &batch).unwrap().cross_entropy);
+        (steps, values(trainer.gradients().flat()))
+    };
+    let compare = |device: &Device| {
+        for entry in PREFILTERS {
+            let [wide, narrow] = [Precision::Fp32, Precision::Bf16].map(|p| trained(device, entry.name, p, 0));
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let norms = (dot(&wide.1, &wide.1) * dot(&narrow.1, &narrow.1)).sqrt();
+            let (cosine, losses) = (dot(&wide.1, &narrow.1) / norms, wide.0.into_iter().zip(narrow.0));
+            let apart: Vec<f64> = losses.map(|(a, b)| (a - b).abs() / a).collect();
+            eprintln!("{}: losses apart by {apart:?}, cosine of the gradients {cosine}", entry.name);
+            assert!(apart.iter().all(|apart| (1e-7..1e-2).contains(apart)), "{}: {apart:?}", entry.name);
+            assert!((0.99..0.9999999).contains(&cosine), "{}: {cosine}", entry.name);
+            assert!(trained(device, entry.name, Precision::Bf16, 2) == narrow, "{}", entry.name);
+        }
+    };
+    if emulated::possible() {
+        emulated::on_gpu(|| compare(&Device::Cpu));
+    }
+    if let Some(device) = gpu() {
+        compare(&device);
+    }
+    let refused = activation::cast(&pixels, DType::BF16).unwrap_err();
+    assert!(refused.to_string().contains("BF16") && refused.hint().contains("Fp32"), "{refused}");
+}
+
+/// bfloat16 rounds to the nearest, to the even one of two, as the processor's conversion does, odd values included.
+#[test]
+fn rounding_to_bfloat16_agrees() {
+    if !emulated::possible() {
+        return;
+    }
+    let mut odd: Vec<f32> = [0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x7f7f_ffff, 0x0000_0001, 0x8000_8000, 0x7f80_0000]
+        .map(f32::from_bits)
+        .to_vec();
+    odd.extend([f32::NAN, f32::NEG_INFINITY, -0.0, 1.0, 3.141_592_7, -1e-40]);
+    odd.extend((0..299).map(|i| f32::from_bits(0x0123_4567_u32.wrapping_mul(2 * i + 1))));
+    let x = Tensor::from_vec(odd, (1, 3, 8, 13), &Device::Cpu).unwrap();
+    let expected: Vec<u32> = values(&x.to_dtype(DType::BF16).unwrap()).into_iter().map(f32::to_bits).collect();
+    let there = emulated::on_gpu(|| {
+        let x = activation::cast(&activation::enter(&x, &Device::Cpu).unwrap(), DType::BF16).unwrap();
+        assert_eq!(x.dtype(), DType::BF16);
+        activation::cast(&x, DType::F32).unwrap()
+    });
+    for (found, expected) in values(&there).into_iter().zip(expected) {
+        let expected = f32::from_bits(expected);
+        assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(), "{found} {expected}");
+    }
+}
+
+/// An activation that lies as the processor's do, a filter that does not, and mixed types are refused in words.
+#[test]
+fn operands_that_lie_otherwise_are_refused() {
+    if !emulated::possible() {
+        return;
+    }
+    let (x, w) = (random("x", &[2, 3, 5, 6]), random("w", &[3, 1, 3, 3]));
+    emulated::on_gpu(|| {
+        let refused = pool::forward(&x).unwrap_err().to_string();
+        assert!(refused.contains("channels last"), "{refused}");
+        let entered = activation::enter(&x, &Device::Cpu).unwrap();
+        let narrow = activation::cast(&entered, DType::BF16).unwrap();
+        let refused = elementwise::masked(&entered, &narrow).unwrap_err().to_string();
+        assert!(refused.contains("F32") && refused.contains("BF16"), "{refused}");
+        let refused = fuse::maximum(&narrow, &narrow).unwrap_err().to_string();
+        assert!(refused.contains("BF16"), "{refused}");
+        let turned = activation::enter(&w.broadcast_as((3, 2, 3, 3)).unwrap().contiguous().unwrap(), &Device::Cpu);
+        let y = Conv2d { stride: 1, dilation: 1 }.forward(&narrow, &turned.unwrap(), Epilogue::default());
+        assert!(y.is_err());
+    });
+}
+
 /// Two trainings on the GPU, the deterministic way: the same bytes.
 #[test]
 fn training_twice_gives_the_same_bytes() {
+    use crate::ml::numerics::Precision;
     use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::train::{Settings, Trainer};
@@ -339,15 +469,17 @@ fn training_twice_gives_the_same_bytes() {
         horizon: 4,
     };
     let labels: Vec<u8> = (0..2 * 161 * 161).map(|i| (i / 50 % 5) as u8).collect();
-    let images = (random("images", &[2, 3, 161, 161]) * 100.0).unwrap().to_device(&device).unwrap();
-    for prefilter in ["Regular", "Average", "Aggregation", "GroupInteraction"] {
+    let images = activation::enter(&(random("images", &[2, 3, 161, 161]) * 100.0).unwrap(), &device).unwrap();
+    let types = ["Regular", "Average", "Aggregation", "GroupInteraction"];
+    for (prefilter, precision) in types.iter().flat_map(|&t| [(t, Precision::Fp32), (t, Precision::Bf16)]) {
         let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
         let trained = || {
             let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            trainer.precision = precision;
             (0..4).for_each(|_| drop(trainer.step(&settings, &images, &labels).unwrap()));
             values(trainer.network.parameters().trainable())
         };
-        assert!(trained() == trained(), "{prefilter}");
+        assert!(trained() == trained(), "{prefilter} {precision:?}");
     }
 }
 
@@ -359,6 +491,7 @@ fn every_kernel_is_part_of_a_plan() {
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
     let files = [
+        "activation",
         "conv",
         "depthwise",
         "elementwise",
@@ -374,7 +507,7 @@ fn every_kernel_is_part_of_a_plan() {
     let texts = files.map(|file| crate::fsio::read_to_string(&folder.join(format!("{file}.rs"))).unwrap());
     let names = emulated::names();
     assert!(names.len() > 20, "{names:?}");
-    for name in names {
+    for name in names.iter().filter(|name| !name.ends_with("_bf16")) {
         assert!(texts.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
     }
 }

@@ -2,10 +2,16 @@
 #include "common.cuh"
 
 #include "elementwise.cuh"
-#include "conv.cuh"
-#include "depthwise.cuh"
 #include "fuse.cuh"
 #include "loss.cuh"
-#include "phases.cuh"
-#include "pool.cuh"
 #include "resize.cuh"
+
+// Those that take activations, once for each type of them.
+#define REAL float
+#define TYPED(name) KERNEL name
+#include "activations.cuh"
+#undef REAL
+#undef TYPED
+#define REAL bf16
+#define TYPED(name) KERNEL name##_bf16
+#include "activations.cuh"
