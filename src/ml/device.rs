@@ -47,8 +47,9 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
 pub fn numeric_profile(gpu: Option<usize>) -> BTreeMap<String, String> {
     let class = if gpu.is_some() { "cuda" } else { "cpu" };
     let mut profile = vec![("device", class)];
-    if gpu.is_none() {
-        profile.extend([("sums", "fused, blocks of 256, tiles of 3x3"), ("deterministic", "true")]);
+    match gpu {
+        None => profile.extend([("sums", "fused, blocks of 256, tiles of 3x3"), ("deterministic", "true")]),
+        Some(_) => profile.push(("activations", "channels last")),
     }
     profile.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -8,6 +8,7 @@
 //! - the only `unsafe` code of the crate is here: vector instructions and disjoint parallel writes.
 
 pub mod activation;
+pub mod blend;
 pub mod conv;
 pub mod cuda;
 pub mod depthwise;
@@ -16,6 +17,7 @@ pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
 mod gradients;
+pub mod interaction;
 pub mod loss;
 pub mod memory;
 pub mod peak;

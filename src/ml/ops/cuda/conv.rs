@@ -157,7 +157,8 @@ fn room(plan: &mut Plan<'_>, len: usize) -> Argument<'static> {
     Argument::Scratch(plan.scratch.len() - 1)
 }
 
-/// Elements that a kernel's thread takes together: those of 16 bytes, where they divide the channels.
+/// Elements that a kernel's thread takes together: those of 16 bytes, where they divide the channels. Activations have
+/// memory of their own, which begins at a multiple of as many bytes.
 fn pack(element: Element, channels: usize) -> usize {
     let most = 16 / element.size();
     if channels.is_multiple_of(most) { most } else { 1 }

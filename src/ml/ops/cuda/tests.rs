@@ -4,9 +4,10 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::super::blend::{Bell, Blend, Factors};
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::phases::{Finish, Phases};
-use super::super::{activation, depthwise, elementwise, fuse, loss, nchw, pool, resize, update, zeros};
+use super::super::{activation, depthwise, elementwise, fuse, interaction, loss, nchw, pool, resize, update, zeros};
 use super::{applies, emulated};
 use crate::ml::rng::Rng;
 use crate::ml::train::Batch;
@@ -321,11 +322,59 @@ fn convolutions_of_whole_cells_agree() {
     }
 }
 
-/// Two steps of training of a small network of each dilated type, learned batch norms included: what the steps saw, and
-/// the weights after them.
+#[test]
+fn small_filters_agree() {
+    for (side, inner) in [(7, 3), (3, 1), (5, 2), (11, 5)] {
+        let taps = side * side;
+        let inputs = [
+            random("factors", &[4]),
+            random("means", &[300, inner * inner]),
+            random("separable", &[taps]),
+            (random("offset", &[inner * inner]) * 0.1).unwrap(),
+            Tensor::new(&[1.3_f32], &Device::Cpu).unwrap(),
+            random("g", &[300, taps]),
+        ];
+        for (places, paper, learned) in [([1, 2], false, false), ([2, 1], true, true), ([1, 2], true, false)] {
+            agree(&format!("a blend of {side} and {inner}, {paper} {learned}"), 1e-6, &inputs, |x| {
+                let offset = (!paper).then_some(&x[3]);
+                let bell = Some(Bell { sigma: 0.75, learned: learned.then_some(&x[4]), offset });
+                let (means, separable) = (Some(&x[1]), Some(&x[2]));
+                let blend = Blend { side, inner, factors: Factors::Learned(&x[0], places), means, bell, separable };
+                let by = |len: usize, write: &dyn Fn(&Tensor)| {
+                    let gradient = Tensor::ones(len, DType::F32, x[0].device()).unwrap();
+                    write(&gradient);
+                    gradient
+                };
+                let alone = |only, bell, separable| {
+                    let blend = Blend { side: if only == 2 { inner } else { side }, bell, separable, ..blend };
+                    let blend = Blend { factors: Factors::Only(only), means: None, ..blend };
+                    blend.filter(x[0].device()).unwrap()
+                };
+                vec![
+                    blend.filter(x[0].device()).unwrap(),
+                    by(taps, &|slot| blend.by_separable(&x[5], slot).unwrap()),
+                    by(300 * inner * inner, &|slot| blend.by_means(&x[5], slot).unwrap()),
+                    by(4, &|slot| blend.by_factors(&x[5], slot).unwrap()),
+                    by(1, &|slot| blend.by_sigma(&x[5], slot, true).unwrap()),
+                    by(1, &|slot| blend.by_sigma(&x[5], slot, false).unwrap()),
+                    alone(2, bell, None),
+                    alone(3, None, separable),
+                ]
+            });
+        }
+    }
+    agree("the matrix of an interaction", 1e-7, &[random("w", &[16, 16])], |x| {
+        let gradient = stale(&[16, 16], x[0].device());
+        interaction::gradient(&x[0], &gradient).unwrap();
+        vec![interaction::matrix(&x[0]).unwrap(), gradient]
+    });
+}
+
+/// Two steps of training of a small network of each dilated type in all variants, learned batch norms included: what the
+/// steps saw, and the weights after them.
 #[test]
 fn training_agrees() {
-    use crate::ml::layers::prefilter::PREFILTERS;
+    use crate::ml::layers::prefilter::variants;
     use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::spec::{Arg, Choice, ModelSpec};
     use crate::ml::train::{Settings, Trainer};
@@ -339,7 +388,7 @@ fn training_agrees() {
     let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
     let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
     let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
-    let networks = PREFILTERS.iter().map(|entry| (Choice::new("Tiny"), Choice::new(entry.name)));
+    let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
     for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
         let spec = ModelSpec { encoder, classes: 4, prefilter };
         agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
@@ -492,10 +541,12 @@ fn every_kernel_is_part_of_a_plan() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
     let files = [
         "activation",
+        "blend",
         "conv",
         "depthwise",
         "elementwise",
         "fuse",
+        "interaction",
         "loss",
         "phases",
         "pool",

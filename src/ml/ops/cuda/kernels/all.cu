@@ -1,6 +1,7 @@
 // The GPU's kernels, one translation unit: see the module `ml::ops::cuda`. A host compiler takes it too, in tests.
 #include "common.cuh"
 
+#include "blend.cuh"
 #include "elementwise.cuh"
 #include "fuse.cuh"
 #include "loss.cuh"
