@@ -380,7 +380,7 @@ fn rounding_to_bfloat16_agrees() {
     let mut odd: Vec<f32> = [0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x7f7f_ffff, 0x0000_0001, 0x8000_8000, 0x7f80_0000]
         .map(f32::from_bits)
         .to_vec();
-    odd.extend([f32::NAN, f32::NEG_INFINITY, -0.0, 1.0, 3.141_592_7, -1e-40]);
+    odd.extend([f32::NAN, f32::NEG_INFINITY, -0.0, 1.0, std::f32::consts::PI, -1e-40]);
     odd.extend((0..299).map(|i| f32::from_bits(0x0123_4567_u32.wrapping_mul(2 * i + 1))));
     let x = Tensor::from_vec(odd, (1, 3, 8, 13), &Device::Cpu).unwrap();
     let expected: Vec<u32> = values(&x.to_dtype(DType::BF16).unwrap()).into_iter().map(f32::to_bits).collect();
