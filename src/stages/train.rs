@@ -173,7 +173,7 @@ impl Kind for Train {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn schema(&self) -> Structure {

@@ -107,6 +107,8 @@ impl Render<'_> {
 }
 
 impl Loop for Render<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(mut self) {
         let (height, width) = self.crop.size;

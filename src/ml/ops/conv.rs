@@ -17,9 +17,11 @@ use std::ops::Range;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::gemm::{self, Block, ByRows, Isa, Panel, Right, Rows, Store};
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByRows, Isa, Left, Panel, Right};
 use super::scratch::Lines;
 use super::taps::Taps;
+use super::transpose::transpose;
 use super::window::{Window, same};
 use super::winograd::{Filter, Winograd};
 use super::{Kernel, Shared, activation, check, cuda, launch_on_cpu, nchw, undefined};
@@ -231,21 +233,46 @@ impl Kernel for Correlate<'_> {
             let filter = if self.turned { Filter::Turned(inputs[1], scale) } else { Filter::Plain(inputs[1]) };
             return tiles.correlate(self.images, inputs[0], filter, Shared(output.as_mut_ptr()), finish);
         }
-        let turned = self.turned.then(|| turned(inputs[1], self.outputs, self.window.kernel, scale));
-        let weights = turned.as_ref().map_or(inputs[1], Lines::as_slice);
-        let rows = self.window.rows();
-        let left = Rows { data: weights, pitch: rows, terms: rows };
+        let (terms, one_tap) = (self.window.rows(), self.window.kernel == [1, 1]);
+        let weights = match (self.turned, one_tap) {
+            (false, _) => None,
+            (true, true) => Some(scaled(inputs[1], self.outputs, scale)),
+            (true, false) => Some(turned(inputs[1], self.outputs, self.window.kernel, scale)),
+        };
+        let left = match &weights {
+            None => Left::by_rows(inputs[1], terms, terms),
+            Some(weights) if one_tap => Left::by_columns(weights.as_slice(), pitch(self.outputs), terms),
+            Some(weights) => Left::by_rows(weights.as_slice(), terms, terms),
+        };
 
         let (isa, area, source) = (Isa::detect(), self.window.columns(), inputs[0].len() / self.images.max(1));
         let tasks = Grid::new(self.images, self.outputs, area, isa);
         let out = Shared(output.as_mut_ptr());
         tasks.run(|image, rows, columns, panel| {
-            let start = image * self.outputs * area;
+            let at = image * self.outputs * area;
             let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
-            let mut sums = Sums { out, start, area, finish };
-            gemm::multiply(isa, left, rows, &right, columns, panel, &mut sums);
+            let sums = Sums { out, start: at, pitch: area, first: true, finish };
+            gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
         });
     }
+}
+
+/// From a row of `columns` values to the next: a cache line more than whole ones, so that what lies below each other
+/// does not all fall into the same sets of a cache.
+fn pitch(columns: usize) -> usize {
+    columns.next_multiple_of(16) + 16
+}
+
+/// The weights `[O, C]` of one tap at distance [`pitch`], `w[o, c] scale[o]`.
+fn scaled(weights: &[f32], channels: usize, scale: Option<&[f32]>) -> Lines {
+    let (outputs, pitch) = (weights.len() / channels.max(1), pitch(channels));
+    let mut scaled = Lines::new(outputs * pitch);
+    let rows = scaled.as_mut_slice().par_chunks_mut(pitch).with_min_len(16).zip(weights.par_chunks(channels.max(1)));
+    rows.enumerate().for_each(|(o, (to, from))| {
+        let scale = scale.map_or(1.0, |scale| scale[o]);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
+    });
+    scaled
 }
 
 /// The weights of the gradient by the input, `w'[c, (o, i, j)] = w[o, c, KH-1-i, KW-1-j] scale[o]`.
@@ -253,21 +280,12 @@ fn turned(weights: &[f32], channels: usize, kernel: [usize; 2], scale: Option<&[
     let taps = kernel[0] * kernel[1];
     let outputs = weights.len() / (channels * taps).max(1);
     let mut turned = Lines::new(weights.len());
-    let rows = turned.as_mut_slice().par_chunks_mut((16 * outputs * taps).max(1)).enumerate();
-    rows.for_each(|(block, rows)| {
-        if taps == 1 {
-            gemm::transpose(&weights[block * 16..], channels, outputs, rows.len() / outputs, rows, outputs);
-        }
-        for (c, row) in rows.chunks_exact_mut(outputs * taps).enumerate() {
-            for (o, to) in row.chunks_exact_mut(taps).enumerate() {
-                let scale = scale.map_or(1.0, |scale| scale[o]);
-                if taps == 1 {
-                    to[0] *= scale;
-                } else {
-                    let from = weights[(o * channels + block * 16 + c) * taps..][..taps].iter().rev();
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
-                }
-            }
+    let rows = turned.as_mut_slice().par_chunks_mut((outputs * taps).max(1)).enumerate();
+    rows.for_each(|(c, row)| {
+        for (o, to) in row.chunks_exact_mut(taps).enumerate() {
+            let scale = scale.map_or(1.0, |scale| scale[o]);
+            let from = weights[(o * channels + c) * taps..][..taps].iter().rev();
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
         }
     });
     turned
@@ -282,6 +300,10 @@ struct Unrolled<'a> {
 impl Right for Unrolled<'_> {
     fn fill(&self, terms: Range<usize>, columns: Range<usize>, panel: &mut [f32], pitch: usize) {
         self.window.unroll(self.image, terms, columns, panel, pitch);
+    }
+
+    fn rows(&self) -> Option<ByRows<'_>> {
+        self.window.is_identity().then(|| ByRows { data: self.image, pitch: self.window.columns() })
     }
 }
 
@@ -314,92 +336,6 @@ impl Grid {
     }
 }
 
-/// The operands of an epilogue.
-#[derive(Clone, Copy)]
-pub(super) struct Finish<'a> {
-    scale: Option<&'a [f32]>,
-    shift: Option<&'a [f32]>,
-    add: Option<&'a [f32]>,
-    relu: bool,
-    mask: Option<&'a [f32]>,
-}
-
-impl<'a> Finish<'a> {
-    /// Takes those that there are from `inputs`, in the order of [`Epilogue::inputs`].
-    fn new(epilogue: &Epilogue<'_>, inputs: &mut impl Iterator<Item = &'a [f32]>) -> Self {
-        let mut next = |there: bool| if there { inputs.next() } else { None };
-        Finish {
-            scale: next(epilogue.scale.is_some()),
-            shift: next(epilogue.shift.is_some()),
-            add: next(epilogue.add.is_some()),
-            relu: epilogue.relu,
-            mask: next(epilogue.mask.is_some()),
-        }
-    }
-
-    /// Finishes the sums `y` of channel `channel`, which begin at element `at` of the output.
-    #[inline(always)]
-    pub fn apply(&self, y: &mut [f32], channel: usize, at: usize) {
-        if let Some(scale) = self.scale {
-            y.iter_mut().for_each(|y| *y *= scale[channel]);
-        }
-        if let Some(shift) = self.shift {
-            y.iter_mut().for_each(|y| *y += shift[channel]);
-        }
-        if let Some(add) = self.add {
-            y.iter_mut().zip(&add[at..]).for_each(|(y, a)| *y += a);
-        }
-        if self.relu {
-            // Written so that a value that is not a number stays one.
-            y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
-        }
-        if let Some(mask) = self.mask {
-            y.iter_mut().zip(&mask[at..]).for_each(|(y, m)| *y = if *m > 0.0 { *y } else { 0.0 });
-        }
-    }
-
-    /// Fetches what finishing `len` sums from element `at` on reads.
-    #[inline(always)]
-    pub fn expect(&self, at: usize, len: usize) {
-        for operand in [self.add, self.mask].into_iter().flatten() {
-            gemm::prefetch(&operand[at], len);
-        }
-    }
-}
-
-/// Adds up the blocks of sums in the output, and finishes them after the last.
-struct Sums<'a> {
-    out: Shared,
-    start: usize,
-    area: usize,
-    finish: Finish<'a>,
-}
-
-impl Store for Sums<'_> {
-    #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize, block: Block) {
-        let at = self.start + row * self.area + column;
-        gemm::prefetch(self.out.at(at), columns);
-        if block.last {
-            self.finish.expect(at, columns);
-        }
-    }
-
-    #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
-        let at = self.start + row * self.area + column;
-        // SAFETY: tasks differ in image, rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(at, sums.len()) };
-        match block.first {
-            true => out.copy_from_slice(sums),
-            false => out.iter_mut().zip(sums).for_each(|(y, s)| *y += s),
-        }
-        if block.last {
-            self.finish.apply(out, row, at);
-        }
-    }
-}
-
 /// The gradient by the weights. Inputs: the convolution's input, the gradient of its output, and optionally a factor
 /// for each output channel.
 struct WeightGradient {
@@ -427,12 +363,12 @@ impl Kernel for WeightGradient {
         for image in 0..self.images {
             let g = &inputs[1][image * self.outputs * area..(image + 1) * self.outputs * area];
             let pixels = &inputs[0][image * source..(image + 1) * source];
-            let left = Rows { data: g, pitch: area, terms: area };
+            let left = Left::by_rows(g, area, area);
             let (first, last) = (image == 0, image + 1 == self.images);
-            let sums = RowSums { out, pitch: taps, first, scale: inputs.get(2).copied().filter(|_| last) };
+            let sums = Sums::scaled(out, taps, first, inputs.get(2).copied().filter(|_| last));
             Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
                 let right = Turned { window: &self.window, image: pixels };
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
     }
@@ -447,22 +383,21 @@ impl WeightGradient {
             true => ((x, channels), (g, self.outputs)),
             false => ((g, self.outputs), (x, channels)),
         };
-        // A cache line more than whole ones, so that rows do not all fall into the same sets of a cache.
-        let pitch = columns.next_multiple_of(16) + 16;
+        let pitch = pitch(columns);
         let mut turned = Lines::new(area * pitch);
         let mut sums = Lines::new(if across { rows * columns } else { 0 });
         let out = if across { sums.shared() } else { Shared(output.as_mut_ptr()) };
         for image in 0..self.images {
             turned.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
                 let from = &few[image * columns * area + block * 64..];
-                gemm::transpose(from, area, columns, to.len() / pitch, to, pitch);
+                transpose(from, area, columns, to.len() / pitch, to, pitch);
             });
-            let left = Rows { data: &many[image * rows * area..], pitch: area, terms: area };
+            let left = Left::by_rows(&many[image * rows * area..], area, area);
             let right = ByRows { data: turned.as_slice(), pitch };
             let (first, last) = (image == 0, image + 1 == self.images);
-            let sums = RowSums { out, pitch: columns, first, scale: scale.filter(|_| last && !across) };
+            let sums = Sums::scaled(out, columns, first, scale.filter(|_| last && !across));
             Grid::new(1, rows, columns, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
         if !across {
@@ -470,7 +405,7 @@ impl WeightGradient {
         }
         let sums = sums.as_slice();
         output.par_chunks_mut(16 * channels).enumerate().for_each(|(block, to)| {
-            gemm::transpose(&sums[block * 16..], columns, channels, to.len() / channels, to, channels);
+            transpose(&sums[block * 16..], columns, channels, to.len() / channels, to, channels);
             for (row, to) in to.chunks_exact_mut(channels).enumerate() {
                 let scale = scale.map_or(1.0, |scale| scale[block * 16 + row]);
                 to.iter_mut().for_each(|w| *w *= scale);
@@ -490,36 +425,6 @@ impl Right for Turned<'_> {
         let mut unrolled = Lines::new(columns.len() * terms.len());
         let unrolled = unrolled.as_mut_slice();
         self.window.unroll(self.image, columns.clone(), terms.clone(), unrolled, terms.len());
-        gemm::transpose(unrolled, terms.len(), columns.len(), terms.len(), panel, pitch);
-    }
-}
-
-/// Adds sums to rows at distance `pitch`, or overwrites them where they are the `first`, and scales them when they are
-/// complete.
-#[derive(Clone, Copy)]
-pub(super) struct RowSums<'a> {
-    pub out: Shared,
-    pub pitch: usize,
-    pub first: bool,
-    pub scale: Option<&'a [f32]>,
-}
-
-impl Store for RowSums<'_> {
-    #[inline(always)]
-    fn expect(&self, row: usize, column: usize, columns: usize, _: Block) {
-        gemm::prefetch(self.out.at(row * self.pitch + column), columns);
-    }
-
-    #[inline(always)]
-    fn store(&mut self, row: usize, column: usize, sums: &[f32], block: Block) {
-        // SAFETY: tasks differ in rows or columns, so no two write the same elements.
-        let out = unsafe { self.out.slice(row * self.pitch + column, sums.len()) };
-        match self.first && block.first {
-            true => out.copy_from_slice(sums),
-            false => out.iter_mut().zip(sums).for_each(|(w, s)| *w += s),
-        }
-        if let Some(scale) = self.scale.filter(|_| block.last) {
-            out.iter_mut().for_each(|w| *w *= scale[row]);
-        }
+        transpose(unrolled, terms.len(), columns.len(), terms.len(), panel, pitch);
     }
 }

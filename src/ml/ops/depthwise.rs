@@ -172,6 +172,8 @@ struct Correlate<'a> {
 }
 
 impl Loop for Correlate<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Correlate { padded, pitch, weights, offsets, out, size: [height, width] } = self;
@@ -271,6 +273,8 @@ struct Products<'a> {
 }
 
 impl Loop for Products<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Products { source, gradient, size: [height, width], pitch, offsets, out } = self;

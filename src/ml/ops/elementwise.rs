@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{Activation, ActivationOutput, Input, Int, Output, Scratch};
 use super::cuda::{self, Plan, Room, Step, Term};
+use super::simd::{LANES, Loop, vectorised};
 use super::{Kernel, Portable, activation, check, launch, read};
 use crate::ml::error::Result;
 
@@ -67,7 +68,7 @@ pub fn is_finite(x: &Tensor) -> Result<bool> {
     if cuda::applies(x.device()) {
         return Ok(sum_by_plan(x, Term::NotFinite)? == 0.0);
     }
-    read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| x.iter().all(|v| v.is_finite())))
+    read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| vectorised(Finite(x))))
 }
 
 fn sum_by_plan(x: &Tensor, term: Term) -> Result<f64> {
@@ -75,9 +76,41 @@ fn sum_by_plan(x: &Tensor, term: Term) -> Result<f64> {
 }
 
 fn sum(x: &[f32], term: impl Fn(f64) -> f64 + Sync) -> f64 {
-    let piece = |piece: &[f32]| piece.iter().fold(0.0, |sum, &v| sum + term(f64::from(v)));
-    let pieces: Vec<f64> = x.par_chunks(PIECE).map(piece).collect();
+    let pieces: Vec<f64> = x.par_chunks(PIECE).map(|piece| vectorised(Sum(piece, &term))).collect();
     pieces.iter().sum()
+}
+
+/// The sum of a term over a piece, in sixteen interleaved chains that are then added in order.
+struct Sum<'a, F>(&'a [f32], F);
+
+impl<F: Fn(f64) -> f64> Loop for Sum<'_, F> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let Sum(piece, term) = self;
+        let (all, rest) = piece.as_chunks::<LANES>();
+        let mut chains = [0.0; LANES];
+        for values in all {
+            chains.iter_mut().zip(values).for_each(|(sum, &value)| *sum += term(f64::from(value)));
+        }
+        chains.iter_mut().zip(rest).for_each(|(sum, &value)| *sum += term(f64::from(value)));
+        chains.iter().sum()
+    }
+}
+
+/// Whether all values of a piece are finite.
+struct Finite<'a>(&'a [f32]);
+
+impl Loop for Finite<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        // The exponent of what is not finite is all ones; without a way out of the loop it is a loop of whole vectors.
+        let exponents = f32::INFINITY.to_bits();
+        self.0.iter().fold(0, |most, value| (value.to_bits() & exponents).max(most)) < exponents
+    }
 }
 
 struct Masked;

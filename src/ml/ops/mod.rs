@@ -13,6 +13,7 @@ pub mod conv;
 pub mod cuda;
 pub mod depthwise;
 pub mod elementwise;
+mod epilogue;
 pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
@@ -27,8 +28,10 @@ pub mod resize;
 mod scratch;
 pub(in crate::ml) mod simd;
 mod taps;
+mod transpose;
 pub mod update;
 pub mod upsampled;
+mod vector;
 mod window;
 mod winograd;
 
@@ -165,7 +168,7 @@ pub fn check(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
 }
 
 /// A pointer that parallel tasks share to write elements that no other task touches.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Shared(*mut f32);
 
 // SAFETY: every user writes through it to ranges that are disjoint between tasks.

@@ -51,6 +51,8 @@ fn avx512() {
 struct Chains;
 
 impl Loop for Chains {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let (a, b) = (black_box([0.5_f32; LANES]), black_box([1.0_f32; LANES]));

@@ -217,6 +217,8 @@ struct Combine<'a> {
 }
 
 impl Loop for Combine<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         self.out.fill(0.0);
@@ -286,6 +288,8 @@ struct Products<'a> {
 }
 
 impl Loop for Products<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Products { x, g, count, scale, sums } = self;

@@ -10,8 +10,9 @@
 use rayon::prelude::*;
 
 use super::Shared;
-use super::conv::{Finish, Grid, RowSums};
-use super::gemm::{self, ByColumns, ByRows, Isa, Rows};
+use super::conv::Grid;
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByColumns, ByRows, Isa, Left};
 use super::scratch::Lines;
 use super::window::Window;
 
@@ -45,11 +46,11 @@ impl<'a> Taps<'a> {
         let mut products = Lines::new(rows * pixels);
         let out = products.shared();
         for image in 0..images {
-            let sums = RowSums { out, pitch: pixels, first: true, scale: None };
-            let left = Rows { data: by_tap.as_slice(), pitch: channels, terms: channels };
+            let sums = Sums::scaled(out, pixels, true, None);
+            let left = Left::by_rows(by_tap.as_slice(), channels, channels);
             let right = ByRows { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
             Grid::new(1, rows, pixels, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
             let products = products.as_slice();
             (0..self.outputs).into_par_iter().for_each(|o| {
@@ -85,12 +86,12 @@ impl<'a> Taps<'a> {
                     to[source..source + len].copy_from_slice(&plane[at..at + len]);
                 });
             });
-            let left = Rows { data: shifted.as_slice(), pitch: pixels, terms: pixels };
+            let left = Left::by_rows(shifted.as_slice(), pixels, pixels);
             let right =
                 ByColumns { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
-            let sums = RowSums { out, pitch: channels, first: image == 0, scale: None };
+            let sums = Sums::scaled(out, channels, image == 0, None);
             Grid::new(1, rows, channels, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &mut { sums });
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
         let sums = sums.as_slice();

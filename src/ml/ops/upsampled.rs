@@ -140,6 +140,8 @@ impl<R: Reader> Piece<'_, R> {
 }
 
 impl<R: Reader> Loop for Piece<'_, R> {
+    type Output = ();
+
     #[inline(always)]
     fn run(mut self) {
         let Logits { classes, rows, columns, .. } = self.logits;

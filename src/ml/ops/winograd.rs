@@ -15,15 +15,16 @@
 //!
 //! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (held against 64-bit arithmetic below).
 
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Shared;
-use super::conv::{Finish, RowSums};
-use super::gemm::{self, ByRows, Isa, Panel, Rows, transpose};
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByRows, Isa, Left, Panel};
 use super::scratch::Lines;
-use super::simd::{LANES, Loop, vectorised};
+use super::simd::{LANES, Lanes, Loop, vectorised};
+use super::transpose::transpose;
 use super::window::Window;
 
 /// Products of a tile.
@@ -31,54 +32,6 @@ const PRODUCTS: usize = 25;
 
 /// Channels below which the products are too thin to pay for the transformations.
 const THIN: usize = 32;
-
-/// A value for each of sixteen channels.
-#[derive(Clone, Copy)]
-struct Lanes([f32; LANES]);
-
-impl Lanes {
-    #[inline(always)]
-    fn of(values: &[f32]) -> Self {
-        let mut lanes = Lanes([0.0; LANES]);
-        lanes.0.copy_from_slice(&values[..LANES]);
-        lanes
-    }
-
-    #[inline(always)]
-    fn zip(mut self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
-        for lane in 0..LANES {
-            self.0[lane] = of(self.0[lane], other.0[lane]);
-        }
-        self
-    }
-}
-
-impl Add for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self.zip(other, |a, b| a + b)
-    }
-}
-
-impl Sub for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
-    }
-}
-
-impl Mul<f32> for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn mul(self, factor: f32) -> Self {
-        self.zip(self, |a, _| a * factor)
-    }
-}
 
 /// A transformation of one axis of a tile.
 trait Transform<const N: usize, const M: usize>: Copy + Sync {
@@ -187,10 +140,10 @@ impl Winograd {
             let area = self.source[0] * self.source[1];
             let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
             each_product(tiles, |product, rows, panel| {
-                let left = Rows { data: &inputs.as_slice()[product * of_inputs..], pitch: c, terms: channels };
+                let left = Left::by_rows(&inputs.as_slice()[product * of_inputs..], c, channels);
                 let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
-                let mut sums = RowSums { out: out.from(product * of_products), pitch: o, first: true, scale: None };
-                gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &mut sums);
+                let sums = Sums::scaled(out.from(product * of_products), o, true, None);
+                gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &sums);
             });
             drop(inputs);
             let area = self.grid[0] * self.grid[1];
@@ -219,14 +172,10 @@ impl Winograd {
             let inputs = self.inputs(&x[part(x)]);
             let gradients = self.gradients(&g[part(g)]);
             each_product(outputs, |product, rows, panel| {
-                let from = &gradients.as_slice()[product * of_gradients..][..tiles * o];
-                let mut turned = Lines::new(rows.len() * tiles);
-                transpose(&from[rows.start..], o, tiles, rows.len(), turned.as_mut_slice(), tiles);
-                let left = Rows { data: turned.as_slice(), pitch: tiles, terms: tiles };
+                let left = Left::by_columns(&gradients.as_slice()[product * of_gradients..], o, tiles);
                 let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
-                let out = out.from(product * of_sums + rows.start * c);
-                let mut sums = RowSums { out, pitch: c, first: image == 0, scale: None };
-                gemm::multiply(isa, left, 0..rows.len(), &right, 0..channels, panel, &mut sums);
+                let sums = Sums::scaled(out.from(product * of_sums), c, image == 0, None);
+                gemm::multiply(isa, left, rows, &right, 0..channels, panel, &sums);
             });
         }
         let sums = sums.as_slice();
@@ -334,6 +283,8 @@ struct FilterRow<'a> {
 }
 
 impl Loop for FilterRow<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let FilterRow { filter, channel, channels, outputs, pitch, to } = self;
@@ -370,6 +321,8 @@ struct FilterGradients<'a> {
 }
 
 impl Loop for FilterGradients<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let FilterGradients { sums, row, channels, outputs, pitch, scale, out } = self;
@@ -398,6 +351,8 @@ struct Spread<'a, const N: usize, F: Transform<N, 5>> {
 }
 
 impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Spread { tiles, of, planes, size: [height, width], lead, first, pitch, to } = self;
@@ -432,6 +387,8 @@ struct Collect<'a> {
 }
 
 impl Loop for Collect<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Collect { tiles, products, first, planes } = self;

@@ -115,6 +115,8 @@ struct Transform<'a> {
 }
 
 impl Loop for Transform<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let Component { down, quantisers, .. } = self.component;
@@ -136,6 +138,8 @@ struct Colours<'a> {
 }
 
 impl Loop for Colours<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let [luma, blue, red] = self.samples;

@@ -1,0 +1,175 @@
+//! What happens to the sums of products on their way to memory.
+
+use super::Shared;
+use super::conv::Epilogue;
+use super::simd::{LANES, Lanes};
+use super::vector::Vector;
+
+/// The operands of an [`Epilogue`]; by default nothing happens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Finish<'a> {
+    scale: Option<&'a [f32]>,
+    shift: Option<&'a [f32]>,
+    add: Option<&'a [f32]>,
+    relu: bool,
+    mask: Option<&'a [f32]>,
+}
+
+impl<'a> Finish<'a> {
+    /// Takes those that there are from `inputs`, in the order of the epilogue's fields.
+    pub fn new(epilogue: &Epilogue<'_>, inputs: &mut impl Iterator<Item = &'a [f32]>) -> Self {
+        let mut next = |there: bool| if there { inputs.next() } else { None };
+        Finish {
+            scale: next(epilogue.scale.is_some()),
+            shift: next(epilogue.shift.is_some()),
+            add: next(epilogue.add.is_some()),
+            relu: epilogue.relu,
+            mask: next(epilogue.mask.is_some()),
+        }
+    }
+
+    /// Finishes the sums `y` of channel `channel`, which begin at element `at` of the output.
+    #[inline(always)]
+    pub fn apply(&self, y: &mut [f32], channel: usize, at: usize) {
+        for (y, at) in y.chunks_mut(LANES).zip((at..).step_by(LANES)) {
+            let mut tile = [[Lanes::up_to(y)]];
+            // SAFETY: these vectors are of every processor.
+            unsafe { self.tile(&mut tile, channel, |_| at, [y.len()]) };
+            tile[0][0].write(y);
+        }
+    }
+
+    /// Finishes rows of sums, the first of which is channel `channel`; row `r` begins at element `at(r)` of the output.
+    ///
+    /// # Safety
+    /// As for [`Vector`].
+    #[inline(always)]
+    unsafe fn tile<X: Vector, const R: usize, const V: usize>(
+        &self,
+        tile: &mut [[X; V]; R],
+        channel: usize,
+        at: impl Fn(usize) -> usize,
+        masks: [X::Mask; V],
+    ) {
+        // SAFETY: channels have their factors, and the operands the output's shape.
+        unsafe {
+            if let Some(scale) = self.scale {
+                each(tile, |row, _, y| y.mul(X::splat(scale[channel + row])));
+            }
+            if let Some(shift) = self.shift {
+                each(tile, |row, _, y| y.add(X::splat(shift[channel + row])));
+            }
+            if let Some(add) = self.add {
+                let add = add.as_ptr();
+                each(tile, |row, v, y| y.add(X::load(add.add(at(row) + v * X::WIDTH), masks[v])));
+            }
+            if self.relu {
+                each(tile, |_, _, y| y.relu());
+            }
+            if let Some(mask) = self.mask {
+                let mask = mask.as_ptr();
+                each(tile, |row, v, y| y.where_positive(X::load(mask.add(at(row) + v * X::WIDTH), masks[v])));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each<X: Copy, const R: usize, const V: usize>(tile: &mut [[X; V]; R], of: impl Fn(usize, usize, X) -> X) {
+    for (row, lanes) in tile.iter_mut().enumerate() {
+        for (v, y) in lanes.iter_mut().enumerate() {
+            *y = of(row, v, *y);
+        }
+    }
+}
+
+/// Where a block of terms stands among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Nothing has been stored before.
+    pub first: bool,
+    /// Nothing will be stored after.
+    pub last: bool,
+}
+
+/// Adds up blocks of sums in rows of an output, and finishes them after the last: a row is a channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sums<'a> {
+    /// The output. What is written to the rows and columns that are asked for is nobody else's.
+    pub out: Shared,
+    /// The element of the first row's first sum.
+    pub start: usize,
+    /// From a row to the next.
+    pub pitch: usize,
+    /// Whether the first block overwrites what is there.
+    pub first: bool,
+    /// What follows the last block.
+    pub finish: Finish<'a>,
+}
+
+impl<'a> Sums<'a> {
+    /// Sums from the output's start on, whose rows are multiplied by a factor each.
+    pub fn scaled(out: Shared, pitch: usize, first: bool, scale: Option<&'a [f32]>) -> Self {
+        Sums { out, start: 0, pitch, first, finish: Finish { scale, ..Finish::default() } }
+    }
+
+    /// Fetches what taking `columns` sums of a row will touch.
+    #[inline(always)]
+    pub fn expect(&self, row: usize, column: usize, columns: usize, block: Block) {
+        let at = self.start + row * self.pitch + column;
+        prefetch(self.out.at(at), columns);
+        if block.last {
+            for operand in [self.finish.add, self.finish.mask].into_iter().flatten() {
+                prefetch(operand.as_ptr().wrapping_add(at), columns);
+            }
+        }
+    }
+
+    /// Takes the sums of a block of terms: rows from `row` on, `columns` columns from `column` on, the others of the
+    /// vectors being anything.
+    ///
+    /// # Safety
+    /// As for [`Vector`]; the rows and columns are the output's and its operands', and nobody else writes there.
+    #[inline(always)]
+    pub unsafe fn take<X: Vector, const R: usize, const V: usize>(
+        &self,
+        mut tile: [[X; V]; R],
+        [row, column, columns]: [usize; 3],
+        block: Block,
+    ) {
+        let at = |r: usize| self.start + (row + r) * self.pitch + column;
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mut masks = [X::first(X::WIDTH); V];
+            masks[V - 1] = X::first(columns - (V - 1) * X::WIDTH);
+            if !(self.first && block.first) {
+                each(&mut tile, |row, v, y| X::load(self.out.at(at(row) + v * X::WIDTH), masks[v]).add(y));
+            }
+            if block.last {
+                self.finish.tile(&mut tile, row, at, masks);
+            }
+            for (row, lanes) in tile.iter().enumerate() {
+                for (v, y) in lanes.iter().enumerate() {
+                    y.store(self.out.0.add(at(row) + v * X::WIDTH), masks[v]);
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the cache lines of `len` values, which need not be anybody's.
+#[inline(always)]
+pub(super) fn prefetch(values: *const f32, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: nothing is read that a program could see, whatever the address.
+        let line = |at: usize| unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(at).cast());
+        };
+        (0..len.div_ceil(16)).for_each(|at| line(at * 16));
+        line(len.saturating_sub(1));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, len);
+}
