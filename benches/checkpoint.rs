@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use clap::Parser;
+use repro::ml::numerics::Precision;
 use repro::ml::ops::memory;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::state::Snapshot;
@@ -40,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     memory::keep_freed();
     let size = options.size;
     let spec = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
-    let plan = Plan { spec, work: Work::Training, batch: 1, size: [size, size], recompute: 0, graph: false };
+    let (work, precision) = (Work::Training, Precision::Fp32);
+    let plan = Plan { spec, work, batch: 1, size: [size, size], recompute: 0, graph: false, precision };
     let mut workload = Workload::new(plan, &Device::Cpu)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let folder = tempfile::tempdir()?;

@@ -4,7 +4,8 @@
 #   benches/gpu.sh pack FOLDER [PEER]   here: builds the program and its tests for CUDA, without CUDA, into FOLDER, with
 #                                       the peer's script (../shared/bench/torch_deeplab.py if none is given)
 #   benches/gpu.sh run FOLDER           there: every operation and whole trainings against the processor, the same bits
-#                                       twice, then steps side by side with PyTorch, taking turns; a short table last
+#                                       twice, in 32-bit floats and in bfloat16, then steps side by side with PyTorch at
+#                                       its best (channels last, compiled in bfloat16), taking turns; a short table last
 #
 # There it needs python3 with PyTorch for CUDA 13, whose wheels have NVIDIA's libraries. ROUNDS (3), STEPS (10), SIZE (321)
 # and BATCH (10) change what is measured.
@@ -97,15 +98,20 @@ table = [compared(f"{kind}, TF32, against eager TF32", lambda: theirs(kind, "--p
                   lambda: ours(kind, "tf32", fast), ">= 1.5" if kind == "Regular" else "") for kind in names]
 table.append(compared("Regular, FP32, against eager FP32", lambda: theirs("Regular"),
                       lambda: ours("Regular", "fp32", fast), ""))
-table.append(compared("Regular, TF32, against compiled bf16",
-                      lambda: theirs("Regular", "--precision", "bf16", "--compile"),
-                      lambda: ours("Regular", "tf32", fast), ">= 1.0 in bf16"))
+table += [compared(f"{kind}, bf16, against compiled bf16", lambda: theirs(kind, "--precision", "bf16", "--compile"),
+                   lambda: ours(kind, "bf16", fast), ">= 1.0" if kind == "Regular" else "") for kind in names]
+table.append(compared("Regular, bf16, against eager bf16", lambda: theirs("Regular", "--precision", "bf16"),
+                      lambda: ours("Regular", "bf16", fast), ""))
+table.append(compared("Regular, TF32 over bf16", lambda: ours("Regular", "tf32", fast),
+                      lambda: ours("Regular", "bf16", fast), ""))
 table.append(compared("Regular, TF32, deterministic over fast", lambda: ours("Regular", "tf32", []),
                       lambda: ours("Regular", "tf32", fast), "<= 1.1"))
 table.append(compared("Regular, TF32, deterministic, passes anew over recorded", lambda: ours("Regular", "tf32", []),
                       lambda: ours("Regular", "tf32", ["--graph"]), ""))
-table.append(compared("Average over Regular, TF32", lambda: ours("Average", "tf32", fast),
-                      lambda: ours("Regular", "tf32", fast), "<= 1.03"))
+table.append(compared("Regular, bf16, deterministic over fast", lambda: ours("Regular", "bf16", []),
+                      lambda: ours("Regular", "bf16", fast), "<= 1.1"))
+table += [compared(f"Average over Regular, {precision}", lambda: ours("Average", precision, fast),
+                   lambda: ours("Regular", precision, fast), "<= 1.03") for precision in ("tf32", "bf16")]
 print(f"\nResNet101, {batch} x {size} x {size}, {rounds} rounds of {steps} steps, taking turns\n")
 print("| step | ours or second, least ms | ratio of least | median ratio | target |\n|---|---|---|---|---|")
 print("\n".join(table))

@@ -10,6 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use repro::ml::layers::prefilter::{self, DilatedConv, Extra, LayerGradients, LayerSize, PREFILTERS};
 use repro::ml::layers::{Parameter, Role};
+use repro::ml::numerics::Precision;
 use repro::ml::ops::conv::{Conv2d, Epilogue};
 use repro::ml::ops::{memory, zeros};
 use repro::ml::rng::Rng;
@@ -178,7 +179,8 @@ mod tiny {
 
     fn pass(bencher: Bencher<'_, '_>, name: &str, work: Work) {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 21, prefilter: Choice::new(name) };
-        let plan = Plan { spec, work, batch: 2, size: [65, 65], recompute: 0, graph: false };
+        let precision = Precision::Fp32;
+        let plan = Plan { spec, work, batch: 2, size: [65, 65], recompute: 0, graph: false, precision };
         let mut workload = Workload::new(plan, &Device::Cpu).unwrap();
         bencher.counter(ItemsCount::new(workload.operations())).bench_local(|| workload.run().unwrap());
     }

@@ -221,6 +221,7 @@ fn plan(args: &BenchArgs, work: Work, prefilter: &str) -> Plan {
         size: [size, size],
         recompute: usize::from(args.recompute),
         graph: args.graph,
+        precision: numerics(args).precision,
     }
 }
 

@@ -68,7 +68,10 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
 pub fn numeric_profile(gpu: Option<usize>) -> Result<BTreeMap<String, String>> {
     let mut profile = vec![("device", if gpu.is_some() { "cuda" } else { "cpu" }.to_owned())];
     match gpu {
-        Some(number) => profile.extend(gpu_profile(number)?),
+        Some(number) => {
+            profile.push(("activations", "channels last".to_owned()));
+            profile.extend(gpu_profile(number)?);
+        }
         None => profile
             .extend([("sums", "fused, blocks of 256, tiles of 3x3".to_owned()), ("deterministic", "true".to_owned())]),
     }

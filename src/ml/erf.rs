@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 
 use super::error::{Error, Result};
 use super::models::{Network, Site};
-use super::ops::nchw;
+use super::ops::{activation, nchw, read};
 
 /// The absolute gradient of the sum over channels of the output's centre by each input position, summed over the
 /// input's channels. Sums are taken in `f64`, in the order of rows.
@@ -47,18 +47,19 @@ pub fn conv(network: &Network, block: &str) -> Result<Map> {
 fn centre([n, channels, height, width]: [usize; 4], device: &Device) -> Result<Tensor> {
     let mut seed = vec![0.0_f32; n * channels * height * width];
     seed.iter_mut().skip(height / 2 * width + width / 2).step_by(height * width).for_each(|value| *value = 1.0);
-    Ok(Tensor::from_vec(seed, (n, channels, height, width), device)?)
+    activation::enter(&Tensor::from_vec(seed, (n, channels, height, width), &Device::Cpu)?, device)
 }
 
 impl Map {
     /// The map of a gradient `[1, C, H, W]` by an input, of the centre of an output of the size `output`.
     pub fn of(gradient: &Tensor, output: (usize, usize)) -> Result<Self> {
         let [_, channels, height, width] = nchw("The gradient of a receptive field", gradient)?;
-        let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
         let mut values = vec![0.0_f64; height * width];
-        for channel in gradient.chunks_exact(height * width).take(channels) {
-            values.iter_mut().zip(channel).for_each(|(sum, g)| *sum += f64::from(g.abs()));
-        }
+        read("a receptive field", gradient, |gradient| {
+            for channel in gradient.chunks_exact(height * width).take(channels) {
+                values.iter_mut().zip(channel).for_each(|(sum, g)| *sum += f64::from(g.abs()));
+            }
+        })?;
         // Strides are powers of two; the last position of the output may stand for less than a whole stride.
         let stride = |input: usize, output: usize| input.div_ceil(output).next_power_of_two();
         let behind = |input: usize, output: usize| (output / 2 * stride(input, output)).min(input - 1);

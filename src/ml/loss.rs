@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::error::{Error, Result};
-use super::ops::{elementwise, loss, nchw, resize};
+use super::ops::{elementwise, loss, nchw, resize, update};
 use super::scales::Fused;
 
 /// The loss of a batch and its gradient.
@@ -78,7 +78,8 @@ pub fn over_scales(logits: &[Tensor], labels: &[u8], size: [usize; 2], total: &m
     for (logits, share) in logits.iter().zip(fused.backward(&whole.gradient)?) {
         let own = part(logits, labels, size, total)?;
         cross_entropy += own.cross_entropy;
-        gradients.push((own.gradient + share)?);
+        update::add_part(&own.gradient, &share, 1.0)?;
+        gradients.push(own.gradient);
     }
     Ok(Joint { cross_entropy, counted: whole.counted, logits: fused.logits, gradients })
 }

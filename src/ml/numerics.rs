@@ -1,12 +1,12 @@
 //! How numbers are computed: in which precision, and whether always in one order.
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use super::device;
 use super::error::{Error, Result};
 
-/// The precision of products and sums. Parameters, momentum and the loss are 32-bit floats in each.
+/// The precision of products, sums and what is stored of them. Parameters, momentum and the loss are 32-bit floats in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Precision {
     /// 32-bit floats throughout.
@@ -14,11 +14,21 @@ pub enum Precision {
     Fp32,
     /// The operands of products are rounded to TF32 (10 bits of mantissa); sums are 32-bit floats.
     Tf32,
-    /// Activations and their gradients are bfloat16 (7 bits of mantissa); sums and master weights are 32-bit floats.
+    /// Activations and their gradients are bfloat16 (7 bits of mantissa), and so are the filters that convolutions read and
+    /// the sums of their gradients as they are stored. Sums themselves, batch norms, the loss from the logits on, the
+    /// parameters and their momentum are 32-bit floats.
     Bf16,
 }
 
 impl Precision {
+    /// The type of activations.
+    pub fn activations(self) -> DType {
+        match self {
+            Precision::Fp32 | Precision::Tf32 => DType::F32,
+            Precision::Bf16 => DType::BF16,
+        }
+    }
+
     /// The name in pipelines.
     pub fn name(self) -> &'static str {
         match self {
@@ -56,16 +66,13 @@ impl Numerics {
 
     /// An error where that device cannot compute so. Opens nothing.
     pub fn check(self, gpu: Option<usize>) -> Result<()> {
-        let (device, has, hint) = match (gpu, self.precision) {
-            (None, Precision::Fp32) | (Some(_), Precision::Fp32 | Precision::Tf32) => return Ok(()),
-            (None, _) => {
-                ("cpu", "`Fp32` alone", "Write `precision: Fp32`, or compute `Tf32` on a GPU: `--device cuda`.")
-            }
-            (Some(_), _) => ("cuda", "`Fp32` and `Tf32`", "Write `precision: Tf32`."),
-        };
+        if gpu.is_some() || self.precision == Precision::Fp32 {
+            return Ok(());
+        }
         let precision = self.precision.name();
-        let message = format!("The precision `{precision}` was asked for, but the device `{device}` has {has}.");
-        Err(Error::Device { message, hint: hint.to_owned() })
+        let message = format!("The precision `{precision}` was asked for, but the device `cpu` has `Fp32` alone.");
+        let hint = format!("Write `precision: Fp32`, or compute `{precision}` on a GPU: `--device cuda`.");
+        Err(Error::Device { message, hint })
     }
 }
 
@@ -79,10 +86,9 @@ mod tests {
             let error = Numerics { precision, ..Numerics::default() }.device(None).unwrap_err();
             assert!(error.to_string().contains(precision.name()) && error.hint().contains("--device cuda"), "{error}");
         }
-        for gpu in [None, Some(0)] {
-            assert!(Numerics { precision: Precision::Bf16, ..Numerics::default() }.check(gpu).is_err());
+        for precision in [Precision::Fp32, Precision::Tf32, Precision::Bf16] {
+            assert!(Numerics { precision, ..Numerics::default() }.check(Some(0)).is_ok());
         }
-        assert!(Numerics { precision: Precision::Tf32, ..Numerics::default() }.check(Some(0)).is_ok());
         for deterministic in [true, false] {
             assert!(Numerics { deterministic, ..Numerics::default() }.device(None).unwrap().is_cpu());
         }

@@ -7,13 +7,13 @@
 //! - the two passes are recorded apart, since between them the loss is read and told. What the tape holds is allocated
 //!   by the first, and freed by the second.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::error::{Error, Result};
 use super::layers::Gradients;
 use super::models::{Network, Tape};
 use super::ops::cuda::graph::{Graph, record};
-use super::ops::{blank, elementwise};
+use super::ops::{activation, elementwise, nchw};
 
 /// The passes over images of one size.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ enum Known {
     #[default]
     Nothing,
     /// The sizes of images and logits.
-    Sizes(Vec<usize>, Vec<usize>),
+    Sizes([usize; 4], [usize; 4]),
     Recorded(Recorded),
 }
 
@@ -53,8 +53,11 @@ impl Passes {
                 return Ok(recorded.logits.clone());
             }
             Known::Sizes(size, logits) if graph && size == images.dims() => {
-                let [images, logits, gradient] =
-                    [images.copy()?, blank_like(logits, images)?, blank_like(logits, images)?];
+                let place = activation::blank(*size, images)?;
+                elementwise::copy(images, &place)?;
+                let images = place;
+                let logits_place = || activation::typed(*logits, DType::F32, images.device());
+                let (logits, gradient) = (logits_place()?, logits_place()?);
                 let (tape, forward) = record(images.device(), || {
                     let tape = network.forward_train(&images, recompute)?;
                     elementwise::copy(&tape.logits, &logits)?;
@@ -70,7 +73,7 @@ impl Passes {
         }
         let tape = network.forward_train(images, recompute)?;
         let logits = tape.logits.clone();
-        self.known = Known::Sizes(images.dims().to_vec(), logits.dims().to_vec());
+        self.known = Known::Sizes(nchw("Images", images)?, nchw("Logits", &logits)?);
         self.tape = Some(tape);
         Ok(logits)
     }
@@ -94,8 +97,4 @@ impl Passes {
             _ => Err(lost()),
         }
     }
-}
-
-fn blank_like(size: &[usize], tensor: &Tensor) -> Result<Tensor> {
-    blank(size, tensor.device())
 }

@@ -6,7 +6,8 @@ use super::error::{Error, Result};
 use super::layers::{Gradients, ParameterId};
 use super::loss::{self, Joint};
 use super::models::Network;
-use super::ops::{elementwise, nchw, update, upsampled};
+use super::numerics::Precision;
+use super::ops::{activation, elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
 use super::passes::Passes;
@@ -37,6 +38,8 @@ pub struct Trainer {
     pub recompute: usize,
     /// Whether the passes are recorded on a GPU and done again, see [`Passes`]. It changes no bit.
     pub graph: bool,
+    /// The precision of steps; what the device makes of products is its own.
+    pub precision: Precision,
     /// Those that train together, of which this is one. Each is given its share of every batch; all make the same updates.
     pub ranks: Box<dyn Ranks>,
     gradients: Gradients,
@@ -93,8 +96,18 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        let (ranks, passes) = (Box::new(Alone), Vec::new());
-        Ok(Trainer { network, momentum, step, recompute: 0, graph: false, ranks, gradients, part: None, passes })
+        Ok(Trainer {
+            network,
+            momentum,
+            step,
+            recompute: 0,
+            graph: false,
+            precision: Precision::Fp32,
+            ranks: Box::new(Alone),
+            gradients,
+            part: None,
+            passes: Vec::new(),
+        })
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
@@ -163,9 +176,10 @@ impl Trainer {
     fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
+        let precision = self.precision;
         self.passes.resize_with(scales.len(), Passes::default);
         let forward = |(&scale, passes): (&f64, &mut Passes)| {
-            passes.forward(network, &at_scale(batch.images, scale)?, self.recompute, self.graph)
+            passes.forward(network, &input(batch.images, scale, precision)?, self.recompute, self.graph)
         };
         let logits = scales.iter().zip(&mut self.passes).map(forward).collect::<Result<Vec<Tensor>>>()?;
         let ranks = self.ranks.as_mut();
@@ -176,7 +190,7 @@ impl Trainer {
         if !loss.is_finite() {
             let here = match self.first_weight_not_finite()? {
                 Some(name) => name,
-                None => first_activation_not_finite(network, scales, batch.images)?.unwrap_or_default(),
+                None => first_activation_not_finite(network, scales, batch.images, precision)?.unwrap_or_default(),
             };
             // The same in all ranks: the first that any of them has.
             let found = self.ranks.gather(here.as_bytes())?.into_iter().find(|name| !name.is_empty());
@@ -219,10 +233,20 @@ impl Trainer {
     }
 }
 
+/// What a network is given of images.
+fn input(images: &Tensor, scale: f64, precision: Precision) -> Result<Tensor> {
+    activation::cast(&at_scale(images, scale)?, precision.activations())
+}
+
 /// The name of the first activation that is not finite, with its scale where there are several.
-fn first_activation_not_finite(network: &Network, scales: &[f64], images: &Tensor) -> Result<Option<String>> {
+fn first_activation_not_finite(
+    network: &Network,
+    scales: &[f64],
+    images: &Tensor,
+    precision: Precision,
+) -> Result<Option<String>> {
     for &scale in scales {
-        if let Some(name) = network.first_not_finite(&at_scale(images, scale)?)? {
+        if let Some(name) = network.first_not_finite(&input(images, scale, precision)?)? {
             return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
         }
     }

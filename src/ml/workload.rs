@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::models::{Cost, Network};
-use super::ops::upsampled;
+use super::numerics::Precision;
+use super::ops::{activation, upsampled};
 use super::optim::{Schedule, Sgd};
 use super::rng::Rng;
 use super::spec::ModelSpec;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub recompute: usize,
     /// Whether the passes of a training are recorded, on a GPU.
     pub graph: bool,
+    /// The precision of training; predictions are made in 32-bit floats.
+    pub precision: Precision,
 }
 
 /// Work that can begin.
@@ -64,17 +67,18 @@ const SETTINGS: Settings = Settings {
 impl Workload {
     /// Makes network and images.
     pub fn new(plan: Plan, device: &Device) -> Result<Self> {
-        let Plan { spec, batch, size: [height, width], recompute, graph, .. } = &plan;
+        let Plan { spec, batch, size: [height, width], recompute, graph, precision, .. } = &plan;
         let mut rng = Rng::new(1, "pixels", 0);
         let pixels: Vec<f32> = (0..batch * 3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
-        let images = Tensor::from_vec(pixels, (*batch, 3, *height, *width), device)?;
+        let images = Tensor::from_vec(pixels, (*batch, 3, *height, *width), &Device::Cpu)?;
+        let images = activation::enter(&images, device)?;
         let labels = (0..batch * height * width).map(|i| (i / 50 % spec.classes) as u8).collect();
         let network = initialise(spec, device, Scheme::Stable, 1)?;
         let worker = match plan.work {
             Work::Prediction => Worker::Network(Box::new(network)),
             Work::Training => {
                 let mut trainer = Trainer::new(network)?;
-                (trainer.recompute, trainer.graph) = (*recompute, *graph);
+                (trainer.recompute, trainer.graph, trainer.precision) = (*recompute, *graph, *precision);
                 Worker::Trainer(Box::new(trainer))
             }
         };

@@ -12,7 +12,7 @@ use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference::{self, Scores};
 use crate::ml::layers::prefilter::PREFILTERS;
 use crate::ml::models::{ENCODERS, Network};
-use crate::ml::ops::{elementwise, loss};
+use crate::ml::ops::{activation, elementwise, loss};
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
@@ -112,8 +112,9 @@ impl Model {
 
     /// A normalised image as the network's input, `[1, 3, H, W]` on its device.
     pub fn input(&self, image: &Image) -> Result<Tensor, StageError> {
-        let input = image.to_tensor().and_then(|x| x.unsqueeze(0)).and_then(|x| x.to_device(self.network.device()));
-        input.map_err(|error| StageError::Bug(format!("An image could not be moved: {error}.")))
+        let input = image.to_tensor().and_then(|x| x.unsqueeze(0));
+        let input = input.map_err(|error| StageError::Bug(format!("An image has no shape: {error}.")))?;
+        activation::enter(&input, self.network.device()).map_err(|error| support::ml_error(error, "the image"))
     }
 
     /// The scores of an image's pixels.

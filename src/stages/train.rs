@@ -85,7 +85,9 @@ params! {
         Fp32 {}
         /// The operands of products are rounded to TF32, which has 10 bits of mantissa.
         Tf32 {}
-        /// Activations and their gradients are bfloat16, which has 7 bits of mantissa.
+        /// Activations and their gradients are bfloat16, which has 7 bits of mantissa, and so are the filters as
+        /// convolutions read them. Sums, batch norms and the loss from the logits on are 32-bit floats. What is trained so
+        /// is validated, and predicts, in 32-bit floats.
         Bf16 {}
     }
 

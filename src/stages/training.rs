@@ -19,7 +19,7 @@ use crate::ml::data::ahead::ahead;
 use crate::ml::data::augment::{self, Channels, Normalise};
 use crate::ml::data::source::{Batching, Images};
 use crate::ml::metrics::Confusion;
-use crate::ml::ops::cuda::upload;
+use crate::ml::ops::activation;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::parallel::{self, Ranks, Star};
 use crate::ml::state::{Snapshot, State};
@@ -81,6 +81,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, &p, &data, &device))?,
     };
+    trainer.precision = p.numerics().precision;
     (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
     crew.join(job, &mut trainer, p.numerics())?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
@@ -150,6 +151,7 @@ pub fn follow(job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageErro
     let device = p.numerics().device(job.device.gpu()).map_err(wrong)?;
     let mut trainer = state.trainer(&device).map_err(wrong)?;
     (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
+    trainer.precision = p.numerics().precision;
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let batches = images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer));
@@ -241,7 +243,7 @@ fn take(
         let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
         let (images, labels) = batch.map_err(support::data_error)?;
         let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
-        let images = upload(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
+        let images = activation::enter(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
         taken.push((images, labels));
     }
     Ok(taken)

@@ -9,7 +9,7 @@ use super::network::Network;
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::prefilter::{DilatedConv, Layer, LayerGradients};
 use crate::ml::ops::conv::Conv2d;
-use crate::ml::ops::{nchw, zeros};
+use crate::ml::ops::{activation, nchw};
 
 /// The dilated 3x3 convolution of a block with its pre-filter.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Dilated<'_> {
         let Dilated { op, weights, own, shared, .. } = self;
         let layer = Layer { op: *op, weights, scale: None, shift: None, relu: false, own, shared };
         let [n, _, height, width] = nchw("The gradient by a dilated convolution", g)?;
-        let x = zeros(&[n, weights.dims()[1], height, width], weights.device())?;
+        let x = activation::zeros([n, weights.dims()[1], height, width], g)?;
         let (_, saved) = self.kind.forward(&layer, &x)?;
         self.kind.backward(&layer, &x, &saved, g, &LayerGradients::none(), None)
     }

@@ -4,13 +4,13 @@
 //! its own gradient. The backward pass consumes the tape from its end, and memory is released as it goes. What a tape
 //! has not kept is computed again from the nearest input below, by the same operations and so with the same bits.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::network::{Block, Network};
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::Gradients;
 use crate::ml::ops::conv::Epilogue;
-use crate::ml::ops::{elementwise, nchw, pool};
+use crate::ml::ops::{activation, elementwise, nchw, pool};
 
 /// What the forward pass leaves for the backward pass.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub enum Site<'a> {
 }
 
 impl Network {
-    /// The logits of images, without a tape.
+    /// The logits of images, without a tape. Activations are of the type of the images; the logits are 32-bit floats.
     ///
     /// # Shapes
     /// `[N, 3, H, W]` -> `[N, classes, H / 8, W / 8]`, sizes rounded up.
@@ -68,7 +68,7 @@ impl Network {
         for block in &self.blocks {
             x = block.output(&block.inside(self, &shared, x)?)?;
         }
-        self.head_forward(&x)
+        self.logits(&x)
     }
 
     /// The logits of images, and the tape for [`Network::backward`]. With `recompute` 0 the tape keeps all activations;
@@ -91,7 +91,7 @@ impl Network {
                 _ => Kept::Nothing,
             });
         }
-        let logits = self.head_forward(&x)?;
+        let logits = self.logits(&x)?;
         Ok(Tape { images: images.clone(), stem, blocks, encoding: x, logits })
     }
 
@@ -124,7 +124,7 @@ impl Network {
         if bad(&x)? {
             return Ok(Some("the encoding".to_owned()));
         }
-        Ok(bad(&self.head_forward(&x)?)?.then(|| "the logits".to_owned()))
+        Ok(bad(&self.logits(&x)?)?.then(|| "the logits".to_owned()))
     }
 
     /// Overwrites `gradients` with the gradients by all trainable parameters, from the gradient `g` by the logits.
@@ -142,6 +142,11 @@ impl Network {
     pub fn gradient_at(&self, tape: Tape, from: Site<'_>, g: &Tensor, to: Site<'_>) -> Result<Tensor> {
         let missing = || Error::Model(format!("No gradient flows from {from:?} to {to:?} in this network."));
         self.walk(tape, from, g, None, Some(to))?.ok_or_else(missing)
+    }
+
+    /// The logits from the encoder's output, in 32-bit floats whatever activations are.
+    fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        activation::cast(&self.head_forward(x)?, DType::F32)
     }
 
     fn head_forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -186,6 +191,7 @@ impl Network {
     ) -> Result<Option<Tensor>> {
         let Tape { images, stem, mut blocks, encoding: mut output, logits } = tape;
         drop(logits);
+        let given = &activation::cast(given, images.dtype())?;
         // The gradient at `output`, masked by it; none until the walk has come to `from`.
         let mut g = None;
         if from == Site::Logits {

@@ -24,7 +24,7 @@ use super::taps::Taps;
 use super::transpose::transpose;
 use super::window::{Window, same};
 use super::winograd::{Filter, Winograd};
-use super::{Kernel, Shared, check, cuda, launch_on_cpu, nchw, undefined};
+use super::{Kernel, Shared, activation, check, cuda, launch_on_cpu, nchw, undefined};
 use crate::ml::error::Result;
 
 /// Tasks into which a pass over one image is divided: enough that the last one does not keep the others waiting.
@@ -100,7 +100,11 @@ impl Conv2d {
         if g.dims() == [xs[0], ws[0], whole[0], whole[1]] {
             window.grid = whole;
         }
-        check("The gradient of a convolution's output", g, &[xs[0], ws[0], window.grid[0], window.grid[1]])?;
+        activation::check(
+            "The gradient of a convolution's output",
+            g,
+            &[xs[0], ws[0], window.grid[0], window.grid[1]],
+        )?;
         Ok(window)
     }
 
@@ -109,8 +113,8 @@ impl Conv2d {
     /// # Shapes
     /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
-        if cuda::applies(x) {
+        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
+        if cuda::applies(x.device()) {
             return cuda::conv::forward(self, x, weights, self.window(xs, ws).grid, epilogue);
         }
         self.correlate(x, weights, self.window(xs, ws), epilogue)
@@ -122,16 +126,16 @@ impl Conv2d {
     /// # Shapes
     /// As [`Conv2d::forward`], the output's height and width rounded up to multiples of the dilation.
     pub fn forward_whole(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
+        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
         let window = self.window(xs, ws);
-        if cuda::applies(x) {
+        if cuda::applies(x.device()) {
             return cuda::conv::forward(self, x, weights, self.whole(window.grid), epilogue);
         }
         self.correlate(x, weights, Window { grid: self.whole(window.grid), ..window }, epilogue)
     }
 
     fn correlate(&self, x: &Tensor, weights: &Tensor, window: Window, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
+        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
         let y = undefined(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
         epilogue.check(&y)?;
@@ -155,7 +159,7 @@ impl Conv2d {
     ) -> Result<Tensor> {
         let ws = nchw("A filter", weights)?;
         let forward = self.window_of(shape, ws, g)?;
-        if cuda::applies(g) {
+        if cuda::applies(g.device()) {
             return cuda::conv::backward_input(self, shape, g, weights, scale, epilogue);
         }
         let window = self.turned(&forward, ws[0]);
@@ -174,11 +178,11 @@ impl Conv2d {
     /// # Shapes
     /// `x` `[N, C, H, W]`, `g` `[N, O, OH, OW]`, of either forward pass, `scale` `[O]`, `gradient` `[O, C, KH, KW]`.
     pub fn backward_weights(&self, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
-        let xs = nchw("The input of a convolution", x)?;
+        let xs = activation::sizes("The input of a convolution", x)?;
         let ws = nchw("The gradient of a filter", gradient)?;
         let window = self.window_of(xs, ws, g)?;
         check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
-        if cuda::applies(x) {
+        if cuda::applies(x.device()) {
             return cuda::conv::backward_weights(self, x, g, scale, gradient);
         }
         let kernel = WeightGradient { images: xs[0], outputs: ws[0], window };
@@ -199,7 +203,7 @@ impl<'a> Epilogue<'a> {
             check("A factor or summand of channels", tensor, &[channels])?;
         }
         for tensor in self.add.into_iter().chain(self.mask) {
-            check("A summand or mask of a convolution", tensor, output.dims())?;
+            activation::check("A summand or mask of a convolution", tensor, output.dims())?;
         }
         Ok(())
     }

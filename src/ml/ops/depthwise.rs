@@ -9,10 +9,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
-use super::cuda::{Plan, Step};
+use super::cuda::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
+use super::cuda::{self, Plan, Room, Step};
 use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, Portable, blank, check, launch, nchw, same};
+use super::{Kernel, Portable, activation, launch, nchw, same};
 use crate::ml::error::{Error, Result};
 
 /// Rows that are summed at a time.
@@ -24,14 +24,17 @@ const TAPS: usize = 4;
 /// Planes whose gradients by the filter are summed in one piece.
 const PIECE: usize = 16;
 
+/// Pixels whose gradients by the filter a block of a GPU sums.
+const PIXELS: usize = 512;
+
 /// The depthwise convolution of `x` with `weights`.
 ///
 /// # Shapes
 /// `x` `[N, C, H, W]`, `weights` `[C, 1, KH, KW]` or `[1, 1, KH, KW]` -> `[N, C, H, W]`.
 pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let (shape, plane) = plane(x, weights)?;
-    let y = blank(&shape, x.device())?;
-    launch(&Forward { plane, turned: false, mask: false }, &[x, weights], &y)?;
+    let y = activation::blank(shape, x)?;
+    launch(&Forward { plane, channels: shape[1], turned: false, mask: false }, &[x, weights], &y)?;
     Ok(y)
 }
 
@@ -41,12 +44,12 @@ pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
 /// `g` and `mask` `[N, C, H, W]`, `weights` as in [`forward`] -> `[N, C, H, W]`.
 pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (shape, plane) = plane(g, weights)?;
-    let dx = blank(&shape, g.device())?;
+    let dx = activation::blank(shape, g)?;
     if let Some(mask) = mask {
-        check("The mask of a depthwise convolution's gradient", mask, &shape)?;
+        activation::check("The mask of a depthwise convolution's gradient", mask, &shape)?;
     }
     let inputs: Vec<&Tensor> = [g, weights].into_iter().chain(mask).collect();
-    launch(&Forward { plane, turned: true, mask: mask.is_some() }, &inputs, &dx)?;
+    launch(&Forward { plane, channels: shape[1], turned: true, mask: mask.is_some() }, &inputs, &dx)?;
     Ok(dx)
 }
 
@@ -56,7 +59,7 @@ pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Re
 /// `x` and `g` `[N, C, H, W]`, `gradient` as the weights in [`forward`].
 pub fn backward_weights(x: &Tensor, g: &Tensor, gradient: &Tensor) -> Result<()> {
     let (shape, plane) = plane(x, gradient)?;
-    check("The gradient of a depthwise convolution", g, &shape)?;
+    activation::check("The gradient of a depthwise convolution", g, &shape)?;
     launch(&Weights { plane, channels: shape[1] }, &[x, g], gradient)
 }
 
@@ -70,7 +73,7 @@ struct Plane {
 }
 
 fn plane(x: &Tensor, weights: &Tensor) -> Result<([usize; 4], Plane)> {
-    let shape = nchw("The input of a depthwise convolution", x)?;
+    let shape = activation::sizes("The input of a depthwise convolution", x)?;
     let [filters, one, kh, kw] = nchw("A depthwise filter", weights)?;
     let [_, channels, height, width] = shape;
     if one != 1 || (filters != 1 && filters != channels) {
@@ -123,6 +126,7 @@ impl Plane {
 /// Inputs: source, weights, and optionally a mask.
 struct Forward {
     plane: Plane,
+    channels: usize,
     turned: bool,
     mask: bool,
 }
@@ -148,11 +152,12 @@ impl Kernel for Forward {
 
 impl Portable for Forward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        let mask = if self.mask { Input(2) } else { Absent };
+        let mask = if self.mask { Activation(2) } else { Absent };
         let [top, left] = self.plane.before(self.turned);
         let ([height, width], [kh, kw]) = (self.plane.size, self.plane.kernel);
-        let sizes = [self.plane.filters, height, width, kh, kw, top, left, usize::from(self.turned)].map(Int);
-        Plan::each("depthwise", output, [&[Input(0), Input(1), mask, Output], &sizes[..]].concat())
+        let (filters, turned) = (self.plane.filters, usize::from(self.turned));
+        let sizes = [filters, self.channels, height, width, kh, kw, top, left, turned].map(Int);
+        Plan::each("depthwise", output, [&[Activation(0), Input(1), mask, ActivationOutput], &sizes[..]].concat())
     }
 }
 
@@ -243,13 +248,16 @@ impl Kernel for Weights {
 impl Portable for Weights {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let ([height, width], [kh, kw], [top, left]) = (self.plane.size, self.plane.kernel, self.plane.before);
-        let (taps, planes) = (self.plane.taps(), inputs[0] / self.plane.area().max(1));
-        let products = [&[Input(0), Input(1), Scratch(0)], &[height, width, kh, kw, top, left].map(Int)[..]].concat();
+        let (taps, area) = (self.plane.taps(), self.plane.area().max(1));
+        let pieces = inputs[0] / (area * self.channels).max(1) * area.div_ceil(PIXELS);
+        let sizes = [self.channels, height, width, kh, kw, top, left, PIXELS].map(Int);
+        let products = [&[Activation(0), Activation(1), Scratch(0)], &sizes[..]].concat();
         let step = if self.plane.filters == 1 { 1 } else { self.channels };
-        let sums = [&[Scratch(0), Output], &[taps, step, planes].map(Int)[..]].concat();
+        let sums = [&[Scratch(0), Output], &[taps, step, pieces * self.channels].map(Int)[..]].concat();
+        let blocks = pieces * self.channels.div_ceil(cuda::CHANNELS);
         Plan {
-            scratch: vec![planes * taps * size_of::<f64>()],
-            steps: vec![Step::blocks("depthwise_products", planes, products), Step::blocks("sum_planes", output, sums)],
+            scratch: vec![Room::Bytes(pieces * self.channels * taps * size_of::<f64>())],
+            steps: vec![Step::blocks("depthwise_products", blocks, products), Step::blocks("sum_planes", output, sums)],
         }
     }
 }

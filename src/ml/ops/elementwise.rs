@@ -3,26 +3,32 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Input, Output};
-use super::cuda::{self, Argument, Plan, Step, Term};
+use super::cuda::Argument::{Activation, ActivationOutput, Int, Output, Scratch};
+use super::cuda::{self, Plan, Room, Step, Term};
 use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, Portable, blank, check, launch, nchw, read};
-use crate::ml::error::Result;
+use super::{Kernel, Portable, activation, check, launch, read};
+use crate::ml::error::{Error, Result};
 
 /// Elements that are summed in one piece.
 const PIECE: usize = 1 << 14;
+/// Pixels whose channels a block of a GPU sums.
+const PIXELS: usize = 128;
 
 /// `g` where `by` is positive, else zero: the gradient below a ReLU whose output is `by`.
 pub fn masked(g: &Tensor, by: &Tensor) -> Result<Tensor> {
-    check("A gradient to be masked", g, by.dims())?;
-    let out = blank(g.dims(), g.device())?;
+    let shape = activation::sizes("A mask", by)?;
+    activation::check("A gradient to be masked", g, &shape)?;
+    let out = activation::blank(shape, g)?;
     launch(&Masked, &[g, by], &out)?;
     Ok(out)
 }
 
-/// Writes `from` to `to`, which has the same shape.
+/// Writes `from` to `to`, which has the same type and shape and lies in the same order.
 pub fn copy(from: &Tensor, to: &Tensor) -> Result<()> {
     check("A tensor to be copied", from, to.dims())?;
+    if from.stride() != to.stride() {
+        return Err(Error::Model(format!("A copy of {:?} was to change its order in memory.", from.dims())));
+    }
     launch(&Copy, &[from], to)
 }
 
@@ -31,9 +37,9 @@ pub fn copy(from: &Tensor, to: &Tensor) -> Result<()> {
 /// # Shapes
 /// `g` `[N, C, H, W]`, `sums` `[C]`.
 pub fn sum_by_channel(g: &Tensor, sums: &Tensor) -> Result<()> {
-    let [_, channels, height, width] = nchw("A gradient to be summed", g)?;
+    let [_, channels, height, width] = activation::sizes("A gradient to be summed", g)?;
     check("The gradient of a bias", sums, &[channels])?;
-    launch(&ChannelSums { area: height * width }, &[g], sums)
+    launch(&ChannelSums { channels, area: height * width }, &[g], sums)
 }
 
 /// The sum of squares, in 64-bit arithmetic.
@@ -43,7 +49,7 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
 
 /// The sum of the squares of all tensors, in 64-bit arithmetic.
 pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
-    let sums = if tensors.first().is_some_and(cuda::applies) {
+    let sums = if tensors.first().is_some_and(|tensor| cuda::applies(tensor.device())) {
         cuda::sums(tensors, Term::Square)?
     } else {
         let squares = |x: &Tensor| read("the sum of squares", x, |x| sum(x, |v| v * v));
@@ -54,7 +60,7 @@ pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
 
 /// The sum, in 64-bit arithmetic.
 pub fn sum_of(x: &Tensor) -> Result<f64> {
-    if cuda::applies(x) {
+    if cuda::applies(x.device()) {
         return sum_by_plan(x, Term::Value);
     }
     read("the sum", x, |x| sum(x, |v| v))
@@ -62,7 +68,7 @@ pub fn sum_of(x: &Tensor) -> Result<f64> {
 
 /// Whether every element is finite.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
-    if cuda::applies(x) {
+    if cuda::applies(x.device()) {
         return Ok(sum_by_plan(x, Term::NotFinite)? == 0.0);
     }
     read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| vectorised(Finite(x))))
@@ -124,7 +130,7 @@ impl Kernel for Masked {
 
 impl Portable for Masked {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("masked", output, [Input(0), Input(1), Output])
+        Plan::each("masked", output, [Activation(0), Activation(1), ActivationOutput])
     }
 }
 
@@ -140,11 +146,12 @@ impl Kernel for Copy {
 
 impl Portable for Copy {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("copy", output, [Input(0), Output])
+        Plan::each("copy", output, [Activation(0), ActivationOutput])
     }
 }
 
 struct ChannelSums {
+    channels: usize,
     area: usize,
 }
 
@@ -162,9 +169,14 @@ impl Kernel for ChannelSums {
 
 impl Portable for ChannelSums {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
-        let images = inputs[0] / (self.area * output).max(1);
-        let sizes = [output, self.area, images].map(Argument::Int);
-        let steps = vec![Step::blocks("channel_sums", output, [&[Input(0), Output], &sizes[..]].concat())];
-        Plan { scratch: Vec::new(), steps }
+        let pixels = inputs[0] / self.channels.max(1);
+        let pieces = pixels.div_ceil(PIXELS);
+        let sums = [&[Activation(0), Scratch(0)], &[self.channels, PIXELS, pixels].map(Int)[..]].concat();
+        let all = [&[Scratch(0), Output], &[1, self.channels, pieces * self.channels].map(Int)[..]].concat();
+        let blocks = pieces * self.channels.div_ceil(cuda::CHANNELS);
+        Plan {
+            scratch: vec![Room::Bytes(pieces * self.channels * size_of::<f64>())],
+            steps: vec![Step::blocks("channel_sums", blocks, sums), Step::blocks("sum_planes", output, all)],
+        }
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{Input, Int, Output};
 use super::cuda::Plan;
-use super::{Kernel, Portable, blank, check, launch, nchw, zeros};
+use super::{Kernel, Portable, activation, launch};
 use crate::ml::error::Result;
 
 /// Elements that one task takes.
@@ -13,21 +13,22 @@ const PIECE: usize = 1 << 14;
 
 /// `y = max(y, x)`, element by element.
 pub fn maximum(y: &Tensor, x: &Tensor) -> Result<()> {
-    check("A member of a maximum", x, y.dims())?;
+    activation::check("A member of a maximum", x, y.dims())?;
     launch(&Maximum, &[x], y)
 }
 
 /// The gradients by the members of a maximum `y` from the gradient `g` by it. As TensorFlow's `reduce_max`, equal
 /// members share it equally.
 pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Vec<Tensor>> {
-    check("The gradient of a maximum", g, y.dims())?;
-    let winners = zeros(y.dims(), y.device())?;
+    activation::check("The gradient of a maximum", g, y.dims())?;
+    let shape = activation::sizes("A maximum", y)?;
+    let winners = activation::zeros(shape, y)?;
     for member in members {
-        check("A member of a maximum", member, y.dims())?;
+        activation::check("A member of a maximum", member, y.dims())?;
         launch(&Count, &[member, y], &winners)?;
     }
     let share = |member: &Tensor| {
-        let out = blank(y.dims(), y.device())?;
+        let out = activation::blank(shape, y)?;
         launch(&Share, &[member, y, g, &winners], &out)?;
         Ok(out)
     };
@@ -39,15 +40,16 @@ pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Ve
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
-    let [_, classes, height, width] = nchw("The logits", logits)?;
-    let out = blank(logits.dims(), logits.device())?;
+    let shape = activation::sizes("The logits", logits)?;
+    let [_, classes, height, width] = shape;
+    let out = activation::blank(shape, logits)?;
     launch(&LogSoftmax { classes, area: height * width }, &[logits], &out)?;
     Ok(out)
 }
 
 /// `y = log(exp(y) + exp(x))`, element by element: the sum of probabilities whose logarithms these are.
 pub fn log_add(y: &Tensor, x: &Tensor) -> Result<()> {
-    check("A member of a sum of probabilities", x, y.dims())?;
+    activation::check("A member of a sum of probabilities", x, y.dims())?;
     launch(&LogAdd, &[x], y)
 }
 
@@ -56,9 +58,10 @@ pub fn log_add(y: &Tensor, x: &Tensor) -> Result<()> {
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn mirrored(x: &Tensor) -> Result<Tensor> {
-    let [.., width] = nchw("An image to be mirrored", x)?;
-    let out = blank(x.dims(), x.device())?;
-    launch(&Mirror { width }, &[x], &out)?;
+    let shape = activation::sizes("An image to be mirrored", x)?;
+    let [_, channels, _, width] = shape;
+    let out = activation::blank(shape, x)?;
+    launch(&Mirror { channels, width }, &[x], &out)?;
     Ok(out)
 }
 
@@ -139,7 +142,7 @@ impl Kernel for LogSoftmax {
 
 impl Portable for LogSoftmax {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("log_softmax", output / self.classes.max(1), [Input(0), Output, Int(self.classes), Int(self.area)])
+        Plan::each("log_softmax", output / self.classes.max(1), [Input(0), Output, Int(self.classes)])
     }
 }
 
@@ -164,6 +167,7 @@ impl Portable for LogAdd {
 }
 
 struct Mirror {
+    channels: usize,
     width: usize,
 }
 
@@ -180,7 +184,7 @@ impl Kernel for Mirror {
 
 impl Portable for Mirror {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("mirror", output, [Input(0), Output, Int(self.width)])
+        Plan::each("mirror", output, [Input(0), Output, Int(self.channels), Int(self.width)])
     }
 }
 

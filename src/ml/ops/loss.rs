@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{Bytes, Float, Input, Int, Output};
 use super::cuda::{self, Plan};
-use super::{Kernel, Portable, blank, launch, nchw, read};
+use super::{Kernel, Portable, activation, blank, launch, read};
 use crate::ml::error::Result;
 
 /// The loss at each pixel, zero where the label is ignored.
@@ -13,7 +13,7 @@ use crate::ml::error::Result;
 /// # Shapes
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, H, W]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
-    let [n, classes, height, width] = nchw("The logits", logits)?;
+    let [n, classes, height, width] = activation::sizes("The logits", logits)?;
     let losses = blank(&[n, height, width], logits.device())?;
     launch(&CrossEntropy { labels, classes, area: height * width }, &[logits], &losses)?;
     Ok(losses)
@@ -25,8 +25,8 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
 /// # Shapes
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, C, H, W]`.
 pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) -> Result<Tensor> {
-    let [_, classes, height, width] = nchw("The logits", logits)?;
-    let gradient = blank(logits.dims(), logits.device())?;
+    let [n, classes, height, width] = activation::sizes("The logits", logits)?;
+    let gradient = activation::blank([n, classes, height, width], logits)?;
     let factor = 1.0 / counted.max(1) as f32;
     launch(&Gradient { labels, classes, area: height * width, factor }, &[logits], &gradient)?;
     Ok(gradient)
@@ -37,11 +37,11 @@ pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) ->
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, H, W]`.
 pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
-    let [n, classes, height, width] = nchw("The logits", logits)?;
+    let [n, classes, height, width] = activation::sizes("The logits", logits)?;
     let area = height * width;
-    if cuda::applies(logits) {
+    if cuda::applies(logits.device()) {
         let classes_of = Tensor::zeros(n * area, DType::U8, logits.device())?;
-        let plan = Plan::each("argmax", n * area, [Input(0), Output, Int(classes), Int(area)]);
+        let plan = Plan::each("argmax", n * area, [Input(0), Output, Int(classes)]);
         cuda::run("argmax", &plan, &[logits], &classes_of)?;
         return Ok(classes_of.to_vec1()?);
     }
@@ -95,9 +95,7 @@ impl Kernel for CrossEntropy<'_> {
 
 impl Portable for CrossEntropy<'_> {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        let sizes = [Int(self.classes), Int(self.area)];
-        let arguments = [&[Input(0), Bytes(self.labels), Output], &sizes[..]].concat();
-        Plan::each("cross_entropy", output, arguments)
+        Plan::each("cross_entropy", output, [Input(0), Bytes(self.labels), Output, Int(self.classes)])
     }
 }
 
@@ -133,8 +131,7 @@ impl Kernel for Gradient<'_> {
 
 impl Portable for Gradient<'_> {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        let sizes = [Float(self.factor), Int(self.classes), Int(self.area)];
-        let arguments = [&[Input(0), Bytes(self.labels), Output], &sizes[..]].concat();
+        let arguments = [Input(0), Bytes(self.labels), Output, Float(self.factor), Int(self.classes)];
         Plan::each("cross_entropy_gradient", output / self.classes.max(1), arguments)
     }
 }

@@ -1,12 +1,14 @@
-//! The operations that training needs and the tensor library lacks, each a [`Kernel`] over `f32` tensors in NCHW, with
-//! a body for the processor and a plan for a GPU (see [`cuda`]).
+//! The operations that training needs and the tensor library lacks, each a [`Kernel`] with
+//! a body for the processor, over `f32` tensors in NCHW, and a plan for a GPU (see [`cuda`] and [`activation`]).
 //!
 //! Invariants:
-//! - tensors are contiguous `f32`; a kernel writes every element of its output exactly as documented;
+//! - a kernel writes every element of its output exactly as documented;
 //! - the bits of a result depend on the inputs only: not on the threads, and not on the instruction set, since every
 //!   product sum is a chain of fused multiply-adds in one fixed order (see [`gemm`]);
 //! - the only `unsafe` code of the crate is here: vector instructions and disjoint parallel writes.
 
+pub mod activation;
+pub mod blend;
 pub mod conv;
 pub mod cuda;
 pub mod depthwise;
@@ -16,6 +18,7 @@ pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
 mod gradients;
+pub mod interaction;
 pub mod loss;
 pub mod memory;
 pub mod peak;
@@ -56,10 +59,9 @@ pub trait Portable: Kernel {
 
 /// Runs `kernel` on the device of `output`, which it overwrites or updates. No input may share memory with `output`.
 pub fn launch<K: Portable>(kernel: &K, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
-    if !cuda::applies(output) {
+    if !cuda::applies(output.device()) {
         return launch_on_cpu(kernel, inputs, output);
     }
-    check_operands(K::NAME, inputs, output)?;
     let sizes: Vec<usize> = inputs.iter().map(|tensor| tensor.elem_count()).collect();
     cuda::run(K::NAME, &kernel.cuda(&sizes, output.elem_count()), inputs, output)
 }
@@ -130,8 +132,13 @@ fn undefined(shape: &[usize], device: &Device) -> Result<Tensor> {
     Ok(unsafe { Tensor::empty(shape, DType::F32, device)? })
 }
 
-/// Gives `body` the elements of a tensor in the processor's memory: there they stay, from a GPU they are copied.
+/// Gives `body` the elements of a tensor of 32-bit floats, in the order of its dimensions, in the processor's memory:
+/// there they stay, from a GPU they are copied.
 pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    if !tensor.is_contiguous() {
+        // An activation of a GPU, which has its memory for itself: the processor puts it in order.
+        return Ok(body(&tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?));
+    }
     if !tensor.device().is_cpu() {
         return Ok(body(&tensor.flatten_all()?.to_vec1::<f32>()?));
     }

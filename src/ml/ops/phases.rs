@@ -7,14 +7,17 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Absent, Input, Int, Output, Scratch};
-use super::cuda::{Plan, Step};
+use super::cuda::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
+use super::cuda::{self, Plan, Room, Step};
 use super::simd::{Loop, dot, vectorised};
-use super::{Kernel, Portable, blank, check, launch, nchw};
-use crate::ml::error::Result;
+use super::{Kernel, Portable, activation, check, launch};
+use crate::ml::error::{Error, Result};
 
 /// Planes whose gradients by the matrix are summed in one piece.
 const PIECE: usize = 16;
+
+/// The greatest dilation that the gradient by the matrix has a kernel for.
+const MOST_ON_GPU: usize = 8;
 
 /// What happens to mixed phases before they are written, in this order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,24 +71,30 @@ impl Phases {
     /// # Shapes
     /// `x` `[N, C, H, W]`, `g` `[N, C, h, w]`, `scale` `[C]`, `gradient` `[d^2, d^2]`.
     pub fn backward_matrix(&self, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
-        let [n, c, height, width] = nchw("The input of a mixing of phases", x)?;
-        let [_, _, h, w] = nchw("The gradient of a mixing of phases", g)?;
+        let [n, c, height, width] = activation::sizes("The input of a mixing of phases", x)?;
+        let [_, _, h, w] = activation::sizes("The gradient of a mixing of phases", g)?;
         let cells = self.cells([height, width], [h, w]);
         check("The gradient of a mixing of phases", g, &[n, c, h, w])?;
         check("The gradient of a mixing matrix", gradient, &[self.dilation.pow(2), self.dilation.pow(2)])?;
+        if cuda::applies(x.device()) && self.dilation > MOST_ON_GPU {
+            return Err(Error::Model(format!(
+                "Phases are mixed up to dilation {MOST_ON_GPU} on a GPU, not {}.",
+                self.dilation
+            )));
+        }
         let kernel = Matrix { dilation: self.dilation, channels: c, input: [height, width], output: [h, w], cells };
         let inputs: Vec<&Tensor> = [x, g].into_iter().chain(scale).collect();
         launch(&kernel, &inputs, gradient)
     }
 
     fn run(&self, x: &Tensor, matrix: &Tensor, turned: bool, to: [usize; 2], finish: Finish<'_>) -> Result<Tensor> {
-        let [n, c, height, width] = nchw("The input of a mixing of phases", x)?;
+        let [n, c, height, width] = activation::sizes("The input of a mixing of phases", x)?;
         check("A mixing matrix", matrix, &[self.dilation.pow(2), self.dilation.pow(2)])?;
         let Finish { scale, shift, relu } = finish;
         for tensor in scale.into_iter().chain(shift) {
             check("A factor or summand of channels", tensor, &[c])?;
         }
-        let y = blank(&[n, c, to[0], to[1]], x.device())?;
+        let y = activation::blank([n, c, to[0], to[1]], x)?;
         let from = [height, width];
         let kernel = Mix {
             dilation: self.dilation,
@@ -185,7 +194,7 @@ impl Portable for Mix {
         let ([h, w], [height, width]) = (self.from, self.to);
         let switches = [self.relu, self.turned].map(usize::from);
         let sizes = [switches[0], switches[1], self.dilation, self.channels, h, w, height, width].map(Int);
-        Plan::each("mix", output, [&[Input(0), Input(1), scale, shift, Output], &sizes[..]].concat())
+        Plan::each("mix", output, [&[Activation(0), Input(1), scale, shift, ActivationOutput], &sizes[..]].concat())
     }
 }
 
@@ -257,14 +266,14 @@ impl Kernel for Matrix {
 impl Portable for Matrix {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let ([h, w], [height, width], [rows, columns]) = (self.input, self.output, self.cells);
-        let planes = inputs[0] / (h * w).max(1);
+        let blocks = inputs[0] / (h * w * self.channels).max(1) * rows * columns;
         let scale = if inputs.len() > 2 { Input(2) } else { Absent };
         let sizes = [self.dilation, self.channels, h, w, height, width, rows, columns].map(Int);
-        let products = [&[Input(0), Input(1), scale, Scratch(0)], &sizes[..]].concat();
-        let sums = [&[Scratch(0), Output], &[output, 1, planes].map(Int)[..]].concat();
+        let products = [&[Activation(0), Activation(1), scale, Scratch(0)], &sizes[..]].concat();
+        let sums = [&[Scratch(0), Output], &[output, 1, blocks].map(Int)[..]].concat();
         Plan {
-            scratch: vec![planes * output * size_of::<f64>()],
-            steps: vec![Step::blocks("mix_products", planes, products), Step::blocks("sum_planes", output, sums)],
+            scratch: vec![Room::Bytes(blocks * output * size_of::<f64>())],
+            steps: vec![Step::blocks("mix_products", blocks, products), Step::blocks("sum_planes", output, sums)],
         }
     }
 }

@@ -5,10 +5,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{self, Input, Int, Output};
+use super::cuda::Argument::{self, Activation, ActivationOutput, Int};
 use super::cuda::Plan;
 use super::simd::{Loop, vectorised};
-use super::{Kernel, Portable, blank, check, launch, nchw, same};
+use super::{Kernel, Portable, activation, launch, same};
 use crate::ml::error::Result;
 
 const KERNEL: usize = 3;
@@ -19,9 +19,9 @@ const STRIDE: usize = 2;
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, ceil(H / 2), ceil(W / 2)]`.
 pub fn forward(x: &Tensor) -> Result<Tensor> {
-    let [n, c, height, width] = nchw("The input of a max pool", x)?;
-    let pool = Pool::new(height, width);
-    let y = blank(&[n, c, pool.out[0], pool.out[1]], x.device())?;
+    let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
+    let pool = Pool::new(c, [height, width]);
+    let y = activation::blank([n, c, pool.out[0], pool.out[1]], x)?;
     launch(&Forward(pool), &[x], &y)?;
     Ok(y)
 }
@@ -32,31 +32,32 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 /// # Shapes
 /// `x` `[N, C, H, W]`, `g` `[N, C, ceil(H / 2), ceil(W / 2)]` -> `[N, C, H, W]`.
 pub fn backward(x: &Tensor, g: &Tensor, mask: bool) -> Result<Tensor> {
-    let [n, c, height, width] = nchw("The input of a max pool", x)?;
-    let pool = Pool::new(height, width);
-    check("The gradient of a max pool", g, &[n, c, pool.out[0], pool.out[1]])?;
-    let dx = blank(&[n, c, height, width], x.device())?;
+    let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
+    let pool = Pool::new(c, [height, width]);
+    activation::check("The gradient of a max pool", g, &[n, c, pool.out[0], pool.out[1]])?;
+    let dx = activation::blank([n, c, height, width], x)?;
     launch(&Backward { pool, mask }, &[x, g], &dx)?;
     Ok(dx)
 }
 
 #[derive(Clone, Copy)]
 struct Pool {
+    channels: usize,
     size: [usize; 2],
     out: [usize; 2],
     before: [usize; 2],
 }
 
 impl Pool {
-    fn new(height: usize, width: usize) -> Self {
-        let [y, x] = [height, width].map(|size| same(size, KERNEL, STRIDE, 1));
-        Pool { size: [height, width], out: [y.outputs, x.outputs], before: [y.before, x.before] }
+    fn new(channels: usize, size: [usize; 2]) -> Self {
+        let [y, x] = size.map(|size| same(size, KERNEL, STRIDE, 1));
+        Pool { channels, size, out: [y.outputs, x.outputs], before: [y.before, x.before] }
     }
 
-    /// The sizes of input and output and the padding before, for a GPU.
-    fn sizes(&self) -> [Argument<'static>; 6] {
+    /// The channels, the sizes of input and output and the padding before, for a GPU.
+    fn sizes(&self) -> [Argument<'static>; 7] {
         let ([h, w], [height, width], [top, left]) = (self.size, self.out, self.before);
-        [h, w, height, width, top, left].map(Int)
+        [self.channels, h, w, height, width, top, left].map(Int)
     }
 
     fn areas(&self) -> (usize, usize) {
@@ -144,7 +145,7 @@ impl Kernel for Forward {
 
 impl Portable for Forward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("max_pool", output, [&[Input(0), Output], &self.0.sizes()[..]].concat())
+        Plan::each("max_pool", output, [&[Activation(0), ActivationOutput], &self.0.sizes()[..]].concat())
     }
 }
 
@@ -177,7 +178,7 @@ impl Kernel for Backward {
 impl Portable for Backward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         let mask = Int(usize::from(self.mask));
-        let arguments = [&[Input(0), Input(1), Output, mask], &self.pool.sizes()[..]].concat();
+        let arguments = [&[Activation(0), Activation(1), ActivationOutput, mask], &self.pool.sizes()[..]].concat();
         Plan::each("max_pool_gradient", output, arguments)
     }
 }

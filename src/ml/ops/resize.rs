@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{self, Float, Input, Int, Output};
 use super::cuda::Plan;
-use super::{Kernel, Portable, blank, check, launch, nchw};
+use super::{Kernel, Portable, activation, launch};
 use crate::ml::error::Result;
 
 /// Where an output reads along one axis: two neighbours, and the weight of the second.
@@ -58,9 +58,9 @@ pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    let [n, c, h, w] = nchw("The input of a resize", x)?;
-    let y = blank(&[n, c, height, width], x.device())?;
-    launch(&Bilinear::new([h, w], [height, width]), &[x], &y)?;
+    let [n, c, h, w] = activation::sizes("The input of a resize", x)?;
+    let y = activation::blank([n, c, height, width], x)?;
+    launch(&Bilinear::new(c, [h, w], [height, width]), &[x], &y)?;
     Ok(y)
 }
 
@@ -69,14 +69,14 @@ pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
 /// # Shapes
 /// `g` `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    let [n, c, h, w] = nchw("The gradient of a resize", g)?;
-    let dx = blank(&[n, c, height, width], g.device())?;
-    check("The gradient of a resize", g, &[n, c, h, w])?;
-    launch(&BilinearGradient(Bilinear::new([height, width], [h, w])), &[g], &dx)?;
+    let [n, c, h, w] = activation::sizes("The gradient of a resize", g)?;
+    let dx = activation::blank([n, c, height, width], g)?;
+    launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w])), &[g], &dx)?;
     Ok(dx)
 }
 
 struct Bilinear {
+    channels: usize,
     from: [usize; 2],
     to: [usize; 2],
     rows: Vec<Tap>,
@@ -84,15 +84,15 @@ struct Bilinear {
 }
 
 impl Bilinear {
-    fn new(from: [usize; 2], to: [usize; 2]) -> Self {
-        Bilinear { from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
+    fn new(channels: usize, from: [usize; 2], to: [usize; 2]) -> Self {
+        Bilinear { channels, from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
     }
 
     /// What either pass is given on a GPU.
     fn arguments(&self) -> Vec<Argument<'static>> {
         let scale = |axis: usize| Float(self.from[axis] as f32 / self.to[axis] as f32);
         let ([h, w], [height, width]) = (self.from, self.to);
-        [&[Input(0), Output], &[h, w, height, width].map(Int)[..], &[scale(0), scale(1)]].concat()
+        [&[Input(0), Output], &[self.channels, h, w, height, width].map(Int)[..], &[scale(0), scale(1)]].concat()
     }
 
     fn areas(&self) -> (usize, usize) {
@@ -131,7 +131,7 @@ impl Kernel for BilinearGradient {
     const NAME: &'static str = "the gradient of bilinear resize";
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let Bilinear { from: size, to: grid, rows, columns } = &self.0;
+        let Bilinear { from: size, to: grid, rows, columns, .. } = &self.0;
         let (from, to) = self.0.areas();
         output.par_chunks_mut(from).zip(inputs[0].par_chunks(to)).for_each(|(out, g)| {
             out.fill(0.0);

@@ -22,7 +22,7 @@ const TILE: usize = 64;
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
 pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
-    if cuda::applies(logits) {
+    if cuda::applies(logits.device()) {
         return loss::argmax(&resize::bilinear(logits, height, width)?);
     }
     let [n, classes, h, w] = nchw("The logits", logits)?;
@@ -38,7 +38,7 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, height, width]` -> `[N, height, width]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize) -> Result<Tensor> {
-    if cuda::applies(logits) {
+    if cuda::applies(logits.device()) {
         return loss::cross_entropy(&resize::bilinear(logits, height, width)?, labels);
     }
     let [n, classes, h, w] = nchw("The logits", logits)?;

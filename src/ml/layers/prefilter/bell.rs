@@ -7,10 +7,11 @@
 
 use candle_core::Tensor;
 
-use super::smoothed::{add, host, overwrite, slot};
-use super::{Extra, Layer, LayerSize, is};
+use super::smoothed::slot;
+use super::{Extra, LayerSize, is};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
+use crate::ml::ops::blend::{self, Blend};
 use crate::ml::spec::{Arg, ArgSpec, Args};
 
 /// No sigma is trained.
@@ -53,13 +54,6 @@ enum Learned {
     Each,
 }
 
-/// The `k * k` weights of a kernel, and their derivatives by sigma.
-#[derive(Debug)]
-pub(super) struct Kernel {
-    pub weights: Vec<f64>,
-    by_sigma: Vec<f64>,
-}
-
 /// The kernel's side in a layer of dilation `dilation`.
 pub(super) fn side(dilation: usize) -> usize {
     (dilation - 1).max(1)
@@ -100,44 +94,28 @@ impl Bell {
     }
 
     /// The kernel of a layer with these parameters of its own, and these of the network.
-    pub fn kernel(&self, layer: &Layer<'_>, own: &[Tensor], shared: &[Tensor]) -> Result<Kernel> {
-        let k = side(layer.op.dilation);
-        let first = -((k as f64 - 1.0) / 2.0).trunc();
-        let squares = (0..k * k).map(|tap| (first + (tap / k) as f64).powi(2) + (first + (tap % k) as f64).powi(2));
-        let squares: Vec<f64> = squares.collect();
-        if !self.paper {
-            let offset = host(&own[usize::from(self.learned == Learned::Each)])?;
-            let values: Vec<f64> = squares.iter().zip(offset).map(|(r, w)| libm::exp(-r) + w).collect();
-            let sum: f64 = values.iter().sum();
-            let weights = values.iter().map(|value| value / sum).collect();
-            return Ok(Kernel { weights, by_sigma: vec![0.0; k * k] });
-        }
-        let sigma = match self.learned {
-            Learned::Fixed => self.sigma,
-            Learned::One => host(&shared[0])?[0],
-            Learned::Each => host(&own[0])?[0],
+    pub fn bell<'a>(&self, own: &'a [Tensor], shared: &'a [Tensor]) -> blend::Bell<'a> {
+        let learned = match self.learned {
+            Learned::Fixed => None,
+            Learned::One => shared.first(),
+            Learned::Each => own.first(),
         };
-        let values: Vec<f64> = squares.iter().map(|r| libm::exp(-r / (2.0 * sigma * sigma))).collect();
-        let sum: f64 = values.iter().sum();
-        let weights: Vec<f64> = values.iter().map(|value| value / sum).collect();
-        let mean: f64 = squares.iter().zip(&weights).map(|(r, w)| r * w).sum();
-        let by_sigma = squares.iter().zip(&weights).map(|(r, w)| w * (r - mean) / sigma.powi(3)).collect();
-        Ok(Kernel { weights, by_sigma })
+        let offset = if self.paper { None } else { own.get(usize::from(self.learned == Learned::Each)) };
+        blend::Bell { sigma: self.sigma, learned, offset }
     }
 
-    /// Gives a learned sigma its gradient, from the one by the kernel's weights.
+    /// Gives a learned sigma its gradient, from the one `g` by the filter.
     pub fn gradients(
         &self,
-        kernel: &Kernel,
-        weights: &[f64],
+        blend: &Blend<'_>,
+        g: &Tensor,
         own: &[Option<Tensor>],
         shared: &[Option<Tensor>],
     ) -> Result<()> {
-        let gradient: f64 = kernel.by_sigma.iter().zip(weights).map(|(a, b)| a * b).sum();
         match self.learned {
             Learned::Fixed => Ok(()),
-            Learned::One => slot(shared, 0).map_or(Ok(()), |slot| add(slot, &[gradient])),
-            Learned::Each => slot(own, 0).map_or(Ok(()), |slot| overwrite(slot, &[gradient])),
+            Learned::One => slot(shared, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, true)),
+            Learned::Each => slot(own, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, false)),
         }
     }
 }

@@ -4,9 +4,10 @@
 use candle_core::Tensor;
 
 use super::bell::{self, Bell, EACH, FIXED, ONE};
-use super::smoothed::{Filter, Smoothed, host, small};
+use super::smoothed::{Filter, Smoothed};
 use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
+use crate::ml::ops::blend::{Blend, Factors};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Gaussian",
@@ -33,13 +34,18 @@ impl Filter for Gaussian {
     }
 
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
-        let k = bell::side(layer.op.dilation);
-        let kernel = self.0.kernel(layer, layer.own, layer.shared)?;
-        small(&kernel.weights, &[1, 1, k, k], layer.weights.device())
+        self.blend(layer).filter(layer.weights.device())
     }
 
     fn gradients(&self, layer: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
-        let kernel = self.0.kernel(layer, layer.own, layer.shared)?;
-        self.0.gradients(&kernel, &host(filter)?, &gradients.own, &gradients.shared)
+        self.0.gradients(&self.blend(layer), filter, &gradients.own, &gradients.shared)
+    }
+}
+
+impl Gaussian {
+    fn blend<'a>(&'a self, layer: &Layer<'a>) -> Blend<'a> {
+        let side = bell::side(layer.op.dilation);
+        let bell = Some(self.0.bell(layer.own, layer.shared));
+        Blend { side, inner: side, factors: Factors::Only(2), means: None, bell, separable: None }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! With `in_j` the phases of the convolution's output and `w`, which starts as the identity, the paper has `out_i =
 //! sum_j w[j, i] in_j`. The reference's code has `out_i = w[0, i] in_i + sum_{j >= 1} w[j, i] in_j`, so that phase 0
-//! reaches no other. Either is a product with one matrix ([`Form::matrix`]).
+//! reaches no other. Either is a product with one matrix ([`interaction`]).
 //!
 //! The convolution's input is filled up with zeros to whole cells at the bottom and to the right. The outputs there
 //! take part in the mixing. Batch norm or bias, and ReLU, come after it.
@@ -11,14 +11,13 @@
 use candle_core::Tensor;
 
 use super::regular::Regular;
-use super::smoothed::{host, overwrite, slot, small};
+use super::smoothed::slot;
 use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize, is};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::conv::Epilogue;
-use crate::ml::ops::nchw;
 use crate::ml::ops::phases::{Finish, Phases};
-use crate::ml::ops::zeros;
+use crate::ml::ops::{elementwise, interaction, nchw, zeros};
 use crate::ml::spec::ArgSpec;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -48,34 +47,12 @@ enum Form {
     Paper,
 }
 
-impl Form {
-    /// The matrix that mixes, from the parameter `w`, `[phases, phases]`.
-    fn matrix(self, w: &[f64], phases: usize) -> Vec<f64> {
-        let mut matrix = w.to_vec();
-        if self == Form::Code {
-            for i in 1..phases {
-                matrix[i] = 0.0;
-                matrix[i * phases + i] += w[i];
-            }
-        }
-        matrix
-    }
-
-    /// The gradient by the parameter from the one by the matrix.
-    fn gradient(self, matrix: &[f64], phases: usize) -> Vec<f64> {
-        let mut w = matrix.to_vec();
-        if self == Form::Code {
-            (1..phases).for_each(|i| w[i] = matrix[i * phases + i]);
-        }
-        w
-    }
-}
-
 impl GroupInteraction {
     fn matrix(&self, layer: &Layer<'_>) -> Result<Tensor> {
-        let w = &layer.own[0];
-        let phases = w.dims()[0];
-        small(&self.0.matrix(&host(w)?, phases), w.dims(), w.device())
+        match self.0 {
+            Form::Code => interaction::matrix(&layer.own[0]),
+            Form::Paper => Ok(layer.own[0].clone()),
+        }
     }
 }
 
@@ -112,7 +89,10 @@ impl DilatedConv for GroupInteraction {
         if let Some(slot) = slot(&gradients.own, 0) {
             let gradient = zeros(matrix.dims(), matrix.device())?;
             phases.backward_matrix(&saved[0], g, layer.scale, &gradient)?;
-            overwrite(slot, &self.0.gradient(&host(&gradient)?, matrix.dims()[0]))?;
+            match self.0 {
+                Form::Code => interaction::gradient(&gradient, slot)?,
+                Form::Paper => elementwise::copy(&gradient, slot)?,
+            }
         }
         let g = phases.backward_input(g, &matrix, layer.scale, [height, width])?;
         // The scale comes behind the mixing.

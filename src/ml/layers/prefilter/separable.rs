@@ -5,10 +5,12 @@
 
 use candle_core::Tensor;
 
-use super::smoothed::{Filter, Smoothed, host, overwrite, slot, small};
+use super::smoothed::{Filter, Smoothed, slot};
 use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
+use crate::ml::ops::blend::{Blend, Factors};
+use crate::ml::ops::elementwise;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "SeparableShared",
@@ -33,14 +35,13 @@ impl Filter for SeparableShared {
     }
 
     fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
-        let shared = &layer.own[0];
-        let mut filter = host(shared)?;
-        let centre = filter.len() / 2;
-        filter[centre] += 1.0;
-        small(&filter, shared.dims(), shared.device())
+        let side = self.side(layer.op.dilation);
+        let separable = Some(&layer.own[0]);
+        let blend = Blend { side, inner: 1, factors: Factors::Only(3), means: None, bell: None, separable };
+        blend.filter(layer.weights.device())
     }
 
     fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
-        slot(&gradients.own, 0).map_or(Ok(()), |slot| overwrite(slot, &host(filter)?))
+        slot(&gradients.own, 0).map_or(Ok(()), |slot| elementwise::copy(filter, slot))
     }
 }

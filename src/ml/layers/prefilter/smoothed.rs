@@ -1,15 +1,14 @@
 //! Dilated convolutions behind one small depthwise filter, whatever it is made from.
 //!
 //! A pre-filter that is linear in the image says how its filter follows from its parameters, and how the gradients by
-//! those follow from the one by the filter. These are at most a few thousand numbers, so they are computed in 64-bit
-//! arithmetic where they stand; all passes over images are here.
+//! those follow from the one by the filter ([`crate::ml::ops::blend`]); all passes over images are here.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::regular::Regular;
 use super::{DilatedConv, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
-use crate::ml::ops::{depthwise, elementwise, update, zeros};
+use crate::ml::ops::{depthwise, zeros};
 
 /// How a pre-filter's depthwise filter follows from its parameters.
 pub(super) trait Filter: std::fmt::Debug + Send + Sync {
@@ -77,32 +76,4 @@ impl<F: Filter> DilatedConv for Smoothed<F> {
 /// The place of the gradient `at`, if anybody needs it.
 pub(super) fn slot(slots: &[Option<Tensor>], at: usize) -> Option<&Tensor> {
     slots.get(at).and_then(Option::as_ref)
-}
-
-/// The values of a small tensor.
-pub(super) fn host(tensor: &Tensor) -> Result<Vec<f64>> {
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
-}
-
-/// A small tensor.
-pub(super) fn small(values: &[f64], shape: &[usize], device: &Device) -> Result<Tensor> {
-    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-    Ok(Tensor::from_vec(values, shape, device)?)
-}
-
-/// Writes a gradient to its place.
-pub(super) fn overwrite(slot: &Tensor, values: &[f64]) -> Result<()> {
-    elementwise::copy(&small(values, slot.dims(), slot.device())?, slot)
-}
-
-/// Adds a gradient to its place.
-pub(super) fn add(slot: &Tensor, values: &[f64]) -> Result<()> {
-    update::descend(slot, &small(values, slot.dims(), slot.device())?, -1.0)
-}
-
-/// The index, within a filter of `outer` by `outer` taps, of each tap of one of `inner` by `inner` taps that does the
-/// same with `SAME` padding: `(K - 1) / 2` taps before the centre, rounded down.
-pub(super) fn places(inner: usize, outer: usize) -> impl Iterator<Item = usize> {
-    let first = (outer - 1) / 2 - (inner - 1) / 2;
-    (0..inner * inner).map(move |tap| (first + tap / inner) * outer + first + tap % inner)
 }

@@ -2,13 +2,17 @@
 //!
 //! The library knows paddings that are equal on both sides of an axis. Where `SAME` asks for more behind than before
 //! (even sizes at stride 2, outputs beyond the border), the source is first copied into a frame of zeros.
+//!
+//! It wants filters in the order of their images, output, row, column, channel, and of their type. Ours are 32-bit floats
+//! in the order output, channel, row, column, so that they and their gradients are arranged on the way; where they have
+//! one tap, both orders are the same.
 
 use candle_core::Tensor;
 
 use super::super::conv::{Conv2d, Epilogue};
-use super::super::{blank, check, nchw, same};
-use super::{Argument, Plan, Step, run};
-use crate::ml::error::Result;
+use super::super::{activation, nchw, same};
+use super::{Argument, Element, Plan, Room, Step, run};
+use crate::ml::error::{Error, Result};
 
 /// Which of the three passes a convolution is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +103,33 @@ impl Framed {
         Framed { geometry: Geometry { source: whole, pad: [0, 0], ..geometry }, frame: Some((source, before)) }
     }
 
+    /// The filter as the library may read it, each output times its factor of `scale`, after the step that is added. It
+    /// may be `w` where that is of the type of activations, as `own` says.
+    fn filter(
+        &self,
+        w: Argument<'static>,
+        scale: Argument<'static>,
+        own: bool,
+        plan: &mut Plan<'_>,
+    ) -> Argument<'static> {
+        let (len, taps) = (self.filter_len(), self.taps());
+        if own && taps == 1 && scale == Argument::Absent {
+            return w;
+        }
+        let arranged = room(plan, len);
+        let sizes = [self.geometry.channels, taps].map(Argument::Int);
+        plan.steps.push(Step::each("arranged", len, [&[w, scale, arranged], &sizes[..]].concat()));
+        arranged
+    }
+
+    fn taps(&self) -> usize {
+        self.geometry.kernel.iter().product()
+    }
+
+    fn filter_len(&self) -> usize {
+        self.geometry.outputs * self.geometry.channels * self.taps()
+    }
+
     /// Elements of the source, or of the frame around it.
     fn len(&self) -> usize {
         self.geometry.images * self.geometry.channels * self.geometry.source.iter().product::<usize>()
@@ -107,23 +138,30 @@ impl Framed {
     /// The source as the library may read it, after the steps that are added.
     fn source(&self, x: Argument<'static>, plan: &mut Plan<'_>) -> Argument<'static> {
         let Some(sizes) = self.sizes() else { return x };
-        let framed = scratch(plan, self.len());
+        let framed = room(plan, self.len());
         plan.steps.push(Step::each("frame", self.len(), [&[x, framed], &sizes[..]].concat()));
         framed
     }
 
-    /// Height and width of source and frame, and the zeros before.
-    fn sizes(&self) -> Option<[Argument<'static>; 6]> {
+    /// Channels, height and width of source and frame, and the zeros before.
+    fn sizes(&self) -> Option<[Argument<'static>; 7]> {
         let ([h, w], [top, left]) = self.frame?;
         let [height, width] = self.geometry.source;
-        Some([h, w, height, width, top, left].map(Argument::Int))
+        Some([self.geometry.channels, h, w, height, width, top, left].map(Argument::Int))
     }
 }
 
-/// A scratch buffer of `len` 32-bit floats.
-fn scratch(plan: &mut Plan<'_>, len: usize) -> Argument<'static> {
-    plan.scratch.push(len * size_of::<f32>());
+/// A scratch buffer of `len` activations.
+fn room(plan: &mut Plan<'_>, len: usize) -> Argument<'static> {
+    plan.scratch.push(Room::Activations(len));
     Argument::Scratch(plan.scratch.len() - 1)
+}
+
+/// Elements that a kernel's thread takes together: those of 16 bytes, where they divide the channels. Activations have
+/// memory of their own, which begins at a multiple of as many bytes.
+fn pack(element: Element, channels: usize) -> usize {
+    let most = 16 / element.size();
+    if channels.is_multiple_of(most) { most } else { 1 }
 }
 
 /// Operands, and their places among the inputs.
@@ -131,39 +169,51 @@ fn scratch(plan: &mut Plan<'_>, len: usize) -> Argument<'static> {
 struct Operands<'a>(Vec<&'a Tensor>);
 
 impl<'a> Operands<'a> {
-    fn add(&mut self, tensor: Option<&'a Tensor>) -> Argument<'static> {
+    /// A tensor of 32-bit floats, which are no activations.
+    fn parameter(&mut self, tensor: Option<&'a Tensor>) -> Argument<'static> {
         let Some(tensor) = tensor else { return Argument::Absent };
         self.0.push(tensor);
         Argument::Input(self.0.len() - 1)
     }
 
-    /// What follows a convolution, in place on the output of `channels` planes of `area` elements.
-    fn finish(&mut self, epilogue: Epilogue<'a>, output: &Tensor, plan: &mut Plan<'_>) {
+    fn activation(&mut self, tensor: Option<&'a Tensor>) -> Argument<'static> {
+        let Some(tensor) = tensor else { return Argument::Absent };
+        self.0.push(tensor);
+        Argument::Activation(self.0.len() - 1)
+    }
+
+    /// What follows a convolution, in place on the output.
+    fn finish(&mut self, epilogue: Epilogue<'a>, output: &Tensor, plan: &mut Plan<'_>) -> Result<()> {
         let Epilogue { scale, shift, add, relu, mask, exact: _ } = epilogue;
         if !relu && [scale, shift, add, mask].iter().all(Option::is_none) {
-            return;
+            return Ok(());
         }
-        let [scale, shift, add, mask] = [scale, shift, add, mask].map(|tensor| self.add(tensor));
-        let (channels, area) = (output.dims()[1], output.dims()[2] * output.dims()[3]);
-        let sizes = [usize::from(relu), channels, area].map(Argument::Int);
-        let arguments = [&[scale, shift, add, mask, Argument::Output], &sizes[..]].concat();
-        plan.steps.push(Step::each("epilogue", output.elem_count(), arguments));
+        let ([scale, shift], [add, mask]) =
+            ([scale, shift].map(|tensor| self.parameter(tensor)), [add, mask].map(|tensor| self.activation(tensor)));
+        let channels = output.dims()[1];
+        let pack = pack(Element::of(output)?, channels);
+        let sizes = [usize::from(relu), channels, pack].map(Argument::Int);
+        let arguments = [&[scale, shift, add, mask, Argument::ActivationOutput], &sizes[..]].concat();
+        plan.steps.push(Step::each("epilogue", output.elem_count() / pack, arguments));
+        Ok(())
     }
 }
 
 /// As [`Conv2d::forward`]; with outputs up to whole cells where `grid` says so.
 pub fn forward(op: &Conv2d, x: &Tensor, weights: &Tensor, grid: [usize; 2], epilogue: Epilogue<'_>) -> Result<Tensor> {
-    let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("A filter", weights)?);
-    check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
-    let y = blank(&[xs[0], ws[0], grid[0], grid[1]], x.device())?;
+    let ws = filter_sizes(weights)?;
+    let [images, _, height, width] = activation::sizes("The input of a convolution", x)?;
+    activation::check("The input of a convolution", x, &[images, ws[1], height, width])?;
+    let y = activation::blank([images, ws[0], grid[0], grid[1]], x)?;
     epilogue.check(&y)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
-    let framed = Framed::new(op, xs, ws, grid);
-    let x = framed.source(operands.add(Some(x)), &mut plan);
-    let w = operands.add(Some(weights));
+    let framed = Framed::new(op, [images, ws[1], height, width], ws, grid);
+    let own = Element::of(x)? == Element::F32;
+    let x = framed.source(operands.activation(Some(x)), &mut plan);
+    let w = framed.filter(operands.parameter(Some(weights)), Argument::Absent, own, &mut plan);
     let (pass, geometry) = (Pass::Forward, framed.geometry);
-    plan.steps.push(Step::Conv(Convolution { pass, geometry, x, w, y: Argument::Output }));
-    operands.finish(epilogue, &y, &mut plan);
+    plan.steps.push(Step::Conv(Convolution { pass, geometry, x, w, y: Argument::ActivationOutput }));
+    operands.finish(epilogue, &y, &mut plan)?;
     run("conv2d", &plan, &operands.0, &y)?;
     Ok(y)
 }
@@ -177,43 +227,51 @@ pub fn backward_input(
     scale: Option<&Tensor>,
     epilogue: Epilogue<'_>,
 ) -> Result<Tensor> {
-    let (ws, [_, _, height, width]) = (nchw("A filter", weights)?, nchw("A gradient", g)?);
-    let dx = blank(&shape, g.device())?;
+    let (ws, [_, _, height, width]) = (filter_sizes(weights)?, activation::sizes("A gradient", g)?);
+    let dx = activation::blank(shape, g)?;
     epilogue.check(&dx)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
     let mut framed = Framed::new(op, shape, ws, [height, width]);
     framed.geometry.exact = epilogue.exact;
-    let y = operands.add(Some(g));
-    let mut w = operands.add(Some(weights));
-    if scale.is_some() {
-        let (len, scaled) = (weights.elem_count(), scratch(&mut plan, weights.elem_count()));
-        let row = Argument::Int(len / ws[0].max(1));
-        plan.steps.push(Step::each("scale_rows", len, [w, operands.add(scale), scaled, row]));
-        w = scaled;
-    }
-    let x = if framed.frame.is_some() { scratch(&mut plan, framed.len()) } else { Argument::Output };
+    let y = operands.activation(Some(g));
+    let [w, scale] = [Some(weights), scale].map(|tensor| operands.parameter(tensor));
+    let w = framed.filter(w, scale, Element::of(g)? == Element::F32, &mut plan);
+    let x = if framed.frame.is_some() { room(&mut plan, framed.len()) } else { Argument::ActivationOutput };
     plan.steps.push(Step::Conv(Convolution { pass: Pass::Input, geometry: framed.geometry, x, w, y }));
     if let Some(sizes) = framed.sizes() {
-        plan.steps.push(Step::each("unframe", dx.elem_count(), [&[x, Argument::Output], &sizes[..]].concat()));
+        let arguments = [&[x, Argument::ActivationOutput], &sizes[..]].concat();
+        plan.steps.push(Step::each("unframe", dx.elem_count(), arguments));
     }
-    operands.finish(epilogue, &dx, &mut plan);
+    operands.finish(epilogue, &dx, &mut plan)?;
     run("the gradient of conv2d by its input", &plan, &operands.0, &dx)?;
     Ok(dx)
 }
 
 /// As [`Conv2d::backward_weights`].
 pub fn backward_weights(op: &Conv2d, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
-    let (xs, ws) = (nchw("The input of a convolution", x)?, nchw("The gradient of a filter", gradient)?);
-    let [_, _, height, width] = nchw("A gradient", g)?;
+    let (xs, ws) = (activation::sizes("The input of a convolution", x)?, filter_sizes(gradient)?);
+    let [_, _, height, width] = activation::sizes("A gradient", g)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
     let framed = Framed::new(op, xs, ws, [height, width]);
-    let x = framed.source(operands.add(Some(x)), &mut plan);
-    let y = operands.add(Some(g));
-    let (pass, geometry, w) = (Pass::Weights, framed.geometry, Argument::Output);
-    plan.steps.push(Step::Conv(Convolution { pass, geometry, x, w, y }));
-    if scale.is_some() {
-        let row = Argument::Int(gradient.elem_count() / ws[0].max(1));
-        plan.steps.push(Step::each("scale_rows", gradient.elem_count(), [w, operands.add(scale), w, row]));
+    let own = Element::of(x)? == Element::F32 && framed.taps() == 1;
+    let x = framed.source(operands.activation(Some(x)), &mut plan);
+    let y = operands.activation(Some(g));
+    let w = if own { Argument::Output } else { room(&mut plan, framed.filter_len()) };
+    plan.steps.push(Step::Conv(Convolution { pass: Pass::Weights, geometry: framed.geometry, x, w, y }));
+    if !own || scale.is_some() {
+        let sizes = [framed.geometry.channels, framed.taps()].map(Argument::Int);
+        let arguments = [&[w, operands.parameter(scale), Argument::Output], &sizes[..]].concat();
+        plan.steps.push(Step::each("restored", framed.filter_len(), arguments));
     }
     run("the gradient of conv2d by its weights", &plan, &operands.0, gradient)
+}
+
+/// The four sizes of a filter.
+fn filter_sizes(filter: &Tensor) -> Result<[usize; 4]> {
+    let sizes = nchw("A filter", filter)?;
+    if filter.is_contiguous() {
+        return Ok(sizes);
+    }
+    let expected = "a contiguous filter [outputs, channels, height, width]".to_owned();
+    Err(Error::Shape { what: "A filter on a GPU".to_owned(), found: sizes.to_vec(), expected })
 }

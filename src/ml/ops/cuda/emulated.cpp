@@ -13,7 +13,7 @@ static Index threadIdx, blockIdx, gridDim;
 static void barrier();
 
 #define __global__
-#define __device__ static
+#define __device__
 #define __shared__ static
 #define __syncthreads barrier
 #include "all.cu"

@@ -8,9 +8,10 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor};
+use half::bf16;
 
 use super::conv::{Convolution, Pass};
-use super::{Argument, Plan, Step};
+use super::{Argument, Element, Plan, Step};
 use crate::fsio;
 use crate::ml::error::Result;
 
@@ -32,12 +33,13 @@ pub fn on_gpu<T>(body: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `plan` where the output is.
-pub fn run(plan: &Plan<'_>, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
-    Ok(output.inplace_op1(&Run { plan, inputs })?)
+pub fn run(plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+    Ok(output.inplace_op1(&Run { plan, element, inputs })?)
 }
 
 struct Run<'a> {
     plan: &'a Plan<'a>,
+    element: Element,
     inputs: &'a [&'a Tensor],
 }
 
@@ -45,6 +47,7 @@ fn address(storage: &CpuStorage, layout: &Layout) -> *mut c_void {
     let start = layout.start_offset();
     match storage {
         CpuStorage::F32(data) => data[start..].as_ptr().cast_mut().cast(),
+        CpuStorage::BF16(data) => data[start..].as_ptr().cast_mut().cast(),
         CpuStorage::F64(data) => data[start..].as_ptr().cast_mut().cast(),
         CpuStorage::U8(data) => data[start..].as_ptr().cast_mut().cast(),
         _ => panic!("an operand of no type that kernels know"),
@@ -68,18 +71,25 @@ impl InplaceOp1 for Run<'_> {
             })
             .collect();
         // Whatever lies in a scratch buffer at first must not matter.
-        let mut scratch: Vec<Vec<f32>> = self.plan.scratch.iter().map(|len| vec![f32::NAN; len.div_ceil(4)]).collect();
+        let mut scratch: Vec<Vec<f32>> =
+            self.plan.scratch.iter().map(|room| vec![f32::NAN; room.bytes(self.element).div_ceil(4)]).collect();
         let scratch: Vec<*mut c_void> = scratch.iter_mut().map(|buffer| buffer.as_mut_ptr().cast()).collect();
         let at = |argument: Argument<'_>| match argument {
-            Argument::Input(number) => inputs[number],
-            Argument::Output => output,
+            Argument::Input(number) | Argument::Activation(number) => inputs[number],
+            Argument::Output | Argument::ActivationOutput => output,
             Argument::Scratch(number) => scratch[number],
             Argument::Bytes(bytes) => bytes.as_ptr().cast_mut().cast(),
             _ => std::ptr::null_mut(),
         };
         for step in &self.plan.steps {
             match step {
-                Step::Conv(conv) => convolve(conv, at(conv.x).cast(), at(conv.w).cast(), at(conv.y).cast()),
+                Step::Conv(conv) => {
+                    let operands = [conv.x, conv.w, conv.y].map(at);
+                    match self.element {
+                        Element::F32 => convolve::<f32>(conv, operands.map(|at| at.cast())),
+                        Element::Bf16 => convolve::<bf16>(conv, operands.map(|at| at.cast())),
+                    }
+                }
                 Step::Kernel { name, blocks, arguments } => {
                     let values = arguments.iter().map(|&argument| match argument {
                         Argument::Int(value) => Value { int: i32::try_from(value).unwrap() },
@@ -87,7 +97,8 @@ impl InplaceOp1 for Run<'_> {
                         address => Value { address: at(address) },
                     });
                     let codes: Vec<u8> = arguments.iter().map(|argument| code(*argument)).collect();
-                    Kernels::get().run(name, *blocks, values.collect(), &codes);
+                    let name = self.plan.kernel(name, arguments, self.element);
+                    Kernels::get().run(&name, *blocks, values.collect(), &codes);
                 }
             }
         }
@@ -168,18 +179,51 @@ pub fn possible() -> bool {
 
 /// The names of all kernels.
 pub fn names() -> Vec<String> {
-    let all = fsio::read_to_string(&sources().join("kernels/all.cu")).unwrap();
-    let files = all.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
-    let texts = files.map(|file| fsio::read_to_string(&sources().join("kernels").join(file)).unwrap());
-    let names = |text: String| -> Vec<String> {
-        let lines = text.lines().filter_map(|line| line.strip_prefix("KERNEL "));
-        lines.filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect()
+    let read = |file: &str| fsio::read_to_string(&sources().join("kernels").join(file)).unwrap();
+    let all = read("all.cu");
+    let typed = read("activations.cuh");
+    let files = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
+        names.filter(|name| *name != "activations.cuh").map(str::to_owned).collect()
     };
-    texts.flat_map(names).collect()
+    let kernels = |file: &String, prefix: &str, end: char| -> Vec<String> {
+        let text = read(file);
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
+        lines.filter_map(|line| Some(line.split_once(end)?.0.to_owned())).collect()
+    };
+    let plain = files(&all).into_iter().flat_map(|file| kernels(&file, "KERNEL ", '('));
+    let typed = files(&typed).into_iter().flat_map(|file| kernels(&file, "TYPED(", ')'));
+    plain.chain(typed.flat_map(|name| [Element::Bf16.kernel(&name), name])).collect()
 }
 
-/// A convolution by its definition, in 64-bit arithmetic; what is written, is overwritten.
-fn convolve(conv: &Convolution, x: *mut f32, w: *mut f32, y: *mut f32) {
+/// A number that convolutions take.
+trait Number: Copy {
+    fn wide(self) -> f64;
+    fn rounded(sum: f64) -> Self;
+}
+
+impl Number for f32 {
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn rounded(sum: f64) -> Self {
+        sum as f32
+    }
+}
+
+impl Number for bf16 {
+    fn wide(self) -> f64 {
+        self.to_f64()
+    }
+
+    fn rounded(sum: f64) -> Self {
+        bf16::from_f32(sum as f32)
+    }
+}
+
+/// A convolution of channels-last operands by its definition, in 64-bit arithmetic; what is written, is overwritten.
+fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
     let g = &conv.geometry;
     let ([h, width], [rows, columns], [kh, kw]) = (g.source, g.grid, g.kernel);
     let len =
@@ -190,43 +234,33 @@ fn convolve(conv: &Convolution, x: *mut f32, w: *mut f32, y: *mut f32) {
         assert_eq!(g.grid[axis], room / g.stride + 1, "{g:?}");
     }
     // SAFETY: the plan's buffers have these lengths, and no two of them are one.
-    let (x, w, y) = unsafe {
-        let slice = |at: *mut f32, len| std::slice::from_raw_parts_mut(at, len);
-        (slice(x, len[0]), slice(w, len[1]), slice(y, len[2]))
+    let [x, w, y] = [0, 1, 2].map(|at: usize| unsafe { std::slice::from_raw_parts_mut(operands[at], len[at]) });
+    let target = match conv.pass {
+        Pass::Input => 0,
+        Pass::Weights => 1,
+        Pass::Forward => 2,
     };
-    let mut sums = vec![
-        0.0_f64;
-        match conv.pass {
-            Pass::Forward => len[2],
-            Pass::Input => len[0],
-            Pass::Weights => len[1],
-        }
-    ];
+    let mut sums = vec![0.0_f64; len[target]];
     let place = |at: usize, tap: usize, axis: usize| {
         let at = (at * g.stride + tap * g.dilation).checked_sub(g.pad[axis])?;
         (at < g.source[axis]).then_some(at)
     };
-    // Image, output, and row of the output; channel, row and column of the filter.
-    for (line, k) in (0..g.images * g.outputs * rows).flat_map(|l| (0..g.channels * kh * kw).map(move |k| (l, k))) {
-        let (o, image) = (line / rows % g.outputs, line / rows / g.outputs);
-        let (c, i, j) = (k / kh / kw, k / kw % kh, k % kw);
-        let Some(row) = place(line % rows, i, 0) else { continue };
-        let (source, tap) = (((image * g.channels + c) * h + row) * width, o * g.channels * kh * kw + k);
-        for ox in 0..columns {
-            let Some(column) = place(ox, j, 1) else { continue };
-            let (at, p) = (source + column, line * columns + ox);
-            let (sum, a, b) = match conv.pass {
-                Pass::Forward => (p, x[at], w[tap]),
-                Pass::Input => (at, y[p], w[tap]),
-                Pass::Weights => (tap, y[p], x[at]),
-            };
-            sums[sum] += f64::from(a) * f64::from(b);
+    // Image, row and column of the output; row and column of the filter.
+    for (p, k) in (0..g.images * rows * columns).flat_map(|p| (0..kh * kw).map(move |k| (p, k))) {
+        let (column, row, image) = (p % columns, p / columns % rows, p / columns / rows);
+        let (Some(row), Some(column)) = (place(row, k / kw, 0), place(column, k % kw, 1)) else { continue };
+        let source = ((image * h + row) * width + column) * g.channels;
+        for o in 0..g.outputs {
+            let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
+            for c in 0..g.channels {
+                let (sum, a, b) = match conv.pass {
+                    Pass::Forward => (out, x[source + c], w[tap + c]),
+                    Pass::Input => (source + c, y[out], w[tap + c]),
+                    Pass::Weights => (tap + c, y[out], x[source + c]),
+                };
+                sums[sum] += a.wide() * b.wide();
+            }
         }
     }
-    let target = match conv.pass {
-        Pass::Forward => y,
-        Pass::Input => x,
-        Pass::Weights => w,
-    };
-    target.iter_mut().zip(sums).for_each(|(target, sum)| *target = sum as f32);
+    [x, w, y][target].iter_mut().zip(sums).for_each(|(target, sum)| *target = T::rounded(sum));
 }

@@ -2,22 +2,24 @@
 
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, DType, InplaceOp1, Layout, Storage, Tensor};
+use half::bf16;
 
 use super::library::Library;
-use super::{Argument, Plan, Step, THREADS};
+use super::{Argument, Element, Plan, Step, THREADS};
 use crate::ml::error::Result;
 
 /// The kernels, compiled by `build.rs`.
 const KERNELS: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
 /// Runs `plan` on the GPU of `output`; what was started may not have ended when this returns.
-pub fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
-    Ok(output.inplace_op1(&Run { name, plan, inputs })?)
+pub fn run(name: &'static str, plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+    Ok(output.inplace_op1(&Run { name, plan, element, inputs })?)
 }
 
 struct Run<'a> {
     name: &'static str,
     plan: &'a Plan<'a>,
+    element: Element,
     inputs: &'a [&'a Tensor],
 }
 
@@ -40,9 +42,9 @@ impl InplaceOp1 for Run<'_> {
                 _ => candle_core::bail!("{} mixes devices", self.name),
             }
         });
-        let scratch = self.plan.scratch.iter().map(|&bytes| {
+        let scratch = self.plan.scratch.iter().map(|room| {
             // SAFETY: a step writes to scratch before another reads it.
-            unsafe { device.alloc::<u8>(bytes) }
+            unsafe { device.alloc::<u8>(room.bytes(self.element)) }
         });
         let mut operands = Operands {
             inputs: inputs.collect::<candle_core::Result<_>>()?,
@@ -55,10 +57,13 @@ impl InplaceOp1 for Run<'_> {
                 Step::Conv(conv) => {
                     let mut at = |argument| operands.address(argument, &device);
                     let (x, w, y) = (at(conv.x)?, at(conv.w)?, at(conv.y)?);
-                    Library::of(&device)?.run(conv.pass, &conv.geometry, x, w, y)?;
+                    Library::of(&device)?.run(conv.pass, &conv.geometry, self.element, x, w, y)?;
                 }
                 Step::Kernel { blocks: 0, .. } => {}
-                Step::Kernel { name, blocks, arguments } => operands.kernel(&device, name, *blocks, arguments)?,
+                Step::Kernel { name, blocks, arguments } => {
+                    let name = self.plan.kernel(name, arguments, self.element);
+                    operands.kernel(&device, &name, *blocks, arguments)?;
+                }
             }
         }
         Ok(())
@@ -71,6 +76,7 @@ pub(super) fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStrea
     // With one stream and no events, the guards beside the addresses have nothing to do.
     let base = match dtype {
         DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(stream).0,
+        DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(stream).0,
         DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(stream).0,
         DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(stream).0,
         other => candle_core::bail!("no kernel knows the type {other:?}"),
@@ -97,8 +103,8 @@ impl Operands {
     fn address(&mut self, argument: Argument<'_>, device: &CudaDevice) -> candle_core::Result<u64> {
         let stream = device.cuda_stream();
         Ok(match argument {
-            Argument::Input(number) => self.inputs[number],
-            Argument::Output => self.output,
+            Argument::Input(number) | Argument::Activation(number) => self.inputs[number],
+            Argument::Output | Argument::ActivationOutput => self.output,
             Argument::Scratch(number) => self.scratch[number].device_ptr(&stream).0,
             Argument::Absent => 0,
             Argument::Bytes(bytes) => {

@@ -4,6 +4,7 @@
 //! - a shape's algorithm is found once and kept: the fastest by a trial, or, where the same bits are wanted every time,
 //!   the first deterministic one in the library's own order, which no measurement changes;
 //! - all convolutions of a device share one workspace, since they follow one another on its stream;
+//! - images and filters lie channels last; sums are 32-bit floats whatever the operands are;
 //! - 32-bit products are rounded to TF32 only where the precision says so.
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use candle_core::cuda_backend::cudarc::cudnn::{result, sys};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result as driver};
 use candle_core::{CudaDevice, Error, Result};
 
+use super::Element;
 use super::conv::{Geometry, Pass};
 use crate::ml::numerics::{Numerics, Precision};
 
@@ -30,7 +32,7 @@ pub struct Library {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     numerics: Numerics,
-    prepared: HashMap<(Pass, Geometry), Prepared>,
+    prepared: HashMap<(Pass, Geometry, Element), Prepared>,
     workspace: CudaSlice<u8>,
 }
 
@@ -136,12 +138,12 @@ impl Library {
     }
 
     /// Runs a pass over the operands at these addresses, one of which it overwrites.
-    pub fn run(&mut self, pass: Pass, geometry: &Geometry, x: u64, w: u64, y: u64) -> Result<()> {
+    pub fn run(&mut self, pass: Pass, geometry: &Geometry, element: Element, x: u64, w: u64, y: u64) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
-        let len = geometry.outputs * geometry.channels * geometry.kernel.iter().product::<usize>() * size_of::<f32>();
+        let len = geometry.outputs * geometry.channels * geometry.kernel.iter().product::<usize>() * element.size();
         // A filter's place in a flat buffer may lie anywhere; sources and outputs have memory of their own.
         if w.is_multiple_of(ALIGNMENT) {
-            return self.run_aligned(pass, geometry, x, w, y);
+            return self.run_aligned(pass, geometry, element, x, w, y);
         }
         // SAFETY: it is filled before it is read, here or by the pass.
         let copy = unsafe { self.stream.alloc::<u8>(len) }.map_err(Error::wrap)?;
@@ -152,7 +154,7 @@ impl Library {
             if pass != Pass::Weights {
                 driver::memcpy_dtod_async(at, w, len, stream).map_err(Error::wrap)?;
             }
-            self.run_aligned(pass, geometry, x, at, y)?;
+            self.run_aligned(pass, geometry, element, x, at, y)?;
             if pass == Pass::Weights {
                 driver::memcpy_dtod_async(w, at, len, stream).map_err(Error::wrap)?;
             }
@@ -160,12 +162,12 @@ impl Library {
         Ok(())
     }
 
-    fn run_aligned(&mut self, pass: Pass, geometry: &Geometry, x: u64, w: u64, y: u64) -> Result<()> {
-        let prepared = match self.prepared.get(&(pass, *geometry)) {
+    fn run_aligned(&mut self, pass: Pass, geometry: &Geometry, element: Element, x: u64, w: u64, y: u64) -> Result<()> {
+        let prepared = match self.prepared.get(&(pass, *geometry, element)) {
             Some(prepared) => *prepared,
             None => {
-                let prepared = self.prepare(pass, geometry, x, w, y)?;
-                self.prepared.insert((pass, *geometry), prepared);
+                let prepared = self.prepare(pass, geometry, element, x, w, y)?;
+                self.prepared.insert((pass, *geometry, element), prepared);
                 prepared
             }
         };
@@ -239,8 +241,16 @@ impl Library {
     }
 
     /// Describes a pass and finds its algorithm, for which it may overwrite what the pass will.
-    fn prepare(&mut self, pass: Pass, geometry: &Geometry, x: u64, w: u64, y: u64) -> Result<Prepared> {
-        let mut prepared = self.describe(geometry)?;
+    fn prepare(
+        &mut self,
+        pass: Pass,
+        geometry: &Geometry,
+        element: Element,
+        x: u64,
+        w: u64,
+        y: u64,
+    ) -> Result<Prepared> {
+        let mut prepared = self.describe(geometry, element)?;
         let Prepared { x: xd, w: wd, y: yd, conv, .. } = prepared;
         let handle = self.handle;
         // SAFETY: the descriptors are those of the operands at these addresses, and the workspace has its length.
@@ -303,13 +313,17 @@ impl Library {
     }
 
     /// The descriptors of a shape.
-    fn describe(&self, geometry: &Geometry) -> Result<Prepared> {
+    fn describe(&self, geometry: &Geometry, element: Element) -> Result<Prepared> {
         let int = |size: usize| c_int::try_from(size).map_err(Error::wrap);
+        let data = match element {
+            Element::F32 => FLOAT,
+            Element::Bf16 => sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
+        };
         let tensor = |channels: usize, [height, width]: [usize; 2]| -> Result<_> {
             let descriptor = result::create_tensor_descriptor().map_err(Error::wrap)?;
             let sizes = [int(geometry.images)?, int(channels)?, int(height)?, int(width)?];
             // SAFETY: the descriptor was just made.
-            unsafe { result::set_tensor4d_descriptor(descriptor, LAYOUT, FLOAT, sizes) }.map_err(Error::wrap)?;
+            unsafe { result::set_tensor4d_descriptor(descriptor, LAYOUT, data, sizes) }.map_err(Error::wrap)?;
             Ok(descriptor)
         };
         let (x, y) = (tensor(geometry.channels, geometry.source)?, tensor(geometry.outputs, geometry.grid)?);
@@ -319,13 +333,14 @@ impl Library {
         let conv = result::create_convolution_descriptor().map_err(Error::wrap)?;
         let (pad, stride, dilation) = (geometry.pad, int(geometry.stride)?, int(geometry.dilation)?);
         let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-        let math = match self.numerics.precision {
-            Precision::Fp32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-            _ => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
+        let math = match (element, self.numerics.precision) {
+            (Element::Bf16, _) => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+            (Element::F32, Precision::Fp32) => sys::cudnnMathType_t::CUDNN_FMA_MATH,
+            (Element::F32, _) => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
         };
         // SAFETY: the descriptors were just made.
         unsafe {
-            result::set_filter4d_descriptor(w, FLOAT, LAYOUT, sizes).map_err(Error::wrap)?;
+            result::set_filter4d_descriptor(w, data, LAYOUT, sizes).map_err(Error::wrap)?;
             result::set_convolution2d_descriptor(
                 conv,
                 int(pad[0])?,
@@ -345,5 +360,5 @@ impl Library {
     }
 }
 
-const LAYOUT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
+const LAYOUT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
 const FLOAT: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;

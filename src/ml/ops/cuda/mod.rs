@@ -3,6 +3,8 @@
 //! Invariants:
 //! - a [`Plan`] is made on the processor and holds no address, so that tests can carry it out there: kernels are CUDA
 //!   C++ that a host compiler takes too (`emulated`), and every operation is held against its processor's body;
+//! - a plan does not say of which type activations are: that is the type of its operands, and kernels and scratch buffers
+//!   follow it. How activations lie in memory, see [`super::activation`];
 //! - a kernel's grid has [`THREADS`] threads a block, and its sums are taken in an order that only sizes decide;
 //! - kernels round products and sums as the processor's bodies do; only transcendental functions differ.
 
@@ -26,10 +28,14 @@ mod upload;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::activation::is_channels_last;
 use crate::ml::error::{Error, Result};
 
 /// Threads of a block, in the kernels' sources too.
 pub const THREADS: usize = 256;
+
+/// The channels that a block takes which sums over pixels, in the kernels' sources too.
+pub const CHANNELS: usize = 32;
 
 /// The most blocks that a sum over a whole tensor is cut into, and the least elements of a block.
 const PARTS: usize = 512;
@@ -38,10 +44,14 @@ const PART: usize = 16 * THREADS;
 /// What an argument of a step is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Argument<'a> {
-    /// The first element of the input of that number.
+    /// The first element of the input of that number, of 32-bit floats.
     Input(usize),
-    /// The first element of the output.
+    /// The first element of the output, of a type of its own: 32-bit floats, 64-bit ones, or bytes.
     Output,
+    /// The first element of the input of that number, of the type of activations.
+    Activation(usize),
+    /// The first element of the output, of the type of activations.
+    ActivationOutput,
     /// The first byte of the plan's scratch buffer of that number.
     Scratch(usize),
     /// No address: an operand that is not there.
@@ -57,7 +67,7 @@ pub enum Argument<'a> {
 /// A part of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<'a> {
-    /// A kernel of `kernels/`.
+    /// A kernel of `kernels/`; one that takes activations is there for each type of them.
     Kernel {
         /// Its name.
         name: &'static str,
@@ -70,11 +80,66 @@ pub enum Step<'a> {
     Conv(conv::Convolution),
 }
 
-/// The steps of an operation, and the bytes of each scratch buffer that they share.
+/// The type of the activations of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+impl Element {
+    /// That of a tensor of activations.
+    pub fn of(tensor: &Tensor) -> Result<Self> {
+        match tensor.dtype() {
+            DType::F32 => Ok(Element::F32),
+            DType::BF16 => Ok(Element::Bf16),
+            other => Err(Error::Model(format!("Activations are 32-bit floats or bfloat16, not {other:?}."))),
+        }
+    }
+
+    /// Bytes of one.
+    pub fn size(self) -> usize {
+        match self {
+            Element::F32 => 4,
+            Element::Bf16 => 2,
+        }
+    }
+
+    /// The name of the kernel `name` that takes them.
+    pub fn kernel(self, name: &str) -> String {
+        match self {
+            Element::F32 => name.to_owned(),
+            Element::Bf16 => format!("{name}_bf16"),
+        }
+    }
+}
+
+/// The size of a scratch buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// So many bytes.
+    Bytes(usize),
+    /// So many activations.
+    Activations(usize),
+}
+
+impl Room {
+    /// The same in bytes.
+    pub fn bytes(self, element: Element) -> usize {
+        match self {
+            Room::Bytes(bytes) => bytes,
+            Room::Activations(len) => len * element.size(),
+        }
+    }
+}
+
+/// The steps of an operation, and the scratch buffers that they share.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan<'a> {
-    /// Bytes of each buffer, whose contents are not defined at first.
-    pub scratch: Vec<usize>,
+    /// The sizes of the buffers, whose contents are not defined at first.
+    pub scratch: Vec<Room>,
     /// The steps.
     pub steps: Vec<Step<'a>>,
 }
@@ -83,6 +148,41 @@ impl<'a> Plan<'a> {
     /// A plan of one kernel with a thread for each of `items`, whose number is its last argument.
     pub fn each(name: &'static str, items: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
         Plan { scratch: Vec::new(), steps: vec![Step::each(name, items, arguments)] }
+    }
+
+    /// The name of the kernel `name` with these arguments, where activations are of the type `element`.
+    pub fn kernel(&self, name: &str, arguments: &[Argument<'_>], element: Element) -> String {
+        let typed = arguments.iter().any(|argument| match *argument {
+            Argument::Activation(_) | Argument::ActivationOutput => true,
+            Argument::Scratch(number) => matches!(self.scratch[number], Room::Activations(_)),
+            _ => false,
+        });
+        if typed { element.kernel(name) } else { name.to_owned() }
+    }
+
+    /// The type of the activations, of which all are; an error where they are not, or another operand is of theirs.
+    fn element(&self, name: &'static str, inputs: &[&Tensor], output: &Tensor) -> Result<Element> {
+        let arguments = self.steps.iter().flat_map(|step| match step {
+            Step::Kernel { arguments, .. } => arguments.clone(),
+            Step::Conv(conv) => vec![conv.x, conv.w, conv.y],
+        });
+        let (mut activations, mut others) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            match argument {
+                Argument::Activation(number) => activations.push(inputs[number]),
+                Argument::ActivationOutput => activations.push(output),
+                Argument::Input(number) => others.push(inputs[number]),
+                Argument::Output => others.push(output),
+                _ => {}
+            }
+        }
+        let element = activations.first().map_or(Ok(Element::F32), |first| Element::of(first))?;
+        let mixed = activations.iter().any(|tensor| Element::of(tensor).ok() != Some(element));
+        if mixed || others.iter().any(|tensor| tensor.dtype() == DType::BF16) {
+            let types: Vec<_> = inputs.iter().chain([&output]).map(|tensor| tensor.dtype()).collect();
+            return Err(Error::Model(format!("The operation {name} mixes operands of the types {types:?}.")));
+        }
+        Ok(element)
     }
 }
 
@@ -117,7 +217,7 @@ pub fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
     let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
     for (at, tensor) in tensors.iter().enumerate() {
         let len = tensor.elem_count();
-        let arguments = [Argument::Input(0), Argument::Output, Argument::Int(term as usize), Argument::Int(len)];
+        let arguments = [Argument::Activation(0), Argument::Output, Argument::Int(term as usize), Argument::Int(len)];
         let steps = vec![Step::blocks("sum", len.div_ceil(PART).min(PARTS), arguments)];
         let plan = Plan { scratch: Vec::new(), steps };
         run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)?;
@@ -125,17 +225,17 @@ pub fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
     Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
 }
 
-/// Whether what happens to `tensor` happens by plans.
-pub fn applies(tensor: &Tensor) -> bool {
+/// Whether what happens on `device` happens by plans.
+pub fn applies(device: &Device) -> bool {
     #[cfg(test)]
     if emulated::active() {
         return true;
     }
-    !tensor.device().is_cpu()
+    !device.is_cpu()
 }
 
-/// A copy of `x`, which is in the processor's memory, on `device`.
-pub fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
+/// A copy of `x`, which is contiguous in the processor's memory, on `device`.
+pub(super) fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if !device.is_cpu() {
         let copy = super::blank(x.dims(), device)?;
@@ -145,22 +245,24 @@ pub fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
     Ok(x.to_device(device)?)
 }
 
-/// Carries out `plan` on the device of `output`.
+/// Carries out `plan` on the device of `output`. Operands have all of their memory in use: they are contiguous, or
+/// activations.
 pub fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
     for tensor in inputs.iter().chain([&output]) {
-        if !tensor.is_contiguous() || tensor.elem_count() > i32::MAX as usize {
+        if !(tensor.is_contiguous() || is_channels_last(tensor)) || tensor.elem_count() > i32::MAX as usize {
             return Err(Error::Shape {
                 what: format!("An operand of {name} on a GPU"),
                 found: tensor.dims().to_vec(),
-                expected: format!("a contiguous tensor of at most {} elements", i32::MAX),
+                expected: format!("a tensor without gaps of at most {} elements", i32::MAX),
             });
         }
     }
+    let element = plan.element(name, inputs, output)?;
     #[cfg(test)]
     if output.device().is_cpu() {
-        return emulated::run(plan, inputs, output);
+        return emulated::run(plan, element, inputs, output);
     }
-    launch::run(name, plan, inputs, output)
+    launch::run(name, plan, element, inputs, output)
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -195,9 +297,9 @@ pub mod graph {
 mod launch {
     //! A program built without CUDA opens no device that plans are for, and says so if it is given one.
 
-    use super::{Error, Plan, Result, Tensor};
+    use super::{Element, Error, Plan, Result, Tensor};
 
-    pub fn run(name: &'static str, _: &Plan<'_>, _: &[&Tensor], _: &Tensor) -> Result<()> {
+    pub fn run(name: &'static str, _: &Plan<'_>, _: Element, _: &[&Tensor], _: &Tensor) -> Result<()> {
         Err(Error::Device {
             message: format!("The operation {name} has no body for the device of its output."),
             hint: "Compute on the processor: `--device cpu`.".to_owned(),

@@ -22,7 +22,7 @@ KERNEL log_add(const float* x, float* y, int n) {
   if (i < n) y[i] = fmaxf(y[i], x[i]) + log1pf(expf(-fabsf(y[i] - x[i])));
 }
 
-KERNEL mirror(const float* x, float* out, int width, int n) {
+KERNEL mirror(const float* x, float* out, int channels, int width, int n) {
   const int i = item();
-  if (i < n) out[i] = x[i - i % width + width - 1 - i % width];
+  if (i < n) out[i] = x[i + (width - 1 - 2 * (i / channels % width)) * channels];
 }

@@ -13,14 +13,17 @@ __device__ inline Tap tap(int i, int from, float scale) {
   return {low, least(low + 1, from - 1), at - static_cast<float>(low)};
 }
 
-KERNEL bilinear(const float* x, float* out, int h, int w, int height, int width, float down, float across, int n) {
+KERNEL bilinear(const float* x, float* out, int channels, int h, int w, int height, int width, float down, float across,
+                int n) {
   const int i = item();
   if (i >= n) return;
-  const Tap row = tap(i / width % height, h, down), column = tap(i % width, w, across);
-  const float* plane = x + static_cast<long long>(i / width / height) * h * w;
-  const float *top = plane + row.low * w, *bottom = plane + row.high * w;
-  const float upper = top[column.low] + (top[column.high] - top[column.low]) * column.weight;
-  const float lower = bottom[column.low] + (bottom[column.high] - bottom[column.low]) * column.weight;
+  const Place at = place(i, channels, height, width);
+  const Tap row = tap(at.row, h, down), column = tap(at.column, w, across);
+  const float* source = x + static_cast<long long>(at.image) * h * w * channels + at.channel;
+  const float *top = source + row.low * w * channels, *bottom = source + row.high * w * channels;
+  const int low = column.low * channels, high = column.high * channels;
+  const float upper = top[low] + (top[high] - top[low]) * column.weight;
+  const float lower = bottom[low] + (bottom[high] - bottom[low]) * column.weight;
   out[i] = upper + (lower - upper) * row.weight;
 }
 
@@ -31,12 +34,13 @@ __device__ inline int last_reader(int at, int from, int to, float scale) {
 }
 
 // A thread a source element: it takes from the outputs that read it, in their order.
-KERNEL bilinear_gradient(const float* g, float* out, int h, int w, int height, int width, float down, float across,
-                         int n) {
+KERNEL bilinear_gradient(const float* g, float* out, int channels, int h, int w, int height, int width, float down,
+                         float across, int n) {
   const int i = item();
   if (i >= n) return;
-  const int y = i / w % h, x = i % w;
-  const float* gradient = g + static_cast<long long>(i / w / h) * height * width;
+  const Place at = place(i, channels, h, w);
+  const int y = at.row, x = at.column;
+  const float* gradient = g + static_cast<long long>(at.image) * height * width * channels + at.channel;
   const int bottom = last_reader(y, h, height, down), right = last_reader(x, w, width, across);
   float sum = 0.0f;
   for (int oy = first_reader(y, down); oy <= bottom; oy++) {
@@ -44,7 +48,7 @@ KERNEL bilinear_gradient(const float* g, float* out, int h, int w, int height, i
     if (row.low != y && row.high != y) continue;
     for (int ox = first_reader(x, across); ox <= right; ox++) {
       const Tap column = tap(ox, w, across);
-      const float value = gradient[oy * width + ox];
+      const float value = gradient[(oy * width + ox) * channels];
       if (row.low == y && column.low == x) sum += (1.0f - row.weight) * (1.0f - column.weight) * value;
       if (row.low == y && column.high == x) sum += (1.0f - row.weight) * column.weight * value;
       if (row.high == y && column.low == x) sum += row.weight * (1.0f - column.weight) * value;

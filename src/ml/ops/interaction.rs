@@ -1,0 +1,67 @@
+//! The matrix that mixes phases as the code of GroupInteraction's reference has it, from its parameter `w`, `[d^2, d^2]`:
+//! `out_i = w[0, i] in_i + sum_{j >= 1} w[j, i] in_j`, so that the first row stands on the diagonal.
+
+use candle_core::Tensor;
+
+use super::cuda::Argument::{Input, Int, Output};
+use super::cuda::Plan;
+use super::{Kernel, Portable, blank, check, launch};
+use crate::ml::error::Result;
+
+/// The matrix.
+pub fn matrix(w: &Tensor) -> Result<Tensor> {
+    let phases = w.dims()[0];
+    check("The parameter of a group interaction", w, &[phases, phases])?;
+    let matrix = blank(w.dims(), w.device())?;
+    launch(&Matrix { phases }, &[w], &matrix)?;
+    Ok(matrix)
+}
+
+/// Writes the gradient by the parameter from the one by the matrix.
+pub fn gradient(by_matrix: &Tensor, gradient: &Tensor) -> Result<()> {
+    let phases = by_matrix.dims()[0];
+    check("The gradient of a group interaction", gradient, &[phases, phases])?;
+    launch(&Gradient { phases }, &[by_matrix], gradient)
+}
+
+struct Matrix {
+    phases: usize,
+}
+
+impl Kernel for Matrix {
+    const NAME: &'static str = "the matrix of a group interaction";
+
+    fn cpu(&self, inputs: &[&[f32]], matrix: &mut [f32]) {
+        let (w, phases) = (inputs[0], self.phases);
+        matrix.copy_from_slice(w);
+        for i in 1..phases {
+            matrix[i] = 0.0;
+            matrix[i * phases + i] = (f64::from(w[i * phases + i]) + f64::from(w[i])) as f32;
+        }
+    }
+}
+
+impl Portable for Matrix {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("interaction", output, [Input(0), Output, Int(self.phases)])
+    }
+}
+
+struct Gradient {
+    phases: usize,
+}
+
+impl Kernel for Gradient {
+    const NAME: &'static str = "the gradient of a group interaction";
+
+    fn cpu(&self, inputs: &[&[f32]], w: &mut [f32]) {
+        w.copy_from_slice(inputs[0]);
+        (1..self.phases).for_each(|i| w[i] = inputs[0][i * self.phases + i]);
+    }
+}
+
+impl Portable for Gradient {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("interaction_gradient", output, [Input(0), Output, Int(self.phases)])
+    }
+}
