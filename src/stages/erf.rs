@@ -76,7 +76,7 @@ impl Kind for Erf {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn schema(&self) -> Structure {

@@ -147,32 +147,6 @@ impl Table {
         Ok(Table { columns, frame })
     }
 
-    /// The tables under one another. Columns are those of all tables in the order of their first occurrence, with
-    /// null where a table has none. A column of two kinds is an error.
-    pub fn stack(tables: &[Table]) -> Result<Self, Error> {
-        let mut columns: Vec<Column> = Vec::new();
-        for column in tables.iter().flat_map(Table::columns) {
-            match columns.iter().find(|known| known.name == column.name) {
-                None => columns.push(column.clone()),
-                Some(known) if known.kind == column.kind => {}
-                Some(known) => {
-                    let (a, b) = (known.kind.name(), column.kind.name());
-                    return Err(Error::Shape(format!(
-                        "Column `{}` is {a} in one table and {b} in another.",
-                        known.name
-                    )));
-                }
-            }
-        }
-        let mut rows = Vec::new();
-        for table in tables {
-            let positions: Vec<Option<usize>> = columns.iter().map(|column| table.position(&column.name)).collect();
-            let cells = |row| positions.iter().map(|at| at.map_or(Cell::Null, |at| table.cell(row, at))).collect();
-            rows.extend((0..table.rows()).map(cells));
-        }
-        Table::new(columns, rows)
-    }
-
     /// The table with a first column `column` that has `value` in every row.
     pub fn labelled(&self, column: Column, value: impl Into<Cell>) -> Result<Self, Error> {
         let value = value.into();
@@ -286,13 +260,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn tables_stack_with_nulls_where_one_has_no_column() {
-        let one = |name: &str, value: f64| Table::new(vec![Column::float(name)], vec![vec![value.into()]]).unwrap();
-        let stacked = Table::stack(&[one("a", 1.0), one("b", 2.0)]).unwrap();
-        assert_eq!(stacked.all_rows(), [vec![1.0.into(), Cell::Null], vec![Cell::Null, 2.0.into()]]);
-        let text = Table::new(vec![Column::text("a")], vec![]).unwrap();
-        assert!(Table::stack(&[one("a", 1.0), text]).unwrap_err().to_string().contains("f64 in one table and text"));
-        let labelled = one("a", 1.0).labelled(Column::text("stage"), "train").unwrap();
-        assert_eq!(labelled.row(0), vec!["train".into(), 1.0.into()]);
+    fn a_label_is_the_first_column_of_every_row() {
+        let table = Table::new(vec![Column::float("a")], vec![vec![1.0.into()], vec![Cell::Null]]).unwrap();
+        let labelled = table.labelled(Column::text("stage"), "train").unwrap();
+        assert_eq!(labelled.all_rows(), [vec!["train".into(), 1.0.into()], vec!["train".into(), Cell::Null]]);
     }
 }

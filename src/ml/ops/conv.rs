@@ -226,12 +226,21 @@ impl Kernel for Correlate<'_> {
         let mut rest = inputs[2..].iter().copied();
         let finish = Finish::new(&self.epilogue, &mut rest);
         let scale = rest.next().filter(|_| self.turned);
-        if let Some(taps) = Taps::of(&self.window, self.outputs).filter(|_| !self.turned) {
-            return taps.correlate(self.images, inputs[0], inputs[1], Shared(output.as_mut_ptr()), finish);
+        let out = Shared(output.as_mut_ptr());
+        let taps = if self.turned { Taps::of_gradient } else { Taps::of };
+        match taps(&self.window, self.outputs) {
+            Some(taps) if self.turned => {
+                return taps.input_gradient(self.images, inputs[0], (inputs[1], scale), out, finish);
+            }
+            Some(taps) => return taps.correlate(self.images, inputs[0], inputs[1], out, finish),
+            None => {}
         }
         if let Some(tiles) = Winograd::of(&self.window, self.outputs).filter(|_| !self.epilogue.exact) {
             let filter = if self.turned { Filter::Turned(inputs[1], scale) } else { Filter::Plain(inputs[1]) };
-            return tiles.correlate(self.images, inputs[0], filter, Shared(output.as_mut_ptr()), finish);
+            return tiles.correlate(self.images, inputs[0], filter, out, finish);
+        }
+        if self.turned && self.window.kernel == [1, 1] && self.window.divide > 1 {
+            return self.of_one_tap(inputs[0], inputs[1], scale, out, finish);
         }
         let (terms, one_tap) = (self.window.rows(), self.window.kernel == [1, 1]);
         let weights = match (self.turned, one_tap) {
@@ -247,7 +256,6 @@ impl Kernel for Correlate<'_> {
 
         let (isa, area, source) = (Isa::detect(), self.window.columns(), inputs[0].len() / self.images.max(1));
         let tasks = Grid::new(self.images, self.outputs, area, isa);
-        let out = Shared(output.as_mut_ptr());
         tasks.run(|image, rows, columns, panel| {
             let at = image * self.outputs * area;
             let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
@@ -257,9 +265,40 @@ impl Kernel for Correlate<'_> {
     }
 }
 
+impl Correlate<'_> {
+    /// The gradient of one tap between inputs that a stride has left out: products for those that it has not, with zeros
+    /// between them.
+    fn of_one_tap(&self, g: &[f32], weights: &[f32], scale: Option<&[f32]>, output: Shared, finish: Finish<'_>) {
+        let Window { channels, source, grid, divide, .. } = self.window;
+        let (isa, small, area) = (Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
+        let weights = scaled(weights, self.outputs, scale);
+        let left = Left::by_columns(weights.as_slice(), pitch(self.outputs), channels);
+        let mut products = Lines::new(self.outputs * small);
+        let sums = Sums::scaled(products.shared(), small, true, None);
+        for image in 0..self.images {
+            let right = ByRows { data: &g[image * channels * small..], pitch: small };
+            Grid::new(1, self.outputs, small, isa).run(|_, rows, columns, panel| {
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+            });
+            let products = products.as_slice();
+            (0..self.outputs).into_par_iter().for_each(|channel| {
+                let start = (image * self.outputs + channel) * area;
+                // SAFETY: tasks differ in channels.
+                let plane = unsafe { output.slice(start, area) };
+                plane.fill(0.0);
+                for (y, line) in products[channel * small..][..small].chunks_exact(source[1]).enumerate() {
+                    let to = plane[y * divide * grid[1]..].iter_mut().step_by(divide);
+                    to.zip(line).for_each(|(to, product)| *to = *product);
+                }
+                finish.apply(plane, channel, start);
+            });
+        }
+    }
+}
+
 /// From a row of `columns` values to the next: a cache line more than whole ones, so that what lies below each other
 /// does not all fall into the same sets of a cache.
-fn pitch(columns: usize) -> usize {
+pub(super) fn pitch(columns: usize) -> usize {
     columns.next_multiple_of(16) + 16
 }
 

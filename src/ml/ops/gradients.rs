@@ -80,6 +80,9 @@ fn convolutions_have_the_gradients_of_differences() {
         // Few outputs of many channels.
         ([5, 64, 3, 3], [8, 9], 1, 3),
         ([3, 70, 3, 3], [7, 5], 1, 6),
+        // Of these, taps that reach no line of a task, and of any.
+        ([2, 64, 3, 3], [70, 3], 1, 24),
+        ([2, 64, 2, 2], [3, 200], 1, 5),
     ];
     for (filter, [height, width], stride, dilation) in cases {
         let what = format!("{filter:?} on {height} x {width}, stride {stride}, dilation {dilation}");

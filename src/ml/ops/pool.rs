@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{self, Activation, ActivationOutput, Int};
 use super::cuda::Plan;
+use super::simd::{Loop, vectorised};
 use super::{Kernel, Portable, activation, launch, same};
 use crate::ml::error::Result;
 
@@ -53,25 +54,6 @@ impl Pool {
         Pool { channels, size, out: [y.outputs, x.outputs], before: [y.before, x.before] }
     }
 
-    /// The index of the first maximum of the window of output `(oy, ox)`.
-    fn first_maximum(&self, plane: &[f32], oy: usize, ox: usize) -> usize {
-        let range = |axis: usize, at: usize| {
-            let start = at * STRIDE;
-            start.saturating_sub(self.before[axis])..(start + KERNEL - self.before[axis]).min(self.size[axis])
-        };
-        let columns = range(1, ox);
-        let mut best = range(0, oy).start * self.size[1] + columns.start;
-        for y in range(0, oy) {
-            for x in columns.clone() {
-                let at = y * self.size[1] + x;
-                if plane[at] > plane[best] || plane[at].is_nan() && !plane[best].is_nan() {
-                    best = at;
-                }
-            }
-        }
-        best
-    }
-
     /// The channels, the sizes of input and output and the padding before, for a GPU.
     fn sizes(&self) -> [Argument<'static>; 7] {
         let ([h, w], [height, width], [top, left]) = (self.size, self.out, self.before);
@@ -83,6 +65,67 @@ impl Pool {
     }
 }
 
+/// The windows of one row of outputs.
+struct Windows<'a> {
+    pool: &'a Pool,
+    /// A row of the input between values that never win.
+    line: Vec<f32>,
+    /// Its values at even places, and at odd ones.
+    split: [Vec<f32>; 2],
+    /// The maximum of each window.
+    best: Vec<f32>,
+    /// The index of the first of them in the plane.
+    place: Vec<u32>,
+}
+
+impl<'a> Windows<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        let pairs = pool.out[1] + 1;
+        let (line, split) = (vec![f32::NEG_INFINITY; 2 * pairs], [vec![0.0; pairs], vec![0.0; pairs]]);
+        Windows { pool, line, split, best: vec![0.0; pool.out[1]], place: vec![0; pool.out[1]] }
+    }
+
+    /// Finds the maxima of output row `oy` of `plane`. What is not a number wins.
+    fn find(&mut self, plane: &[f32], oy: usize) {
+        vectorised(Find { windows: self, plane, oy });
+    }
+}
+
+struct Find<'a, 'b> {
+    windows: &'a mut Windows<'b>,
+    plane: &'a [f32],
+    oy: usize,
+}
+
+impl Loop for Find<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Find { windows: Windows { pool, line, split: [even, odd], best, place }, plane, oy } = self;
+        let ([height, width], [top, left]) = (pool.size, pool.before);
+        let rows = (oy * STRIDE).saturating_sub(top)..(oy * STRIDE + KERNEL - top).min(height);
+        best.fill(f32::NEG_INFINITY);
+        for (ox, place) in place.iter_mut().enumerate() {
+            *place = (rows.start * width + (ox * STRIDE).saturating_sub(left)) as u32;
+        }
+        for y in rows {
+            line[left..left + width].copy_from_slice(&plane[y * width..(y + 1) * width]);
+            for ((pair, even), odd) in line.chunks_exact(2).zip(even.iter_mut()).zip(odd.iter_mut()) {
+                (*even, *odd) = (pair[0], pair[1]);
+            }
+            for (tap, values) in [&even[..], odd, &even[1..]].into_iter().enumerate() {
+                let first = (y * width + tap).wrapping_sub(left) as u32;
+                for (ox, ((best, place), &value)) in best.iter_mut().zip(place.iter_mut()).zip(values).enumerate() {
+                    let wins = value > *best || value.is_nan() && !best.is_nan();
+                    *best = if wins { value } else { *best };
+                    *place = if wins { first.wrapping_add((ox * STRIDE) as u32) } else { *place };
+                }
+            }
+        }
+    }
+}
+
 struct Forward(Pool);
 
 impl Kernel for Forward {
@@ -91,8 +134,10 @@ impl Kernel for Forward {
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (from, to) = self.0.areas();
         output.par_chunks_mut(to.max(1)).zip(inputs[0].par_chunks(from.max(1))).for_each(|(out, plane)| {
-            for (p, out) in out.iter_mut().enumerate() {
-                *out = plane[self.0.first_maximum(plane, p / self.0.out[1], p % self.0.out[1])];
+            let mut windows = Windows::new(&self.0);
+            for (oy, out) in out.chunks_exact_mut(self.0.out[1].max(1)).enumerate() {
+                windows.find(plane, oy);
+                out.copy_from_slice(&windows.best);
             }
         });
     }
@@ -117,10 +162,13 @@ impl Kernel for Backward {
         let planes = inputs[0].par_chunks(from.max(1)).zip(inputs[1].par_chunks(to.max(1)));
         output.par_chunks_mut(from.max(1)).zip(planes).for_each(|(out, (plane, g))| {
             out.fill(0.0);
-            for (p, g) in g.iter().enumerate() {
-                let at = self.pool.first_maximum(plane, p / self.pool.out[1], p % self.pool.out[1]);
-                if !self.mask || plane[at] > 0.0 {
-                    out[at] += g;
+            let mut windows = Windows::new(&self.pool);
+            for (oy, g) in g.chunks_exact(self.pool.out[1].max(1)).enumerate() {
+                windows.find(plane, oy);
+                for ((g, best), at) in g.iter().zip(&windows.best).zip(&windows.place) {
+                    if !self.mask || *best > 0.0 {
+                        out[*at as usize] += g;
+                    }
                 }
             }
         });

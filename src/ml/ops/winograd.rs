@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use super::Shared;
 use super::epilogue::{Finish, Sums};
-use super::gemm::{self, ByRows, Isa, Left, Panel};
+use super::gemm::{self, ByRows, COLUMNS, Isa, Left, Panel};
 use super::scratch::Lines;
 use super::simd::{LANES, Lanes, Loop, vectorised};
 use super::transpose::transpose;
@@ -139,11 +139,11 @@ impl Winograd {
         for image in 0..images {
             let area = self.source[0] * self.source[1];
             let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
-            each_product(tiles, |product, rows, panel| {
+            each_product(tiles, outputs, |product, rows, columns, panel| {
                 let left = Left::by_rows(&inputs.as_slice()[product * of_inputs..], c, channels);
                 let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
                 let sums = Sums::scaled(out.from(product * of_products), o, true, None);
-                gemm::multiply(isa, left, rows, &right, 0..outputs, panel, &sums);
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
             drop(inputs);
             let area = self.grid[0] * self.grid[1];
@@ -171,11 +171,11 @@ impl Winograd {
             let part = |of: &'_ [f32]| image * of.len() / images..(image + 1) * of.len() / images;
             let inputs = self.inputs(&x[part(x)]);
             let gradients = self.gradients(&g[part(g)]);
-            each_product(outputs, |product, rows, panel| {
+            each_product(outputs, channels, |product, rows, columns, panel| {
                 let left = Left::by_columns(&gradients.as_slice()[product * of_gradients..], o, tiles);
                 let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
                 let sums = Sums::scaled(out.from(product * of_sums), c, image == 0, None);
-                gemm::multiply(isa, left, rows, &right, 0..channels, panel, &sums);
+                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
             });
         }
         let sums = sums.as_slice();
@@ -224,11 +224,19 @@ fn stride(rows: usize, pitch: usize) -> usize {
     rows * pitch + LANES
 }
 
-/// Calls `task` with every product and with some of the `rows` rows.
-fn each_product(rows: usize, task: impl Fn(usize, Range<usize>, &mut Panel) + Sync) {
-    let half = rows.div_ceil(2).next_multiple_of(8).min(rows);
-    (0..2 * PRODUCTS).into_par_iter().for_each_init(Panel::default, |panel, at| {
-        task(at / 2, if at % 2 == 0 { 0..half } else { half..rows }, panel);
+/// Calls `task` with every product, and with one half of its sums: of the columns, since all rows then share a panel, or of
+/// the rows where columns are few.
+fn each_product(rows: usize, columns: usize, task: impl Fn(usize, Range<usize>, Range<usize>, &mut Panel) + Sync) {
+    let by_columns = columns > 2 * COLUMNS;
+    let half = match by_columns {
+        true => columns.div_ceil(2).next_multiple_of(COLUMNS),
+        false => rows.div_ceil(2).next_multiple_of(8).min(rows),
+    };
+    (0..2 * PRODUCTS).into_par_iter().for_each_init(Panel::default, |panel, at| match (by_columns, at % 2) {
+        (true, 0) => task(at / 2, 0..rows, 0..half, panel),
+        (true, _) => task(at / 2, 0..rows, half..columns, panel),
+        (false, 0) => task(at / 2, 0..half, 0..columns, panel),
+        (false, _) => task(at / 2, half..rows, 0..columns, panel),
     });
 }
 
