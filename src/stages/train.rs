@@ -73,9 +73,8 @@ params! {
         /// the root of the number of blocks, 6 for ResNet-101, needs the least memory.
         recompute: u32 = 0, where max(1024.0).unit("blocks").unkeyed();
         /// Whether, on a GPU, the forward and the backward pass are recorded in the second step and asked for as a whole in
-        /// all later ones, in place of kernel by kernel: the same bits, less work for the processor. Trainable norms and
-        /// the pre-filters GroupInteraction, SeparableShared, Gaussian and Aggregation, which the processor makes ready in
-        /// each step, cannot be recorded.
+        /// all later ones, in place of kernel by kernel: the same bits, less work for the processor. Norms that training
+        /// changes, of which the processor makes something in each step, cannot be recorded.
         graph: bool = false, where unkeyed();
     }
 
