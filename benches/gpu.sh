@@ -3,12 +3,14 @@
 #
 #   benches/gpu.sh pack FOLDER [PEER]   here: builds the program and its tests for CUDA, without CUDA, into FOLDER, with
 #                                       the peer's script (../shared/bench/torch_deeplab.py if none is given)
-#   benches/gpu.sh run FOLDER           there: every operation and whole trainings against the processor, the same bits
-#                                       twice, in 32-bit floats and in bfloat16, then steps side by side with PyTorch at
-#                                       its best (channels last, compiled in bfloat16), taking turns; a short table last
+#   benches/gpu.sh run FOLDER [PART]    there: `tests`: every operation and whole trainings against the processor, the
+#                                       same bits twice, in 32-bit floats and in bfloat16; `steps`: side by side with
+#                                       PyTorch at its best (channels last, compiled in bfloat16), taking turns, each row
+#                                       as soon as it is measured and a short table last; without PART both
 #
-# There it needs python3 with PyTorch for CUDA 13, whose wheels have NVIDIA's libraries. ROUNDS (3), STEPS (10), SIZE (321)
-# and BATCH (10) change what is measured.
+# There it needs python3 with PyTorch for CUDA 13, whose wheels have NVIDIA's libraries. ROUNDS (3), STEPS (10), SIZE (321),
+# BATCH (10) and TYPES (all six, by their names) change what is measured: PyTorch compiles anew in every round of every type,
+# for a minute or more. In ten minutes: `ROUNDS=1 TYPES='Regular Average' benches/gpu.sh run FOLDER steps`.
 set -euo pipefail
 
 pack() {
@@ -34,7 +36,8 @@ print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable
 }
 
 run() {
-  local folder
+  local folder part=${2:-both}
+  case $part in both | tests | steps) ;; *) usage ;; esac
   folder=$(mktemp -d)
   cp "$1"/* "$folder"
   gunzip "$folder"/*.gz
@@ -42,12 +45,22 @@ run() {
   LD_LIBRARY_PATH=$(python3 -c 'import glob, nvidia
 print(*(path for root in nvidia.__path__ for path in glob.glob(root + "/*/lib")), sep=":")')${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
+  if [ "$part" != steps ]; then run_tests "$folder"; fi
+  if [ "$part" != tests ]; then run_steps "$folder"; fi
+}
+
+run_tests() {
+  local folder=$1
   echo "=== operations and trainings against the processor, and twice for the same bits"
   "$folder/tests" ml::ops::cuda --test-threads 1 --nocapture 2>&1 | tee "$folder/tests.log"
   if grep -q 'skipped on the GPU' "$folder/tests.log"; then
     echo "the GPU was skipped: nothing was shown" >&2
     exit 1
   fi
+}
+
+run_steps() {
+  local folder=$1
   echo "=== steps side by side with PyTorch"
   python3 - "$folder" <<'PYTHON'
 import csv, json, os, statistics, subprocess, sys, tempfile
@@ -57,6 +70,8 @@ rounds, steps, size, batch = (int(os.environ.get(k, d)) for k, d in
                               [("ROUNDS", 3), ("STEPS", 10), ("SIZE", 321), ("BATCH", 10)])
 names = {"Regular": "regular", "Average": "average", "Gaussian": "gaussian", "SeparableShared": "ssc",
          "Aggregation": "aggregation", "GroupInteraction": "gi"}
+types = os.environ.get("TYPES", " ".join(names)).split()
+assert set(types) <= set(names), f"TYPES are some of {list(names)}"
 
 def ours(kind, precision, mode):
     """Seconds of steps of one of ours."""
@@ -82,8 +97,14 @@ def tried(work):
     except subprocess.CalledProcessError as error:
         return (error.stderr or str(error)).strip().splitlines()[-1]
 
+table = []
+
 def compared(title, a, b, target):
-    """The ratio of a's seconds to b's, from rounds in which they take turns."""
+    """Adds the ratio of a's seconds to b's, from rounds in which they take turns."""
+    table.append(row(title, a, b, target))
+    print(table[-1], flush=True)
+
+def row(title, a, b, target):
     rows = [(tried(a), tried(b)) for _ in range(rounds)]
     for pair in rows:
         for side in pair:
@@ -94,32 +115,36 @@ def compared(title, a, b, target):
     return f"| {title} | {min(y[0] for _, y in rows) * 1e3:.1f} | {least:.2f} | {median:.2f} | {target} |"
 
 fast = ["--fast"]
-table = [compared(f"{kind}, TF32, against eager TF32", lambda: theirs(kind, "--precision", "tf32"),
-                  lambda: ours(kind, "tf32", fast), ">= 1.5" if kind == "Regular" else "") for kind in names]
-table.append(compared("Regular, FP32, against eager FP32", lambda: theirs("Regular"),
-                      lambda: ours("Regular", "fp32", fast), ""))
-table += [compared(f"{kind}, bf16, against compiled bf16", lambda: theirs(kind, "--precision", "bf16", "--compile"),
-                   lambda: ours(kind, "bf16", fast), ">= 1.0" if kind == "Regular" else "") for kind in names]
-table.append(compared("Regular, bf16, against eager bf16", lambda: theirs("Regular", "--precision", "bf16"),
-                      lambda: ours("Regular", "bf16", fast), ""))
-table.append(compared("Regular, TF32 over bf16", lambda: ours("Regular", "tf32", fast),
-                      lambda: ours("Regular", "bf16", fast), ""))
-table.append(compared("Regular, TF32, deterministic over fast", lambda: ours("Regular", "tf32", []),
-                      lambda: ours("Regular", "tf32", fast), "<= 1.1"))
-table.append(compared("Regular, TF32, deterministic, passes anew over recorded", lambda: ours("Regular", "tf32", []),
-                      lambda: ours("Regular", "tf32", ["--graph"]), ""))
-table.append(compared("Regular, bf16, deterministic over fast", lambda: ours("Regular", "bf16", []),
-                      lambda: ours("Regular", "bf16", fast), "<= 1.1"))
-table += [compared(f"Average over Regular, {precision}", lambda: ours("Average", precision, fast),
-                   lambda: ours("Regular", precision, fast), "<= 1.03") for precision in ("tf32", "bf16")]
+for kind in types:
+    compared(f"{kind}, TF32, against eager TF32", lambda: theirs(kind, "--precision", "tf32"),
+             lambda: ours(kind, "tf32", fast), ">= 1.5" if kind == "Regular" else "")
+compared("Regular, FP32, against eager FP32", lambda: theirs("Regular"), lambda: ours("Regular", "fp32", fast), "")
+for kind in types:
+    compared(f"{kind}, bf16, against compiled bf16", lambda: theirs(kind, "--precision", "bf16", "--compile"),
+             lambda: ours(kind, "bf16", fast), ">= 1.0" if kind == "Regular" else "")
+compared("Regular, bf16, against eager bf16", lambda: theirs("Regular", "--precision", "bf16"),
+         lambda: ours("Regular", "bf16", fast), "")
+compared("Regular, TF32 over bf16", lambda: ours("Regular", "tf32", fast), lambda: ours("Regular", "bf16", fast), "")
+for precision in ("tf32", "bf16"):
+    compared(f"Regular, {precision}, deterministic over fast", lambda: ours("Regular", precision, []),
+             lambda: ours("Regular", precision, fast), "<= 1.1")
+    compared(f"Regular, {precision}, passes anew over recorded", lambda: ours("Regular", precision, fast),
+             lambda: ours("Regular", precision, [*fast, "--graph"]), "")
+    compared(f"Average over Regular, {precision}", lambda: ours("Average", precision, fast),
+             lambda: ours("Regular", precision, fast), "<= 1.03")
 print(f"\nResNet101, {batch} x {size} x {size}, {rounds} rounds of {steps} steps, taking turns\n")
 print("| step | ours or second, least ms | ratio of least | median ratio | target |\n|---|---|---|---|---|")
 print("\n".join(table))
 PYTHON
 }
 
+usage() {
+  sed -n '2,/^set/{/^set/!p}' "$0"
+  exit 2
+}
+
 case ${1:-} in
   pack) pack "${@:2}" ;;
   run) run "${@:2}" ;;
-  *) sed -n '2,/^set/{/^set/!p}' "$0"; exit 2 ;;
+  *) usage ;;
 esac

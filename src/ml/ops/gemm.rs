@@ -6,9 +6,12 @@
 //! all instruction sets and any number of threads give the same bits (tested below). A processor without fused
 //! multiply-add instructions computes them in software: slow, but the same.
 //!
-//! The left operand is read where it lies, by rows: sixteen terms of a row share a cache line, and its prefetching is
-//! what hardware does best. The right one comes through a [`Panel`] of one block of terms and as many columns as a
-//! register tile has, which stays in the first-level cache while all rows pass.
+//! The left operand is read where it lies: by rows, of which sixteen terms share a cache line, and whose prefetching is
+//! what hardware does best, or by columns, of which a register tile's rows do. The right one comes through a [`Panel`] of one
+//! block of terms and as many columns as a register tile has, which stays in the first-level cache while all rows pass. Sums
+//! are finished in registers ([`super::epilogue`]).
+//!
+//! One body ([`Tile::compute`]) is compiled for every instruction set, over its vectors ([`super::vector`]).
 
 use std::ops::Range;
 use std::sync::OnceLock;

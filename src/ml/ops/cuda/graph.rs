@@ -35,7 +35,7 @@ impl fmt::Debug for Graph {
 pub fn record<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result<(T, Graph)> {
     let failed = |error: String| Error::Device {
         message: format!("The passes of a step could not be recorded: {error}."),
-        hint: "Pre-filters and norms that are made on the processor cannot be: train without `graph`.".to_owned(),
+        hint: "Norms that training changes cannot be: train without `graph`.".to_owned(),
     };
     let cuda = device.as_cuda_device().map_err(|error| failed(error.to_string()))?.clone();
     let stream = cuda.cuda_stream();
@@ -106,7 +106,7 @@ mod tests {
             }
             State::write(&trainer, &BTreeMap::new()).unwrap()
         };
-        for (prefilter, recompute) in [("Regular", 0), ("Regular", 2), ("Average", 0)] {
+        for (prefilter, recompute) in [("Regular", 0), ("Regular", 2), ("Average", 0), ("Gaussian", 0), ("GroupInteraction", 0)] {
             assert!(trained(prefilter, recompute, true) == trained(prefilter, recompute, false), "{prefilter}");
         }
     }
