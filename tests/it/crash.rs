@@ -174,7 +174,7 @@ fn a_folder_that_may_not_be_written_is_told() {
     }
 }
 
-/// Three seconds of training.
+/// Some seconds of training.
 const LONG: &str = r#"Pipeline(
     name: "long",
     stages: {
@@ -182,7 +182,7 @@ const LONG: &str = r#"Pipeline(
         "start": Weights(encoder: Tiny, source: Seeded()),
         "train": Train(
             data: "pictures", weights: "start", model: DeepLabV2(encoder: Tiny, classes: 6, prefilter: Average),
-            steps: 300, batch: 2, crop: (97, 97), optimizer: Sgd(lr: 0.01),
+            steps: 900, batch: 2, crop: (97, 97), optimizer: Sgd(lr: 0.01),
         ),
         "validate": Validate(model: "train", data: "pictures"),
     },

@@ -147,7 +147,9 @@ fn a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_7() {
 fn a_rank_that_is_killed_is_told_at_once_and_the_next_run_goes_on() {
     let (bench, whole) = (Bench::small(), Bench::small());
     for bench in [&bench, &whole] {
-        bench.edit("small.ron", "iterations: 2, steps: 3,", "steps: 400, ranks: 2,");
+        // Some seconds, of which each has a checkpoint.
+        bench.edit("small.ron", "iterations: 2, steps: 3,", "steps: 2000, ranks: 2,");
+        bench.edit("small.ron", "crop: (33, 33)", "crop: (97, 97)");
     }
     let mut command = bench.command("run small.ron --only train --json");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

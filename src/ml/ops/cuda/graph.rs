@@ -106,7 +106,9 @@ mod tests {
             }
             State::write(&trainer, &BTreeMap::new()).unwrap()
         };
-        for (prefilter, recompute) in [("Regular", 0), ("Regular", 2), ("Average", 0), ("Gaussian", 0), ("GroupInteraction", 0)] {
+        for (prefilter, recompute) in
+            [("Regular", 0), ("Regular", 2), ("Average", 0), ("Gaussian", 0), ("GroupInteraction", 0)]
+        {
             assert!(trained(prefilter, recompute, true) == trained(prefilter, recompute, false), "{prefilter}");
         }
     }
