@@ -26,7 +26,7 @@ use super::vector::Vector;
 pub const DEPTH: usize = 256;
 
 /// Columns of the widest register tile.
-pub const COLUMNS: usize = 48;
+pub const COLUMNS: usize = Isa::Avx512.columns();
 
 /// The register tile of an instruction set: `rows` rows of the left operand times `columns` columns of the right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Isa {
     }
 
     /// Columns of a register tile.
-    pub fn columns(self) -> usize {
+    pub const fn columns(self) -> usize {
         match self {
             Isa::Avx512 => 48,
             Isa::Avx2 => 24,
@@ -303,8 +303,8 @@ unsafe fn portable(tile: &Tile<'_>, rows: usize) -> usize {
     // SAFETY: promised by the caller.
     unsafe {
         match rows {
-            4.. => tile.compute::<Lanes, 4, 1>(16),
-            _ => tile.compute::<Lanes, 1, 1>(16),
+            4.. => tile.compute::<Lanes, 4, 1>(Isa::Portable.columns()),
+            _ => tile.compute::<Lanes, 1, 1>(Isa::Portable.columns()),
         }
     }
 }
@@ -312,7 +312,7 @@ unsafe fn portable(tile: &Tile<'_>, rows: usize) -> usize {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::super::vector::x86::{Ymm, Zmm};
-    use super::Tile;
+    use super::{Isa, Tile};
 
     /// # Safety
     /// As for [`Tile::compute`], with `rows` rows at least.
@@ -341,13 +341,13 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx2,fma")]
     unsafe fn zmm<const R: usize, const V: usize>(tile: &Tile<'_>) -> usize {
         // SAFETY: promised by the caller.
-        unsafe { tile.compute::<Zmm, R, V>(48) }
+        unsafe { tile.compute::<Zmm, R, V>(Isa::Avx512.columns()) }
     }
 
     #[target_feature(enable = "avx2,fma")]
     unsafe fn ymm<const R: usize, const V: usize>(tile: &Tile<'_>) -> usize {
         // SAFETY: promised by the caller.
-        unsafe { tile.compute::<Ymm, R, V>(24) }
+        unsafe { tile.compute::<Ymm, R, V>(Isa::Avx2.columns()) }
     }
 }
 

@@ -52,12 +52,7 @@ impl<'a> Taps<'a> {
     pub fn correlate(&self, images: usize, x: &[f32], weights: &[f32], output: Shared, finish: Finish<'_>) {
         let Window { channels, source, grid, dilation, pad, .. } = *self.window;
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
-        let mut by_tap = Lines::new(rows * channels);
-        by_tap.as_mut_slice().par_chunks_mut(channels).enumerate().for_each(|(row, to)| {
-            let (tap, o) = (row / self.few, row % self.few);
-            let from = weights[o * channels * self.taps() + tap..].iter().step_by(self.taps());
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-        });
+        let by_tap = self.by_tap(weights, channels, channels, |tap, _| (tap, 1.0));
         let left = Left::by_rows(by_tap.as_slice(), channels, channels);
         let mut products = Lines::new(rows * pixels);
         let sums = Sums::scaled(products.shared(), pixels, true, None);
@@ -103,13 +98,8 @@ impl<'a> Taps<'a> {
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let channels = weights.len() / rows;
         let pitch = pitch(channels);
-        let mut by_tap = Lines::new(rows * pitch);
-        by_tap.as_mut_slice().par_chunks_mut(pitch).enumerate().for_each(|(row, to)| {
-            let (tap, o) = (self.taps() - 1 - row / self.few, row % self.few);
-            let scale = scale.map_or(1.0, |scale| scale[o]);
-            let from = weights[o * channels * self.taps() + tap..].iter().step_by(self.taps());
-            to[..channels].iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
-        });
+        let turned = |tap, o: usize| (self.taps() - 1 - tap, scale.map_or(1.0, |scale| scale[o]));
+        let by_tap = self.by_tap(weights, channels, pitch, turned);
         let mut shifted = Lines::new(rows * area);
         for image in 0..images {
             shifted.as_mut_slice().par_chunks_mut(area).enumerate().for_each(|(row, to)| {
@@ -168,6 +158,25 @@ impl<'a> Taps<'a> {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = from * scale);
             }
         });
+    }
+
+    /// The weights `[O, C, KH, KW]` tap by tap, rows `(tap, o)` of `channels` values at distance `pitch`: of the tap, and
+    /// times the factor, that `of(tap, o)` tells.
+    fn by_tap(
+        &self,
+        weights: &[f32],
+        channels: usize,
+        pitch: usize,
+        of: impl Fn(usize, usize) -> (usize, f32) + Sync,
+    ) -> Lines {
+        let mut by_tap = Lines::new(self.rows() * pitch);
+        by_tap.as_mut_slice().par_chunks_mut(pitch).enumerate().for_each(|(row, to)| {
+            let o = row % self.few;
+            let (tap, factor) = of(row / self.few, o);
+            let from = weights[o * channels * self.taps() + tap..].iter().step_by(self.taps());
+            to[..channels].iter_mut().zip(from).for_each(|(to, from)| *to = from * factor);
+        });
+        by_tap
     }
 
     fn taps(&self) -> usize {
