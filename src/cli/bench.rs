@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, fail, print};
+use super::{Failure, bounded, cores, fail, print};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::ml::device;
@@ -70,9 +70,12 @@ pub struct BenchArgs {
     /// On a GPU, let the same inputs give other bits where that is faster.
     #[arg(long)]
     fast: bool,
-    /// How many threads compute [default: one a core]
+    /// How many threads compute; at most one a core [default: one a core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Take `--threads` as it is, also where it is more than the cores.
+    #[arg(long)]
+    oversubscribe: bool,
     /// Write the table too, in the format of the file's extension: csv, parquet, md or tex.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -128,7 +131,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         .check(args.device.gpu())
         .and_then(|()| device::look_for(args.device.gpu()))
         .map_err(|error| fail(Exit::Device, error.to_string()).hint(error.hint()))?;
-    let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads = args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| fail(Exit::Bug, format!("No threads could be started: {error}.")))?;
     let works = if args.work.is_empty() { Work::value_variants() } else { &args.work };

@@ -15,7 +15,7 @@ pub enum Exit {
     /// The data or weights given by the user are missing or at fault, a data root that is no folder or that nobody named
     /// included.
     Data = 4,
-    /// The disk or the store refused: full, unreadable, from a newer version.
+    /// The disk, the store or standard output refused: full, closed, unreadable, from a newer version.
     Storage = 5,
     /// A requested device is missing or lacks an operation.
     Device = 6,
@@ -34,7 +34,7 @@ pub const CODES: &[(Exit, &str)] = &[
     (Exit::Usage, "the command line or the pipeline is wrong; nothing was computed"),
     (Exit::Stage, "a stage failed"),
     (Exit::Data, "the data or weights given are missing or at fault"),
-    (Exit::Storage, "the disk or the store refused: full, unreadable, from a newer version"),
+    (Exit::Storage, "the disk, the store or standard output refused: full, closed, unreadable, from a newer version"),
     (Exit::Device, "a requested device is missing or lacks an operation"),
     (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),
     (Exit::Bug, "a bug in repro"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Cli, Failure, open_store, print};
+use super::{Cli, Failure, print, view_store};
 use crate::cli::exit::Exit;
 use crate::pipeline::{self, Pipeline};
 use crate::stage::Registry;
@@ -34,7 +34,7 @@ enum Language {
 
 /// Prints the drawing.
 pub fn run(cli: &Cli, args: &GraphArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = open_store(cli, Some(&args.file))?;
+    let store = view_store(cli, Some(&args.file))?;
     let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
     let pipeline = pipeline::load(&request, registry, &store)?;
     print(&match args.format {
@@ -51,9 +51,11 @@ fn edges(pipeline: &Pipeline) -> Vec<(usize, usize)> {
 }
 
 fn dot(pipeline: &Pipeline) -> String {
-    let mut out = format!("digraph {:?} {{\n  rankdir=LR;\n  node [shape=box];\n", pipeline.name);
+    let name = quoted(&pipeline.name);
+    let mut out = format!("digraph \"{name}\" {{\n  rankdir=LR;\n  node [shape=box];\n");
     for (i, node) in pipeline.nodes.iter().enumerate() {
-        let _ = writeln!(out, "  n{i} [label=\"{}\\n{}\"];", pipeline.node_ref(i), node.kind);
+        let name = quoted(&pipeline.node_ref(i).to_string());
+        let _ = writeln!(out, "  n{i} [label=\"{name}\\n{}\"];", node.kind);
     }
     for (from, to) in edges(pipeline) {
         let _ = writeln!(out, "  n{from} -> n{to};");
@@ -61,13 +63,40 @@ fn dot(pipeline: &Pipeline) -> String {
     out + "}"
 }
 
+/// A text between the quotes of Graphviz.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A text between the quotes of Mermaid, which reads HTML and Markdown there: all but letters, digits and what names are
+/// made of are written as their numbers.
+fn entities(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || " _-.,:=()[]/+".contains(c);
+    text.chars().map(|c| if plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) }).collect()
+}
+
 fn mermaid(pipeline: &Pipeline) -> String {
     let mut out = "flowchart LR\n".to_owned();
     for (i, node) in pipeline.nodes.iter().enumerate() {
-        let _ = writeln!(out, "  n{i}[\"{}<br>{}\"]", pipeline.node_ref(i), node.kind);
+        let name = entities(&pipeline.node_ref(i).to_string());
+        let _ = writeln!(out, "  n{i}[\"{name}<br>{}\"]", node.kind);
     }
     for (from, to) in edges(pipeline) {
         let _ = writeln!(out, "  n{from} --> n{to}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_end_where_their_quotes_do() {
+        assert_eq!(quoted(r#"a="q" \n"#), r#"a=\"q\" \\n"#);
+        assert_eq!(
+            entities(r##"train[a="q" <b> #1;`x`,seed=1][2]"##),
+            "train[a=#34;q#34; #60;b#62; #35;1#59;#96;x#96;,seed=1][2]"
+        );
+    }
 }

@@ -11,14 +11,18 @@ pub mod plan;
 pub mod publish;
 pub mod run;
 pub mod runs;
+pub mod terminal;
 pub mod ui;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::exit::Exit;
+use crate::cli::terminal::{print, warn};
 use crate::engine;
 use crate::ml::ops::memory;
 use crate::pipeline::{self, Diagnostics, Pipeline};
@@ -113,12 +117,15 @@ pub struct PlanArgs {
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
     device: DeviceSpec,
-    /// How many stages run at a time.
+    /// How many stages run at a time; at most one a core.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
-    /// How many threads all stages share [default: one a core]
+    /// How many threads all stages share; at most one a core [default: one a core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Take `--jobs` and `--threads` as they are, also where they are more than the cores, which takes longer.
+    #[arg(long)]
+    oversubscribe: bool,
     /// After a failure, go on with what does not depend on it.
     #[arg(long)]
     keep_going: bool,
@@ -144,11 +151,13 @@ pub struct Failure {
     pub message: String,
     /// What to do; may be empty.
     pub hint: String,
+    /// Whether the message is rendered for the terminal as it is: with its label, and perhaps in colours.
+    pub rendered: bool,
 }
 
 /// A failure without a hint.
 pub fn fail(exit: Exit, message: impl Into<String>) -> Failure {
-    Failure { exit, message: message.into(), hint: String::new() }
+    Failure { exit, message: message.into(), hint: String::new(), rendered: false }
 }
 
 impl Failure {
@@ -174,30 +183,46 @@ impl From<store::Error> for Failure {
 
 impl From<Diagnostics> for Failure {
     fn from(diagnostics: Diagnostics) -> Self {
-        fail(Exit::Usage, diagnostics.render(ui::stderr_is_terminal()))
+        let rendered = rendered(diagnostics, terminal::stderr_is_terminal());
+        Failure { rendered: true, ..fail(Exit::Usage, rendered) }
     }
+}
+
+/// Faults of a pipeline as text for the terminal. What the user's files hold is made clean before it is coloured.
+fn rendered(mut diagnostics: Diagnostics, color: bool) -> String {
+    let clean = |text: &mut String| *text = terminal::clean(text).into_owned();
+    for fault in &mut diagnostics.0 {
+        [&mut fault.message, &mut fault.label, &mut fault.hint].into_iter().for_each(clean);
+        fault.related.iter_mut().for_each(|(_, label)| clean(label));
+    }
+    let text = diagnostics.render(color);
+    if color { text } else { terminal::clean(&text).into_owned() }
 }
 
 /// Runs the command line and gives the process's exit code.
 pub fn main(registry: &Registry) -> Exit {
-    let cli = Cli::parse();
-    match dispatch(&cli, registry) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            ui::failure(&failure);
-            failure.exit
-        }
-    }
+    // A file that may not grow further (`ulimit -f`) is an error of its writer, as a full disk is, and no death. Where the
+    // handler cannot be installed, it stays one.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return terminal::usage(&error),
+    };
+    let exit = dispatch(&cli, registry).unwrap_or_else(|failure| {
+        terminal::failure(&failure);
+        failure.exit
+    });
+    terminal::end(exit)
 }
 
 fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(cli, args, registry),
         Command::Plan(args) => plan::run(cli, args, registry),
-        Command::Diff(args) => diff::run(&open_store(cli, None)?, registry, args),
-        Command::Runs(args) => runs::list(&open_store(cli, None)?, args),
-        Command::Show(args) => runs::show(&open_store(cli, None)?, args),
-        Command::Export(args) => export::run(&open_store(cli, None)?, registry, args),
+        Command::Diff(args) => look(cli, |store| diff::run(store, registry, args)),
+        Command::Runs(args) => look(cli, |store| runs::list(store, args)),
+        Command::Show(args) => look(cli, |store| runs::show(store, args)),
+        Command::Export(args) => look(cli, |store| export::run(store, registry, args)),
         Command::Graph(args) => graph::run(cli, args, registry),
         Command::Kinds { markdown: true, .. } => {
             print(&kinds::markdown(registry));
@@ -225,9 +250,26 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
     }
 }
 
-/// Opens the store of the project that `file` belongs to, or of the current folder.
+/// Opens the store of the project that `file` belongs to, or of the current folder, to write to it.
 fn open_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
-    Ok(Store::open(&config::store(cli.store.as_deref(), &project(file)?)?)?)
+    Ok(Store::open(&store_path(cli, file)?)?)
+}
+
+/// As [`open_store`], to look things up: nothing is made where there is no store yet.
+fn view_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
+    Ok(Store::open(&store_path(cli, file)?)?)
+}
+
+/// Lets a command look into the store of the current folder's project.
+fn look(cli: &Cli, command: impl FnOnce(&Store) -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+    let store = view_store(cli, None)?;
+    let result = command(&store);
+    store.take_notices().iter().for_each(|notice| warn(notice));
+    result
+}
+
+fn store_path(cli: &Cli, file: Option<&Path>) -> Result<PathBuf, Failure> {
+    config::store(cli.store.as_deref(), &project(file)?)
 }
 
 /// The project's root: around `file`, else around the current folder.
@@ -239,6 +281,10 @@ fn project(file: Option<&Path>) -> Result<PathBuf, Failure> {
                 true => fail(Exit::Usage, format!("There is no file `{}`.", file.display())).hint(error.hint()),
                 false => error.into(),
             })?;
+            if crate::fsio::stat(&found)?.is_dir {
+                let message = format!("`{}` is a folder, not the file of a pipeline.", file.display());
+                return Err(fail(Exit::Usage, message).hint("Name a file that holds `Pipeline(…)`."));
+            }
             found.parent().map_or(here.clone(), Path::to_owned)
         }
         None => here,
@@ -253,12 +299,11 @@ fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline,
 }
 
 fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(engine::Options {
         roots: config::roots(&args.data)?,
         device: args.device,
-        threads: args.threads.map_or(cores, usize::from),
-        jobs: usize::from(args.jobs),
+        threads: args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe)),
+        jobs: bounded("--jobs", args.jobs, args.oversubscribe),
         only: split(&args.only),
         force: split(&args.force),
         keep_going: args.keep_going,
@@ -266,14 +311,24 @@ fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
     })
 }
 
+/// How many threads run at once on this machine.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The value of an option that is of use up to the number of cores: more threads hinder each other. `insists` takes more.
+fn bounded(option: &str, wanted: u16, insists: bool) -> usize {
+    let (wanted, cores) = (usize::from(wanted), cores());
+    if wanted <= cores || insists {
+        return wanted;
+    }
+    let text = "more would take longer. `--oversubscribe` takes it as it is.";
+    warn(&format!("`{option} {wanted}` is taken as {cores}, one a core: {text}"));
+    cores
+}
+
 /// The stages that arguments name, several in one with commas between; those in brackets belong to a cell.
 fn split(arguments: &[String]) -> Vec<String> {
     let names = arguments.iter().flat_map(|argument| crate::stage::name::split(argument));
     names.map(|name| name.trim().to_owned()).collect()
-}
-
-/// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
-pub fn print(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }

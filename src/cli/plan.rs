@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Cli, Failure, PlanArgs, load, open_store, options, print};
+use super::{Cli, Failure, PlanArgs, load, options, print, view_store, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
 use crate::pipeline::Pipeline;
@@ -16,11 +16,11 @@ const NEEDS: usize = 4;
 
 /// Prints the plan; nothing runs.
 pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = open_store(cli, Some(&args.file))?;
+    let store = view_store(cli, Some(&args.file))?;
     let pipeline = load(args, registry, &store)?;
     let plan = engine::plan(&pipeline, registry, &store, &options(args)?)?;
     for notice in store.take_notices() {
-        print(&format!("warning: {notice}"));
+        warn(&notice);
     }
     print(&text(&pipeline, &plan));
     Ok(Exit::Success)

@@ -143,7 +143,8 @@ pub fn figure(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.4}") }
 }
 
-fn word(status: RunStatus) -> &'static str {
+/// A run's status in a word.
+pub(super) fn word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Running => "running",
         RunStatus::Done => "done",

@@ -6,29 +6,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, print, runs::figure};
+use super::runs::figure;
+use super::terminal::{clean, print};
 use crate::engine::{self, NodeLabel, RunEvent};
 use crate::stage::{Event, StageError};
 use crate::store::RunStatus;
 
 /// How often a piped run says how far a stage is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Whether errors go to a terminal, so that they may be coloured.
-pub fn stderr_is_terminal() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-}
-
-/// Prints a failure: what, where, what to do.
-#[expect(clippy::print_stderr, reason = "the one place that prints errors")]
-pub fn failure(failure: &Failure) {
-    // Diagnostics of a pipeline come rendered; everything else gets its label here.
-    let label = if failure.message.starts_with("error") || failure.message.contains("\x1b[") { "" } else { "error: " };
-    eprintln!("{label}{}", failure.message.trim_end());
-    if !failure.hint.is_empty() {
-        eprintln!("hint: {}", failure.hint);
-    }
-}
 
 /// Renders the events of a run.
 pub enum Ui {
@@ -172,7 +157,7 @@ impl Bars {
     fn event(&mut self, event: &RunEvent) {
         match event {
             RunEvent::NodeStarted { node, .. } => {
-                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(node.to_string());
+                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(clean(&node.to_string()).into_owned());
                 if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed}") {
                     bar.set_style(style);
                 }
@@ -200,6 +185,7 @@ impl Bars {
         match what {
             Event::Progress { done, total, unit } => {
                 if bar.length() != Some(*total) {
+                    let unit = clean(unit);
                     let template =
                         format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left  {{msg}}");
                     if let Ok(style) = ProgressStyle::with_template(&template) {
@@ -209,7 +195,7 @@ impl Bars {
                 }
                 bar.set_position(*done);
             }
-            Event::Scalars { values, .. } => bar.set_message(scalars(values)),
+            Event::Scalars { values, .. } => bar.set_message(clean(&scalars(values)).into_owned()),
             _ => {
                 if let Some(line) = line(event) {
                     self.all.suspend(|| print(&line));

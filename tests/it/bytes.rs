@@ -8,7 +8,7 @@ fn one_and_two_threads_give_the_same_bytes() {
         let bench = Bench::small();
         bench.edit("small.ron", "size: (48, 40)", "size: (90, 70)");
         bench.edit("small.ron", "crop: (33, 33)", "crop: (65, 65)");
-        assert_eq!(bench.ran(&format!("small.ron --threads {threads}")).len(), 9);
+        assert_eq!(bench.ran(&format!("small.ron --oversubscribe --threads {threads}")).len(), 9);
         bench.digests()
     };
     let one = run("1");

@@ -251,7 +251,7 @@ fn two_jobs_run_at_once() {
         )
     };
     bench.write("two.ron", format!("Pipeline(name: \"two\", stages: {{ {} {} }})", stage("a", "b"), stage("b", "a")));
-    let mut ran = bench.ran("two.ron --jobs 2");
+    let mut ran = bench.ran("two.ron --jobs 2 --oversubscribe");
     ran.sort();
     assert_eq!(ran, ["a", "b"]);
 }
