@@ -3,15 +3,18 @@
 mod graph;
 mod pictures;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fsio;
+use crate::hash::Digest;
 use crate::ml::state::State;
 use crate::params;
+use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, Extents, Fault, InputRef, Job, Kind, Made, Peers, Produced, Publication, StageError, Step, Value,
+    ArtifactKind, Cell, Extents, Fault, InputRef, Job, Kind, Made, Peers, Produced, Publication, StageError, Step,
+    Value,
 };
 use crate::tensorboard::{self, EventFile};
 
@@ -25,7 +28,8 @@ params! {
     /// iteration, and the network's graph; `validation` with cross entropy, mean IoU, pixel accuracy and the IoU of each
     /// class after each iteration; `pictures` with images, their labels, and what the network predicts after each iteration.
     /// Several trainings have a folder each below `train`, named by their cell of the matrix, else by network and seed, and so
-    /// have validations. Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
+    /// have validations; where two names would come to one folder, or one is too long, digits that stand for the name end it.
+    /// Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
     pub struct EventsParams {
         /// Trainings, of which every iteration is told, and validations.
         from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
@@ -69,6 +73,9 @@ impl Kind for Events {
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = EventsParams::read(params) else { return Err(Vec::new()) };
         let mut step = history::step(params, &p.from, extents);
+        if shared(&step.params) {
+            step.params.set_field(APART, true.write());
+        }
         step.inputs.extend(p.data.map(|data| ("data".to_owned(), InputRef::Named(data.0))));
         Ok(vec![step])
     }
@@ -85,10 +92,10 @@ impl Kind for Events {
             count += 1;
             fsio::write_synced(&job.out.join("events").join(folder).join(tensorboard::FILE), &file.into_bytes())
         };
-        let alone = |phase| histories.iter().filter(|history| history.phase == phase).count() == 1;
-        let folder = |history: &History, word: &str| match alone(history.phase) {
-            true => word.to_owned(),
-            false => format!("{word}/{}", file_name(&history.name)),
+        let of = |phase| histories.iter().filter(|h| h.phase == phase).map(|h| h.name.as_str()).collect::<Vec<_>>();
+        let folder = |history: &History, word: &str| match of(history.phase).as_slice() {
+            [_] => word.to_owned(),
+            names => format!("{word}/{}", folder_name(&history.name, names)),
         };
         for history in &histories {
             let mut file = EventFile::default();
@@ -128,6 +135,31 @@ fn scalars(file: &mut EventFile, part: &Part) {
     steps.into_iter().for_each(|(step, values)| file.scalars(step, values));
 }
 
+/// What expansion adds to the parameters where cells would come to one folder. Programs before kept one of their files
+/// alone, so that their results are not taken for these.
+const APART: &str = "apart";
+
+/// Whether two cells of the parameters would come to one folder.
+fn shared(params: &Value) -> bool {
+    let cells: Vec<Vec<Cell>> = params.field(support::CELLS).and_then(Param::read).unwrap_or_default();
+    let names: BTreeSet<String> = cells.iter().flatten().map(in_words).collect();
+    let folders: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
+    folders.len() < names.len()
+}
+
+/// The longest name of a folder that says the whole name, in bytes.
+const LONGEST: usize = 200;
+
+/// The folder of `name` among all `names`, each of which has one of its own.
+fn folder_name(name: &str, names: &[&str]) -> String {
+    let folder = file_name(name);
+    let shared = names.iter().any(|other| *other != name && file_name(other) == folder);
+    match shared || folder.len() > LONGEST {
+        true => format!("{}~{}", &folder[..folder.len().min(LONGEST)], Digest::of(name.as_bytes()).short()),
+        false => folder,
+    }
+}
+
 /// A name as a folder's: letters, digits, what binds the labels of a cell, and `_` for everything between.
 fn file_name(name: &str) -> String {
     let parts =
@@ -155,6 +187,29 @@ mod tests {
             })
             .collect();
         assert_eq!(tags, [(1, vec!["b"]), (2, vec!["a", "b"])]);
+    }
+
+    #[test]
+    fn each_name_has_a_folder_of_its_own() {
+        let long = ["a", "b"].map(|end| format!("{}{end}", "x".repeat(300)));
+        let names = ["way=base", "way=base*", "way=(base)", "way=other", "?", "!", &long[0], &long[1]];
+        let folders: Vec<String> = names.iter().map(|name| folder_name(name, &names)).collect();
+        assert_eq!(folders[3], "way=other");
+        assert!(folders[0].starts_with("way=base~") && folders.iter().all(|f| !f.is_empty() && f.len() < 230));
+        assert_eq!(folders.iter().collect::<BTreeSet<_>>().len(), names.len(), "{folders:?}");
+        assert_eq!(folder_name("way=base", &["way=base", "way=base"]), "way=base");
+    }
+
+    #[test]
+    fn the_key_moves_only_where_cells_would_have_shared_a_folder() {
+        let params = |labels: &[&str]| {
+            let cell = |label: &&str| Cell::from([("way".to_owned(), (*label).to_owned())]);
+            let mut params = Value::record("Events", []);
+            params.set_field(support::CELLS, vec![labels.iter().map(cell).collect::<Vec<Cell>>()].write());
+            params
+        };
+        assert!(!shared(&Value::record("Events", [])) && !shared(&params(&["a", "a", "b"])));
+        assert!(shared(&params(&["base", "other", "base*"])));
     }
 
     #[test]
