@@ -16,6 +16,10 @@ use super::syntax::parse;
 use super::tree::{Form, Tree, Word};
 use crate::fsio;
 
+/// How many characters the name of a pipeline or a stage may have: with what is added to it, it stays below the 255 bytes
+/// that disks take.
+const LONGEST: usize = 200;
+
 /// A file and what it states.
 pub(super) struct Document {
     pub text: Arc<Text>,
@@ -74,9 +78,12 @@ pub(super) fn stages(documents: &[Document], faults: &mut Vec<Diagnostic>) -> BT
                 Diagnostic::new(&name.span, message).hint("Profiles and `--set` change the matrix by that name."),
             );
         }
-        if ["log.txt", "manifest.json"].contains(&name.text.as_str()) {
+        if ["log.txt", "manifest.json", "run.json", "pipeline.ron"].contains(&name.text.as_str()) {
             let message = format!("`{}` cannot be the name of a stage.", name.text);
             faults.push(Diagnostic::new(&name.span, message).hint("A file among the results has that name."));
+        }
+        if name.text.len() > LONGEST {
+            faults.push(too_long(&name.span, "stage", &name.text));
         }
         match stages.get_mut(&name.text) {
             Some(earlier) if changes(tree) && documents[document].sees.contains(&earlier.document) => {
@@ -127,6 +134,12 @@ pub(super) fn targets(documents: &[Document], faults: &mut Vec<Diagnostic>) -> B
         }
     }
     targets
+}
+
+/// A fault: results are kept in folders of these names.
+fn too_long(span: &Span, what: &str, name: &str) -> Diagnostic {
+    let message = format!("The name of the {what} has {} characters; at most {LONGEST} are allowed.", name.len());
+    Diagnostic::new(span, message).hint("Results are kept under it, and disks take no longer names.")
 }
 
 /// A name that is safe in a path and in a reference.
@@ -262,6 +275,9 @@ impl Loader<'_> {
             Form::Str(name) if name == "latest" => {
                 let fault = Diagnostic::new(&value.span, "A pipeline cannot have the name `latest`.");
                 self.faults.push(fault.hint("`latest` stands for the newest run of all."));
+            }
+            Form::Str(name) if name.len() > LONGEST && name.chars().all(allowed) => {
+                self.faults.push(too_long(&value.span, "pipeline", name));
             }
             Form::Str(name) if !name.is_empty() && name.chars().all(allowed) => document.name.clone_from(name),
             _ => {

@@ -5,10 +5,19 @@
 //! - `visual_prediction/ID_mask_visual.png`: the colours;
 //! - `overlay/ID_overlay.png`: the image and the colours, half and half; classes in black leave the image clear;
 //! - `label_ids/ID_labelIds.png`: for Cityscapes, the labelIds that its evaluation server takes, as grey values.
+//!
+//! An ID that is too long for the name of such a file is cut, and ends with digits that stand for the whole.
 
 use super::raster::{Labels, Raster, Rgb};
 use super::{Fault, cityscapes, labels};
+use crate::hash::Digest;
 use crate::ml::colors;
+
+/// The longest name of a file that disks take, in bytes.
+const LONGEST: usize = 255;
+
+/// The longest ending of a picture's name.
+const ENDING: &str = "_mask_visual.png";
 
 /// How predictions are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +50,27 @@ impl Style {
 
     /// Every picture of the prediction `ids` of the image `id`: its path and its bytes.
     pub fn pictures(&self, id: &str, image: &Rgb, ids: &Labels) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let name = file_name(id);
         let mut pictures = vec![
-            (format!("prediction/{id}_mask.png"), labels::encode_palette(ids, &self.palette, id)?),
-            (format!("visual_prediction/{id}_mask_visual.png"), labels::encode_rgb(&self.visual(ids), id)?),
-            (format!("overlay/{id}_overlay.png"), labels::encode_rgb(&self.overlay(image, ids), id)?),
+            (format!("prediction/{name}_mask.png"), labels::encode_palette(ids, &self.palette, id)?),
+            (format!("visual_prediction/{name}{ENDING}"), labels::encode_rgb(&self.visual(ids), id)?),
+            (format!("overlay/{name}_overlay.png"), labels::encode_rgb(&self.overlay(image, ids), id)?),
         ];
         if self.label_ids {
             let label_ids = labels::encode_grey(&cityscapes::label_ids(ids), id)?;
-            pictures.push((format!("label_ids/{id}_labelIds.png"), label_ids));
+            pictures.push((format!("label_ids/{name}_labelIds.png"), label_ids));
         }
         Ok(pictures)
     }
+}
+
+/// An ID as the start of a file's name.
+fn file_name(id: &str) -> String {
+    if id.len() + ENDING.len() <= LONGEST {
+        return id.to_owned();
+    }
+    let end = format!("~{}", Digest::of(id.as_bytes()).short());
+    format!("{}{end}", &id[..id.floor_char_boundary(LONGEST - ENDING.len() - end.len())])
 }
 
 #[cfg(test)]
@@ -77,6 +96,15 @@ mod tests {
         assert_eq!(shown(0), shown(1));
         assert_eq!(shown(1).pixels(), [[0; 3], [192, 128, 128], [0; 3]]);
         assert_eq!(shown(2).pixels(), [[0, 100, 201], [97, 114, 165], [2, 100, 201]]);
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_for_a_file_is_cut_and_stays_its_own() {
+        let longest = "x".repeat(LONGEST - ENDING.len());
+        assert_eq!(file_name(&longest), longest);
+        let names = ["a", "b"].map(|end| file_name(&format!("{}{end}", "ä".repeat(120))));
+        assert!(names[0] != names[1] && names[0].starts_with("äää"), "{names:?}");
+        assert!(names.iter().all(|name| (LONGEST - 2..=LONGEST).contains(&(name.len() + ENDING.len()))), "{names:?}");
     }
 
     #[test]
