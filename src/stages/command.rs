@@ -112,8 +112,11 @@ impl Kind for Command {
     }
 
     fn publish(&self, params: &Value) -> Vec<Publication> {
-        let outputs = CommandParams::read(params).map(|p| p.outputs).unwrap_or_default();
-        outputs.keys().map(|output| Publication::copy(output)).collect()
+        // By the field alone, so that what an older program recorded is published as it asked for.
+        match params.field("outputs") {
+            Some(Value::Map(outputs)) => outputs.keys().map(|output| Publication::copy(output)).collect(),
+            _ => Vec::new(),
+        }
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -76,21 +76,29 @@ impl Kind for Report {
     }
 
     fn publish(&self, params: &Value) -> Vec<Publication> {
-        let Some(p) = ReportParams::read(params) else { return Vec::new() };
+        // Field by field, so that what an older program recorded is published as it asked for.
+        fn field<P: Param>(params: &Value, name: &str) -> Option<P> {
+            params.field(name).and_then(P::read)
+        }
         let name = |format: &TableFormat| match format {
             TableFormat::Markdown {} => "Markdown",
             TableFormat::Latex {} => "Latex",
             TableFormat::Csv {} => "Csv",
             TableFormat::Parquet {} => "Parquet",
         };
-        let formats: Vec<&str> = p.formats.iter().map(name).collect();
+        let known = |formats: &Value| match formats {
+            Value::List(formats) => formats.iter().filter_map(TableFormat::read).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        let formats = params.field("formats").map(known).unwrap_or_default();
+        let formats: Vec<&str> = formats.iter().map(name).collect();
         let table = |output| Publication {
-            digits: Some(usize::from(p.digits)),
-            print: p.print,
+            digits: field::<u8>(params, "digits").map(usize::from),
+            print: field(params, "print").unwrap_or_default(),
             ..Publication::table(output, &formats)
         };
-        let means = (!p.over.is_empty()).then(|| table("means"));
-        std::iter::once(table("table")).chain(means).collect()
+        // There are means only where they were asked for.
+        ["table", "means"].map(table).into()
     }
 
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
