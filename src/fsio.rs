@@ -13,6 +13,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+mod beneath;
+
+pub use beneath::{Found, found, is_beneath, move_aside, remove_empty_dir};
+
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
 #[error("Could not {action} `{}`: {source}.", path.display())]
@@ -33,9 +37,9 @@ impl Error {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
-    /// Whether the disk or a quota is full.
+    /// Whether the disk or a quota is full, or a file may not grow further.
     pub fn is_full(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        FULL.contains(&self.source.kind())
     }
 
     /// Whether a rename failed because the two places are on different file systems.
@@ -54,15 +58,22 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "Free some space or move the store with `--store`; what is finished is kept."
             }
+            io::ErrorKind::FileTooLarge => {
+                "Raise the limit on the size of files (`ulimit -f`); what is finished is kept."
+            }
             io::ErrorKind::NotFound => "Check the path.",
             io::ErrorKind::PermissionDenied => "Check the owner and the permissions of the path.",
-            io::ErrorKind::NotADirectory => "Name a folder here; this is a file.",
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "Name a folder here; this is a file.",
             io::ErrorKind::IsADirectory => "Name a file here; this is a folder.",
             io::ErrorKind::InvalidData => "Save it as UTF-8.",
             _ => "",
         }
     }
 }
+
+/// What says that there is no room: the disk, a quota, or the limit on a file's size (`ulimit -f`).
+const FULL: [io::ErrorKind; 3] =
+    [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
 
 /// The result of an operation on a path.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -196,6 +207,31 @@ fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
     sync_file(&file, path)
 }
 
+/// Writes a file at `path` by way of `temporary`, on the same file system: it appears whole, synced, or not at all, and
+/// replaces one that is there. `fill` writes the content, however large, in parts.
+///
+/// # Errors
+/// Those of `fill`, and of writing.
+pub fn write_by_way<T, E: From<Error>>(
+    temporary: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let write = || {
+        let mut file = create(temporary)?;
+        let filled = fill(&mut file)?;
+        sync_file(&file, temporary)?;
+        rename(temporary, path)?;
+        Ok(filled)
+    };
+    let written = write();
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(temporary);
+    }
+    written
+}
+
 /// Syncs an open file.
 pub fn sync_file(file: &File, path: &Path) -> Result<()> {
     failpoint(Point::Sync, path)?;
@@ -251,6 +287,14 @@ pub fn append(path: &Path) -> Result<File> {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+}
+
+impl Lock {
+    /// Writes into the lock's file who holds it, for those who wait.
+    pub fn sign(&self, who: &str) {
+        // The lock is held all the same.
+        let _ = self.file.set_len(0).and_then(|()| (&self.file).write_all(who.as_bytes()));
+    }
 }
 
 impl Drop for Lock {

@@ -3,22 +3,26 @@
 //! Invariants:
 //! - the archive appears whole or not at all, and replaces another only by `--force`;
 //! - its bytes are a function of the run's record and its artifacts: entries are sorted, and have no time and no owner;
-//! - its first entry, `manifest.json`, has the digest, the size and the origin of every other.
+//! - its first entry, `manifest.json`, has the digest, the size and the origin of every other, and names what the run did
+//!   not finish;
+//! - what is published is told by the run's record alone, so that an old run is exported as it was;
+//! - artifacts are read in parts, and verified on the way.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, fail, print, publish};
+use super::publish::layout::{self, Content, Placed, Taken};
+use super::runs::word;
+use super::{Failure, fail, print, publish, warn};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{ArtifactKind, NodeRef, Publication, Registry};
+use crate::stage::{NodeRef, Publication, Registry};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
-use crate::table;
 
 /// The arguments of `repro export`.
 #[derive(Debug, Args)]
@@ -36,6 +40,8 @@ pub struct ExportArgs {
     force: bool,
 }
 
+/// The name of the manifest in the archive.
+const MANIFEST: &str = "manifest.json";
 /// The version of the manifest.
 const FORMAT: u32 = 1;
 /// Beyond this level the archives grow little smaller: most of their bytes are weights.
@@ -48,6 +54,9 @@ struct Manifest<'a> {
     run: &'a str,
     pipeline: &'a str,
     status: RunStatus,
+    /// The nodes that the run did not finish, of which the archive holds nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unfinished: Vec<String>,
     files: Vec<Listed<'a>>,
 }
 
@@ -83,9 +92,18 @@ pub fn run(store: &Store, registry: &Registry, args: &ExportArgs) -> Result<Exit
         let message = format!("`{}` is there already.", args.out.display());
         return Err(fail(Exit::Usage, message).hint("Name another file, or replace it by `--force`."));
     }
-    let mut entries = about(&run);
+    if !fsio::is_beneath(&run.pipeline) || run.pipeline.contains('/') {
+        let message = format!("The run {} is of a pipeline `{}`, which is no name of one.", run.id, run.pipeline);
+        return Err(
+            fail(Exit::Storage, message).hint("Its record was not written by this program; export another run.")
+        );
+    }
+    let (mut entries, mut taken) = (about(&run), Taken::default());
+    for path in entries.keys().map(String::as_str).chain([MANIFEST]) {
+        taken.add(path);
+    }
     for node in run.nodes.iter().filter(|node| node.status.is_done()) {
-        artifacts(store, registry, &run, node, args.without_checkpoints, &mut entries)?;
+        artifacts(store, registry, &run, node, args.without_checkpoints, &mut taken, &mut entries)?;
     }
     if !entries.values().any(|entry| entry.origin.is_some()) {
         let message = format!("The run {} finished no stage that leaves anything.", run.id);
@@ -93,10 +111,21 @@ pub fn run(store: &Store, registry: &Registry, args: &ExportArgs) -> Result<Exit
             fail(Exit::Usage, message).hint("`repro runs` lists the runs; `repro run` takes an unfinished one up.")
         );
     }
+    let unfinished = unfinished(&run);
+    if run.status != RunStatus::Done {
+        let message = format!(
+            "The run {} did not finish ({}): the archive lacks what {} of its {} nodes would have made.",
+            run.id,
+            word(run.status),
+            unfinished.len(),
+            run.nodes.len()
+        );
+        warn(&message);
+    }
     // A bare name has no folder to write in.
     let out = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
     let temporary = fsio::sibling(&out);
-    let written = write(store, &run, &entries, &temporary);
+    let written = write(store, &manifest(&run, unfinished, &entries), &run.pipeline, &entries, &temporary);
     if let Err(failure) = written.and_then(|()| Ok(fsio::rename(&temporary, &out)?)) {
         // The first error is the one to tell.
         let _ = fsio::remove_file(&temporary);
@@ -125,73 +154,73 @@ fn artifacts(
     run: &RunRecord,
     node: &RunNodeRecord,
     without_checkpoints: bool,
+    taken: &mut Taken,
     entries: &mut Entries,
 ) -> Result<(), Failure> {
-    let mut wanted = match (registry.kind(&node.kind), run.params.get(&node.stage)) {
-        (Some(kind), Some(params)) => kind.publish(params),
-        _ => Vec::new(),
-    };
-    wanted.push(Publication::copy("log"));
-    if node.yields == "model" && !without_checkpoints {
-        wanted.push(Publication::copy("model"));
+    let published = publish::publications(registry, run, node);
+    let several = layout::several(node, &published);
+    let mut wanted = published;
+    let extra = [Some("log"), (node.yields == "model" && !without_checkpoints).then_some("model")];
+    for output in extra.into_iter().flatten() {
+        if wanted.iter().all(|publication| publication.output != output) {
+            wanted.push(Publication::copy(output));
+        }
     }
-    let (place, name) =
-        (publish::place(node), NodeRef { stage: node.stage.clone(), iteration: node.iteration }.to_string());
+    let name = NodeRef { stage: node.stage.clone(), iteration: node.iteration }.to_string();
     for publication in &wanted {
-        let Some(artifact) = node.outputs.get(&publication.output) else { continue };
-        let origin = || Some((name.clone(), publication.output.clone()));
-        let stored = |digest, bytes| Entry { digest, bytes, origin: origin(), rendered: None };
-        match artifact.kind {
-            ArtifactKind::File => {
-                entries.insert(format!("{place}/{}", artifact.file), stored(artifact.digest, artifact.bytes));
-            }
-            ArtifactKind::Tree => {
-                let files = store.listing(&artifact.digest)?;
-                entries.extend(files.iter().map(|(file, e)| (format!("{place}/{file}"), stored(e.digest, e.bytes))));
-            }
-            ArtifactKind::Table => {
-                let content = publish::table(store, &artifact.digest)?;
-                for format in publication.formats.iter().filter_map(|name| table::format(name)) {
-                    let bytes = publish::rendered(&content, publication, format)?;
-                    let path = format!("{place}/{}.{}", publication.output, format.extension);
-                    entries.insert(path, rendered(origin(), bytes));
+        for Placed { path, content } in layout::files(store, node, publication, several)? {
+            taken.take(&path, node)?;
+            let origin = Some((name.clone(), publication.output.clone()));
+            let entry = match content {
+                Content::Object { digest, .. } => Entry { digest, bytes: store.size(&digest)?, origin, rendered: None },
+                Content::Table { digest, publication, format } => {
+                    rendered(origin, publish::rendered(&publish::table(store, &digest)?, &publication, format)?)
                 }
-            }
+            };
+            entries.insert(path, entry);
         }
     }
     Ok(())
 }
 
-/// Writes and syncs the archive at `path`.
-fn write(store: &Store, run: &RunRecord, entries: &Entries, path: &Path) -> Result<(), Failure> {
+/// The nodes that a run did not finish.
+fn unfinished(run: &RunRecord) -> Vec<String> {
+    let open = run.nodes.iter().filter(|node| !node.status.is_done());
+    open.map(|node| NodeRef { stage: node.stage.clone(), iteration: node.iteration }.to_string()).collect()
+}
+
+/// Writes and syncs the archive at `path`. All of it lies below the folder `pipeline`.
+fn write(store: &Store, manifest: &[u8], pipeline: &str, entries: &Entries, path: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::from(fsio::Error::new("write", path, error));
     let mut compressor = zstd::Encoder::new(fsio::create(path)?, LEVEL).map_err(failed)?;
     compressor.include_checksum(true).map_err(failed)?;
     let mut archive = tar::Builder::new(compressor);
-    add(&mut archive, &run.pipeline, "manifest.json", &manifest(run, entries)).map_err(failed)?;
+    let mut add = |name: &str, bytes: u64, content: &mut dyn Read| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        archive.append_data(&mut header, format!("{pipeline}/{name}"), content).map_err(failed)
+    };
+    add(MANIFEST, manifest.len() as u64, &mut &*manifest)?;
     for (name, entry) in entries {
         match &entry.rendered {
-            Some(bytes) => add(&mut archive, &run.pipeline, name, bytes),
-            None => add(&mut archive, &run.pipeline, name, &store.read(&entry.digest)?),
+            Some(bytes) => add(name, entry.bytes, &mut bytes.as_slice())?,
+            None => {
+                let mut object = store.reader(&entry.digest)?;
+                // One that changed its length since it was measured is found below.
+                add(name, entry.bytes, &mut (&mut object).take(entry.bytes))?;
+                object.finish()?;
+            }
         }
-        .map_err(failed)?;
     }
     let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
     Ok(fsio::sync_file(&file, path)?)
 }
 
-/// Adds a file below the folder that has the pipeline's name.
-fn add(archive: &mut tar::Builder<impl Write>, folder: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(bytes.len() as u64);
-    header.set_mode(0o644);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
-    archive.append_data(&mut header, format!("{folder}/{name}"), bytes)
-}
-
-fn manifest(run: &RunRecord, entries: &Entries) -> Vec<u8> {
+fn manifest(run: &RunRecord, unfinished: Vec<String>, entries: &Entries) -> Vec<u8> {
     let files = entries.iter().map(|(path, entry)| Listed {
         path,
         blake3: entry.digest,
@@ -199,7 +228,13 @@ fn manifest(run: &RunRecord, entries: &Entries) -> Vec<u8> {
         node: entry.origin.as_ref().map(|(node, _)| node.as_str()),
         output: entry.origin.as_ref().map(|(_, output)| output.as_str()),
     });
-    let manifest =
-        Manifest { format: FORMAT, run: &run.id, pipeline: &run.pipeline, status: run.status, files: files.collect() };
+    let manifest = Manifest {
+        format: FORMAT,
+        run: &run.id,
+        pipeline: &run.pipeline,
+        status: run.status,
+        unfinished,
+        files: files.collect(),
+    };
     serde_json::to_vec_pretty(&manifest).unwrap_or_default()
 }

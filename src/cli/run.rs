@@ -3,9 +3,9 @@
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::publish::Damaged;
+use super::publish::{Damaged, Publisher};
 use super::ui::Ui;
-use super::{Cli, Failure, PlanArgs, fail, load, open_store, options, plan, print, project, publish};
+use super::{Cli, Failure, PlanArgs, fail, load, open_store, options, plan, print, project, view_store};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Options, Plan, RunEvent};
 use crate::stage::{Cancel, Registry, StageError};
@@ -33,14 +33,17 @@ const SKIPPED: usize = 5;
 /// Runs a pipeline.
 pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
     let file = &args.plan.file;
-    let store = open_store(cli, Some(file))?;
-    let pipeline = load(&args.plan, registry, &store)?;
-    let options = options(&args.plan)?;
-    let made = engine::plan(&pipeline, registry, &store, &options)?;
     if args.dry_run {
-        print(&plan::text(&pipeline, &made));
-        return Ok(Exit::Success);
+        return plan::run(cli, &args.plan, registry);
     }
+    // What is wrong with the command line or the pipeline is told before a store is made.
+    let pipeline = load(&args.plan, registry, &view_store(cli, Some(file))?)?;
+    let options = options(&args.plan)?;
+    for names in [&options.only, &options.force] {
+        pipeline.select(names)?;
+    }
+    let store = open_store(cli, Some(file))?;
+    let made = engine::plan(&pipeline, registry, &store, &options)?;
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut ui = Ui::new(args.json);
@@ -61,7 +64,8 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
         Some(folder) => folder.clone(),
         None => project(Some(file))?.join("results"),
     };
-    let mut published = publish::publish(&store, registry, &record, &folder)?;
+    let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel };
+    let mut published = publisher.publish(&record, &mut |text| ui.event(&warning(text)))?;
     if record.status == RunStatus::Done && !published.damaged.is_empty() {
         for Damaged { node, digest } in &published.damaged {
             let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
@@ -70,7 +74,7 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
         // What the user wanted to run although it was done has run.
         let options = Options { force: Vec::new(), ..options };
         record = execute(&engine::plan(&pipeline, registry, &store, &options)?, &options, &mut ui)?;
-        published = publish::publish(&store, registry, &record, &folder)?;
+        published = publisher.publish(&record, &mut |text| ui.event(&warning(text)))?;
     }
     if record.status == RunStatus::Done {
         if let Some(Damaged { node, digest }) = published.damaged.first() {
@@ -102,6 +106,10 @@ fn listen(cancel: &Cancel) -> Result<(), Failure> {
     Ok(())
 }
 
+fn warning(text: String) -> RunEvent {
+    RunEvent::Warning { node: None, text }
+}
+
 fn exit_of(failure: &engine::Failure) -> Exit {
     match failure {
         engine::Failure::Stage(error) => match error {
@@ -122,8 +130,8 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let hint = error.hint();
         let exit = match &error {
+            engine::Error::Selection(faults) => return faults.clone().into(),
             engine::Error::Store(_) => Exit::Storage,
-            engine::Error::Selection(_) => Exit::Usage,
             engine::Error::Inputs(_) => Exit::Data,
             engine::Error::Device(_) | engine::Error::Refused(..) => Exit::Device,
             engine::Error::UnknownKind(_) => Exit::Bug,

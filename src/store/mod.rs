@@ -24,6 +24,7 @@
 
 mod fingerprints;
 mod objects;
+mod reader;
 mod records;
 mod runs;
 mod time;
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use fingerprints::Fingerprints;
 pub use objects::Entry;
+pub use reader::Reader;
 pub use records::ActionRecord;
 pub use runs::{RunClaim, RunNodeRecord, RunRecord, RunStatus, Status};
 pub use time::rfc3339;

@@ -108,11 +108,15 @@ impl Store {
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.quarantine(digest)?) }
     }
 
-    /// The files of a tree by relative path.
+    /// The files of a tree by relative path. A listing that names what lies outside its folder is set aside as a damaged
+    /// one is.
     pub fn listing(&self, digest: &Digest) -> Result<BTreeMap<String, Entry>> {
         let bytes = self.read(digest)?;
         match serde_json::from_slice::<Tree>(&bytes) {
-            Ok(tree) if tree.format == TREE => Ok(tree.files),
+            Ok(tree) if tree.format == TREE => match tree.files.keys().all(|name| fsio::is_beneath(name)) {
+                true => Ok(tree.files),
+                false => Err(self.quarantine(digest)?),
+            },
             Ok(tree) => Err(Error::Newer { path: self.object_path(digest), found: tree.format, known: TREE.into() }),
             Err(_) => Err(Error::Newer {
                 path: self.object_path(digest),
@@ -158,7 +162,7 @@ impl Store {
     }
 }
 
-fn missing(error: fsio::Error, digest: &Digest) -> Error {
+pub(super) fn missing(error: fsio::Error, digest: &Digest) -> Error {
     if error.is_missing() { Error::Missing(*digest) } else { Error::Io(error) }
 }
 

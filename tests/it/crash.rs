@@ -38,8 +38,8 @@ type Left = (std::collections::BTreeMap<String, String>, Vec<(String, Vec<u8>)>)
 fn left(bench: &Bench) -> Left {
     let results = bench.path("results");
     let read = |name: String| (name.clone(), std::fs::read(results.join(&name)).unwrap());
-    // A process that is killed while it writes leaves a hidden file beside.
-    let names = files(&results).into_iter().filter(|name| !name.ends_with(".tmp"));
+    // The lock says who held it last.
+    let names = files(&results).into_iter().filter(|name| !name.starts_with(".locks/"));
     (bench.digests(), names.map(read).collect())
 }
 

@@ -1,6 +1,7 @@
 //! A folder of its own for each test, in which the real program runs.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -190,6 +191,22 @@ pub fn digests(record: &Json) -> BTreeMap<String, String> {
 /// Every file below a folder, by relative path.
 pub fn files(folder: &Path) -> Vec<String> {
     repro::fsio::walk(folder).unwrap()
+}
+
+/// The files of an archive by path, in their order, and what stands in their headers beside.
+pub fn unpacked(bench: &Bench, archive: &str) -> Vec<(String, Vec<u8>)> {
+    let file = std::fs::File::open(bench.path(archive)).unwrap();
+    let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
+    let read = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let header = entry.header();
+        assert_eq!((header.mtime().unwrap(), header.uid().unwrap(), header.mode().unwrap()), (0, 0, 0o644));
+        let name = entry.path().unwrap().to_str().unwrap().to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (name, bytes)
+    };
+    archive.entries().unwrap().map(read).collect()
 }
 
 /// Copies a folder with all in it.

@@ -1,7 +1,6 @@
 //! What `Events`, `Curves` and `repro export` leave, held against the tables of the same run.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use repro::hash::Digest;
 use repro::tensorboard::proto::event::What;
@@ -9,7 +8,7 @@ use repro::tensorboard::proto::value::Content;
 use repro::tensorboard::{self, FILE};
 use serde_json::Value as Json;
 
-use crate::harness::Bench;
+use crate::harness::{Bench, unpacked};
 
 /// The small pipeline with its logs, for TensorBoard and as pictures.
 fn bench() -> Bench {
@@ -152,7 +151,7 @@ fn every_cell_of_a_matrix_has_a_folder_of_its_own() {
 fn logs_have_the_same_bytes_whatever_the_threads() {
     let run = |threads: &str| {
         let bench = bench();
-        bench.ran(&format!("small.ron --threads {threads}"));
+        bench.ran(&format!("small.ron --oversubscribe --threads {threads}"));
         bench
             .digests()
             .into_iter()
@@ -162,22 +161,6 @@ fn logs_have_the_same_bytes_whatever_the_threads() {
     let one = run("1");
     assert_eq!(one.len(), 3);
     assert_eq!(one, run("3"));
-}
-
-/// The files of an archive by path, in their order, and what stands in their headers beside.
-fn unpacked(bench: &Bench, archive: &str) -> Vec<(String, Vec<u8>)> {
-    let file = std::fs::File::open(bench.path(archive)).unwrap();
-    let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
-    let read = |entry: std::io::Result<tar::Entry<'_, _>>| {
-        let mut entry = entry.unwrap();
-        let header = entry.header();
-        assert_eq!((header.mtime().unwrap(), header.uid().unwrap(), header.mode().unwrap()), (0, 0, 0o644));
-        let name = entry.path().unwrap().to_str().unwrap().to_owned();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        (name, bytes)
-    };
-    archive.entries().unwrap().map(read).collect()
 }
 
 #[test]

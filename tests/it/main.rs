@@ -31,7 +31,11 @@ mod malformed;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod output;
+#[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod results;
 #[cfg(test)]
 mod training;
 #[cfg(test)]

@@ -1,0 +1,135 @@
+//! Where the outputs of a run lie below a pipeline's folder, in `results` as in an archive.
+//!
+//! Invariants:
+//! - a path is a function of the run's record and of what its trees list, and stays below the pipeline's folder whoever
+//!   wrote the record;
+//! - no two outputs have one path, and none has the path of a folder of another.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Error;
+use crate::cli::exit::Exit;
+use crate::cli::{Failure, fail};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::{Artifact, ArtifactKind, NodeRef, Publication};
+use crate::store::{RunNodeRecord, Store};
+use crate::table;
+
+/// A file that an output becomes.
+pub(in crate::cli) struct Placed {
+    /// Its path below the pipeline's folder.
+    pub path: String,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a file holds.
+pub(in crate::cli) enum Content {
+    /// An object of the store as it is; for a file of a tree the tree too.
+    Object { digest: Digest, tree: Option<Digest> },
+    /// A table as its publication asks for it.
+    Table { digest: Digest, publication: Publication, format: &'static table::Format },
+}
+
+/// The folder of a node below `results/<pipeline>/`.
+pub(super) fn place(node: &RunNodeRecord) -> String {
+    let folder = node.name().folder();
+    match node.iteration {
+        None => folder,
+        Some(i) => format!("{folder}/{i}"),
+    }
+}
+
+/// The files that an output of a node becomes; none where the node has no such output. The files of a folder lie
+/// directly below the node's, or below the folder's own name where the node publishes `several` outputs.
+pub(in crate::cli) fn files(
+    store: &Store,
+    node: &RunNodeRecord,
+    publication: &Publication,
+    several: bool,
+) -> Result<Vec<Placed>, Error> {
+    let Some(artifact) = node.outputs.get(&publication.output) else { return Ok(Vec::new()) };
+    let Artifact { digest, kind, ref file, .. } = *artifact;
+    let place = place(node);
+    let files: Vec<Placed> = match kind {
+        ArtifactKind::File => {
+            vec![Placed { path: format!("{place}/{file}"), content: Content::Object { digest, tree: None } }]
+        }
+        ArtifactKind::Tree => {
+            let folder = if several { format!("{place}/{file}") } else { place };
+            let listing = store.listing(&digest)?.into_iter();
+            let placed = |(name, entry): (String, crate::store::Entry)| Placed {
+                path: format!("{folder}/{name}"),
+                content: Content::Object { digest: entry.digest, tree: Some(digest) },
+            };
+            listing.map(placed).collect()
+        }
+        ArtifactKind::Table => {
+            let formats = table::FORMATS.iter().filter(|format| publication.formats.iter().any(|f| f == format.name));
+            let placed = |format: &'static table::Format| Placed {
+                path: format!("{place}/{}.{}", publication.output, format.extension),
+                content: Content::Table { digest, publication: publication.clone(), format },
+            };
+            formats.map(placed).collect()
+        }
+    };
+    match files.iter().find(|placed| !fsio::is_beneath(&placed.path)) {
+        None => Ok(files),
+        Some(placed) => Err(foreign(node, &format!("would lie at `{}`, outside the results", placed.path)).into()),
+    }
+}
+
+/// Whether a node publishes several outputs, so that each folder among them keeps its name.
+pub(in crate::cli) fn several(node: &RunNodeRecord, publications: &[Publication]) -> bool {
+    publications.iter().filter(|publication| node.outputs.contains_key(&publication.output)).count() > 1
+}
+
+/// The paths that are given away.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Taken {
+    files: BTreeSet<String>,
+    folders: BTreeSet<String>,
+}
+
+impl Taken {
+    /// Gives away a path to a file of `node`.
+    ///
+    /// # Errors
+    /// Where another file has it, or lies below it or above it.
+    pub fn take(&mut self, path: &str, node: &RunNodeRecord) -> Result<(), Failure> {
+        match self.add(path) {
+            true => Ok(()),
+            false => Err(foreign(node, &format!("would lie at `{path}`, where another output lies"))),
+        }
+    }
+
+    /// Gives away a path; false where it is taken.
+    pub fn add(&mut self, path: &str) -> bool {
+        let above: Vec<String> =
+            Path::new(path).ancestors().skip(1).map(|folder| folder.to_string_lossy().into_owned()).collect();
+        let free = !self.folders.contains(path) && above.iter().all(|folder| !self.files.contains(folder));
+        self.folders.extend(above);
+        free && self.files.insert(path.to_owned())
+    }
+}
+
+/// What no program of this version records.
+fn foreign(node: &RunNodeRecord, what: &str) -> Failure {
+    let name = NodeRef { stage: node.stage.clone(), iteration: node.iteration };
+    fail(Exit::Storage, format!("An output of `{name}` {what}. This program records no such output."))
+        .hint(format!("Let the stage run again by `--force '{}'`.", node.stage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_files_have_one_path_and_none_is_the_folder_of_another() {
+        let mut taken = Taken::default();
+        let answers = ["a/b", "a/b", "a/b/c", "a", "a/c", "ab", "d/e/f", "d/e"].map(|path| taken.add(path));
+        assert_eq!(answers, [true, false, false, false, true, true, true, false]);
+    }
+}
