@@ -25,7 +25,14 @@ pub fn typed(shape: [usize; 4], dtype: DType, device: &Device) -> Result<Tensor>
         return super::blank(&shape, device);
     }
     let [n, c, h, w] = shape;
-    // SAFETY: numbers of any bits are numbers, and every kernel overwrites the tensors that are made for it.
+    #[cfg(test)]
+    if device.is_cpu() {
+        // Where a GPU is emulated, whatever lies there at first must not matter.
+        let blank = Tensor::full(f32::NAN, (n, h, w, c), device)?.to_dtype(dtype)?;
+        return Ok(blank.permute((0, 3, 1, 2))?);
+    }
+    // SAFETY: a GPU's memory is none of this program's values; numbers of any bits are numbers there, and every kernel
+    // overwrites the tensors that are made for it.
     Ok(unsafe { Tensor::empty((n, h, w, c), dtype, device)? }.permute((0, 3, 1, 2))?)
 }
 
@@ -38,9 +45,9 @@ pub fn zeros(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
     Ok(Tensor::zeros((n, h, w, c), like.dtype(), like.device())?.permute((0, 3, 1, 2))?)
 }
 
-/// The four sizes of one; an error where it does not lie as activations do.
+/// The four sizes of one, none of which is 0; an error where it does not lie as activations do.
 pub fn sizes(what: &str, tensor: &Tensor) -> Result<[usize; 4]> {
-    let sizes = super::nchw(what, tensor)?;
+    let sizes = super::filled(what, tensor)?;
     let expected = match cuda::applies(tensor.device()) {
         true if is_channels_last(tensor) => return Ok(sizes),
         true => "an activation, its channels last in memory",
@@ -69,10 +76,11 @@ pub fn enter(x: &Tensor, device: &Device) -> Result<Tensor> {
     if !cuda::applies(device) {
         return Ok(x.clone());
     }
-    let [n, c, h, w] = super::nchw("Images", x)?;
+    let [n, c, h, w] = super::filled("Images", x)?;
     let out = typed([n, c, h, w], DType::F32, device)?;
     let plan = Plan::each("channels_last", out.elem_count(), [Input(0), Output, Int(c), Int(h * w)]);
-    cuda::run("the way of images to a GPU", &plan, &[&cuda::upload(&x.contiguous()?, device)?], &out)?;
+    // SAFETY: the kernel has a thread for each element, of as many in the images as in the activation.
+    unsafe { cuda::run("the way of images to a GPU", &plan, &[&cuda::upload(&x.contiguous()?, device)?], &out)? };
     Ok(out)
 }
 
@@ -93,6 +101,7 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
         DType::F32 => ("widened", [Activation(0), Output]),
         _ => ("rounded", [Input(0), ActivationOutput]),
     };
-    cuda::run("a change of type", &Plan::each(name, out.elem_count(), arguments), &[x], &out)?;
+    // SAFETY: the kernel has a thread for each element, of which both have as many.
+    unsafe { cuda::run("a change of type", &Plan::each(name, out.elem_count(), arguments), &[x], &out)? };
     Ok(out)
 }

@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use super::cuda::Argument::{self, Absent, Float, Input, Int, Output};
 use super::cuda::{Plan, Step};
 use super::{Kernel, Portable, blank, launch};
-use crate::ml::error::Result;
+use crate::ml::error::{Error, Result};
 
 /// What a filter is made from.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +55,7 @@ pub struct Bell<'a> {
 impl Blend<'_> {
     /// The filter, `[channels, 1, side, side]`: one for all channels, where there are no averages.
     pub fn filter(&self, device: &Device) -> Result<Tensor> {
-        let filters = self.means.map_or(1, |means| means.dims()[0]);
-        let filter = blank(&[filters, 1, self.side, self.side], device)?;
+        let filter = blank(&[self.filters(), 1, self.side, self.side], device)?;
         self.run(What::Filter, None, &filter)?;
         Ok(filter)
     }
@@ -82,8 +81,55 @@ impl Blend<'_> {
     }
 
     fn run(&self, what: What, g: Option<&Tensor>, output: &Tensor) -> Result<()> {
+        self.check(what, g, output)?;
         let inputs: Vec<&Tensor> = self.operands().into_iter().flatten().chain(g).collect();
         launch(&Op { blend: self, what }, &inputs, output)
+    }
+
+    /// As many filters as there are averages, or one for all channels.
+    fn filters(&self) -> usize {
+        self.means.map_or(1, |means| means.dims().first().copied().unwrap_or(0))
+    }
+
+    /// An error unless there is what is asked for, and all operands have their lengths.
+    fn check(&self, what: What, g: Option<&Tensor>, output: &Tensor) -> Result<()> {
+        let Blend { side, inner, means, bell, separable, .. } = *self;
+        let (taps, inside) = (side * side, inner * inner);
+        let places = match self.factors {
+            Factors::Only(only) => vec![only],
+            Factors::Learned(_, places) => places.to_vec(),
+        };
+        let there = match what {
+            What::Filter => true,
+            What::Separable => separable.is_some(),
+            What::Means => means.is_some(),
+            What::Factors => means.is_some() && bell.is_some() && separable.is_some(),
+            What::Sigma { .. } => bell.is_some(),
+        };
+        if !there || inner == 0 || inner > side || places.iter().any(|&place| place > 3) {
+            return Err(Error::Model(format!(
+                "No filter of {side} and {inner} taps has {what:?} from factors {places:?}."
+            )));
+        }
+        let lens = [4, self.filters() * inside, taps, inside, 1];
+        let written = match what {
+            What::Filter => self.filters() * taps,
+            What::Separable => taps,
+            What::Means => self.filters() * inside,
+            What::Factors => 4,
+            What::Sigma { .. } => 1,
+        };
+        let operands = self.operands().into_iter().zip(lens);
+        for (operand, len) in operands.chain([(g, self.filters() * taps), (Some(output), written)]) {
+            if let Some(operand) = operand.filter(|operand| operand.elem_count() != len || len == 0) {
+                return Err(Error::Shape {
+                    what: "An operand of the filter of a pre-filter".to_owned(),
+                    found: operand.dims().to_vec(),
+                    expected: format!("a tensor of {len} elements"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Factors, averages, separable filter, offset, and the learned deviation.
@@ -232,7 +278,8 @@ impl Kernel for Op<'_> {
     }
 }
 
-impl Portable for Op<'_> {
+// SAFETY: `Blend::check` compares the lengths of all operands, and sees that there are those that the kernel reads.
+unsafe impl Portable for Op<'_> {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let Blend { side, inner, factors, bell, .. } = *self.blend;
         let mut count = 0;

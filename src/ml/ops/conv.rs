@@ -12,6 +12,7 @@
 //!
 //! What surrounds a convolution in the network is folded into the same pass: [`Epilogue`].
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use candle_core::Tensor;
@@ -24,8 +25,8 @@ use super::taps::Taps;
 use super::transpose::transpose;
 use super::window::{Window, same};
 use super::winograd::{Filter, Winograd};
-use super::{Kernel, Shared, activation, check, cuda, launch_on_cpu, nchw, undefined};
-use crate::ml::error::Result;
+use super::{Kernel, Shared, activation, check, cuda, launch_on_cpu, made, zeroed};
+use crate::ml::error::{Error, Result};
 
 /// Tasks into which a pass over one image is divided: enough that the last one does not keep the others waiting.
 const TASKS: usize = 16;
@@ -58,10 +59,22 @@ pub struct Epilogue<'a> {
 }
 
 impl Conv2d {
-    fn window(&self, [_, channels, height, width]: [usize; 4], [_, _, kh, kw]: [usize; 4]) -> Window {
+    /// The window of the convolution of `xs` with a filter of `ws`; an error where these do not belong together.
+    fn window(
+        &self,
+        [_, channels, height, width]: [usize; 4],
+        [outputs, inputs, kh, kw]: [usize; 4],
+    ) -> Result<Window> {
+        if self.stride == 0 || self.dilation == 0 {
+            return Err(Error::Model(format!("A convolution has distances of at least 1: {self:?} has not.")));
+        }
+        if inputs != channels {
+            let expected = format!("[outputs, {channels}, height, width], for as many channels");
+            return Err(Error::Shape { what: "A filter".to_owned(), found: vec![outputs, inputs, kh, kw], expected });
+        }
         let y = same(height, kh, self.stride, self.dilation);
         let x = same(width, kw, self.stride, self.dilation);
-        Window {
+        Ok(Window {
             channels,
             source: [height, width],
             grid: [y.outputs, x.outputs],
@@ -70,7 +83,7 @@ impl Conv2d {
             dilation: self.dilation,
             pad: [y.before as isize, x.before as isize],
             divide: 1,
-        }
+        })
     }
 
     /// The window of the gradient by the input: over the gradient of the output, `channels` of them.
@@ -95,7 +108,7 @@ impl Conv2d {
     /// The window of the convolution whose output has the gradient `g`: of [`Conv2d::forward`], or of
     /// [`Conv2d::forward_whole`] where that is larger.
     fn window_of(&self, xs: [usize; 4], ws: [usize; 4], g: &Tensor) -> Result<Window> {
-        let mut window = self.window(xs, ws);
+        let mut window = self.window(xs, ws)?;
         let whole = self.whole(window.grid);
         if g.dims() == [xs[0], ws[0], whole[0], whole[1]] {
             window.grid = whole;
@@ -113,11 +126,7 @@ impl Conv2d {
     /// # Shapes
     /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
-        if cuda::applies(x.device()) {
-            return cuda::conv::forward(self, x, weights, self.window(xs, ws).grid, epilogue);
-        }
-        self.correlate(x, weights, self.window(xs, ws), epilogue)
+        self.correlate(x, weights, false, epilogue)
     }
 
     /// As [`Conv2d::forward`], with outputs beyond the bottom and the right border up to a multiple of the dilation:
@@ -126,22 +135,21 @@ impl Conv2d {
     /// # Shapes
     /// As [`Conv2d::forward`], the output's height and width rounded up to multiples of the dilation.
     pub fn forward_whole(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
-        let window = self.window(xs, ws);
-        if cuda::applies(x.device()) {
-            return cuda::conv::forward(self, x, weights, self.whole(window.grid), epilogue);
-        }
-        self.correlate(x, weights, Window { grid: self.whole(window.grid), ..window }, epilogue)
+        self.correlate(x, weights, true, epilogue)
     }
 
-    fn correlate(&self, x: &Tensor, weights: &Tensor, window: Window, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", weights)?);
-        check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
-        let y = undefined(&[xs[0], ws[0], window.grid[0], window.grid[1]], x.device())?;
-        epilogue.check(&y)?;
-        let kernel = Correlate { images: xs[0], outputs: ws[0], window, turned: false, epilogue };
-        launch_on_cpu(&kernel, &epilogue.inputs(x, weights), &y)?;
-        Ok(y)
+    fn correlate(&self, x: &Tensor, weights: &Tensor, whole: bool, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        let (xs, ws) = (activation::sizes("The input of a convolution", x)?, filter("A filter", weights)?);
+        let mut window = self.window(xs, ws)?;
+        if whole {
+            window.grid = self.whole(window.grid);
+        }
+        let (images, outputs) = (xs[0], ws[0]);
+        epilogue.check([images, outputs, window.grid[0], window.grid[1]])?;
+        if cuda::applies(x.device()) {
+            return cuda::conv::forward(self, x, weights, window.grid, epilogue);
+        }
+        Correlate { images, outputs, window, turned: false, epilogue }.run(&epilogue.inputs(x, weights))
     }
 
     /// The gradient by the input of shape `shape`, from the gradient `g` of the output times `scale`. The epilogue
@@ -157,19 +165,17 @@ impl Conv2d {
         scale: Option<&Tensor>,
         epilogue: Epilogue<'_>,
     ) -> Result<Tensor> {
-        let ws = nchw("A filter", weights)?;
+        let ws = filter("A filter", weights)?;
         let forward = self.window_of(shape, ws, g)?;
+        check_scale(scale, ws[0])?;
+        epilogue.check(shape)?;
         if cuda::applies(g.device()) {
             return cuda::conv::backward_input(self, shape, g, weights, scale, epilogue);
         }
         let window = self.turned(&forward, ws[0]);
-        let dx = undefined(&shape, g.device())?;
-        epilogue.check(&dx)?;
         let mut inputs = epilogue.inputs(g, weights);
         inputs.extend(scale);
-        let kernel = Correlate { images: shape[0], outputs: shape[1], window, turned: true, epilogue };
-        launch_on_cpu(&kernel, &inputs, &dx)?;
-        Ok(dx)
+        Correlate { images: shape[0], outputs: shape[1], window, turned: true, epilogue }.run(&inputs)
     }
 
     /// Writes the gradient by the weights, from the input `x` and the gradient `g` of the output, to `gradient`; each
@@ -179,9 +185,9 @@ impl Conv2d {
     /// `x` `[N, C, H, W]`, `g` `[N, O, OH, OW]`, of either forward pass, `scale` `[O]`, `gradient` `[O, C, KH, KW]`.
     pub fn backward_weights(&self, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
         let xs = activation::sizes("The input of a convolution", x)?;
-        let ws = nchw("The gradient of a filter", gradient)?;
+        let ws = filter("The gradient of a filter", gradient)?;
         let window = self.window_of(xs, ws, g)?;
-        check("The input of a convolution", x, &[xs[0], ws[1], xs[2], xs[3]])?;
+        check_scale(scale, ws[0])?;
         if cuda::applies(x.device()) {
             return cuda::conv::backward_weights(self, x, g, scale, gradient);
         }
@@ -191,19 +197,33 @@ impl Conv2d {
     }
 }
 
+/// The four sizes of a filter, none of which is 0; an error where it is not contiguous.
+fn filter(what: &str, filter: &Tensor) -> Result<[usize; 4]> {
+    let sizes = super::filled(what, filter)?;
+    if filter.is_contiguous() {
+        return Ok(sizes);
+    }
+    let expected = "a contiguous filter [outputs, channels, height, width]".to_owned();
+    Err(Error::Shape { what: what.to_owned(), found: sizes.to_vec(), expected })
+}
+
+fn check_scale(scale: Option<&Tensor>, channels: usize) -> Result<()> {
+    scale.map_or(Ok(()), |scale| check("The factors of a convolution's outputs", scale, &[channels]))
+}
+
 impl<'a> Epilogue<'a> {
     /// The operands of a kernel: the two given, then those of the epilogue that there are.
     fn inputs(&self, x: &'a Tensor, weights: &'a Tensor) -> Vec<&'a Tensor> {
         [Some(x), Some(weights), self.scale, self.shift, self.add, self.mask].into_iter().flatten().collect()
     }
 
-    pub(super) fn check(&self, output: &Tensor) -> Result<()> {
-        let channels = output.dims()[1];
+    /// An error unless the operands are those of an output of that shape.
+    fn check(&self, output: [usize; 4]) -> Result<()> {
         for tensor in self.scale.into_iter().chain(self.shift) {
-            check("A factor or summand of channels", tensor, &[channels])?;
+            check("A factor or summand of channels", tensor, &[output[1]])?;
         }
         for tensor in self.add.into_iter().chain(self.mask) {
-            activation::check("A summand or mask of a convolution", tensor, output.dims())?;
+            activation::check("A summand or mask of a convolution", tensor, &output)?;
         }
         Ok(())
     }
@@ -219,14 +239,21 @@ struct Correlate<'a> {
     epilogue: Epilogue<'a>,
 }
 
-impl Kernel for Correlate<'_> {
-    const NAME: &'static str = "conv2d";
+impl Correlate<'_> {
+    /// The tensor that it makes.
+    fn run(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let [height, width] = self.window.grid;
+        let shape = [self.images, self.outputs, height, width];
+        // SAFETY: every way writes every element: that of tiles and those plane by plane do so by themselves, and products
+        // are stored for all rows and columns of all images, be it of no terms.
+        unsafe { made("conv2d", inputs, &shape, |inputs, output| self.fill(inputs, output)) }
+    }
 
-    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+    fn fill(&self, inputs: &[&[f32]], output: &mut [MaybeUninit<f32>]) {
         let mut rest = inputs[2..].iter().copied();
         let finish = Finish::new(&self.epilogue, &mut rest);
         let scale = rest.next().filter(|_| self.turned);
-        let out = Shared(output.as_mut_ptr());
+        let out = Shared::new(output);
         let taps = if self.turned { Taps::of_gradient } else { Taps::of };
         match taps(&self.window, self.outputs) {
             Some(taps) if self.turned => {
@@ -260,32 +287,31 @@ impl Kernel for Correlate<'_> {
             let at = image * self.outputs * area;
             let right = Unrolled { window: &self.window, image: &inputs[0][image * source..(image + 1) * source] };
             let sums = Sums { out, start: at, pitch: area, first: true, finish };
-            gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+            // SAFETY: a grid's tasks differ in the image, or in the rows or the columns.
+            unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
         });
     }
-}
 
-impl Correlate<'_> {
     /// The gradient of one tap between inputs that a stride has left out: products for those that it has not, with zeros
     /// between them.
-    fn of_one_tap(&self, g: &[f32], weights: &[f32], scale: Option<&[f32]>, output: Shared, finish: Finish<'_>) {
+    fn of_one_tap(&self, g: &[f32], weights: &[f32], scale: Option<&[f32]>, output: Shared<'_>, finish: Finish<'_>) {
         let Window { channels, source, grid, divide, .. } = self.window;
         let (isa, small, area) = (Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let weights = scaled(weights, self.outputs, scale);
         let left = Left::by_columns(weights.as_slice(), pitch(self.outputs), channels);
         let mut products = Lines::new(self.outputs * small);
-        let sums = Sums::scaled(products.shared(), small, true, None);
         for image in 0..self.images {
+            let sums = Sums::scaled(products.shared(), small, true, None);
             let right = ByRows { data: &g[image * channels * small..], pitch: small };
             Grid::new(1, self.outputs, small, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
             let products = products.as_slice();
             (0..self.outputs).into_par_iter().for_each(|channel| {
                 let start = (image * self.outputs + channel) * area;
                 // SAFETY: tasks differ in channels.
-                let plane = unsafe { output.slice(start, area) };
-                plane.fill(0.0);
+                let plane = zeroed(unsafe { output.slice(start, area) });
                 for (y, line) in products[channel * small..][..small].chunks_exact(source[1]).enumerate() {
                     let to = plane[y * divide * grid[1]..].iter_mut().step_by(divide);
                     to.zip(line).for_each(|(to, product)| *to = *product);
@@ -398,7 +424,7 @@ impl Kernel for WeightGradient {
         }
         let (isa, taps, area) = (Isa::detect(), self.window.rows(), self.window.columns());
         let source = inputs[0].len() / self.images.max(1);
-        let out = Shared(output.as_mut_ptr());
+        let out = Shared::of(output);
         for image in 0..self.images {
             let g = &inputs[1][image * self.outputs * area..(image + 1) * self.outputs * area];
             let pixels = &inputs[0][image * source..(image + 1) * source];
@@ -407,7 +433,8 @@ impl Kernel for WeightGradient {
             let sums = Sums::scaled(out, taps, first, inputs.get(2).copied().filter(|_| last));
             Grid::new(1, self.outputs, taps, isa).run(|_, rows, columns, panel| {
                 let right = Turned { window: &self.window, image: pixels };
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns; the first image's sums overwrite.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
         }
     }
@@ -425,7 +452,7 @@ impl WeightGradient {
         let pitch = pitch(columns);
         let mut turned = Lines::new(area * pitch);
         let mut sums = Lines::new(if across { rows * columns } else { 0 });
-        let out = if across { sums.shared() } else { Shared(output.as_mut_ptr()) };
+        let out = if across { sums.shared() } else { Shared::of(output) };
         for image in 0..self.images {
             turned.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
                 let from = &few[image * columns * area + block * 64..];
@@ -436,7 +463,8 @@ impl WeightGradient {
             let (first, last) = (image == 0, image + 1 == self.images);
             let sums = Sums::scaled(out, columns, first, scale.filter(|_| last && !across));
             Grid::new(1, rows, columns, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns; the first image's sums overwrite.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
         }
         if !across {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::cuda::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
 use super::cuda::{self, Plan, Room, Step};
 use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, Portable, activation, launch, nchw, same};
+use super::{Kernel, Portable, activation, filled, launch, same};
 use crate::ml::error::{Error, Result};
 
 /// Rows that are summed at a time.
@@ -74,7 +74,7 @@ struct Plane {
 
 fn plane(x: &Tensor, weights: &Tensor) -> Result<([usize; 4], Plane)> {
     let shape = activation::sizes("The input of a depthwise convolution", x)?;
-    let [filters, one, kh, kw] = nchw("A depthwise filter", weights)?;
+    let [filters, one, kh, kw] = filled("A depthwise filter", weights)?;
     let [_, channels, height, width] = shape;
     if one != 1 || (filters != 1 && filters != channels) {
         let expected = format!("[{channels}, 1, height, width], or [1, 1, height, width] for all channels");
@@ -150,7 +150,8 @@ impl Kernel for Forward {
     }
 }
 
-impl Portable for Forward {
+// SAFETY: `plane` and the mask's check compare the shapes of all operands, and the output is made as the input.
+unsafe impl Portable for Forward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         let mask = if self.mask { Activation(2) } else { Absent };
         let [top, left] = self.plane.before(self.turned);
@@ -245,7 +246,8 @@ impl Kernel for Weights {
     }
 }
 
-impl Portable for Weights {
+// SAFETY: `backward_weights` compares the shapes of all operands.
+unsafe impl Portable for Weights {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let ([height, width], [kh, kw], [top, left]) = (self.plane.size, self.plane.kernel, self.plane.before);
         let (taps, area) = (self.plane.taps(), self.plane.area().max(1));

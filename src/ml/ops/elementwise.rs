@@ -128,7 +128,8 @@ impl Kernel for Masked {
     }
 }
 
-impl Portable for Masked {
+// SAFETY: `masked` compares the shapes of its operands, and makes the output of that shape.
+unsafe impl Portable for Masked {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("masked", output, [Activation(0), Activation(1), ActivationOutput])
     }
@@ -144,7 +145,8 @@ impl Kernel for Copy {
     }
 }
 
-impl Portable for Copy {
+// SAFETY: `copy` compares the shapes of both.
+unsafe impl Portable for Copy {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("copy", output, [Activation(0), ActivationOutput])
     }
@@ -167,7 +169,8 @@ impl Kernel for ChannelSums {
     }
 }
 
-impl Portable for ChannelSums {
+// SAFETY: `sum_by_channel` compares the channels of both.
+unsafe impl Portable for ChannelSums {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let pixels = inputs[0] / self.channels.max(1);
         let pieces = pixels.div_ceil(PIXELS);

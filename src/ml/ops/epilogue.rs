@@ -1,18 +1,18 @@
 //! What happens to the sums of products on their way to memory.
 
-use super::Shared;
 use super::conv::Epilogue;
 use super::simd::{LANES, Lanes};
 use super::vector::Vector;
+use super::{Shared, extent};
 
 /// The operands of an [`Epilogue`]; by default nothing happens.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Finish<'a> {
-    scale: Option<&'a [f32]>,
-    shift: Option<&'a [f32]>,
-    add: Option<&'a [f32]>,
-    relu: bool,
-    mask: Option<&'a [f32]>,
+    pub scale: Option<&'a [f32]>,
+    pub shift: Option<&'a [f32]>,
+    pub add: Option<&'a [f32]>,
+    pub relu: bool,
+    pub mask: Option<&'a [f32]>,
 }
 
 impl<'a> Finish<'a> {
@@ -28,12 +28,21 @@ impl<'a> Finish<'a> {
         }
     }
 
+    /// Whether there are the operands of the first `channels` channels, and of the output's first `len` elements.
+    fn has(&self, channels: usize, len: usize) -> bool {
+        let long =
+            |operands: [Option<&[f32]>; 2], len| operands.into_iter().flatten().all(|values| values.len() >= len);
+        long([self.scale, self.shift], channels) && long([self.add, self.mask], len)
+    }
+
     /// Finishes the sums `y` of channel `channel`, which begin at element `at` of the output.
     #[inline(always)]
     pub fn apply(&self, y: &mut [f32], channel: usize, at: usize) {
+        let end = at.checked_add(y.len());
+        assert!(end.is_some_and(|end| self.has(channel + 1, end)), "operands of channel {channel} are missing");
         for (y, at) in y.chunks_mut(LANES).zip((at..).step_by(LANES)) {
             let mut tile = [[Lanes::up_to(y)]];
-            // SAFETY: these vectors are of every processor.
+            // SAFETY: these vectors are of every processor, and the operands are there, as was asserted.
             unsafe { self.tile(&mut tile, channel, |_| at, [y.len()]) };
             tile[0][0].write(y);
         }
@@ -42,7 +51,7 @@ impl<'a> Finish<'a> {
     /// Finishes rows of sums, the first of which is channel `channel`; row `r` begins at element `at(r)` of the output.
     ///
     /// # Safety
-    /// As for [`Vector`].
+    /// As for [`Vector`]; there are the operands ([`Finish::has`]) of all rows, and of all elements that are not masked.
     #[inline(always)]
     unsafe fn tile<X: Vector, const R: usize, const V: usize>(
         &self,
@@ -51,7 +60,7 @@ impl<'a> Finish<'a> {
         at: impl Fn(usize) -> usize,
         masks: [X::Mask; V],
     ) {
-        // SAFETY: channels have their factors, and the operands the output's shape.
+        // SAFETY: promised by the caller.
         unsafe {
             if let Some(scale) = self.scale {
                 each(tile, |row, _, y| y.mul(X::splat(scale[channel + row])));
@@ -95,8 +104,8 @@ pub(super) struct Block {
 /// Adds up blocks of sums in rows of an output, and finishes them after the last: a row is a channel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sums<'a> {
-    /// The output. What is written to the rows and columns that are asked for is nobody else's.
-    pub out: Shared,
+    /// The output.
+    pub out: Shared<'a>,
     /// The element of the first row's first sum.
     pub start: usize,
     /// From a row to the next.
@@ -109,8 +118,15 @@ pub(super) struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     /// Sums from the output's start on, whose rows are multiplied by a factor each.
-    pub fn scaled(out: Shared, pitch: usize, first: bool, scale: Option<&'a [f32]>) -> Self {
+    pub fn scaled(out: Shared<'a>, pitch: usize, first: bool, scale: Option<&'a [f32]>) -> Self {
         Sums { out, start: 0, pitch, first, finish: Finish { scale, ..Finish::default() } }
+    }
+
+    /// Whether the first `columns` sums of the first `rows` rows have places in the output, each its own, and operands.
+    pub fn has(&self, rows: usize, columns: usize) -> bool {
+        let apart = rows <= 1 || columns <= self.pitch;
+        let end = extent(rows, self.pitch, columns).and_then(|len| len.checked_add(self.start));
+        apart && end.is_some_and(|end| end <= self.out.len() && self.finish.has(rows, end))
     }
 
     /// Fetches what taking `columns` sums of a row will touch.
@@ -129,7 +145,8 @@ impl<'a> Sums<'a> {
     /// vectors being anything.
     ///
     /// # Safety
-    /// As for [`Vector`]; the rows and columns are the output's and its operands', and nobody else writes there.
+    /// As for [`Vector`]; there are the rows and columns ([`Sums::has`]), which nobody else reads or writes, and which were
+    /// written before unless the block is the first and overwrites them.
     #[inline(always)]
     pub unsafe fn take<X: Vector, const R: usize, const V: usize>(
         &self,
@@ -150,7 +167,7 @@ impl<'a> Sums<'a> {
             }
             for (row, lanes) in tile.iter().enumerate() {
                 for (v, y) in lanes.iter().enumerate() {
-                    y.store(self.out.0.add(at(row) + v * X::WIDTH), masks[v]);
+                    y.store(self.out.at(at(row) + v * X::WIDTH), masks[v]);
                 }
             }
         }

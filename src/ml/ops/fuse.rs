@@ -13,18 +13,18 @@ const PIECE: usize = 1 << 14;
 
 /// `y = max(y, x)`, element by element.
 pub fn maximum(y: &Tensor, x: &Tensor) -> Result<()> {
-    activation::check("A member of a maximum", x, y.dims())?;
+    activation::check("A member of a maximum", x, &activation::sizes("A maximum", y)?)?;
     launch(&Maximum, &[x], y)
 }
 
 /// The gradients by the members of a maximum `y` from the gradient `g` by it. As TensorFlow's `reduce_max`, equal
 /// members share it equally.
 pub fn maximum_backward(members: &[Tensor], y: &Tensor, g: &Tensor) -> Result<Vec<Tensor>> {
-    activation::check("The gradient of a maximum", g, y.dims())?;
     let shape = activation::sizes("A maximum", y)?;
+    activation::check("The gradient of a maximum", g, &shape)?;
     let winners = activation::zeros(shape, y)?;
     for member in members {
-        activation::check("A member of a maximum", member, y.dims())?;
+        activation::check("A member of a maximum", member, &shape)?;
         launch(&Count, &[member, y], &winners)?;
     }
     let share = |member: &Tensor| {
@@ -49,7 +49,7 @@ pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 
 /// `y = log(exp(y) + exp(x))`, element by element: the sum of probabilities whose logarithms these are.
 pub fn log_add(y: &Tensor, x: &Tensor) -> Result<()> {
-    activation::check("A member of a sum of probabilities", x, y.dims())?;
+    activation::check("A member of a sum of probabilities", x, &activation::sizes("A sum of probabilities", y)?)?;
     launch(&LogAdd, &[x], y)
 }
 
@@ -75,7 +75,8 @@ impl Kernel for Maximum {
     }
 }
 
-impl Portable for Maximum {
+// SAFETY: `maximum` compares the shapes of both.
+unsafe impl Portable for Maximum {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("maximum", output, [Input(0), Output])
     }
@@ -92,7 +93,8 @@ impl Kernel for Count {
     }
 }
 
-impl Portable for Count {
+// SAFETY: `maximum_backward` compares the shapes of all operands.
+unsafe impl Portable for Count {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("winners", output, [Input(0), Input(1), Output])
     }
@@ -111,7 +113,8 @@ impl Kernel for Share {
     }
 }
 
-impl Portable for Share {
+// SAFETY: `maximum_backward` compares the shapes of all operands.
+unsafe impl Portable for Share {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("share", output, [Input(0), Input(1), Input(2), Input(3), Output])
     }
@@ -140,7 +143,8 @@ impl Kernel for LogSoftmax {
     }
 }
 
-impl Portable for LogSoftmax {
+// SAFETY: `log_softmax` makes the output of the input's shape, whose classes the kernel has.
+unsafe impl Portable for LogSoftmax {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("log_softmax", output / self.classes.max(1), [Input(0), Output, Int(self.classes)])
     }
@@ -160,7 +164,8 @@ impl Kernel for LogAdd {
     }
 }
 
-impl Portable for LogAdd {
+// SAFETY: `log_add` compares the shapes of both.
+unsafe impl Portable for LogAdd {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("log_add", output, [Input(0), Output])
     }
@@ -182,7 +187,8 @@ impl Kernel for Mirror {
     }
 }
 
-impl Portable for Mirror {
+// SAFETY: `mirrored` makes the output of the input's shape, whose sizes the kernel has.
+unsafe impl Portable for Mirror {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("mirror", output, [Input(0), Output, Int(self.channels), Int(self.width)])
     }

@@ -17,6 +17,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::epilogue::{Block, Sums, prefetch};
+use super::extent;
 use super::scratch::Lines;
 use super::simd::Lanes;
 use super::transpose::transpose;
@@ -31,7 +32,7 @@ pub const COLUMNS: usize = Isa::Avx512.columns();
 /// The register tile of an instruction set: `rows` rows of the left operand times `columns` columns of the right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// 8 x 48, on AVX-512.
+    /// 8 x 48, on AVX-512, with AVX2 and FMA.
     Avx512,
     /// 4 x 24, on AVX2 with FMA.
     Avx2,
@@ -48,18 +49,24 @@ impl Isa {
 
     /// Those that this processor has, best first.
     pub fn available() -> Vec<Self> {
-        let mut all = Vec::new();
+        [Isa::Avx512, Isa::Avx2, Isa::Portable].into_iter().filter(|isa| isa.is_available()).collect()
+    }
+
+    /// Whether this processor has every instruction that functions for it are compiled with.
+    pub fn is_available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
-                all.push(Isa::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Isa::Avx2);
+            let avx2 = || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            match self {
+                Isa::Avx512 => is_x86_feature_detected!("avx512f") && avx2(),
+                Isa::Avx2 => avx2(),
+                Isa::Portable => true,
             }
         }
-        all.push(Isa::Portable);
-        all
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self == Isa::Portable
+        }
     }
 
     /// Columns of a register tile.
@@ -96,7 +103,8 @@ impl<'a> Left<'a> {
 
     /// Whether there are the first `rows` rows.
     fn has(&self, rows: usize) -> bool {
-        rows == 0 || self.terms == 0 || self.data.len() > (rows - 1) * self.pitch + (self.terms - 1) * self.step
+        let row = extent(self.terms, self.step, 1);
+        row.and_then(|row| extent(rows, self.pitch, row)).is_some_and(|len| len <= self.data.len())
     }
 }
 
@@ -159,8 +167,13 @@ impl Default for Panel {
     }
 }
 
-/// Multiplies the rows `rows` of `left` with the columns `columns` of `right`, and gives every sum to `sums`.
-pub(super) fn multiply(
+/// Multiplies the rows `rows` of `left` with the columns `columns` of `right`, and gives every sum to `sums`. A sum of no
+/// terms is zero.
+///
+/// # Safety
+/// While it runs, nobody else reads or writes these rows and columns of `sums`. They were written before, unless
+/// [`Sums::first`] says that they are overwritten.
+pub(super) unsafe fn multiply(
     isa: Isa,
     left: Left<'_>,
     rows: Range<usize>,
@@ -169,18 +182,21 @@ pub(super) fn multiply(
     panel: &mut Panel,
     sums: &Sums<'_>,
 ) {
-    assert!(left.has(rows.end));
-    for first in (0..left.terms).step_by(DEPTH) {
+    assert!(isa.is_available(), "this processor lacks {isa:?}");
+    assert!(left.has(rows.end), "the left operand has no {} rows", rows.end);
+    assert!(sums.has(rows.end, columns.end), "the sums have no {} rows of {}", rows.end, columns.end);
+    for first in (0..left.terms.max(1)).step_by(DEPTH) {
         let terms = first..left.terms.min(first + DEPTH);
         let block = Block { first: first == 0, last: terms.end == left.terms };
         for column in columns.clone().step_by(isa.columns()) {
             let here = column..columns.end.min(column + isa.columns());
             let panel = panel.0.as_mut_slice();
-            let source = right.rows().map(|right| {
-                assert!(right.data.len() >= (terms.end - 1) * right.pitch + here.end);
+            let source = right.rows().filter(|_| !terms.is_empty()).map(|right| {
+                let len = extent(terms.end, right.pitch, here.end);
+                assert!(len.is_some_and(|len| len <= right.data.len()), "the right operand has no {} rows", terms.end);
                 (right.data[first * right.pitch + column..].as_ptr(), right.pitch)
             });
-            if source.is_none() {
+            if source.is_none() && !terms.is_empty() {
                 right.fill(terms.clone(), here.clone(), &mut panel[..terms.len() * isa.columns()], isa.columns());
             }
             let mut tile = Tile {
@@ -196,8 +212,9 @@ pub(super) fn multiply(
             };
             while tile.at[0] < rows.end {
                 let rest = rows.end - tile.at[0];
-                // SAFETY: the instruction set is there; the left operand has the rows, as asserted; whether the rows and
-                // columns of the sums are nobody else's is the caller's promise with them.
+                // SAFETY: the instruction set, the rows and columns of the operands and those of the sums are there, as
+                // asserted; the panel has the rows of a block, as wide as any tile. That the sums are nobody else's, and
+                // were written where they are added to, the caller promises.
                 let high = unsafe {
                     match isa {
                         #[cfg(target_arch = "x86_64")]
@@ -239,7 +256,8 @@ impl Tile<'_> {
     /// Computes `R` rows of `V` vectors of sums, where the widest tile of the instruction set has `wide` columns.
     ///
     /// # Safety
-    /// As for [`Vector`]; there are the rows and columns, of the operands and of the sums.
+    /// As for [`Vector`]; there are the rows and columns, of the operands, of the panel and of the sums, for which the
+    /// promises of [`Sums::take`] hold.
     #[inline(always)]
     unsafe fn compute<X: Vector, const R: usize, const V: usize>(&self, wide: usize) -> usize {
         let (mut a, mut panel, [row, column, columns]) = (self.a, self.panel, self.at);
@@ -354,8 +372,55 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::super::Shared;
+    use super::super::epilogue::Finish;
     use super::*;
     use crate::ml::rng::Rng;
+
+    /// The product of `rows` by `terms` with `terms` by `columns` ones, in rows at distance `pitch` of `output`.
+    fn product(isa: Isa, [rows, terms, columns]: [usize; 3], pitch: usize, output: &mut [f32], shift: Option<&[f32]>) {
+        let ones = vec![1.0; terms * rows.max(columns)];
+        let finish = Finish { shift, ..Finish::default() };
+        let sums = Sums { out: Shared::of(output), start: 2, pitch, first: true, finish };
+        let (left, right) = (Left::by_rows(&ones, terms, terms), ByRows { data: &ones, pitch: columns });
+        // SAFETY: there is but this task, and the sums are overwritten.
+        unsafe { multiply(isa, left, 0..rows, &right, 0..columns, &mut Panel::default(), &sums) };
+    }
+
+    #[test]
+    fn sums_of_no_terms_are_zero_and_finished_as_others() {
+        for isa in Isa::available() {
+            let mut output = vec![f32::NAN; 2 + 5 * 60];
+            product(isa, [5, 0, 57], 60, &mut output, None);
+            assert!(output[2..].chunks(60).all(|row| row[..57].iter().all(|sum| sum.to_bits() == 0)), "{isa:?}");
+            assert!(output[..2].iter().chain(output[2..].chunks(60).flat_map(|row| &row[57..])).all(|v| v.is_nan()));
+            product(isa, [5, 0, 57], 60, &mut output, Some(&[1.0, 2.0, 3.0, 4.0, 5.0]));
+            assert_eq!(output[2 + 3 * 60..][..57], [4.0; 57], "{isa:?}");
+        }
+    }
+
+    /// One element fewer than the sums, the operands or the factors need, and rows that lie in one another.
+    #[test]
+    fn what_has_no_room_is_never_begun() {
+        for isa in Isa::available() {
+            let (size, whole) = ([9, 300, 50], 2 + 8 * 50 + 50);
+            let refused = |pitch: usize, len: usize, shift: Option<&[f32]>| {
+                let mut output = vec![7.0; len];
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    product(isa, size, pitch, &mut output, shift);
+                }));
+                let untouched = output.iter().all(|value| *value == 7.0);
+                assert!(result.is_ok() || untouched, "{isa:?} has written before it refused");
+                result.is_err()
+            };
+            assert!(!refused(50, whole, Some(&[1.0; 9])));
+            assert!(refused(50, whole - 1, None) && refused(49, whole, None) && refused(50, whole, Some(&[1.0; 8])));
+            assert!(refused(usize::MAX / 2, whole, None));
+        }
+        let (values, short) = ([0.0; 99], [0.0; 98]);
+        assert!(Left::by_rows(&values, 10, 9).has(10) && !Left::by_rows(&short, 10, 9).has(10));
+        assert!(Left::by_columns(&values, 10, 10).has(9) && !Left::by_columns(&short, 10, 10).has(9));
+        assert!(!Left::by_rows(&values, usize::MAX, 9).has(3) && Left::by_rows(&[], 10, 0).has(1000));
+    }
 
     #[test]
     fn every_instruction_set_gives_the_bits_of_the_definition_from_rows_and_columns() {
@@ -377,12 +442,15 @@ mod tests {
             let mut all = [(); 3].map(|()| vec![f32::NAN; m * n]);
             let mut panel = Panel::default();
             for (rows, columns) in [(0..16, 0..77), (16..31, 0..60), (16..31, 60..77)] {
-                let out = all.each_mut().map(|all| Sums::scaled(Shared(all.as_mut_ptr()), n, true, None));
+                let out = all.each_mut().map(|all| Sums::scaled(Shared::of(all), n, true, None));
                 let (here, left, right) = (columns.clone(), Left::by_rows(&a, k, k), ByRows { data: &b, pitch: n });
-                multiply(isa, left, rows.clone(), &right, here.clone(), &mut panel, &out[0]);
-                multiply(isa, Left::by_columns(&a_turned, m, k), rows.clone(), &right, here, &mut panel, &out[1]);
-                let right = ByColumns { data: &b_turned, pitch: k };
-                multiply(isa, left, rows, &right, columns, &mut panel, &out[2]);
+                let turned = (Left::by_columns(&a_turned, m, k), ByColumns { data: &b_turned, pitch: k });
+                // SAFETY: there is but this task, and the sums are overwritten.
+                unsafe {
+                    multiply(isa, left, rows.clone(), &right, here.clone(), &mut panel, &out[0]);
+                    multiply(isa, turned.0, rows.clone(), &right, here, &mut panel, &out[1]);
+                    multiply(isa, left, rows, &turned.1, columns, &mut panel, &out[2]);
+                }
             }
             for c in all {
                 assert!(c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits()), "{isa:?}");

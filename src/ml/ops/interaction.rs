@@ -6,12 +6,11 @@ use candle_core::Tensor;
 use super::cuda::Argument::{Input, Int, Output};
 use super::cuda::Plan;
 use super::{Kernel, Portable, blank, check, launch};
-use crate::ml::error::Result;
+use crate::ml::error::{Error, Result};
 
 /// The matrix.
 pub fn matrix(w: &Tensor) -> Result<Tensor> {
-    let phases = w.dims()[0];
-    check("The parameter of a group interaction", w, &[phases, phases])?;
+    let phases = phases("The parameter of a group interaction", w)?;
     let matrix = blank(w.dims(), w.device())?;
     launch(&Matrix { phases }, &[w], &matrix)?;
     Ok(matrix)
@@ -19,9 +18,21 @@ pub fn matrix(w: &Tensor) -> Result<Tensor> {
 
 /// Writes the gradient by the parameter from the one by the matrix.
 pub fn gradient(by_matrix: &Tensor, gradient: &Tensor) -> Result<()> {
-    let phases = by_matrix.dims()[0];
+    let phases = phases("The gradient of a mixing matrix", by_matrix)?;
     check("The gradient of a group interaction", gradient, &[phases, phases])?;
     launch(&Gradient { phases }, &[by_matrix], gradient)
+}
+
+/// How many phases a matrix mixes, of which there is one at least.
+fn phases(what: &str, matrix: &Tensor) -> Result<usize> {
+    match *matrix.dims() {
+        [rows, columns] if rows == columns && rows > 0 => Ok(rows),
+        _ => Err(Error::Shape {
+            what: what.to_owned(),
+            found: matrix.dims().to_vec(),
+            expected: "a matrix of as many rows as columns".to_owned(),
+        }),
+    }
 }
 
 struct Matrix {
@@ -41,7 +52,8 @@ impl Kernel for Matrix {
     }
 }
 
-impl Portable for Matrix {
+// SAFETY: `matrix` sees that the parameter is square, and makes the output of its shape.
+unsafe impl Portable for Matrix {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("interaction", output, [Input(0), Output, Int(self.phases)])
     }
@@ -60,7 +72,8 @@ impl Kernel for Gradient {
     }
 }
 
-impl Portable for Gradient {
+// SAFETY: `gradient` compares the shapes of both, which are square.
+unsafe impl Portable for Gradient {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("interaction_gradient", output, [Input(0), Output, Int(self.phases)])
     }

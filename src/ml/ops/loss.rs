@@ -3,9 +3,9 @@
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Bytes, Float, Input, Int, Output};
+use super::cuda::Argument::{Bytes, Float, Input, Int, Output, Written};
 use super::cuda::{self, Plan};
-use super::{Kernel, Portable, activation, blank, launch, read};
+use super::{Kernel, Portable, activation, blank, check_labels, launch, read};
 use crate::ml::error::Result;
 
 /// The loss at each pixel, zero where the label is ignored.
@@ -14,6 +14,7 @@ use crate::ml::error::Result;
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, H, W]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
     let [n, classes, height, width] = activation::sizes("The logits", logits)?;
+    check_labels(labels, [n, height, width])?;
     let losses = blank(&[n, height, width], logits.device())?;
     launch(&CrossEntropy { labels, classes, area: height * width }, &[logits], &losses)?;
     Ok(losses)
@@ -26,6 +27,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
 /// `logits` `[N, C, H, W]`, `labels` `[N, H, W]` -> `[N, C, H, W]`.
 pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) -> Result<Tensor> {
     let [n, classes, height, width] = activation::sizes("The logits", logits)?;
+    check_labels(labels, [n, height, width])?;
     let gradient = activation::blank([n, classes, height, width], logits)?;
     let factor = 1.0 / counted.max(1) as f32;
     launch(&Gradient { labels, classes, area: height * width, factor }, &[logits], &gradient)?;
@@ -41,8 +43,9 @@ pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let area = height * width;
     if cuda::applies(logits.device()) {
         let classes_of = Tensor::zeros(n * area, DType::U8, logits.device())?;
-        let plan = Plan::each("argmax", n * area, [Input(0), Output, Int(classes)]);
-        cuda::run("argmax", &plan, &[logits], &classes_of)?;
+        let plan = Plan::each("argmax", n * area, [Input(0), Written(DType::U8), Int(classes)]);
+        // SAFETY: the output has a class for each pixel of the logits, whose classes the kernel has.
+        unsafe { cuda::run("argmax", &plan, &[logits], &classes_of)? };
         return Ok(classes_of.to_vec1()?);
     }
     read("argmax", logits, |logits| {
@@ -93,7 +96,8 @@ impl Kernel for CrossEntropy<'_> {
     }
 }
 
-impl Portable for CrossEntropy<'_> {
+// SAFETY: `cross_entropy` compares the labels with the logits, and makes the output of a loss a pixel.
+unsafe impl Portable for CrossEntropy<'_> {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("cross_entropy", output, [Input(0), Bytes(self.labels), Output, Int(self.classes)])
     }
@@ -129,7 +133,8 @@ impl Kernel for Gradient<'_> {
     }
 }
 
-impl Portable for Gradient<'_> {
+// SAFETY: `cross_entropy_backward` compares the labels with the logits, and makes the output of their shape.
+unsafe impl Portable for Gradient<'_> {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         let arguments = [Input(0), Bytes(self.labels), Output, Float(self.factor), Int(self.classes)];
         Plan::each("cross_entropy_gradient", output / self.classes.max(1), arguments)

@@ -73,9 +73,12 @@ impl Phases {
     pub fn backward_matrix(&self, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
         let [n, c, height, width] = activation::sizes("The input of a mixing of phases", x)?;
         let [_, _, h, w] = activation::sizes("The gradient of a mixing of phases", g)?;
-        let cells = self.cells([height, width], [h, w]);
         check("The gradient of a mixing of phases", g, &[n, c, h, w])?;
+        let cells = self.cells([height, width], [h, w])?;
         check("The gradient of a mixing matrix", gradient, &[self.dilation.pow(2), self.dilation.pow(2)])?;
+        if let Some(scale) = scale {
+            check("A factor of channels", scale, &[c])?;
+        }
         if cuda::applies(x.device()) && self.dilation > MOST_ON_GPU {
             return Err(Error::Model(format!(
                 "Phases are mixed up to dilation {MOST_ON_GPU} on a GPU, not {}.",
@@ -94,14 +97,15 @@ impl Phases {
         for tensor in scale.into_iter().chain(shift) {
             check("A factor or summand of channels", tensor, &[c])?;
         }
-        let y = activation::blank([n, c, to[0], to[1]], x)?;
         let from = [height, width];
+        let cells = self.cells(from, to)?;
+        let y = activation::blank([n, c, to[0], to[1]], x)?;
         let kernel = Mix {
             dilation: self.dilation,
             channels: c,
             from,
             to,
-            cells: self.cells(from, to),
+            cells,
             turned,
             scale: scale.is_some(),
             shift: shift.is_some(),
@@ -112,9 +116,18 @@ impl Phases {
         Ok(y)
     }
 
-    /// Cells of `d` by `d` pixels along each axis that hold planes of both sizes.
-    fn cells(&self, a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
-        [0, 1].map(|axis| a[axis].max(b[axis]).div_ceil(self.dilation.max(1)))
+    /// Cells of `d` by `d` pixels along each axis, of planes of both sizes; an error where these have not the same.
+    fn cells(&self, a: [usize; 2], b: [usize; 2]) -> Result<[usize; 2]> {
+        let [of_a, of_b] = [a, b].map(|size| size.map(|size| size.div_ceil(self.dilation.max(1))));
+        if self.dilation == 0 || of_a != of_b || of_a.contains(&0) {
+            let expected = format!("a size of the cells of {b:?}, each {0} by {0}", self.dilation);
+            return Err(Error::Shape {
+                what: "The image of a mixing of phases".to_owned(),
+                found: a.to_vec(),
+                expected,
+            });
+        }
+        Ok(of_a)
     }
 }
 
@@ -187,7 +200,8 @@ impl Kernel for Mix {
     }
 }
 
-impl Portable for Mix {
+// SAFETY: `Phases::run` compares the shapes of all operands, and makes the output; the kernel reads no pixel beyond a border.
+unsafe impl Portable for Mix {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         let scale = if self.scale { Input(2) } else { Absent };
         let shift = if self.shift { Input(2 + usize::from(self.scale)) } else { Absent };
@@ -263,7 +277,8 @@ impl Kernel for Matrix {
     }
 }
 
-impl Portable for Matrix {
+// SAFETY: `Phases::backward_matrix` compares the shapes of all operands, and dilations end where the kernel's room does.
+unsafe impl Portable for Matrix {
     fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
         let ([h, w], [height, width], [rows, columns]) = (self.input, self.output, self.cells);
         let blocks = inputs[0] / (h * w * self.channels).max(1) * rows * columns;

@@ -143,7 +143,8 @@ impl Kernel for Forward {
     }
 }
 
-impl Portable for Forward {
+// SAFETY: `forward` makes the output of the planes of the input, whose sizes the kernel has.
+unsafe impl Portable for Forward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("max_pool", output, [&[Activation(0), ActivationOutput], &self.0.sizes()[..]].concat())
     }
@@ -175,7 +176,8 @@ impl Kernel for Backward {
     }
 }
 
-impl Portable for Backward {
+// SAFETY: `backward` compares the shapes of input and gradient, and makes the output as the input.
+unsafe impl Portable for Backward {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         let mask = Int(usize::from(self.mask));
         let arguments = [&[Activation(0), Activation(1), ActivationOutput, mask], &self.pool.sizes()[..]].concat();

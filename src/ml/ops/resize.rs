@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{self, Float, Input, Int, Output};
 use super::cuda::Plan;
-use super::{Kernel, Portable, activation, launch};
+use super::{Kernel, Portable, activation, check_size, launch};
 use crate::ml::error::Result;
 
 /// Where an output reads along one axis: two neighbours, and the weight of the second.
@@ -59,6 +59,7 @@ pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8
 /// `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let [n, c, h, w] = activation::sizes("The input of a resize", x)?;
+    check_size("The output of a resize", [height, width])?;
     let y = activation::blank([n, c, height, width], x)?;
     launch(&Bilinear::new(c, [h, w], [height, width]), &[x], &y)?;
     Ok(y)
@@ -70,6 +71,7 @@ pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
 /// `g` `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let [n, c, h, w] = activation::sizes("The gradient of a resize", g)?;
+    check_size("The input of a resize", [height, width])?;
     let dx = activation::blank([n, c, height, width], g)?;
     launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w])), &[g], &dx)?;
     Ok(dx)
@@ -119,7 +121,8 @@ impl Kernel for Bilinear {
     }
 }
 
-impl Portable for Bilinear {
+// SAFETY: `bilinear` makes the output of the planes of the input, which have the sizes that the kernel has.
+unsafe impl Portable for Bilinear {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("bilinear", output, self.arguments())
     }
@@ -148,7 +151,8 @@ impl Kernel for BilinearGradient {
     }
 }
 
-impl Portable for BilinearGradient {
+// SAFETY: `bilinear_backward` makes the output of the planes of the gradient, which have the sizes that the kernel has.
+unsafe impl Portable for BilinearGradient {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("bilinear_gradient", output, self.0.arguments())
     }

@@ -35,7 +35,7 @@ impl Lines {
 
     /// The values.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: lines are sixteen values each, without anything between them.
+        // SAFETY: lines are sixteen values each, without anything between them, and there are enough of them.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 
@@ -46,8 +46,8 @@ impl Lines {
     }
 
     /// The values, for tasks that write parts of them.
-    pub(super) fn shared(&mut self) -> Shared {
-        Shared(self.lines.as_mut_ptr().cast())
+    pub(super) fn shared(&mut self) -> Shared<'_> {
+        Shared::of(self.as_mut_slice())
     }
 }
 

@@ -13,13 +13,13 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Shared;
 use super::conv::{Grid, pitch};
 use super::epilogue::{Finish, Sums};
 use super::gemm::{self, ByRows, Isa, Left};
 use super::scratch::Lines;
 use super::transpose::transpose;
 use super::window::Window;
+use super::{Shared, zeroed};
 
 /// Outputs up to which taps pay.
 const FEW: usize = 32;
@@ -49,14 +49,14 @@ impl<'a> Taps<'a> {
     }
 
     /// The convolution of `images` images `x` with `weights` `[O, C, KH, KW]`.
-    pub fn correlate(&self, images: usize, x: &[f32], weights: &[f32], output: Shared, finish: Finish<'_>) {
+    pub fn correlate(&self, images: usize, x: &[f32], weights: &[f32], output: Shared<'_>, finish: Finish<'_>) {
         let Window { channels, source, grid, dilation, pad, .. } = *self.window;
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let by_tap = self.by_tap(weights, channels, channels, |tap, _| (tap, 1.0));
         let left = Left::by_rows(by_tap.as_slice(), channels, channels);
         let mut products = Lines::new(rows * pixels);
-        let sums = Sums::scaled(products.shared(), pixels, true, None);
         for image in 0..images {
+            let sums = Sums::scaled(products.shared(), pixels, true, None);
             let right = ByRows { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
             Grid::new(1, rows, pixels, isa).run(|_, rows, columns, panel| {
                 // Line `y` of the source is seen from line `y + pad - i dilation` of the grid.
@@ -64,14 +64,14 @@ impl<'a> Taps<'a> {
                 let seen = (lines.start as isize + pad[0] - grid[0] as isize + 1)..(lines.end as isize + pad[0]);
                 let seen = self.lines_of_taps(seen, dilation);
                 let rows = rows.start.max(seen.start)..rows.end.min(seen.end);
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
             let products = products.as_slice();
             (0..self.few).into_par_iter().for_each(|o| {
                 let start = (image * self.few + o) * area;
                 // SAFETY: tasks differ in the plane.
-                let plane = unsafe { output.slice(start, area) };
-                plane.fill(0.0);
+                let plane = zeroed(unsafe { output.slice(start, area) });
                 for tap in 0..self.taps() {
                     let from = &products[(tap * self.few + o) * pixels..][..pixels];
                     self.shifted(tap, |at, source, len| {
@@ -91,7 +91,7 @@ impl<'a> Taps<'a> {
         images: usize,
         g: &[f32],
         (weights, scale): (&[f32], Option<&[f32]>),
-        output: Shared,
+        output: Shared<'_>,
         finish: Finish<'_>,
     ) {
         let Window { source, grid, dilation, pad, .. } = *self.window;
@@ -118,7 +118,8 @@ impl<'a> Taps<'a> {
                 let seen = self.lines_of_taps(seen, dilation);
                 let left = Left::by_columns(&by_tap[seen.start * pitch..], pitch, seen.len());
                 let right = ByRows { data: &shifted[seen.start * area..], pitch: area };
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns, and images in where their sums start.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
         }
     }
@@ -147,7 +148,8 @@ impl<'a> Taps<'a> {
             let right = ByRows { data: turned.as_slice(), pitch };
             let sums = Sums::scaled(out, pitch, image == 0, None);
             Grid::new(1, channels, rows, isa).run(|_, rows, columns, panel| {
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: a grid's tasks differ in the rows or the columns; the first image's sums overwrite.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
         }
         let sums = sums.as_slice();

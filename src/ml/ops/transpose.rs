@@ -1,26 +1,34 @@
 //! Matrices turned about their diagonal.
 
+use std::mem::MaybeUninit;
+
+use super::extent;
 use super::gemm::Isa;
 
 /// `to[c, r] = from[r, c]` for `rows` rows at distance `pitch` of `columns` values, written at distance `wide`.
 pub fn transpose(from: &[f32], pitch: usize, rows: usize, columns: usize, to: &mut [f32], wide: usize) {
-    assert!(rows == 0 || columns == 0 || from.len() >= (rows - 1) * pitch + columns);
-    assert!(rows == 0 || columns == 0 || to.len() >= (columns - 1) * wide + rows);
+    // SAFETY: the elements are the same, and nothing but numbers is written to them.
+    let to = unsafe { &mut *(std::ptr::from_mut(to) as *mut [MaybeUninit<f32>]) };
+    transpose_to(from, pitch, rows, columns, to, wide);
+}
+
+/// As [`transpose`], to elements that may not be numbers yet.
+pub fn transpose_to(from: &[f32], pitch: usize, rows: usize, columns: usize, to: &mut [MaybeUninit<f32>], wide: usize) {
+    let fits = |room: usize, len: Option<usize>| len.is_some_and(|len| len <= room);
+    assert!(fits(from.len(), extent(rows, pitch, columns)) && fits(to.len(), extent(columns, wide, rows)));
     #[cfg(target_arch = "x86_64")]
     if Isa::detect() == Isa::Avx512 {
         for (row, column) in (0..rows).step_by(16).flat_map(|row| (0..columns).step_by(16).map(move |c| (row, c))) {
             let size = [16.min(rows - row), 16.min(columns - column)];
-            // SAFETY: the instruction set was detected; the assertions bound what is read and written.
-            unsafe {
-                let (from, to) = (from[row * pitch + column..].as_ptr(), to[column * wide + row..].as_mut_ptr());
-                x86::transpose_16(from, pitch, size, to, wide);
-            }
+            let (from, to) = (from[row * pitch + column..].as_ptr(), to[column * wide + row..].as_mut_ptr());
+            // SAFETY: the instruction set was detected; the assertion bounds what is read and written.
+            unsafe { x86::transpose_16(from, pitch, size, to.cast(), wide) };
         }
         return;
     }
     for row in 0..rows {
         for (column, value) in from[row * pitch..][..columns].iter().enumerate() {
-            to[column * wide + row] = *value;
+            to[column * wide + row].write(*value);
         }
     }
 }
@@ -31,10 +39,14 @@ mod x86 {
 
     /// Transposes at most sixteen rows of at most sixteen values: pairs of values, then of pairs, then of fours, then of
     /// eights change places.
+    ///
+    /// # Safety
+    /// The processor has the instruction set. There are the rows to read, at distance `pitch`, and the columns to write, at
+    /// distance `wide`.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn transpose_16(from: *const f32, pitch: usize, [rows, columns]: [usize; 2], to: *mut f32, wide: usize) {
         let mask = |there: bool, count: usize| if there { ((1_u32 << count) - 1) as u16 } else { 0 };
-        // SAFETY: the caller's rows have the room; nothing is read or written where a mask is 0.
+        // SAFETY: the caller promises what is read and written; nothing is where a mask is 0.
         unsafe {
             let mut r = [_mm512_setzero_ps(); 16];
             for (i, r) in r.iter_mut().enumerate() {

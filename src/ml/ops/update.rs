@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{Float, Input, Output};
 use super::cuda::Plan;
-use super::{Kernel, Portable, launch};
+use super::{Kernel, Portable, check, launch};
 use crate::ml::error::Result;
 
 /// Elements that one task takes.
@@ -15,9 +15,11 @@ const PIECE: usize = 1 << 14;
 /// in a cache when the second half comes.
 const CACHED: usize = 1 << 18;
 
-/// [`accumulate`], then [`descend`].
+/// [`accumulate`], then [`descend`], for flat buffers of one length.
 pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3]) -> Result<()> {
-    let len = w.elem_count();
+    let len = w.dims1()?;
+    check("The momentum of gradient descent", v, &[len])?;
+    check("The gradient of gradient descent", g, &[len])?;
     let size = if w.device().is_cpu() { CACHED } else { len.max(1) };
     for start in (0..len).step_by(size) {
         let part = |flat: &Tensor| flat.narrow(0, start, size.min(len - start));
@@ -30,16 +32,20 @@ pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3
 
 /// `v = momentum * v + (g + decay * w)`.
 pub fn accumulate(v: &Tensor, g: &Tensor, w: &Tensor, momentum: f32, decay: f32) -> Result<()> {
+    check("The gradient of gradient descent", g, v.dims())?;
+    check("The weights of gradient descent", w, v.dims())?;
     launch(&Accumulate { momentum, decay }, &[g, w], v)
 }
 
 /// `w = w - rate * v`.
 pub fn descend(w: &Tensor, v: &Tensor, rate: f32) -> Result<()> {
+    check("The momentum of gradient descent", v, w.dims())?;
     launch(&Descend { rate }, &[v], w)
 }
 
 /// `sum = sum + part / divisor`: a part of a mean.
 pub fn add_part(sum: &Tensor, part: &Tensor, divisor: f32) -> Result<()> {
+    check("A part of a mean", part, sum.dims())?;
     launch(&AddPart { divisor }, &[part], sum)
 }
 
@@ -57,7 +63,8 @@ impl Kernel for AddPart {
     }
 }
 
-impl Portable for AddPart {
+// SAFETY: `add_part` compares the shapes of both.
+unsafe impl Portable for AddPart {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("add_part", output, [Input(0), Output, Float(self.divisor)])
     }
@@ -81,7 +88,8 @@ impl Kernel for Accumulate {
     }
 }
 
-impl Portable for Accumulate {
+// SAFETY: `accumulate` compares the shapes of all operands.
+unsafe impl Portable for Accumulate {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("accumulate", output, [Input(0), Input(1), Output, Float(self.momentum), Float(self.decay)])
     }
@@ -101,7 +109,8 @@ impl Kernel for Descend {
     }
 }
 
-impl Portable for Descend {
+// SAFETY: `descend` compares the shapes of both.
+unsafe impl Portable for Descend {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("descend", output, [Input(0), Output, Float(self.rate)])
     }

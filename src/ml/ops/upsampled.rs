@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::resize::{self, Tap, bilinear_taps};
 use super::simd::{Loop, vectorised};
-use super::{Kernel, cuda, launch_on_cpu, loss, nchw, read, zeros};
+use super::{Kernel, activation, check_labels, check_size, cuda, launch_on_cpu, loss, read, zeros};
 use crate::ml::error::Result;
 
 /// Rows of the image that one task takes.
@@ -25,7 +25,8 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
     if cuda::applies(logits.device()) {
         return loss::argmax(&resize::bilinear(logits, height, width)?);
     }
-    let [n, classes, h, w] = nchw("The logits", logits)?;
+    let [n, classes, h, w] = activation::sizes("The logits", logits)?;
+    check_size("The size of classes", [height, width])?;
     read("argmax", logits, |logits| {
         let mut out = vec![0; n * height * width];
         Logits::new(logits, classes, [h, w], [height, width]).read(&Classes, &mut out);
@@ -41,7 +42,9 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize
     if cuda::applies(logits.device()) {
         return loss::cross_entropy(&resize::bilinear(logits, height, width)?, labels);
     }
-    let [n, classes, h, w] = nchw("The logits", logits)?;
+    let [n, classes, h, w] = activation::sizes("The logits", logits)?;
+    check_size("The size of losses", [height, width])?;
+    check_labels(labels, [n, height, width])?;
     let losses = zeros(&[n, height, width], logits.device())?;
     launch_on_cpu(&CrossEntropy { labels, classes, from: [h, w], to: [height, width] }, &[logits], &losses)?;
     Ok(losses)

@@ -53,8 +53,13 @@ impl Vector for Lanes {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, count: usize) {
-        // SAFETY: promised by the caller.
-        self.write(unsafe { std::slice::from_raw_parts_mut(to, count) });
+        // SAFETY: promised by the caller. What lies there may be no number yet, so that no reference to it is made.
+        unsafe {
+            match count {
+                LANES.. => to.cast::<[f32; LANES]>().write_unaligned(self.0),
+                _ => to.copy_from_nonoverlapping(self.0.as_ptr(), count),
+            }
+        }
     }
 
     #[inline(always)]
@@ -100,7 +105,6 @@ pub(super) mod x86 {
     #[derive(Clone, Copy)]
     pub struct Ymm(__m256);
 
-    // SAFETY, for all: the instruction set is there, and the memory, as the caller promises.
     impl Vector for Zmm {
         const WIDTH: usize = 16;
         type Mask = __mmask16;
@@ -112,42 +116,50 @@ pub(super) mod x86 {
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Zmm(unsafe { _mm512_set1_ps(value) })
         }
 
         #[inline(always)]
         unsafe fn load(from: *const f32, mask: __mmask16) -> Self {
+            // SAFETY: the caller promises the instruction set, and the values that are not masked.
             Zmm(unsafe { _mm512_maskz_loadu_ps(mask, from) })
         }
 
         #[inline(always)]
         unsafe fn store(self, to: *mut f32, mask: __mmask16) {
+            // SAFETY: the caller promises the instruction set, and the values that are not masked.
             unsafe { _mm512_mask_storeu_ps(to, mask, self.0) }
         }
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Zmm(unsafe { _mm512_add_ps(self.0, other.0) })
         }
 
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Zmm(unsafe { _mm512_mul_ps(self.0, other.0) })
         }
 
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Zmm(unsafe { _mm512_fmadd_ps(self.0, factor.0, sum.0) })
         }
 
         #[inline(always)]
         unsafe fn relu(self) -> Self {
             // The second operand is the result where one is not a number.
+            // SAFETY: the caller promises the instruction set.
             Zmm(unsafe { _mm512_max_ps(_mm512_setzero_ps(), self.0) })
         }
 
         #[inline(always)]
         unsafe fn where_positive(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             unsafe {
                 let mask = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(other.0, _mm512_setzero_ps());
                 Zmm(_mm512_maskz_mov_ps(mask, self.0))
@@ -161,6 +173,7 @@ pub(super) mod x86 {
 
         #[inline(always)]
         unsafe fn first(count: usize) -> __m256i {
+            // SAFETY: the caller promises the instruction set.
             unsafe {
                 let places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
                 _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), places)
@@ -169,16 +182,19 @@ pub(super) mod x86 {
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Ymm(unsafe { _mm256_set1_ps(value) })
         }
 
         #[inline(always)]
         unsafe fn load(from: *const f32, mask: __m256i) -> Self {
+            // SAFETY: the caller promises the instruction set, and the values that are not masked.
             Ymm(unsafe { _mm256_maskload_ps(from, mask) })
         }
 
         #[inline(always)]
         unsafe fn store(self, to: *mut f32, mask: __m256i) {
+            // SAFETY: the caller promises the instruction set, and the values that are not masked.
             unsafe {
                 // Some processors take many times as long with a mask.
                 match _mm256_movemask_epi8(mask) {
@@ -190,27 +206,32 @@ pub(super) mod x86 {
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Ymm(unsafe { _mm256_add_ps(self.0, other.0) })
         }
 
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Ymm(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
 
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             Ymm(unsafe { _mm256_fmadd_ps(self.0, factor.0, sum.0) })
         }
 
         #[inline(always)]
         unsafe fn relu(self) -> Self {
             // The second operand is the result where one is not a number.
+            // SAFETY: the caller promises the instruction set.
             Ymm(unsafe { _mm256_max_ps(_mm256_setzero_ps(), self.0) })
         }
 
         #[inline(always)]
         unsafe fn where_positive(self, other: Self) -> Self {
+            // SAFETY: the caller promises the instruction set.
             unsafe { Ymm(_mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(other.0, _mm256_setzero_ps()), self.0)) }
         }
     }

@@ -15,6 +15,7 @@
 //!
 //! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (held against 64-bit arithmetic below).
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -24,7 +25,7 @@ use super::epilogue::{Finish, Sums};
 use super::gemm::{self, ByRows, COLUMNS, Isa, Left, Panel};
 use super::scratch::Lines;
 use super::simd::{LANES, Lanes, Loop, vectorised};
-use super::transpose::transpose;
+use super::transpose::{transpose, transpose_to};
 use super::window::Window;
 
 /// Products of a tile.
@@ -129,21 +130,22 @@ impl Winograd {
     }
 
     /// The convolution of `images` images `x` with a filter.
-    pub fn correlate(&self, images: usize, x: &[f32], filter: Filter<'_>, output: Shared, finish: Finish<'_>) {
+    pub fn correlate(&self, images: usize, x: &[f32], filter: Filter<'_>, output: Shared<'_>, finish: Finish<'_>) {
         let ([channels, outputs], [c, o]) = (self.channels, self.pitches());
         let (tiles, isa) = (self.count(), Isa::detect());
         let filters = filter.transformed(channels, outputs);
         let (of_inputs, of_filters, of_products) = (stride(tiles, c), stride(channels, o), stride(tiles, o));
         let mut products = Lines::new(PRODUCTS * of_products);
-        let out = products.shared();
         for image in 0..images {
             let area = self.source[0] * self.source[1];
             let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
+            let out = products.shared();
             each_product(tiles, outputs, |product, rows, columns, panel| {
                 let left = Left::by_rows(&inputs.as_slice()[product * of_inputs..], c, channels);
                 let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
                 let sums = Sums::scaled(out.from(product * of_products), o, true, None);
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: tasks differ in the product, or in the rows or the columns.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
             drop(inputs);
             let area = self.grid[0] * self.grid[1];
@@ -152,6 +154,8 @@ impl Winograd {
                 // SAFETY: tasks differ in channels.
                 let planes = unsafe { output.slice(start, here * area) };
                 vectorised(Collect { tiles: self, products: products.as_slice(), first, planes });
+                // SAFETY: all of them were just written, line by line.
+                let planes = unsafe { planes.assume_init_mut() };
                 for (channel, plane) in planes.chunks_exact_mut(area).enumerate() {
                     finish.apply(plane, first + channel, start + channel * area);
                 }
@@ -175,7 +179,8 @@ impl Winograd {
                 let left = Left::by_columns(&gradients.as_slice()[product * of_gradients..], o, tiles);
                 let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
                 let sums = Sums::scaled(out.from(product * of_sums), c, image == 0, None);
-                gemm::multiply(isa, left, rows, &right, columns, panel, &sums);
+                // SAFETY: tasks differ in the product, or in the rows or the columns; the first image's sums overwrite.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
             });
         }
         let sums = sums.as_slice();
@@ -287,7 +292,7 @@ struct FilterRow<'a> {
     channels: usize,
     outputs: usize,
     pitch: usize,
-    to: Shared,
+    to: Shared<'a>,
 }
 
 impl Loop for FilterRow<'_> {
@@ -310,7 +315,7 @@ impl Loop for FilterRow<'_> {
                 |i, j, values| {
                     let at = (i * 5 + j) * stride(channels, pitch) + channel * pitch + first;
                     // SAFETY: tasks differ in channels.
-                    unsafe { to.slice(at, LANES) }.copy_from_slice(values);
+                    unsafe { to.slice(at, LANES) }.write_copy_of_slice(values);
                 },
             );
         }
@@ -355,7 +360,7 @@ struct Spread<'a, const N: usize, F: Transform<N, 5>> {
     lead: usize,
     first: usize,
     pitch: usize,
-    to: Shared,
+    to: Shared<'a>,
 }
 
 impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
@@ -380,7 +385,7 @@ impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
             tile(of, load, |i, j, values| {
                 let at = (i * 5 + j) * stride(count, pitch) + at * pitch + first;
                 // SAFETY: tasks differ in channels.
-                unsafe { to.slice(at, LANES) }.copy_from_slice(values);
+                unsafe { to.slice(at, LANES) }.write_copy_of_slice(values);
             });
         }
     }
@@ -391,7 +396,7 @@ struct Collect<'a> {
     tiles: &'a Winograd,
     products: &'a [f32],
     first: usize,
-    planes: &'a mut [f32],
+    planes: &'a mut [MaybeUninit<f32>],
 }
 
 impl Loop for Collect<'_> {
@@ -414,7 +419,7 @@ impl Loop for Collect<'_> {
         }
         let channels = planes.len() / area;
         for y in 0..height {
-            transpose(&pixels[y * wide * LANES..], LANES, width, channels, &mut planes[y * width..], area);
+            transpose_to(&pixels[y * wide * LANES..], LANES, width, channels, &mut planes[y * width..], area);
         }
     }
 }

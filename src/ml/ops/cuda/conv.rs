@@ -12,7 +12,7 @@ use candle_core::Tensor;
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::{activation, nchw, same};
 use super::{Argument, Element, Plan, Room, Step, run};
-use crate::ml::error::{Error, Result};
+use crate::ml::error::Result;
 
 /// Which of the three passes a convolution is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -199,13 +199,17 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// As [`Conv2d::forward`]; with outputs up to whole cells where `grid` says so.
-pub fn forward(op: &Conv2d, x: &Tensor, weights: &Tensor, grid: [usize; 2], epilogue: Epilogue<'_>) -> Result<Tensor> {
-    let ws = filter_sizes(weights)?;
+/// As [`Conv2d::forward`]; with outputs up to whole cells where `grid` says so. Here and below the shapes were checked.
+pub(in crate::ml::ops) fn forward(
+    op: &Conv2d,
+    x: &Tensor,
+    weights: &Tensor,
+    grid: [usize; 2],
+    epilogue: Epilogue<'_>,
+) -> Result<Tensor> {
+    let ws = nchw("A filter", weights)?;
     let [images, _, height, width] = activation::sizes("The input of a convolution", x)?;
-    activation::check("The input of a convolution", x, &[images, ws[1], height, width])?;
     let y = activation::blank([images, ws[0], grid[0], grid[1]], x)?;
-    epilogue.check(&y)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
     let framed = Framed::new(op, [images, ws[1], height, width], ws, grid);
     let own = Element::of(x)? == Element::F32;
@@ -214,12 +218,13 @@ pub fn forward(op: &Conv2d, x: &Tensor, weights: &Tensor, grid: [usize; 2], epil
     let (pass, geometry) = (Pass::Forward, framed.geometry);
     plan.steps.push(Step::Conv(Convolution { pass, geometry, x, w, y: Argument::ActivationOutput }));
     operands.finish(epilogue, &y, &mut plan)?;
-    run("conv2d", &plan, &operands.0, &y)?;
+    // SAFETY: `Conv2d` compares the shapes of all operands, and scratch buffers have the sizes that the plan was made for.
+    unsafe { run("conv2d", &plan, &operands.0, &y)? };
     Ok(y)
 }
 
 /// As [`Conv2d::backward_input`], with the sizes of the output's gradient in `grid`.
-pub fn backward_input(
+pub(in crate::ml::ops) fn backward_input(
     op: &Conv2d,
     shape: [usize; 4],
     g: &Tensor,
@@ -227,9 +232,8 @@ pub fn backward_input(
     scale: Option<&Tensor>,
     epilogue: Epilogue<'_>,
 ) -> Result<Tensor> {
-    let (ws, [_, _, height, width]) = (filter_sizes(weights)?, activation::sizes("A gradient", g)?);
+    let (ws, [_, _, height, width]) = (nchw("A filter", weights)?, activation::sizes("A gradient", g)?);
     let dx = activation::blank(shape, g)?;
-    epilogue.check(&dx)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
     let mut framed = Framed::new(op, shape, ws, [height, width]);
     framed.geometry.exact = epilogue.exact;
@@ -243,13 +247,20 @@ pub fn backward_input(
         plan.steps.push(Step::each("unframe", dx.elem_count(), arguments));
     }
     operands.finish(epilogue, &dx, &mut plan)?;
-    run("the gradient of conv2d by its input", &plan, &operands.0, &dx)?;
+    // SAFETY: as for the forward pass.
+    unsafe { run("the gradient of conv2d by its input", &plan, &operands.0, &dx)? };
     Ok(dx)
 }
 
 /// As [`Conv2d::backward_weights`].
-pub fn backward_weights(op: &Conv2d, x: &Tensor, g: &Tensor, scale: Option<&Tensor>, gradient: &Tensor) -> Result<()> {
-    let (xs, ws) = (activation::sizes("The input of a convolution", x)?, filter_sizes(gradient)?);
+pub(in crate::ml::ops) fn backward_weights(
+    op: &Conv2d,
+    x: &Tensor,
+    g: &Tensor,
+    scale: Option<&Tensor>,
+    gradient: &Tensor,
+) -> Result<()> {
+    let (xs, ws) = (activation::sizes("The input of a convolution", x)?, nchw("A filter", gradient)?);
     let [_, _, height, width] = activation::sizes("A gradient", g)?;
     let (mut plan, mut operands) = (Plan::default(), Operands::default());
     let framed = Framed::new(op, xs, ws, [height, width]);
@@ -263,15 +274,6 @@ pub fn backward_weights(op: &Conv2d, x: &Tensor, g: &Tensor, scale: Option<&Tens
         let arguments = [&[w, operands.parameter(scale), Argument::Output], &sizes[..]].concat();
         plan.steps.push(Step::each("restored", framed.filter_len(), arguments));
     }
-    run("the gradient of conv2d by its weights", &plan, &operands.0, gradient)
-}
-
-/// The four sizes of a filter.
-fn filter_sizes(filter: &Tensor) -> Result<[usize; 4]> {
-    let sizes = nchw("A filter", filter)?;
-    if filter.is_contiguous() {
-        return Ok(sizes);
-    }
-    let expected = "a contiguous filter [outputs, channels, height, width]".to_owned();
-    Err(Error::Shape { what: "A filter on a GPU".to_owned(), found: sizes.to_vec(), expected })
+    // SAFETY: as for the forward pass.
+    unsafe { run("the gradient of conv2d by its weights", &plan, &operands.0, gradient) }
 }

@@ -26,14 +26,22 @@ pub fn active() -> bool {
 
 /// Runs `body`, with every operation of this thread carried out as a GPU would.
 pub fn on_gpu<T>(body: impl FnOnce() -> T) -> T {
+    struct Ends;
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            ACTIVE.set(false);
+        }
+    }
     ACTIVE.set(true);
-    let result = body();
-    ACTIVE.set(false);
-    result
+    let _ends = Ends;
+    body()
 }
 
 /// Runs `plan` where the output is.
-pub fn run(plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+///
+/// # Safety
+/// As for [`super::run`]; the operands are of the types that the steps take, and none shares memory with the output.
+pub unsafe fn run(plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
     Ok(output.inplace_op1(&Run { plan, element, inputs })?)
 }
 
@@ -43,14 +51,25 @@ struct Run<'a> {
     inputs: &'a [&'a Tensor],
 }
 
+/// The address of a tensor's first element, which is only read.
 fn address(storage: &CpuStorage, layout: &Layout) -> *mut c_void {
     let start = layout.start_offset();
     match storage {
         CpuStorage::F32(data) => data[start..].as_ptr().cast_mut().cast(),
         CpuStorage::BF16(data) => data[start..].as_ptr().cast_mut().cast(),
-        CpuStorage::F64(data) => data[start..].as_ptr().cast_mut().cast(),
-        CpuStorage::U8(data) => data[start..].as_ptr().cast_mut().cast(),
         _ => panic!("an operand of no type that kernels know"),
+    }
+}
+
+/// The address of a tensor's first element, which is written.
+fn written(storage: &mut CpuStorage, layout: &Layout) -> *mut c_void {
+    let start = layout.start_offset();
+    match storage {
+        CpuStorage::F32(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::BF16(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::F64(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::U8(data) => data[start..].as_mut_ptr().cast(),
+        _ => panic!("an output of no type that kernels know"),
     }
 }
 
@@ -60,7 +79,7 @@ impl InplaceOp1 for Run<'_> {
     }
 
     fn cpu_fwd(&self, output: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let output = address(output, layout);
+        let output = written(output, layout);
         let inputs: Vec<*mut c_void> = self
             .inputs
             .iter()
@@ -76,7 +95,7 @@ impl InplaceOp1 for Run<'_> {
         let scratch: Vec<*mut c_void> = scratch.iter_mut().map(|buffer| buffer.as_mut_ptr().cast()).collect();
         let at = |argument: Argument<'_>| match argument {
             Argument::Input(number) | Argument::Activation(number) => inputs[number],
-            Argument::Output | Argument::ActivationOutput => output,
+            Argument::Output | Argument::Written(_) | Argument::ActivationOutput => output,
             Argument::Scratch(number) => scratch[number],
             Argument::Bytes(bytes) => bytes.as_ptr().cast_mut().cast(),
             _ => std::ptr::null_mut(),
@@ -85,9 +104,12 @@ impl InplaceOp1 for Run<'_> {
             match step {
                 Step::Conv(conv) => {
                     let operands = [conv.x, conv.w, conv.y].map(at);
-                    match self.element {
-                        Element::F32 => convolve::<f32>(conv, operands.map(|at| at.cast())),
-                        Element::Bf16 => convolve::<bf16>(conv, operands.map(|at| at.cast())),
+                    // SAFETY: promised by the caller of `run`.
+                    unsafe {
+                        match self.element {
+                            Element::F32 => convolve::<f32>(conv, operands.map(|at| at.cast())),
+                            Element::Bf16 => convolve::<bf16>(conv, operands.map(|at| at.cast())),
+                        }
                     }
                 }
                 Step::Kernel { name, blocks, arguments } => {
@@ -98,7 +120,8 @@ impl InplaceOp1 for Run<'_> {
                     });
                     let codes: Vec<u8> = arguments.iter().map(|argument| code(*argument)).collect();
                     let name = self.plan.kernel(name, arguments, self.element);
-                    Kernels::get().run(&name, *blocks, values.collect(), &codes);
+                    // SAFETY: promised by the caller of `run`.
+                    unsafe { Kernels::get().run(&name, *blocks, values.collect(), &codes) };
                 }
             }
         }
@@ -152,9 +175,11 @@ impl Kernels {
         Kernels(unsafe { libloading::Library::new(&library).unwrap() })
     }
 
-    fn run(&self, name: &str, blocks: usize, values: Vec<Value>, codes: &[u8]) {
+    /// # Safety
+    /// With these arguments, the kernel touches no elements but those of the plan's operands.
+    unsafe fn run(&self, name: &str, blocks: usize, values: Vec<Value>, codes: &[u8]) {
         let pointers: Vec<*const Value> = values.iter().map(std::ptr::from_ref).collect();
-        // SAFETY: the entry compares the arguments with the kernel's signature; the addresses are those of the plan.
+        // SAFETY: the entry compares the arguments with the kernel's signature; what it touches, the caller promises.
         let ran = unsafe {
             let entry = self.0.get::<Entry>(format!("run_{name}")).unwrap();
             entry(u32::try_from(blocks).unwrap(), pointers.as_ptr(), codes.as_ptr(), codes.len())
@@ -223,7 +248,10 @@ impl Number for bf16 {
 }
 
 /// A convolution of channels-last operands by its definition, in 64-bit arithmetic; what is written, is overwritten.
-fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
+///
+/// # Safety
+/// The operands have the lengths that the geometry says, and the one that is written shares memory with no other.
+unsafe fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
     let g = &conv.geometry;
     let ([h, width], [rows, columns], [kh, kw]) = (g.source, g.grid, g.kernel);
     let len =
@@ -233,8 +261,8 @@ fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
         let room = g.source[axis] + 2 * g.pad[axis] - ((g.kernel[axis] - 1) * g.dilation + 1);
         assert_eq!(g.grid[axis], room / g.stride + 1, "{g:?}");
     }
-    // SAFETY: the plan's buffers have these lengths, and no two of them are one.
-    let [x, w, y] = [0, 1, 2].map(|at: usize| unsafe { std::slice::from_raw_parts_mut(operands[at], len[at]) });
+    // SAFETY: promised by the caller; nothing is written yet.
+    let [x, w, y] = [0, 1, 2].map(|at: usize| unsafe { std::slice::from_raw_parts(operands[at], len[at]) });
     let target = match conv.pass {
         Pass::Input => 0,
         Pass::Weights => 1,
@@ -262,5 +290,7 @@ fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
             }
         }
     }
-    [x, w, y][target].iter_mut().zip(sums).for_each(|(target, sum)| *target = T::rounded(sum));
+    // SAFETY: promised by the caller; nothing is read any more.
+    let target = unsafe { std::slice::from_raw_parts_mut(operands[target], len[target]) };
+    target.iter_mut().zip(sums).for_each(|(target, sum)| *target = T::rounded(sum));
 }

@@ -12,7 +12,7 @@ pub mod conv;
 #[cfg(feature = "cuda")]
 pub mod device;
 #[cfg(test)]
-mod emulated;
+pub(super) mod emulated;
 #[cfg(feature = "cuda")]
 pub mod graph;
 #[cfg(feature = "cuda")]
@@ -26,6 +26,8 @@ mod tests;
 #[cfg(feature = "cuda")]
 mod upload;
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{DType, Device, Tensor};
 
 use super::activation::is_channels_last;
@@ -37,6 +39,9 @@ pub const THREADS: usize = 256;
 /// The channels that a block takes which sums over pixels, in the kernels' sources too.
 pub const CHANNELS: usize = 32;
 
+/// The most elements of an operand: kernels count threads, of whole blocks, in 32-bit integers.
+const ELEMENTS: usize = i32::MAX as usize - THREADS + 1;
+
 /// The most blocks that a sum over a whole tensor is cut into, and the least elements of a block.
 const PARTS: usize = 512;
 const PART: usize = 16 * THREADS;
@@ -46,8 +51,10 @@ const PART: usize = 16 * THREADS;
 pub enum Argument<'a> {
     /// The first element of the input of that number, of 32-bit floats.
     Input(usize),
-    /// The first element of the output, of a type of its own: 32-bit floats, 64-bit ones, or bytes.
+    /// The first element of the output, of 32-bit floats.
     Output,
+    /// The first element of the output, of that type.
+    Written(DType),
     /// The first element of the input of that number, of the type of activations.
     Activation(usize),
     /// The first element of the output, of the type of activations.
@@ -160,27 +167,28 @@ impl<'a> Plan<'a> {
         if typed { element.kernel(name) } else { name.to_owned() }
     }
 
-    /// The type of the activations, of which all are; an error where they are not, or another operand is of theirs.
+    /// The type of the activations, of which all are; an error where they are not, or another operand is not of its own.
     fn element(&self, name: &'static str, inputs: &[&Tensor], output: &Tensor) -> Result<Element> {
         let arguments = self.steps.iter().flat_map(|step| match step {
             Step::Kernel { arguments, .. } => arguments.clone(),
             Step::Conv(conv) => vec![conv.x, conv.w, conv.y],
         });
-        let (mut activations, mut others) = (Vec::new(), Vec::new());
+        let (mut activations, mut others): (Vec<&Tensor>, Vec<(&Tensor, DType)>) = Default::default();
         for argument in arguments {
             match argument {
                 Argument::Activation(number) => activations.push(inputs[number]),
                 Argument::ActivationOutput => activations.push(output),
-                Argument::Input(number) => others.push(inputs[number]),
-                Argument::Output => others.push(output),
+                Argument::Input(number) => others.push((inputs[number], DType::F32)),
+                Argument::Output => others.push((output, DType::F32)),
+                Argument::Written(dtype) => others.push((output, dtype)),
                 _ => {}
             }
         }
         let element = activations.first().map_or(Ok(Element::F32), |first| Element::of(first))?;
         let mixed = activations.iter().any(|tensor| Element::of(tensor).ok() != Some(element));
-        if mixed || others.iter().any(|tensor| tensor.dtype() == DType::BF16) {
+        if mixed || others.iter().any(|(tensor, dtype)| tensor.dtype() != *dtype) {
             let types: Vec<_> = inputs.iter().chain([&output]).map(|tensor| tensor.dtype()).collect();
-            return Err(Error::Model(format!("The operation {name} mixes operands of the types {types:?}.")));
+            return Err(Error::Model(format!("The operation {name} takes no operands of the types {types:?}.")));
         }
         Ok(element)
     }
@@ -212,15 +220,17 @@ pub enum Term {
 }
 
 /// The sum of a term over each of `tensors`, in 64-bit arithmetic; they are read once all are summed.
-pub fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
+pub(super) fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
     let Some(first) = tensors.first() else { return Ok(Vec::new()) };
     let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
     for (at, tensor) in tensors.iter().enumerate() {
         let len = tensor.elem_count();
-        let arguments = [Argument::Activation(0), Argument::Output, Argument::Int(term as usize), Argument::Int(len)];
+        let [from, to] = [Argument::Activation(0), Argument::Written(DType::F64)];
+        let arguments = [from, to, Argument::Int(term as usize), Argument::Int(len)];
         let steps = vec![Step::blocks("sum", len.div_ceil(PART).min(PARTS), arguments)];
         let plan = Plan { scratch: Vec::new(), steps };
-        run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)?;
+        // SAFETY: the kernel stops at the tensor's length, and has no more blocks than there are parts.
+        unsafe { run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)? };
     }
     Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
 }
@@ -232,6 +242,15 @@ pub fn applies(device: &Device) -> bool {
         return true;
     }
     !device.is_cpu()
+}
+
+/// Calls `body` while no other thread does so. A GPU has one stream: what any thread copied or freed there while another
+/// one records its work would become a part of that record. So all that records does so in turn with all that asks something
+/// of a GPU from beside the thread that trains there.
+pub fn in_turn<T>(body: impl FnOnce() -> T) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    body()
 }
 
 /// A copy of `x`, which is contiguous in the processor's memory, on `device`.
@@ -246,23 +265,33 @@ pub(super) fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
 }
 
 /// Carries out `plan` on the device of `output`. Operands have all of their memory in use: they are contiguous, or
-/// activations.
-pub fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+/// activations; an input that shares memory with the output is an error.
+///
+/// # Safety
+/// The plan's steps touch no elements but those of the inputs, the output and the scratch buffers.
+pub(super) unsafe fn run(name: &'static str, plan: &Plan<'_>, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
     for tensor in inputs.iter().chain([&output]) {
-        if !(tensor.is_contiguous() || is_channels_last(tensor)) || tensor.elem_count() > i32::MAX as usize {
+        if !(tensor.is_contiguous() || is_channels_last(tensor)) || tensor.elem_count() > ELEMENTS {
             return Err(Error::Shape {
                 what: format!("An operand of {name} on a GPU"),
                 found: tensor.dims().to_vec(),
-                expected: format!("a tensor without gaps of at most {} elements", i32::MAX),
+                expected: format!("a tensor without gaps of at most {ELEMENTS} elements"),
             });
         }
     }
+    let long = |step: &&Step<'_>| matches!(step, Step::Kernel { blocks, .. } if *blocks > ELEMENTS / THREADS);
+    if let Some(step) = plan.steps.iter().find(long) {
+        return Err(Error::Model(format!("The operation {name} is too large for a GPU: {step:?}.")));
+    }
     let element = plan.element(name, inputs, output)?;
+    super::check_apart(name, inputs, output)?;
     #[cfg(test)]
     if output.device().is_cpu() {
-        return emulated::run(plan, element, inputs, output);
+        // SAFETY: the types were compared, and the rest is promised by the caller.
+        return unsafe { emulated::run(plan, element, inputs, output) };
     }
-    launch::run(name, plan, element, inputs, output)
+    // SAFETY: as above.
+    unsafe { launch::run(name, plan, element, inputs, output) }
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -299,7 +328,9 @@ mod launch {
 
     use super::{Element, Error, Plan, Result, Tensor};
 
-    pub fn run(name: &'static str, _: &Plan<'_>, _: Element, _: &[&Tensor], _: &Tensor) -> Result<()> {
+    /// # Safety
+    /// None is needed: nothing is done.
+    pub unsafe fn run(name: &'static str, _: &Plan<'_>, _: Element, _: &[&Tensor], _: &Tensor) -> Result<()> {
         Err(Error::Device {
             message: format!("The operation {name} has no body for the device of its output."),
             hint: "Compute on the processor: `--device cpu`.".to_owned(),
