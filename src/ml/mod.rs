@@ -58,6 +58,7 @@ pub mod ops;
 pub mod optim;
 #[forbid(unsafe_code)]
 pub mod parallel;
+#[forbid(unsafe_code)]
 mod passes;
 #[forbid(unsafe_code)]
 pub mod rng;

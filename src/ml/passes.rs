@@ -10,7 +10,7 @@
 use candle_core::{DType, Tensor};
 
 use super::error::{Error, Result};
-use super::layers::Gradients;
+use super::layers::{Gradients, Parameters};
 use super::models::{Network, Tape};
 use super::ops::cuda::graph::{Graph, record};
 use super::ops::{activation, elementwise, nchw};
@@ -35,6 +35,8 @@ enum Known {
 /// The recorded passes, and the places that they read and write.
 #[derive(Debug)]
 struct Recorded {
+    /// What the recorded work reads of the network. Another network, or one whose parameters lie elsewhere, is not it.
+    parameters: Parameters,
     images: Tensor,
     logits: Tensor,
     gradient: Tensor,
@@ -43,11 +45,19 @@ struct Recorded {
     backward: Option<(Graph, Tensor)>,
 }
 
+impl Recorded {
+    /// Whether this was recorded of that network, over images like these.
+    fn is_of(&self, network: &Network, images: &Tensor) -> bool {
+        let alike = self.images.dims() == images.dims() && self.images.dtype() == images.dtype();
+        alike && self.parameters.is_same(network.parameters())
+    }
+}
+
 impl Passes {
     /// The logits of images, see [`Network::forward_train`]; recorded if `graph`. The next call is [`Passes::backward`].
     pub fn forward(&mut self, network: &Network, images: &Tensor, recompute: usize, graph: bool) -> Result<Tensor> {
         match &self.known {
-            Known::Recorded(recorded) if graph && recorded.images.dims() == images.dims() => {
+            Known::Recorded(recorded) if graph && recorded.is_of(network, images) => {
                 elementwise::copy(images, &recorded.images)?;
                 recorded.forward.run()?;
                 return Ok(recorded.logits.clone());
@@ -65,8 +75,9 @@ impl Passes {
                 })?;
                 forward.run()?;
                 self.tape = Some(tape);
+                let (parameters, place) = (network.parameters().clone(), logits.clone());
                 self.known =
-                    Known::Recorded(Recorded { images, logits: logits.clone(), gradient, forward, backward: None });
+                    Known::Recorded(Recorded { parameters, images, logits: place, gradient, forward, backward: None });
                 return Ok(logits);
             }
             _ => {}
@@ -84,6 +95,9 @@ impl Passes {
         let Known::Recorded(recorded) = &mut self.known else {
             return network.backward(self.tape.take().ok_or_else(lost)?, g, gradients);
         };
+        if !recorded.parameters.is_same(network.parameters()) {
+            return Err(lost());
+        }
         elementwise::copy(g, &recorded.gradient)?;
         match (&recorded.backward, self.tape.take()) {
             (Some((backward, place)), None) if place.id() == gradients.flat().id() => backward.run(),

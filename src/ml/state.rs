@@ -14,6 +14,7 @@ use super::error::{Error, Result};
 use super::import::{self, Tensors};
 use super::layers::Parameters;
 use super::models::Network;
+use super::ops::cuda::in_turn;
 use super::optim::Momentum;
 use super::spec::ModelSpec;
 use super::train::Trainer;
@@ -130,8 +131,13 @@ impl Snapshot {
         Snapshot { spec: network.spec().clone(), step: *step, parameters, momentum }
     }
 
-    /// The file of the state with `extra` texts: the bytes of [`State::write`].
+    /// The file of the state with `extra` texts: the bytes of [`State::write`]. On a GPU it waits while a training records its
+    /// passes there, as [`in_turn`] says.
     pub fn write(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        in_turn(|| self.write_alone(extra))
+    }
+
+    fn write_alone(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
         let mut tensors = BTreeMap::new();
         let inventory = self.parameters.inventory();
         for (id, parameter) in inventory.iter() {
@@ -199,6 +205,19 @@ mod tests {
         assert_eq!(step(&mut whole).to_bits(), step(&mut resumed).to_bits());
         let none = BTreeMap::new();
         assert_eq!(State::write(&whole, &none).unwrap(), State::write(&resumed, &none).unwrap());
+    }
+
+    /// A state that another thread reads off a GPU is read before or after a recording, never amid it.
+    #[test]
+    fn a_state_is_written_in_turn_with_recordings() {
+        let snapshot = Snapshot::copied(&trainer()).unwrap();
+        let written = in_turn(|| {
+            let written = std::thread::spawn(move || snapshot.write(&BTreeMap::new()));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(!written.is_finished(), "the state was written amid a recording");
+            written
+        });
+        assert_eq!(written.join().unwrap().unwrap(), State::write(&trainer(), &BTreeMap::new()).unwrap());
     }
 
     #[test]

@@ -193,6 +193,11 @@ impl Parameters {
         Ok(Parameters { inventory, trainable: trainable.copy()?, frozen })
     }
 
+    /// Whether these lie where the others do, and not only have the same values.
+    pub fn is_same(&self, other: &Parameters) -> bool {
+        self.trainable.id() == other.trainable.id() && self.frozen.id() == other.frozen.id()
+    }
+
     /// A parameter's values: a view, not a copy.
     pub fn view(&self, id: ParameterId) -> Result<Tensor> {
         let flat = if self.inventory.get(id).trainable { &self.trainable } else { &self.frozen };

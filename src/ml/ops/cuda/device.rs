@@ -3,7 +3,7 @@
 //! NVIDIA's libraries are loaded when a GPU is asked for. The crate that binds them panics where one is missing, so all
 //! are looked for here first, by the names that it knows.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
@@ -22,8 +22,10 @@ const CUDA: c_int = 13_000;
 const LIBRARIES: [(&str, &str, &str); 3] = [
     ("cuBLAS", "libcublas.so.13", "cublasGetProperty"),
     ("cuRAND", "libcurand.so.10", "curandGetProperty"),
-    ("cuDNN", "libcudnn.so.9", "cudnnGetProperty"),
+    ("cuDNN", CUDNN, "cudnnGetProperty"),
 ];
+/// The library for convolutions.
+pub(super) const CUDNN: &str = "libcudnn.so.9";
 /// The driver's library.
 const DRIVER: &str = "libcuda.so.1";
 
@@ -47,19 +49,45 @@ fn open_anew(number: usize, numerics: Numerics) -> Result<Device> {
     let cuda = device.as_cuda_device().map_err(failed)?;
     // SAFETY: all work on this device's memory is on its one stream.
     unsafe { cuda.disable_event_tracking() };
-    keep_freed(cuda.cuda_stream().context().cu_device()).map_err(|error| failed(candle_core::Error::wrap(error)))?;
+    keep_freed(cuda.cuda_stream().context().cu_device()).map_err(|why| missing(number, &why))?;
     library::Library::open(cuda, numerics).map_err(failed)?;
     Ok(device)
 }
 
 /// Lets the driver keep the memory that is freed, for what is next asked for.
-fn keep_freed(device: sys::CUdevice) -> std::result::Result<(), result::DriverError> {
+fn keep_freed(device: sys::CUdevice) -> std::result::Result<(), String> {
     let mut most = u64::MAX;
-    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the attribute is a 64-bit number, which outlives the call.
-    unsafe {
-        let pool = result::device::get_default_mem_pool(device)?;
-        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut most).cast()).result()
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD as c_int;
+    type Set = unsafe extern "C" fn(*mut c_void, c_int, *mut c_void) -> c_int;
+    on_pool(device, "cuMemPoolSetAttribute", |set: Set, pool| {
+        // SAFETY: the function's documented signature; the attribute is a 64-bit number, which outlives the call.
+        unsafe { set(pool, attribute, (&raw mut most).cast()) }
+    })
+}
+
+/// Lets the driver give back the memory that is freed.
+pub(super) fn give_back_freed(device: sys::CUdevice) -> std::result::Result<(), String> {
+    type Trim = unsafe extern "C" fn(*mut c_void, usize) -> c_int;
+    on_pool(device, "cuMemPoolTrimTo", |trim: Trim, pool| {
+        // SAFETY: the function's documented signature; what is in use stays.
+        unsafe { trim(pool, 0) }
+    })
+}
+
+/// Calls a function of the driver, whose status is a number: it may be one that this program knows no name for.
+fn on_pool<F: Copy>(
+    device: sys::CUdevice,
+    name: &str,
+    call: impl FnOnce(F, *mut c_void) -> c_int,
+) -> std::result::Result<(), String> {
+    let driver = load(DRIVER).ok_or_else(|| format!("{DRIVER} was not found"))?;
+    // SAFETY: the device was opened.
+    let pool = unsafe { result::device::get_default_mem_pool(device) }.map_err(|error| error.to_string())?;
+    // SAFETY: the callers name the type of the function of that name.
+    let function = unsafe { driver.get::<F>(name) }.map_err(|error| format!("the driver lacks a function: {error}"))?;
+    match call(*function, pool.cast()) {
+        0 => Ok(()),
+        status => Err(format!("{name} answers with error {status}{}", error_name(&driver, status))),
     }
 }
 

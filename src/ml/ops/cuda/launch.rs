@@ -12,7 +12,17 @@ use crate::ml::error::Result;
 const KERNELS: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
 /// Runs `plan` on the GPU of `output`; what was started may not have ended when this returns.
-pub fn run(name: &'static str, plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+///
+/// # Safety
+/// The plan's steps touch no elements but those of the inputs, the output and the scratch buffers. The operands are of the
+/// types that the steps take, and none shares memory with the output.
+pub unsafe fn run(
+    name: &'static str,
+    plan: &Plan<'_>,
+    element: Element,
+    inputs: &[&Tensor],
+    output: &Tensor,
+) -> Result<()> {
     Ok(output.inplace_op1(&Run { name, plan, element, inputs })?)
 }
 
@@ -57,12 +67,15 @@ impl InplaceOp1 for Run<'_> {
                 Step::Conv(conv) => {
                     let mut at = |argument| operands.address(argument, &device);
                     let (x, w, y) = (at(conv.x)?, at(conv.w)?, at(conv.y)?);
-                    Library::of(&device)?.run(conv.pass, &conv.geometry, self.element, x, w, y)?;
+                    let mut library = Library::of(&device)?;
+                    // SAFETY: the caller of `run` promises operands of the pass's sizes.
+                    unsafe { library.run(conv.pass, &conv.geometry, self.element, x, w, y)? };
                 }
                 Step::Kernel { blocks: 0, .. } => {}
                 Step::Kernel { name, blocks, arguments } => {
                     let name = self.plan.kernel(name, arguments, self.element);
-                    operands.kernel(&device, &name, *blocks, arguments)?;
+                    // SAFETY: promised by the caller of `run`.
+                    unsafe { operands.kernel(&device, &name, *blocks, arguments)? };
                 }
             }
         }
@@ -104,7 +117,7 @@ impl Operands {
         let stream = device.cuda_stream();
         Ok(match argument {
             Argument::Input(number) | Argument::Activation(number) => self.inputs[number],
-            Argument::Output | Argument::ActivationOutput => self.output,
+            Argument::Output | Argument::Written(_) | Argument::ActivationOutput => self.output,
             Argument::Scratch(number) => self.scratch[number].device_ptr(&stream).0,
             Argument::Absent => 0,
             Argument::Bytes(bytes) => {
@@ -117,7 +130,11 @@ impl Operands {
         })
     }
 
-    fn kernel(
+    /// Starts a kernel.
+    ///
+    /// # Safety
+    /// With these arguments, the kernel touches no elements but those of the operands.
+    unsafe fn kernel(
         &mut self,
         device: &CudaDevice,
         name: &str,
@@ -143,8 +160,8 @@ impl Operands {
         }
         let grid_dim = (u32::try_from(blocks).map_err(candle_core::Error::wrap)?, 1, 1);
         let config = LaunchConfig { grid_dim, block_dim: (THREADS as u32, 1, 1), shared_mem_bytes: 0 };
-        // SAFETY: tests hold the arguments of every plan against the kernel's signature and its results against the
-        // processor's; sizes were checked when the plan was made.
+        // SAFETY: tests hold the arguments of every plan against the kernel's signature; what it touches, the caller
+        // promises.
         unsafe { builder.launch(config) }.map_err(candle_core::Error::wrap)?;
         Ok(())
     }

@@ -18,6 +18,7 @@ use candle_core::{CudaDevice, Error, Result};
 
 use super::Element;
 use super::conv::{Geometry, Pass};
+use super::device::{CUDNN, load};
 use crate::ml::numerics::{Numerics, Precision};
 
 /// The most bytes of workspace that an algorithm may want.
@@ -34,6 +35,8 @@ pub struct Library {
     numerics: Numerics,
     prepared: HashMap<(Pass, Geometry, Element), Prepared>,
     workspace: CudaSlice<u8>,
+    /// The library itself, whose functions that the bindings give no numbers for are called by name.
+    functions: libloading::Library,
 }
 
 // SAFETY: a handle may be used by any thread, one at a time, which the lock around the library sees to.
@@ -83,32 +86,95 @@ impl Algorithm {
     }
 }
 
-/// What the library says of an algorithm.
+/// What the library says of an algorithm, as it writes it. Its enumerations are numbers here, since another version may have
+/// members that this program does not know.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Candidate {
-    algorithm: Algorithm,
-    status: sys::cudnnStatus_t,
+    algorithm: c_int,
+    status: c_int,
+    _time: f32,
     memory: usize,
-    determinism: sys::cudnnDeterminism_t,
-    math: sys::cudnnMathType_t,
+    determinism: c_int,
+    math: c_int,
+    _reserved: [c_int; 3],
 }
 
-/// The candidates of a pass from the library's answer of that type.
-macro_rules! candidates {
-    ($variant:ident, $perf:ty, $call:expr) => {{
-        // SAFETY: numbers and enumerations that have a variant of value 0.
-        let mut perf: [$perf; CANDIDATES] = unsafe { std::mem::zeroed() };
-        let mut count: c_int = 0;
-        ($call)(CANDIDATES as c_int, &raw mut count, perf.as_mut_ptr()).map_err(Error::wrap)?;
-        let found = perf[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)].iter().map(|perf| Candidate {
-            algorithm: Algorithm::$variant(perf.algo),
-            status: perf.status,
-            memory: perf.memory,
-            determinism: perf.determinism,
-            math: perf.mathType,
-        });
-        found.collect::<Vec<_>>()
-    }};
+const _: () = assert!(size_of::<Candidate>() == size_of::<sys::cudnnConvolutionFwdAlgoPerf_t>());
+
+impl Candidate {
+    /// Its algorithm and its way to multiply; none where this program does not know them.
+    fn known(&self, pass: Pass) -> Option<(Algorithm, sys::cudnnMathType_t)> {
+        let math = MATH.into_iter().find(|math| *math as c_int == self.math)?;
+        let algorithm = match pass {
+            Pass::Forward => FORWARD.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Forward),
+            Pass::Input => INPUT.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Input),
+            Pass::Weights => WEIGHTS.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Weights),
+        };
+        Some((algorithm?, math))
+    }
 }
+
+const MATH: [sys::cudnnMathType_t; 4] = {
+    use sys::cudnnMathType_t::*;
+    [CUDNN_DEFAULT_MATH, CUDNN_TENSOR_OP_MATH, CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION, CUDNN_FMA_MATH]
+};
+const FORWARD: [sys::cudnnConvolutionFwdAlgo_t; 8] = {
+    use sys::cudnnConvolutionFwdAlgo_t::*;
+    [
+        CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+        CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+        CUDNN_CONVOLUTION_FWD_ALGO_GEMM,
+        CUDNN_CONVOLUTION_FWD_ALGO_DIRECT,
+        CUDNN_CONVOLUTION_FWD_ALGO_FFT,
+        CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING,
+        CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD,
+        CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED,
+    ]
+};
+const INPUT: [sys::cudnnConvolutionBwdDataAlgo_t; 6] = {
+    use sys::cudnnConvolutionBwdDataAlgo_t::*;
+    [
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_0,
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT,
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING,
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD,
+        CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED,
+    ]
+};
+const WEIGHTS: [sys::cudnnConvolutionBwdFilterAlgo_t; 7] = {
+    use sys::cudnnConvolutionBwdFilterAlgo_t::*;
+    [
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
+        CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING,
+    ]
+};
+
+/// A function that lists the algorithms of a pass without a trial: the handle, the descriptors, and room for answers.
+type List = unsafe extern "C" fn(Any, Any, Any, Any, Any, c_int, *mut c_int, *mut Candidate) -> c_int;
+/// One that tries them, with the operand behind the descriptor of each, and with a workspace.
+type Try = unsafe extern "C" fn(
+    Any,
+    Any,
+    Any,
+    Any,
+    Any,
+    Any,
+    Any,
+    Any,
+    c_int,
+    *mut c_int,
+    *mut Candidate,
+    Any,
+    usize,
+) -> c_int;
+type Any = *mut c_void;
 
 impl Library {
     /// Opens the library on `device`, to compute as `numerics` say.
@@ -120,7 +186,8 @@ impl Library {
         unsafe { result::set_stream(handle, stream.cu_stream().cast()) }.map_err(Error::wrap)?;
         // SAFETY: no algorithm reads from its workspace what it did not write.
         let workspace = unsafe { device.alloc::<u8>(1 << 20) }?;
-        let library = Library { handle, stream, numerics, prepared: HashMap::new(), workspace };
+        let functions = load(CUDNN).ok_or_else(|| Error::Msg(format!("{CUDNN} was not found")))?;
+        let library = Library { handle, stream, numerics, prepared: HashMap::new(), workspace, functions };
         libraries().insert(device.id(), Box::leak(Box::new(Mutex::new(library))));
         Ok(())
     }
@@ -138,12 +205,24 @@ impl Library {
     }
 
     /// Runs a pass over the operands at these addresses, one of which it overwrites.
-    pub fn run(&mut self, pass: Pass, geometry: &Geometry, element: Element, x: u64, w: u64, y: u64) -> Result<()> {
+    ///
+    /// # Safety
+    /// At the addresses lie operands on this device of the sizes of `geometry`, which live until the stream has come there.
+    pub unsafe fn run(
+        &mut self,
+        pass: Pass,
+        geometry: &Geometry,
+        element: Element,
+        x: u64,
+        w: u64,
+        y: u64,
+    ) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
         let len = geometry.outputs * geometry.channels * geometry.kernel.iter().product::<usize>() * element.size();
         // A filter's place in a flat buffer may lie anywhere; sources and outputs have memory of their own.
         if w.is_multiple_of(ALIGNMENT) {
-            return self.run_aligned(pass, geometry, element, x, w, y);
+            // SAFETY: promised by the caller.
+            return unsafe { self.run_aligned(pass, geometry, element, x, w, y) };
         }
         // SAFETY: it is filled before it is read, here or by the pass.
         let copy = unsafe { self.stream.alloc::<u8>(len) }.map_err(Error::wrap)?;
@@ -162,11 +241,22 @@ impl Library {
         Ok(())
     }
 
-    fn run_aligned(&mut self, pass: Pass, geometry: &Geometry, element: Element, x: u64, w: u64, y: u64) -> Result<()> {
+    /// # Safety
+    /// As for [`Library::run`].
+    unsafe fn run_aligned(
+        &mut self,
+        pass: Pass,
+        geometry: &Geometry,
+        element: Element,
+        x: u64,
+        w: u64,
+        y: u64,
+    ) -> Result<()> {
         let prepared = match self.prepared.get(&(pass, *geometry, element)) {
             Some(prepared) => *prepared,
             None => {
-                let prepared = self.prepare(pass, geometry, element, x, w, y)?;
+                // SAFETY: promised by the caller.
+                let prepared = unsafe { self.prepare(pass, geometry, element, x, w, y)? };
                 self.prepared.insert((pass, *geometry, element), prepared);
                 prepared
             }
@@ -177,8 +267,8 @@ impl Library {
         let (one, zero) = ((&raw const one).cast::<c_void>(), (&raw const zero).cast::<c_void>());
         let (x, w, y) = (x as *mut c_void, w as *mut c_void, y as *mut c_void);
         let Prepared { x: xd, w: wd, y: yd, conv, workspace: bytes, .. } = prepared;
-        // SAFETY: the operands have the sizes of the descriptors, which the plan's maker checked, and the workspace has
-        // the bytes that the algorithm asked for.
+        // SAFETY: the operands have the sizes of the descriptors, as the caller promises, and the workspace has the bytes
+        // that the algorithm asked for.
         unsafe {
             match prepared.algorithm {
                 Algorithm::Forward(algorithm) => result::convolution_forward(
@@ -241,7 +331,10 @@ impl Library {
     }
 
     /// Describes a pass and finds its algorithm, for which it may overwrite what the pass will.
-    fn prepare(
+    ///
+    /// # Safety
+    /// As for [`Library::run`].
+    unsafe fn prepare(
         &mut self,
         pass: Pass,
         geometry: &Geometry,
@@ -252,63 +345,57 @@ impl Library {
     ) -> Result<Prepared> {
         let mut prepared = self.describe(geometry, element)?;
         let Prepared { x: xd, w: wd, y: yd, conv, .. } = prepared;
-        let handle = self.handle;
-        // SAFETY: the descriptors are those of the operands at these addresses, and the workspace has its length.
-        let candidates = if self.numerics.deterministic {
-            match pass {
-                Pass::Forward => candidates!(Forward, sys::cudnnConvolutionFwdAlgoPerf_t, |n, count, perf| unsafe {
-                    result::get_convolution_forward_algorithm(handle, xd, wd, conv, yd, n, count, perf)
-                }),
-                Pass::Input => candidates!(Input, sys::cudnnConvolutionBwdDataAlgoPerf_t, |n, count, perf| unsafe {
-                    result::get_convolution_backward_data_algorithm(handle, wd, yd, conv, xd, n, count, perf)
-                }),
-                Pass::Weights => {
-                    candidates!(Weights, sys::cudnnConvolutionBwdFilterAlgoPerf_t, |n, count, perf| unsafe {
-                        result::get_convolution_backward_filter_algorithm(handle, xd, yd, conv, wd, n, count, perf)
-                    })
-                }
-            }
+        let (mut found, mut count) = ([Candidate::default(); CANDIDATES], 0);
+        let (n, at, to) = (CANDIDATES as c_int, &raw mut count, found.as_mut_ptr());
+        let (handle, xd, wd, yd, through): (Any, Any, Any, Any, Any) =
+            (self.handle.cast(), xd.cast(), wd.cast(), yd.cast(), conv.cast());
+        let missing = |error| Error::Msg(format!("cuDNN lacks a function: {error}"));
+        let status = if self.numerics.deterministic {
+            let (name, [a, b, c]) = match pass {
+                Pass::Forward => ("cudnnGetConvolutionForwardAlgorithm_v7", [xd, wd, yd]),
+                Pass::Input => ("cudnnGetConvolutionBackwardDataAlgorithm_v7", [wd, yd, xd]),
+                Pass::Weights => ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", [xd, yd, wd]),
+            };
+            // SAFETY: the functions' documented signatures; the descriptors are those of the pass, and there is room for so
+            // many answers.
+            unsafe { (self.functions.get::<List>(name).map_err(missing)?)(handle, a, b, through, c, n, at, to) }
         } else {
             // SAFETY: as for the workspace.
             let trial = unsafe { self.stream.alloc::<u8>(WORKSPACE) }.map_err(Error::wrap)?;
-            let (space, bytes) = (trial.device_ptr(&self.stream).0 as *mut c_void, WORKSPACE);
-            let (x, w, y) = (x as *mut c_void, w as *mut c_void, y as *mut c_void);
-            match pass {
-                Pass::Forward => candidates!(Forward, sys::cudnnConvolutionFwdAlgoPerf_t, |n, count, perf| unsafe {
-                    sys::cudnnFindConvolutionForwardAlgorithmEx(
-                        handle, xd, x, wd, w, conv, yd, y, n, count, perf, space, bytes,
-                    )
-                    .result()
-                }),
-                Pass::Input => candidates!(Input, sys::cudnnConvolutionBwdDataAlgoPerf_t, |n, count, perf| unsafe {
-                    sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
-                        handle, wd, w, yd, y, conv, xd, x, n, count, perf, space, bytes,
-                    )
-                    .result()
-                }),
-                Pass::Weights => {
-                    candidates!(Weights, sys::cudnnConvolutionBwdFilterAlgoPerf_t, |n, count, perf| unsafe {
-                        sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                            handle, xd, x, yd, y, conv, wd, w, n, count, perf, space, bytes,
-                        )
-                        .result()
-                    })
-                }
+            let space = trial.device_ptr(&self.stream).0 as Any;
+            let (x, w, y) = ((xd, x as Any), (wd, w as Any), (yd, y as Any));
+            let (name, [a, b, c]) = match pass {
+                Pass::Forward => ("cudnnFindConvolutionForwardAlgorithmEx", [x, w, y]),
+                Pass::Input => ("cudnnFindConvolutionBackwardDataAlgorithmEx", [w, y, x]),
+                Pass::Weights => ("cudnnFindConvolutionBackwardFilterAlgorithmEx", [x, y, w]),
+            };
+            // SAFETY: as above; the descriptors are those of the operands at these addresses, and the workspace has its
+            // length.
+            unsafe {
+                let find = self.functions.get::<Try>(name).map_err(missing)?;
+                find(handle, a.0, a.1, b.0, b.1, through, c.0, c.1, n, at, to, space, WORKSPACE)
             }
         };
-        let fits = |candidate: &&Candidate| {
-            let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC;
-            let done = candidate.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS;
-            let exact = candidate.algorithm.is_exact() || !geometry.exact;
-            done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic)
+        if status != 0 {
+            return Err(Error::Msg(format!("cuDNN answers with error {status} where algorithms are asked for")));
+        }
+        let found = &found[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)];
+        let fits = |candidate: &Candidate| {
+            let (algorithm, math) = candidate.known(pass)?;
+            let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC as c_int;
+            let done = candidate.status == 0;
+            let exact = algorithm.is_exact() || !geometry.exact;
+            let fits =
+                done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic);
+            fits.then_some((algorithm, math, candidate.memory))
         };
-        let chosen = candidates.iter().find(fits).ok_or_else(|| {
+        let (algorithm, math, workspace) = found.iter().find_map(fits).ok_or_else(|| {
             let mode = if self.numerics.deterministic { " deterministic" } else { "" };
             Error::Msg(format!("cuDNN has no{mode} algorithm for the pass {pass:?} of {geometry:?}"))
         })?;
-        (prepared.algorithm, prepared.workspace) = (chosen.algorithm, chosen.memory);
+        (prepared.algorithm, prepared.workspace) = (algorithm, workspace);
         // SAFETY: the descriptor is alive.
-        unsafe { result::set_convolution_math_type(conv, chosen.math) }.map_err(Error::wrap)?;
+        unsafe { result::set_convolution_math_type(conv, math) }.map_err(Error::wrap)?;
         Ok(prepared)
     }
 

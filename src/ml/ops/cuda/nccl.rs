@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use candle_core::cuda_backend::cudarc::driver::{CudaStream, DriverError};
-use candle_core::{Device, Storage, Tensor};
+use candle_core::{DType, Device, Storage, Tensor};
 use libloading::Library;
 
 use super::device::load;
@@ -264,8 +264,11 @@ impl Comm {
     fn place(&self, tensor: &Tensor) -> Result<u64> {
         let (guard, layout) = tensor.storage_and_layout();
         match &*guard {
-            Storage::Cuda(storage) if layout.is_contiguous() => Ok(address(storage, layout, &self.stream)?),
-            _ => Err(candle_core::Error::Msg("what goes to another GPU is not in a row on this one".into()).into()),
+            Storage::Cuda(storage) if layout.is_contiguous() && tensor.dtype() == DType::F32 => {
+                Ok(address(storage, layout, &self.stream)?)
+            }
+            _ => Err(candle_core::Error::Msg("what goes to another GPU is no row of 32-bit floats on this one".into())
+                .into()),
         }
     }
 }

@@ -51,7 +51,11 @@ impl InplaceOp1 for Upload<'_> {
         let memory = &mut buffer.memory.as_mut_slice().map_err(Error::wrap)?[..len];
         memory.par_chunks_mut(PIECE).zip(self.0.par_chunks(PIECE)).for_each(|(to, from)| to.copy_from_slice(from));
         stream.memcpy_htod(&*memory, &mut target).map_err(Error::wrap)?;
-        buffer.read = Some(stream.record_event(None).map_err(Error::wrap)?);
+        match stream.record_event(None) {
+            Ok(read) => buffer.read = Some(read),
+            // Nothing else tells when it has been read.
+            Err(_) => stream.synchronize().map_err(Error::wrap)?,
+        }
         buffers[0] = Some(buffer);
         buffers.swap(0, 1);
         Ok(())
@@ -63,5 +67,15 @@ impl Buffer {
         // SAFETY: numbers of any bits are numbers, and what is read was written before.
         let memory = unsafe { device.cuda_stream().context().alloc_pinned::<f32>(len) }.map_err(Error::wrap)?;
         Ok(Buffer { memory, read: None })
+    }
+}
+
+impl Drop for Buffer {
+    /// Waits until the GPU has read it: only then may its memory be given back.
+    fn drop(&mut self) {
+        if let Some(read) = self.read.take() {
+            // An error is of a GPU that does nothing any more.
+            let _ = read.synchronize();
+        }
     }
 }
