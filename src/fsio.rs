@@ -3,19 +3,19 @@
 //! Invariants:
 //! - every error names its path and what was being done to it;
 //! - a file that others may read appears whole or not at all: written beside its place, synced, renamed;
-//! - every write, sync and rename passes a failpoint (see [`failpoint`]), so that tests can stop or break the
-//!   process at each of them.
+//! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 mod beneath;
+mod failpoint;
 
 pub use beneath::{Found, found, is_beneath, move_aside, remove_empty_dir};
+pub use failpoint::{Point, failpoint};
 
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
@@ -80,64 +80,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 fn at<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
     result.map_err(|source| Error::new(action, path, source))
-}
-
-/// The operations that a failpoint can hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// Writing a file's content.
-    Write,
-    /// Syncing a file or folder to the disk.
-    Sync,
-    /// Renaming a file into its place.
-    Rename,
-}
-
-/// Passes a failpoint. `REPRO_FAIL=write@3=kill` makes the third write of the process end it by SIGKILL; the
-/// actions are `kill`, `panic`, `full` (no space left) and `denied`; several are separated by commas. A leading
-/// `run:` or `exec:` limits one to that command's process. Meant for tests; without the variable it costs a load.
-pub fn failpoint(point: Point, path: &Path) -> Result<()> {
-    static PLAN: OnceLock<Vec<(Point, u64, String)>> = OnceLock::new();
-    static PASSED: [AtomicU64; 3] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
-    let plan = PLAN.get_or_init(|| {
-        let role = std::env::args().nth(1).unwrap_or_default();
-        parse_failpoints(&std::env::var("REPRO_FAIL").unwrap_or_default(), &role)
-    });
-    if plan.is_empty() {
-        return Ok(());
-    }
-    let passed = PASSED[point as usize].fetch_add(1, Ordering::SeqCst) + 1;
-    match plan.iter().find(|(p, n, _)| *p == point && *n == passed).map(|(_, _, action)| action.as_str()) {
-        None => Ok(()),
-        Some("kill") => {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-            Ok(())
-        }
-        Some("panic") => panic!("failpoint {point:?} {passed} at {}", path.display()),
-        Some("full") => at("write", path, Err(io::Error::from(io::ErrorKind::StorageFull))),
-        Some(_) => at("write", path, Err(io::Error::from(io::ErrorKind::PermissionDenied))),
-    }
-}
-
-fn parse_failpoints(text: &str, role: &str) -> Vec<(Point, u64, String)> {
-    text.split(',')
-        .filter_map(|item| {
-            let item = match item.split_once(':') {
-                Some((wanted, rest)) if wanted == role => rest,
-                Some(_) => return None,
-                None => item,
-            };
-            let (at, action) = item.split_once('=')?;
-            let (point, n) = at.split_once('@')?;
-            let point = match point {
-                "write" => Point::Write,
-                "sync" => Point::Sync,
-                "rename" => Point::Rename,
-                _ => return None,
-            };
-            Some((point, n.parse().ok()?, action.to_owned()))
-        })
-        .collect()
 }
 
 /// Reads a whole file.
@@ -464,12 +406,6 @@ mod tests {
         let error = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(error.is_missing());
         assert!(error.to_string().starts_with("Could not read `/nowhere/at/all`: "), "{error}");
-    }
-
-    #[test]
-    fn failpoints_are_parsed_by_role() {
-        let plan = parse_failpoints("exec:write@3=kill,rename@1=full,run:sync@2=panic", "exec");
-        assert_eq!(plan, [(Point::Write, 3, "kill".into()), (Point::Rename, 1, "full".into())]);
     }
 
     #[test]

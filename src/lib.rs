@@ -17,6 +17,7 @@
 //! | 2 | [`store`] | content-addressed objects, action records, locks |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
+//! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
 //!
 //! # What is deliberately absent
@@ -39,6 +40,8 @@ pub mod hash;
 pub mod ml;
 #[forbid(unsafe_code)]
 pub mod pipeline;
+#[forbid(unsafe_code)]
+pub mod program;
 #[forbid(unsafe_code)]
 pub mod stage;
 #[forbid(unsafe_code)]

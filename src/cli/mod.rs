@@ -26,13 +26,14 @@ use crate::cli::terminal::{print, warn};
 use crate::engine;
 use crate::ml::ops::memory;
 use crate::pipeline::{self, Diagnostics, Pipeline};
+use crate::program;
 use crate::stage::{DeviceSpec, Registry, StageError};
 use crate::stages;
 use crate::store::{self, Store};
 
 /// Runs reproducible experiments stated in RON.
 #[derive(Debug, Parser)]
-#[command(name = "repro", version, about, after_help = exit::help())]
+#[command(name = "repro", version = program::VERSION, about, after_help = exit::help())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -232,11 +233,15 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Weights(command) => weights::run(command),
         Command::Bench(args) => bench::run(args),
         Command::Rank { rank, size } => {
+            program::take_name();
             memory::keep_freed();
             let failed = |error: StageError| fail(Exit::Stage, format!("Rank {rank} of a training: {error}"));
             stages::serve_rank(*rank, *size).map(|()| Exit::Success).map_err(failed)
         }
-        Command::BenchWorker(args) => bench::serve(args),
+        Command::BenchWorker(args) => {
+            program::take_name();
+            bench::serve(args)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);
@@ -244,6 +249,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Command::Exec { job } => {
+            program::take_name();
             memory::keep_freed();
             std::process::exit(i32::from(engine::exec(job, registry)))
         }

@@ -1,7 +1,7 @@
 //! The child process: one node's work, from the job file to the action record.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::identity::missing_output;
 use super::job::{FORMAT, FRAME, Frame, JobFile};
 use crate::fsio;
 use crate::hash::Digest;
+use crate::pipeline::key::numeric;
 use crate::stage::job::DataFault;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
@@ -55,10 +56,16 @@ fn read_job(path: &Path) -> Result<JobFile, StageError> {
 
 /// Everything between the job file and the last frame.
 fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Result<Frame, StageError> {
+    if !job.program.is_own()? {
+        let message = "Another program planned this job, and what is computed would stand under a key of that one.";
+        let hint = "Run the pipeline again, with this program; what is finished is kept.";
+        return Err(StageError::Command { message: message.to_owned(), hint: hint.to_owned() });
+    }
     let kind = registry.kind(&job.node.kind).filter(|kind| kind.version() == job.version).ok_or_else(|| {
         let (kind, version) = (&job.node.kind, job.version);
-        StageError::Bug(format!("The program changed during the run: it has no kind `{kind}` of version {version}."))
+        StageError::Bug(format!("The job asks for version {version} of the kind `{kind}`, which there is not."))
     })?;
+    check_numeric(job, kind, registry)?;
     let store = Store::open(&job.store).map_err(stage_error)?;
     let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok(Frame::Busy) };
     if !job.force
@@ -80,6 +87,27 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
     store.write_record(&result?).map_err(stage_error)?;
     fsio::remove_dir_all(&store.scratch(&job.key))?;
     Ok(Frame::Done { key: job.key, reused: false })
+}
+
+/// An error where this process computes by other arithmetic than the key says: on another GPU, or by another library.
+fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<(), StageError> {
+    if !kind.computes() {
+        return Ok(());
+    }
+    let planned: BTreeMap<String, String> = numeric(&job.preimage).collect();
+    let found = (registry.numeric_profile)(&job.device)?;
+    let names: BTreeSet<&String> = planned.keys().chain(found.keys()).collect();
+    let told = |side: &BTreeMap<String, String>, name| side.get(name).map_or("nothing", String::as_str).to_owned();
+    let differ = names.into_iter().filter(|name| planned.get(*name) != found.get(*name));
+    let differ = differ.map(|name| format!("{name} is {}, not {}", told(&found, name), told(&planned, name)));
+    let differ: Vec<String> = differ.collect();
+    if differ.is_empty() {
+        return Ok(());
+    }
+    Err(StageError::Device {
+        message: format!("The device `{}` is not what the run was planned for: {}.", job.device, differ.join("; ")),
+        hint: "Run again: a result of this device has another key.".to_owned(),
+    })
 }
 
 /// Runs the stage and stores what it made.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::NodeLabel;
 use crate::hash::Digest;
+use crate::program;
 use crate::stage::{DeviceSpec, Event, External, InputNode, StageError, Value};
 
 /// The newest format of job files.
@@ -20,6 +21,9 @@ pub(super) const FRAME: u8 = 0x1e;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct JobFile {
     pub format: u32,
+    /// The program that planned the run. Older programs did not say it.
+    #[serde(default)]
+    pub program: program::Id,
     pub store: PathBuf,
     pub run: String,
     pub node: NodeLabel,

@@ -15,13 +15,14 @@ use super::job::{FRAME, Frame};
 use super::report::Failure;
 use crate::fsio;
 use crate::hash::Digest;
+use crate::program;
 
 /// The command that runs a job file in a child process: this program's own `exec`.
 ///
 /// # Errors
 /// If this program's file cannot be found.
 pub fn this_program(job: &Path) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = program::again()?;
     command.arg("exec").arg(job);
     Ok(command)
 }

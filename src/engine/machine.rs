@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::fsio;
+use crate::{fsio, program};
 
 /// Host, system, processor, cores and memory.
 pub(super) fn machine() -> BTreeMap<String, String> {
@@ -24,9 +24,9 @@ pub(super) fn machine() -> BTreeMap<String, String> {
     facts
 }
 
-/// The program's version, and the commit it was built from where the build says so.
+/// The program's version, and the commit that it was built from where that is known.
 pub(super) fn versions() -> BTreeMap<String, String> {
-    let commit = option_env!("REPRO_COMMIT").map(|commit| ("commit".to_owned(), commit.to_owned()));
+    let commit = program::COMMIT.map(|commit| ("commit".to_owned(), commit.to_owned()));
     commit.into_iter().chain([("repro".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]).collect()
 }
 

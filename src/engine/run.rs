@@ -20,6 +20,7 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
 use crate::pipeline::{Pipeline, Source};
+use crate::program;
 use crate::stage::{Cancel, InputNode, Registry};
 use crate::store::{ActionRecord, RunRecord, RunStatus, Status, Store};
 
@@ -251,7 +252,7 @@ impl Run<'_> {
             n => format!("{}-{}", self.id, n + 1),
         };
         let folder = self.context.store.jobs(&recipe).join(name);
-        let job = self.job(index, key);
+        let job = self.job(index, key)?;
         let path = folder.join("job.json");
         let text = serde_json::to_vec(&job).map_err(|error| Failure::setup(error, ""))?;
         fsio::write_atomic(&path, &text)?;
@@ -275,7 +276,7 @@ impl Run<'_> {
         twins.map(|(_, node)| node.launches).sum()
     }
 
-    fn job(&self, index: usize, key: Digest) -> JobFile {
+    fn job(&self, index: usize, key: Digest) -> Result<JobFile, Failure> {
         let (node, options) = (&self.context.pipeline.nodes[index], self.context.options);
         let outside = self.plan.outside.get(&index).cloned().unwrap_or_default();
         let checks = outside.all().into_iter().zip(outside.all_digests());
@@ -288,8 +289,9 @@ impl Run<'_> {
                 InputNode { outputs: node.outputs.clone(), root: outside.run_roots.get(&node.key).cloned() }
             }
         };
-        JobFile {
+        Ok(JobFile {
             format: FORMAT,
+            program: program::id()?.clone(),
             store: self.context.store.path().to_owned(),
             run: self.id.to_owned(),
             node: self.label(index),
@@ -310,7 +312,7 @@ impl Run<'_> {
             threads: (options.threads / options.jobs.max(1)).max(1),
             grace: options.grace,
             force: self.nodes[&index].again,
-        }
+        })
     }
 
     fn hear(&mut self, index: usize, message: Message) {

@@ -154,7 +154,15 @@ pub fn action(
         preimage.add("externals", Digest::of_canonical(&listing).to_string());
     }
     for (name, value) in numeric.into_iter().flatten() {
-        preimage.add(format!("numeric.{name}"), value);
+        preimage.add(format!("{NUMERIC}{name}"), value);
     }
     preimage
+}
+
+/// What the names of the components begin with that say what changes the bits of arithmetic.
+const NUMERIC: &str = "numeric.";
+
+/// What the components of an action key say of arithmetic, by name: what [`action`] was given.
+pub fn numeric(components: &BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
+    components.iter().filter_map(|(name, value)| Some((name.strip_prefix(NUMERIC)?.to_owned(), value.clone())))
 }

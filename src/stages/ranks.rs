@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::ml::numerics::Numerics;
 use crate::ml::parallel::{self, Alone, Ranks, Star};
 use crate::ml::state::State;
 use crate::ml::train::Trainer;
+use crate::program;
 use crate::stage::{Cancel, DeviceSpec, Event, Events, InputNode, Job, StageError, Value};
 
 use super::support;
@@ -77,7 +78,7 @@ impl Crew {
         let (mut links, mut others) = (Vec::new(), Others(Vec::new()));
         for rank in 1..size {
             let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-            let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+            let mut command = program::again().map_err(failed)?;
             command.arg("rank").arg(rank.to_string()).arg(size.to_string());
             command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
             others.0.push(command.spawn().map_err(failed)?);

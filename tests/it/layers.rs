@@ -14,10 +14,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("table", &["hash", "fsio"]),
     ("ml", &["hash", "fsio"]),
     ("tensorboard", &[]),
+    ("program", &["fsio"]),
     ("store", &["hash", "fsio", "stage"]),
     ("pipeline", &["hash", "dag", "fsio", "stage"]),
-    ("engine", &["hash", "dag", "fsio", "stage", "store", "pipeline"]),
-    ("stages", &["hash", "fsio", "stage", "table", "ml", "tensorboard", "params"]),
+    ("engine", &["hash", "dag", "fsio", "program", "stage", "store", "pipeline"]),
+    ("stages", &["hash", "fsio", "program", "stage", "table", "ml", "tensorboard", "params"]),
 ];
 
 /// Everything a file refers to by path, in `use` and inline.

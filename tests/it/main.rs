@@ -35,6 +35,8 @@ mod output;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod results;
 #[cfg(test)]
 mod training;

@@ -4,7 +4,7 @@
 //! its input ends, the most memory that it held.
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Instant;
 
 use clap::Args;
@@ -16,6 +16,7 @@ use crate::ml::error::Error;
 use crate::ml::numerics::Numerics;
 use crate::ml::ops::memory;
 use crate::ml::workload::{Plan, Work, Workload};
+use crate::program;
 use crate::stage::DeviceSpec;
 
 /// The arguments of the worker.
@@ -69,7 +70,7 @@ impl Worker {
         let failed =
             |error: std::io::Error| fail(Exit::Storage, format!("No process for {what} could be started: {error}."));
         let order = serde_json::to_string(order).map_err(|error| fail(Exit::Bug, error.to_string()))?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = program::again().map_err(failed)?;
         command.arg("bench-worker").arg(order).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
