@@ -294,6 +294,26 @@ mod tests {
             /// A seed, or none.
             seed: Option<u64> = None, where unkeyed();
         }
+
+        /// A stage of a later version.
+        struct Later {
+            /// Updates.
+            steps: u32 = 20;
+            /// How fast.
+            schedule: Newer = Newer { power: 0.0, nice: 0 };
+            /// What is to be asked.
+            tools: BTreeMap<String, Vec<String>> = BTreeMap::new(), where since("0.2.0");
+            /// A structure.
+            inner: Newer = Newer { power: 1.0, nice: 0 }, where since("0.2.0");
+        }
+
+        /// A structure with a field of a later version.
+        struct Newer {
+            /// The exponent.
+            power: f64 = 0.0, where since("0.2.0");
+            /// How it is run.
+            nice: u32 = 0, where unkeyed();
+        }
     }
 
     #[test]
@@ -310,5 +330,30 @@ mod tests {
         let identity = Example::ty().identity(&value);
         assert_eq!(identity.field("seed"), None, "an unkeyed field enters no identity");
         assert_eq!(identity.field("steps"), Some(&Value::Int(5)));
+    }
+
+    #[test]
+    fn a_field_of_a_later_version_enters_no_identity_at_its_default() {
+        let plain = || Later {
+            steps: 20,
+            schedule: Newer { power: 0.0, nice: 0 },
+            tools: BTreeMap::new(),
+            inner: Newer { power: 1.0, nice: 0 },
+        };
+        let fields = |later: Later| -> Vec<String> {
+            let Value::Struct(record) = Later::ty().identity(&later.write()) else { panic!("no structure") };
+            record.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+        };
+        assert_eq!(fields(plain()), ["schedule: Newer", "steps: 20"], "a default of an old field is in the identity");
+        // A zero has two signs, and a part that enters no identity makes no other default.
+        let same = Later { schedule: Newer { power: -0.0, nice: 3 }, inner: Newer { power: 1.0, nice: 9 }, ..plain() };
+        assert_eq!(fields(same), fields(plain()));
+        let tools = BTreeMap::from([("sh".to_owned(), vec!["sh".to_owned()])]);
+        assert_eq!(fields(Later { tools, ..plain() })[2], r#"tools: {"sh": ["sh"]}"#);
+        assert_eq!(fields(Later { inner: Newer { power: 0.0, nice: 0 }, ..plain() })[0], "inner: Newer");
+        assert_eq!(
+            fields(Later { schedule: Newer { power: 0.5, nice: 0 }, ..plain() })[0],
+            "schedule: Newer(power: 0.5)"
+        );
     }
 }

@@ -119,12 +119,14 @@ pub struct Field {
     pub default: Option<Value>,
     /// Whether the field enters the identity of the stage.
     pub keyed: bool,
+    /// The version of the program that brought the field, where the kind was there before.
+    pub since: Option<&'static str>,
 }
 
 impl Field {
     /// A required, keyed field.
     pub fn new(name: &'static str, doc: &'static str, ty: Type) -> Self {
-        Field { name, doc: doc.trim(), unit: "", ty, default: None, keyed: true }
+        Field { name, doc: doc.trim(), unit: "", ty, default: None, keyed: true, since: None }
     }
 
     /// Sets the default.
@@ -143,6 +145,19 @@ impl Field {
     pub fn unkeyed(mut self) -> Self {
         self.keyed = false;
         self
+    }
+
+    /// Says which version of the program brought the field to a kind that was there before. At its default such a field
+    /// enters no identity, so that all that was made before is still found.
+    pub fn since(mut self, version: &'static str) -> Self {
+        self.since = Some(version);
+        self
+    }
+
+    /// Whether the field enters an identity, in which its value would be `identity`.
+    fn enters(&self, identity: &Value) -> bool {
+        let is_default = || self.default.as_ref().is_some_and(|default| self.ty.identity(default) == *identity);
+        self.keyed && !(self.since.is_some() && is_default())
     }
 
     /// Refuses numbers below `min`.
@@ -230,7 +245,8 @@ impl Type {
         }
     }
 
-    /// `value` without the fields that enter no identity. `value` must have passed the check.
+    /// `value` without the fields that enter no identity: those that are not keyed, and those that a later version brought
+    /// and that have their default. `value` must have passed the check.
     pub fn identity(&self, value: &Value) -> Value {
         match (self, value) {
             (Type::List { item, .. }, Value::List(items)) => {
@@ -247,11 +263,11 @@ impl Type {
                 let types = self.fields_of(&record.name).unwrap_or_default();
                 let mut fields: BTreeMap<String, Value> = BTreeMap::new();
                 for (key, value) in &record.fields {
-                    match types.iter().find(|field| field.name == key) {
-                        Some(field) if !field.keyed => {}
-                        Some(field) => drop(fields.insert(key.clone(), field.ty.identity(value))),
-                        // A field that only expansion adds, as a training node's first step.
-                        None => drop(fields.insert(key.clone(), value.clone())),
+                    let field = types.iter().find(|field| field.name == key);
+                    // A field without a type only expansion adds, as a training node's first step.
+                    let value = field.map_or_else(|| value.clone(), |field| field.ty.identity(value));
+                    if field.is_none_or(|field| field.enters(&value)) {
+                        fields.insert(key.clone(), value);
                     }
                 }
                 Value::Struct(Record { name: record.name.clone(), fields })
