@@ -92,6 +92,8 @@ for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
         assert time.time() < until, f"the ranks {left} outlive the training"
         time.sleep(0.05)
 refused("GPUs of two kinds", 6, "`cuda:1`", "is 9.0", "of `cuda:0` is 8.0", EMULATED_CAPABILITY="8.0,9.0")
+refused("GPUs of two names", 6, "`cuda:1`", "name is B", "of `cuda:0` is A", EMULATED_NAME="A,B")
+refused("a part of a GPU", 6, "`cuda:1`", "multiprocessors is 14", "of `cuda:0` is 108", EMULATED_MULTIPROCESSORS="108,14")
 
 points = os.path.join(work.name, "graphs")
 for ranks, scales, sets in [(1, 1, {}), (1, 1, {"deterministic": "false", "model.prefilter": "Regular()"}), (2, 1, {"recompute": 2}),

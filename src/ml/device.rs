@@ -61,7 +61,8 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
 ///
 /// On the processor that is neither the instruction set nor the number of threads: all kernels compute the same
 /// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits. On a GPU it is
-/// the compute capability and the versions of the libraries, of which either may sum in another order.
+/// its kind (name, compute capability and number of multiprocessors), the versions of the libraries, and the variables
+/// that these heed: each may let sums be made in another order or of other parts.
 ///
 /// # Errors
 /// A device that is missing.

@@ -10,7 +10,7 @@ use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use libloading::Library;
 
-use super::library;
+use super::{library, nccl};
 use crate::ml::error::{Error, Result};
 use crate::ml::numerics::Numerics;
 
@@ -116,25 +116,34 @@ pub fn look_for(number: usize) -> Result<()> {
     Err(missing(number, &texts.join("; ")))
 }
 
-/// What of a GPU and its libraries decides how sums are rounded, by name: its compute capability, by which kernels and
-/// algorithms are chosen, and the versions of the libraries that choose and have them. The driver's is not among them.
+/// The variables by which NVIDIA's libraries let their products be computed otherwise.
+const VARIABLES: [&str; 2] = ["NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"];
+
+/// What of a GPU and its libraries decides how sums are rounded, by name: its kind, by which kernels and algorithms are
+/// chosen, the versions of the libraries that choose and have them, and the variables that these heed. The driver's
+/// version is not among them. NCCL is `none` where there is none that can be used: one GPU needs none.
 ///
 /// # Errors
 /// A GPU or a library that is missing, as by [`look_for`].
 pub fn profile(number: usize) -> Result<Vec<(&'static str, String)>> {
     look_for(number)?;
-    let mut profile = vec![("capability", capability(number)?)];
+    let mut profile: Vec<_> = kind(number)?.into_iter().map(|(name, _, value)| (name, value)).collect();
     for (name, file, property) in LIBRARIES.into_iter().filter(|(name, ..)| *name != "cuRAND") {
         let library = load(file).ok_or_else(|| missing(number, &format!("{file} was not found")))?;
         profile.push((name, version(&library, property)));
     }
+    profile.push(("NCCL", nccl::version()));
+    // In quotes, so that a variable that is set to that word is told from one that is not set.
+    let stated = |name| std::env::var_os(name).map_or_else(|| "unset".to_owned(), |value| format!("{value:?}"));
+    profile.extend(VARIABLES.into_iter().map(|name| (name, stated(name))));
     Ok(profile)
 }
 
-/// The compute capability of a GPU, as `9.0`. Opens no GPU.
-pub fn capability(number: usize) -> Result<String> {
+/// The kind of a GPU: a name, what it is in words, and the value of each of its properties. Opens no GPU.
+fn kind(number: usize) -> Result<[(&'static str, &'static str, String); 3]> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
     };
     let ask = || {
         let device = c_int::try_from(number).map_err(candle_core::Error::wrap)?;
@@ -142,21 +151,30 @@ pub fn capability(number: usize) -> Result<String> {
         // SAFETY: the driver gave the device.
         let attribute =
             |which| unsafe { result::device::get_attribute(device, which) }.map_err(candle_core::Error::wrap);
-        let [major, minor] =
-            [CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR].map(attribute);
-        Ok(format!("{}.{}", major?, minor?))
+        let major = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        Ok([
+            ("capability", "compute capability", format!("{major}.{minor}")),
+            ("GPU", "name", result::device::get_name(device).map_err(candle_core::Error::wrap)?),
+            (
+                "multiprocessors",
+                "number of multiprocessors",
+                attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.to_string(),
+            ),
+        ])
     };
-    ask().map_err(|error: candle_core::Error| missing(number, &format!("it does not tell its capability: {error}")))
+    ask().map_err(|error: candle_core::Error| missing(number, &format!("it does not tell its kind: {error}")))
 }
 
 /// An error unless so many GPUs from `first` on round alike: a training has one key, whatever the ranks.
 pub fn look_for_difference(first: usize, size: usize) -> Result<()> {
-    let expected = capability(first)?;
+    let expected = kind(first)?;
     for number in first + 1..first + size {
-        let found = capability(number)?;
-        if found != expected {
-            let why = format!("its compute capability is {found}, and that of `cuda:{first}` is {expected}");
-            return Err(missing(number, &format!("{why}: the ranks of a training need GPUs of one kind")));
+        for ((_, what, found), (.., expected)) in kind(number)?.into_iter().zip(&expected) {
+            if found != *expected {
+                let why = format!("its {what} is {found}, and that of `cuda:{first}` is {expected}");
+                return Err(missing(number, &format!("{why}: the ranks of a training need GPUs of one kind")));
+            }
         }
     }
     Ok(())

@@ -54,13 +54,21 @@ API cuInit(unsigned) { return OK; }
 API cuDriverGetVersion(int* version) { return *version = 13000, OK; }
 API cuDeviceGetCount(int* count) { return *count = gpu_count(), OK; }
 API cuDeviceGet(int* device, int number) { return *device = number, number < gpu_count() ? OK : NO_DEVICE; }
-// EMULATED_CAPABILITY has the compute capability of each GPU, the last of all that follow: `8.0,9.0`.
-API cuDeviceGetAttribute(int* value, int attribute, int device) {
-  const char* text = std::getenv("EMULATED_CAPABILITY");
-  std::string all = text ? text : "8.0";
+// EMULATED_CAPABILITY, EMULATED_MULTIPROCESSORS and EMULATED_NAME have what each GPU is, the last of all that follow: `8.0,9.0`.
+static std::string of_gpu(const char* variable, const char* otherwise, int device) {
+  const char* text = std::getenv(variable);
+  std::string all = text ? text : otherwise;
   for (std::size_t comma; device > 0 && (comma = all.find(',')) != std::string::npos; device--) all.erase(0, comma + 1);
-  const int major = std::stoi(all), minor = std::stoi(all.substr(all.find('.') + 1));
-  return *value = attribute == 75 ? major : attribute == 76 ? minor : 1, OK;
+  return all.substr(0, all.find(','));
+}
+API cuDeviceGetAttribute(int* value, int attribute, int device) {
+  const std::string capability = of_gpu("EMULATED_CAPABILITY", "8.0", device);
+  const int major = std::stoi(capability), minor = std::stoi(capability.substr(capability.find('.') + 1));
+  const int multiprocessors = std::stoi(of_gpu("EMULATED_MULTIPROCESSORS", "108", device));
+  return *value = attribute == 75 ? major : attribute == 76 ? minor : attribute == 16 ? multiprocessors : 1, OK;
+}
+API cuDeviceGetName(char* name, int bytes, int device) {
+  return std::snprintf(name, bytes, "%s", of_gpu("EMULATED_NAME", "An emulated GPU", device).c_str()), OK;
 }
 API cuDevicePrimaryCtxRetain(void** context, int device) { return *context = gpus + device, OK; }
 API cuDevicePrimaryCtxRelease_v2(int) { return OK; }

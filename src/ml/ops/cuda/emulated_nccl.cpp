@@ -3,6 +3,7 @@
 // and neither does what waits for it. It is strict where the library would hang or be wrong silently: a call, or a kernel,
 // before the last call has come to its end; two ranks on one GPU; a transfer outside of a group.
 //
+// EMULATED_NCCL has the version, as 22707 for 2.27.7.
 // EMULATED_NCCL_ORDER=ranks lets sums be added in the order of ranks, not from the last to the first.
 // EMULATED_NCCL_DIES=R:N kills rank R in its Nth group. With EMULATED_NCCL_TELLS, the others' state is then an error.
 #include <atomic>
@@ -116,7 +117,10 @@ static bool added(Comm* comm, float* values, std::size_t count) {
   return true;
 }
 
-API ncclGetVersion(int* version) { return *version = 22707, OK; }
+API ncclGetVersion(int* version) {
+  const char* number = std::getenv("EMULATED_NCCL");
+  return *version = number ? std::atoi(number) : 22707, OK;
+}
 extern "C" __attribute__((visibility("default"))) const char* ncclGetErrorString(int) { return "an emulated error"; }
 extern "C" __attribute__((visibility("default"))) const char* ncclGetLastError(void*) { return nullptr; }
 API ncclGetUniqueId(Id* id) { return std::snprintf(id->name, sizeof id->name, "emulated-nccl-%d", getpid()), OK; }

@@ -115,6 +115,15 @@ fn in_words(version: c_int) -> String {
     format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
 }
 
+/// The library's version, or `none` where there is none that can be used.
+pub fn version() -> String {
+    let Ok((functions, _)) = library() else { return "none".to_owned() };
+    let mut version = 0;
+    // SAFETY: the place outlives the call.
+    let status = unsafe { (functions.ncclGetVersion)(&raw mut version) };
+    if status == SUCCESS { in_words(version) } else { "none".to_owned() }
+}
+
 /// An error unless the library is there.
 pub fn look_for() -> Result<()> {
     library().map(drop)
