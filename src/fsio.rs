@@ -301,6 +301,11 @@ pub fn stat(path: &Path) -> Result<Stat> {
     })
 }
 
+/// Whether a file is at `path` that this user may start as a program.
+pub fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file()) && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
 /// Whether something is at `path`.
 pub fn exists(path: &Path) -> bool {
     fs::metadata(path).is_ok()

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{Failure, Format, print};
 use crate::cli::exit::Exit;
+use crate::pipeline::key::ANSWERS;
 use crate::stage::{ArtifactKind, Name, Registry, Type, Value};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
 use crate::table::{self, Kind, Table};
@@ -228,7 +229,7 @@ fn nodes(
         let path = iteration.map_or_else(|| stage.to_owned(), |i| format!("{stage}[{i}]"));
         let (a, b) = (a.get(&iteration), b.get(&iteration));
         if let (Some(a), Some(b)) = (a, b) {
-            let outside = |key: &str| key.starts_with("externals") || key.starts_with("file.");
+            let outside = |key: &str| ["externals", "file.", ANSWERS].iter().any(|part| key.starts_with(part));
             changes(&format!("{path}."), &a.preimage, &b.preimage, outside, &mut diff.inputs);
             changes(&format!("{path}."), &a.preimage, &b.preimage, |key| key == "version", &mut diff.environment);
             let foreign = |key: &str| {

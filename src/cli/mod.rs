@@ -306,6 +306,7 @@ fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline,
 
 fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
     Ok(engine::Options {
+        project: Some(project(Some(&args.file))?),
         roots: config::roots(&args.data)?,
         device: args.device,
         threads: args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe)),

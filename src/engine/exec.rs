@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use super::identity::missing_output;
 use super::job::{FORMAT, FRAME, Frame, JobFile};
+use super::programs;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::pipeline::key::numeric;
+use crate::pipeline::key::{answers, numeric};
 use crate::stage::job::DataFault;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
@@ -94,7 +95,7 @@ fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<
     if !kind.computes() {
         return Ok(());
     }
-    let planned: BTreeMap<String, String> = numeric(&job.preimage).collect();
+    let planned = numeric(&job.preimage);
     let found = (registry.numeric_profile)(&job.device)?;
     let names: BTreeSet<&String> = planned.keys().chain(found.keys()).collect();
     let told = |side: &BTreeMap<String, String>, name| side.get(name).map_or("nothing", String::as_str).to_owned();
@@ -132,6 +133,7 @@ fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice
         cancel: &cancel,
     };
     voice.say(&Frame::Started { pid: std::process::id() });
+    programs::still_answer(&kind.programs(&job.params), &job.files, &answers(&job.preimage))?;
     let produced = catch_unwind(AssertUnwindSafe(|| kind.run(&work)))
         .unwrap_or_else(|panic| Err(StageError::Bug(format!("The stage panicked: {}.", panic_text(&*panic)))))?;
     recheck(job, store)?;

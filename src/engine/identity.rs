@@ -43,7 +43,7 @@ impl Context<'_> {
         let nothing = Outside::default();
         let outside = outside.get(&index).unwrap_or(&nothing);
         let numeric = kind.computes().then_some(numeric);
-        Ok(action(node, outputs, &outside.file_digests, &outside.external_digests, numeric))
+        Ok(action(node, outputs, &outside.file_digests, &outside.external_digests, numeric, &outside.answers))
     }
 
     /// What the store knows under `key`. Outputs are looked for, not read.

@@ -105,7 +105,7 @@ pub(super) fn launch(
 
 /// Waits until the process ended, leaving it unreaped, and ends what it left running: an orphan could hold its output
 /// open for ever.
-fn await_end(pid: Pid) {
+pub(super) fn await_end(pid: Pid) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
     let _ = kill_process_group(pid, Signal::KILL);

@@ -19,6 +19,7 @@ mod lookup;
 mod machine;
 mod outside;
 mod plan;
+mod programs;
 mod report;
 mod run;
 #[cfg(test)]
@@ -46,6 +47,8 @@ use crate::store;
 /// What the user asks of a run, beyond the pipeline.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The project's folder: programs that lie in it are files of the project.
+    pub project: Option<PathBuf>,
     /// The folders of data roots by name.
     pub roots: BTreeMap<String, PathBuf>,
     /// Where to compute.
@@ -69,6 +72,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            project: None,
             roots: BTreeMap::new(),
             device: DeviceSpec::Cpu,
             threads: 1,
@@ -91,7 +95,7 @@ pub enum Error {
     /// `--only` or `--force` names what is not in the pipeline.
     #[error("{0}")]
     Selection(Diagnostics),
-    /// Data roots or files outside the store are missing or at fault: all of them.
+    /// Data roots, files or programs outside the store are missing or at fault: all of them.
     #[error("{}", StageError::Data(.0.clone()))]
     Inputs(Vec<DataFault>),
     /// The device is missing or refuses.

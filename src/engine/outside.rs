@@ -1,10 +1,10 @@
-//! What nodes take from outside the store: data roots, `File` parameters, and the files that a kind names.
+//! What nodes take from outside the store: data roots, `File` parameters, the files that a kind names, and programs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Options};
+use super::{Error, Options, programs};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
@@ -19,7 +19,7 @@ const SHOWN: usize = 50;
 /// What one node takes from outside the store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outside {
-    /// The `File` parameters by slot.
+    /// The `File` parameters by slot, and the programs that are files of the project.
     pub files: BTreeMap<String, PathBuf>,
     /// Their digests.
     pub file_digests: BTreeMap<String, Digest>,
@@ -27,6 +27,8 @@ pub(super) struct Outside {
     pub externals: Vec<External>,
     /// Their digests by name, in the same order.
     pub external_digests: Vec<(String, Digest)>,
+    /// What its programs say of themselves, by name and line.
+    pub answers: BTreeMap<String, String>,
     /// The data roots that the kind asked for.
     pub roots: BTreeMap<String, PathBuf>,
     /// The data root that the node's outputs refer to.
@@ -35,10 +37,10 @@ pub(super) struct Outside {
     pub run_roots: BTreeMap<Digest, PathBuf>,
 }
 
-/// Finds and digests what the `wanted` nodes take from outside.
+/// Finds and digests what the `wanted` nodes take from outside, and asks their programs.
 ///
 /// # Errors
-/// All missing roots and files at once.
+/// All missing roots and files at once, and all programs that do not answer.
 pub(super) fn gather(
     pipeline: &Pipeline,
     registry: &Registry,
@@ -48,6 +50,7 @@ pub(super) fn gather(
 ) -> Result<BTreeMap<usize, Outside>, Error> {
     let mut faults: Vec<DataFault> = Vec::new();
     let mut found = BTreeMap::new();
+    let mut asked = programs::Asked::default();
     for &index in wanted {
         let node = &pipeline.nodes[index];
         let kind = registry.kind(&node.kind).ok_or_else(|| Error::UnknownKind(node.kind.clone()))?;
@@ -60,7 +63,18 @@ pub(super) fn gather(
             }
         }
         let place = format!("stage `{}`", node.stage);
-        found.insert(index, locate(node, kind, options, run_roots, &mut |e| faults.extend(blame(&place, e))));
+        let mut outside = locate(node, kind, options, run_roots, &mut |e| faults.extend(blame(&place, e)));
+        let programs = kind.programs(&node.params);
+        for program in &programs {
+            if let Some(path) = programs::of_project(program, &pipeline.folder, options.project.as_deref()) {
+                outside.files.entry(program.slot.clone()).or_insert(path);
+            }
+        }
+        match asked.answers(&node.stage, &programs, &outside.files) {
+            Ok(answers) => outside.answers = answers,
+            Err(unclear) => faults.extend(unclear),
+        }
+        found.insert(index, outside);
     }
     digest(&mut found, store, &mut faults)?;
     let mut seen = std::collections::BTreeSet::new();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::explain::{History, Why};
 use super::identity::{Context, Known};
 use super::outside::{Outside, gather};
+use super::programs;
 use super::{Error, Options};
 use crate::dag;
 use crate::hash::Digest;
@@ -73,7 +74,7 @@ impl Plan {
 /// Makes the plan: digests what the wanted nodes read from outside, and consults the store.
 ///
 /// # Errors
-/// Unknown names in `only` and `force`, all missing roots and files, a device that is missing or cannot compute as a
+/// Unknown names in `only` and `force`, all missing roots, files and programs, a device that is missing or cannot compute as a
 /// node that runs asks, a store that refuses.
 pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &Options) -> Result<Plan, Error> {
     let context = Context { pipeline, registry, store, options };
@@ -97,6 +98,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     let mut history = History::new(store, &pipeline.name);
     let mut done: BTreeMap<usize, Outputs> = BTreeMap::new();
     let mut nodes = Vec::with_capacity(wanted.len());
+    let mut lacking = Vec::new();
     for index in wanted {
         let node = &pipeline.nodes[index];
         let forced = forced.contains(&index);
@@ -129,8 +131,12 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         {
             let refused = |error| Error::Refused(pipeline.node_ref(index), error);
             kind.runs_on(&node.params, &options.device).map_err(refused)?;
+            lacking.extend(programs::lacking(&node.stage, &kind.programs(&node.params), &outside[&index].files));
         }
         nodes.push(Planned { node: index, state });
+    }
+    if !lacking.is_empty() {
+        return Err(Error::Inputs(lacking.into_iter().collect()));
     }
     Ok(Plan { nodes, numeric, forced, outside })
 }

@@ -123,14 +123,15 @@ pub fn recipe(
 /// The identity of a node's results.
 ///
 /// `inputs` gives the outputs of the nodes that it needs, `files` the content of its file parameters by slot,
-/// `externals` the other files outside the store that it reads, by name, and `numeric` what changes the bits of
-/// arithmetic, for a kind that computes.
+/// `externals` the other files outside the store that it reads, by name, `numeric` what changes the bits of
+/// arithmetic, for a kind that computes, and `answers` what its programs say of themselves, a line each.
 pub fn action(
     node: &Node,
     inputs: &dyn Fn(usize) -> Outputs,
     files: &BTreeMap<String, Digest>,
     externals: &[(String, Digest)],
     numeric: Option<&BTreeMap<String, String>>,
+    answers: &BTreeMap<String, String>,
 ) -> Preimage {
     let mut preimage = Preimage::of(&node.kind, node.version, &node.identity);
     for (slot, sources) in &node.inputs {
@@ -156,13 +157,29 @@ pub fn action(
     for (name, value) in numeric.into_iter().flatten() {
         preimage.add(format!("{NUMERIC}{name}"), value);
     }
+    for (name, line) in answers {
+        preimage.add(format!("{ANSWERS}{name}"), line);
+    }
     preimage
 }
 
 /// What the names of the components begin with that say what changes the bits of arithmetic.
 const NUMERIC: &str = "numeric.";
 
+/// What the names of the components begin with that are a program's answer.
+pub const ANSWERS: &str = "tool";
+
 /// What the components of an action key say of arithmetic, by name: what [`action`] was given.
-pub fn numeric(components: &BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
-    components.iter().filter_map(|(name, value)| Some((name.strip_prefix(NUMERIC)?.to_owned(), value.clone())))
+pub fn numeric(components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    below(NUMERIC, components)
+}
+
+/// What the components of an action key say of the answers of programs, by name: what [`action`] was given.
+pub fn answers(components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    below(ANSWERS, components)
+}
+
+fn below(prefix: &str, components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let strip = |(name, value): (&String, &String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+    components.iter().filter_map(strip).collect()
 }

@@ -85,6 +85,8 @@ pub struct Pipeline {
     pub name: String,
     /// Its file, as requested.
     pub file: PathBuf,
+    /// The absolute folder of the file, links followed.
+    pub folder: PathBuf,
     /// The profile that was applied.
     pub profile: Option<String>,
     /// The names of all its profiles, sorted.
@@ -227,6 +229,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     Ok(Pipeline {
         name: main.name.clone(),
         file: request.file.clone(),
+        folder: main.text.folder.clone(),
         profile: request.profile.clone(),
         profiles: overrides::profiles(&documents),
         sets: request.sets.clone(),

@@ -173,7 +173,8 @@ fn files_differ_by_path_in_recipes_and_by_content_in_keys() {
     let Value::Option(Some(list)) = param(&one, "a", "list") else { panic!("no list") };
     assert!(matches!(&**list, Value::File(path) if path.starts_with('/') && path.ends_with("/lists/a.txt")), "{list}");
     let files = BTreeMap::from([("list".to_owned(), Digest::of(b"content"))]);
-    let key = |node: usize| key::action(&one.nodes[node], &|_| Outputs::new(), &files, &[], None).digest();
+    let key =
+        |node: usize| key::action(&one.nodes[node], &|_| Outputs::new(), &files, &[], None, &BTreeMap::new()).digest();
     assert_eq!(key(0), key(1), "equal lists at two places are equal");
 }
 
@@ -257,6 +258,19 @@ fn nodes_are_selected_by_stage_and_iteration() {
     );
 }
 
+#[test]
+fn what_is_told_of_arithmetic_and_by_programs_can_be_read_back_from_a_key() {
+    let pipeline = Case::stages(WHOLE).good();
+    let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    let (numeric, answers) = (one("isa", "avx512"), one("[\"python\"]", "Python 3.12.1"));
+    let of = |_| Outputs::new();
+    let action = |answers| key::action(&pipeline.nodes[2], &of, &BTreeMap::new(), &[], Some(&numeric), answers).0;
+    let components = action(&answers);
+    assert_eq!(components["tool[\"python\"]"], "Python 3.12.1");
+    assert_eq!((key::numeric(&components), key::answers(&components)), (numeric.clone(), answers.clone()));
+    assert_eq!(key::answers(&action(&BTreeMap::new())), BTreeMap::new());
+}
+
 /// The encoding of identities. If this fails, every cache in the world is lost: find out why before changing it.
 #[test]
 fn golden_preimages() {
@@ -268,7 +282,7 @@ fn golden_preimages() {
     let externals = [("b/2.jpg".to_owned(), Digest::of(b"2")), ("a/1.jpg".to_owned(), Digest::of(b"1"))];
     let numeric = BTreeMap::from([("isa".to_owned(), "avx512".to_owned())]);
     let files = BTreeMap::from([("script".to_owned(), Digest::of(b"script"))]);
-    let train = key::action(&pipeline.nodes[2], &of, &files, &externals, Some(&numeric));
+    let train = key::action(&pipeline.nodes[2], &of, &files, &externals, Some(&numeric), &BTreeMap::new());
     let text = |preimage: &key::Preimage| {
         let lines: Vec<String> = preimage.0.iter().map(|(component, text)| format!("{component} = {text}")).collect();
         format!("{}\n{}", lines.join("\n"), preimage.digest())
@@ -298,7 +312,7 @@ fn golden_preimages() {
     version = 1
     0025f32a2d5608fb17cfbc80d8410dc2adf660f6c4515d91384c662eac9ec684
     ");
-    let table = key::action(&pipeline.nodes[5], &of, &BTreeMap::new(), &[], None);
+    let table = key::action(&pipeline.nodes[5], &of, &BTreeMap::new(), &[], None, &BTreeMap::new());
     insta::assert_snapshot!(text(&table), @r#"
     input.from[0][0].weights = 133f9aa0f2b0b36bfd936fa827ad5ba6ef7fa1f264fecb7fa48031dc9bf0c99a
     input.from[0][1].weights = cc022d324667d4c3a0a6f0422587f187446f7493820434025f2097bc1d447718
@@ -325,7 +339,7 @@ fn golden_preimages() {
 fn a_change_is_told_as_old_and_new() {
     let key = |set: &str| {
         let pipeline = Case::stages(WHOLE).set(set).good();
-        key::action(&pipeline.nodes[1], &|_| outputs("index", "x"), &BTreeMap::new(), &[], None)
+        key::action(&pipeline.nodes[1], &|_| outputs("index", "x"), &BTreeMap::new(), &[], None, &BTreeMap::new())
     };
     let change = |component: &str, old: Option<&str>, new: Option<&str>| key::Change {
         component: component.to_owned(),

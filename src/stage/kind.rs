@@ -1,6 +1,7 @@
 //! What a stage kind says of itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::job::{DeviceSpec, Job, Produced, StageError};
@@ -49,6 +50,10 @@ pub trait Kind: Sync + Send {
     /// job is handed the first; the contents of all of them enter the key.
     fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         Ok(vec![path])
+    }
+    /// The programs outside the store that the node starts, and those that it depends on. Called when planning.
+    fn programs(&self, _params: &Value) -> Vec<Program> {
+        Vec::new()
     }
     /// The data root whose folder consumers of the node's outputs need, if any.
     fn root(&self, _params: &Value) -> Option<String> {
@@ -182,6 +187,32 @@ impl External {
         let relative = relative.trim_start_matches('/');
         External { name: relative.to_owned(), path: root.join(relative) }
     }
+}
+
+/// A program outside the store that a node starts.
+///
+/// One that is named by a path with a `/` is a file of the project where the path is relative, which starts from the
+/// folder of the pipeline's file, or leads into the project: then its content enters the key under its slot, and the job is
+/// handed its place. Any other is the machine's; of it, only what it says when it is asked enters the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Program {
+    /// Where the parameters name it, as `run[0]`; where that is a `File` parameter, it is that file.
+    pub slot: String,
+    /// Its name, to be looked for on the PATH, or its path.
+    pub name: String,
+    /// All variables that it sees, PATH among them.
+    pub env: BTreeMap<String, OsString>,
+    /// What it is asked when the run is planned, if anything.
+    pub question: Option<Question>,
+}
+
+/// What a program is asked, to say which version it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// The name under which the answer enters the key.
+    pub name: String,
+    /// The program's arguments.
+    pub arguments: Vec<String>,
 }
 
 /// An output that is written below `results/<pipeline>/<stage>/`.

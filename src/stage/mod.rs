@@ -20,7 +20,10 @@ pub use job::{
     Artifact, ArtifactKind, Cancel, DataFault, DeviceSpec, Event, Events, InputNode, Job, Made, Outputs, Produced,
     StageError,
 };
-pub use kind::{Bare, Extents, External, Fault, InputRef, Kind, NodeRef, Peer, Peers, Publication, Registry, Step};
+pub use kind::{
+    Bare, Extents, External, Fault, InputRef, Kind, NodeRef, Peer, Peers, Program, Publication, Question, Registry,
+    Step,
+};
 pub use name::{Cell, Name};
 pub use params::Param;
 pub use schema::{Field, Type, Variant};

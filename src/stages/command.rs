@@ -1,6 +1,7 @@
 //! `Command`: any external program as a stage, so that a step in Python can join.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -11,16 +12,19 @@ use crate::fsio;
 use crate::params;
 use crate::stage::params::{FileRef, Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, InputNode, Job, Kind, Made, Produced, Publication, StageError, Value};
+use crate::stage::{ArtifactKind, Event, Fault, InputNode, Job, Kind, Made, Produced, Program, Publication};
+use crate::stage::{Question, StageError, Value};
 
 params! {
     /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, a folder where it
     /// has several files: `{in:table}`, `{in:table.summary}`, or `{in:table[2].summary}` of a stage with iterations),
     /// `{root:NAME}` (the data root that an input's paths are relative to), `{file:NAME}`, `{out:NAME}` and
-    /// `{param:NAME}`. The stage runs again when an argument, an input, a file or a parameter changes; what else the
-    /// program reads, nobody knows.
+    /// `{param:NAME}`. The stage runs again when an argument, an input, a file or a parameter changes, the program where it
+    /// is a file of the project, or what one of its tools says; what else the program reads, nobody knows.
     struct CommandParams {
-        /// The program and its arguments. The program is looked for on the PATH.
+        /// The program and its arguments. A name alone is looked for on the PATH. A relative path with a `/` starts from the
+        /// folder of the pipeline's file. The content of a program that is named so, or by a path into the project, enters
+        /// the key. Whether the program is there is seen when the run is planned.
         run: Vec<String>, where nonempty();
         /// Stages whose outputs are inputs.
         inputs: BTreeMap<String, Ref> = BTreeMap::new(),
@@ -33,6 +37,10 @@ params! {
         parameters: BTreeMap<String, String> = BTreeMap::new();
         /// Environment variables to set. All others but PATH, HOME and TMPDIR are removed.
         env: BTreeMap<String, String> = BTreeMap::new();
+        /// Programs whose version enters the key, each with the arguments that let it print that, as
+        /// `{"python": ["python3", "--version"]}`. They are started when a run is planned, and again before the stage
+        /// runs. They may print up to 4096 bytes within 30 seconds, and must end with 0. `{param:NAME}` may stand here too.
+        tools: BTreeMap<String, Vec<String>> = BTreeMap::new(), where since("0.1.0");
     }
 }
 
@@ -108,7 +116,36 @@ impl Kind for Command {
                 }
             }
         }
+        for (name, command) in &p.tools {
+            let field = format!("tools[{name:?}]");
+            if command.is_empty() {
+                let message = format!("The tool `{name}` names no program.");
+                let hint = "Name it, with what lets it print its version, as `[\"python3\", \"--version\"]`.".into();
+                faults.push(Fault { field: field.clone(), message, hint });
+            }
+            for (at, argument) in command.iter().enumerate() {
+                let of_file = |name: &&String| at == 0 && *argument == format!("{{file:{name}}}");
+                if planned(argument, &p).is_none() && !p.files.keys().any(|name| of_file(&name)) {
+                    let message = format!("`{argument}` has no value yet when the tool is asked.");
+                    let hint = "A tool is asked when a run is planned: `{param:NAME}` has a value then, and `{file:NAME}` \
+                                as the program.";
+                    faults.push(Fault { field: format!("{field}[{at}]"), message, hint: hint.into() });
+                }
+            }
+        }
         faults
+    }
+
+    fn programs(&self, params: &Value) -> Vec<Program> {
+        let Some(p) = CommandParams::read(params) else { return Vec::new() };
+        let started = p.run.first().and_then(|text| program("run[0]".to_owned(), text, &p, None));
+        let tools = p.tools.iter().filter_map(|(name, command)| {
+            let (text, arguments) = command.split_first()?;
+            let arguments = arguments.iter().filter_map(|argument| planned(argument, &p)).collect();
+            let question = Question { name: name.clone(), arguments };
+            program(format!("tools[{name:?}][0]"), text, &p, Some(question))
+        });
+        started.into_iter().chain(tools).collect()
     }
 
     fn publish(&self, params: &Value) -> Vec<Publication> {
@@ -123,10 +160,10 @@ impl Kind for Command {
         let p: CommandParams = super::support::read(job.params)?;
         let arguments: Vec<String> = p.run.iter().map(|argument| fill(argument, &p, job)).collect::<Result<_, _>>()?;
         let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };
-        let mut process = Process::new(&arguments[0]);
+        let program = job.files.get("run[0]").cloned().unwrap_or_else(|| PathBuf::from(&arguments[0]));
+        let mut process = Process::new(program);
         process.args(&arguments[1..]).current_dir(job.out).stdin(Stdio::null()).stdout(Stdio::piped());
-        process.env_clear().envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|k| Some((k, std::env::var_os(k)?))));
-        process.envs(&p.env);
+        process.env_clear().envs(environment(&p));
         let mut child = process.spawn().map_err(|error| {
             failed(
                 format!("Could not start `{}`: {error}.", arguments[0]),
@@ -174,6 +211,42 @@ impl Kind for Command {
         }
         Ok(produced)
     }
+}
+
+/// All variables that the program sees.
+fn environment(p: &CommandParams) -> BTreeMap<String, OsString> {
+    let kept =
+        ["PATH", "HOME", "TMPDIR"].into_iter().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)));
+    kept.chain(p.env.iter().map(|(name, value)| (name.clone(), value.into()))).collect()
+}
+
+/// The program that `text`, at `slot`, names; none where that is known only when the stage runs.
+fn program(slot: String, text: &str, p: &CommandParams, question: Option<Question>) -> Option<Program> {
+    let env = environment(p);
+    if let Some((name, file)) = p.files.iter().find(|(name, _)| text == format!("{{file:{name}}}")) {
+        return Some(Program { slot: format!("files[{name:?}]"), name: file.0.clone(), env, question });
+    }
+    Some(Program { slot, name: planned(text, p)?, env, question })
+}
+
+/// `text` with the values of `{param:NAME}`; none where it has other placeholders, which only a running stage can fill.
+fn planned(text: &str, p: &CommandParams) -> Option<String> {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        match after.split_once('}').and_then(|(inside, behind)| Some((inside.split_once(':')?, behind))) {
+            Some((("param", name), behind)) if p.parameters.contains_key(name) => {
+                out.push_str(&p.parameters[name]);
+                rest = behind;
+            }
+            Some((("in" | "root" | "file" | "out", _), _)) => return None,
+            _ => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    Some(out + rest)
 }
 
 /// The placeholders `{kind:name}` of an argument.
@@ -276,6 +349,7 @@ mod tests {
             outputs: BTreeMap::from([("table".into(), "../t.csv".into())]),
             parameters: BTreeMap::new(),
             env: BTreeMap::new(),
+            tools: BTreeMap::new(),
         };
         let faults = Command.check(&params.write());
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();

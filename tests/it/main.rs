@@ -39,6 +39,8 @@ mod program;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod training;
 #[cfg(test)]
 mod weights;
