@@ -13,9 +13,11 @@ use std::time::SystemTime;
 
 mod beneath;
 mod failpoint;
+mod parts;
 
 pub use beneath::{Found, found, is_beneath, move_aside, remove_empty_dir};
 pub use failpoint::{Point, failpoint};
+pub use parts::{Parts, read_to_string_within, read_within};
 
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,13 @@ impl Error {
     /// Whether the disk or a quota is full, or a file may not grow further.
     pub fn is_full(&self) -> bool {
         FULL.contains(&self.source.kind())
+    }
+
+    /// Whether something else is where the file or its folder would be, or its name cannot be that of a file.
+    pub fn is_in_the_way(&self) -> bool {
+        use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory};
+        let kinds = [AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory];
+        kinds.contains(&self.source.kind())
     }
 
     /// Whether a rename failed because the two places are on different file systems.
@@ -123,8 +132,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// As [`write_atomic`], of content in parts.
 pub fn write_atomic_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    write_atomic_by(path, |put| parts.iter().try_for_each(|part| put(part)))
+}
+
+/// As [`write_atomic`], of content that `make` puts part by part; its error is the call's.
+pub fn write_atomic_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'_>) -> Made<E>) -> Made<E> {
     let temporary = sibling(path);
-    let written = write_parts(&temporary, parts).and_then(|()| rename(&temporary, path));
+    let written = write_by(&temporary, make).and_then(|()| rename(&temporary, path).map_err(E::from));
     if written.is_err() {
         // The first error is the one to tell; a file left over is swept later.
         let _ = fs::remove_file(&temporary);
@@ -132,21 +146,25 @@ pub fn write_atomic_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
     written
 }
 
+/// Adds bytes to a file that is being written.
+pub type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+/// The result of making a file's content.
+pub type Made<E> = std::result::Result<(), E>;
+
 /// Writes and syncs a file that nobody else knows of yet.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_parts(path, &[bytes])
+    write_by(path, |put| put(bytes))
 }
 
-fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
+fn write_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'_>) -> Made<E>) -> Made<E> {
     if let Some(parent) = path.parent() {
         create_dir_all(parent)?;
     }
     let mut file = at("create", path, File::create(path))?;
     failpoint(Point::Write, path)?;
-    for part in parts {
-        at("write", path, file.write_all(part))?;
-    }
-    sync_file(&file, path)
+    make(&mut |part| at("write", path, file.write_all(part)))?;
+    Ok(sync_file(&file, path)?)
 }
 
 /// Writes a file at `path` by way of `temporary`, on the same file system: it appears whole, synced, or not at all, and

@@ -11,7 +11,7 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::checkpoint::{self, Checkpoint};
 use crate::ml::import;
-use crate::ml::naming::Table as Names;
+use crate::ml::naming::{self, Table as Names};
 use crate::table::{self, Cell, Column, Style, Table};
 
 /// The commands on files of weights: TensorFlow V1 and V2, PyTorch, NumPy's npz, safetensors.
@@ -153,18 +153,13 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
         return Err(fail(Exit::Usage, message).hint("Name another file, or replace it by `--force`."));
     }
     let file = Checkpoint::open(&args.from).map_err(faulty)?;
-    let (bytes, count, left) = match &args.names {
-        None => {
-            let wrong =
-                |error: checkpoint::Error| fail(Exit::Data, faulty_tensor(&args.from, &error)).hint(error.hint());
-            let bytes = file.to_safetensors().map_err(wrong)?;
-            (bytes, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect())
-        }
+    let (translated, count, left) = match &args.names {
+        None => (None, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect()),
         Some(names) => {
             let names = match Names::shipped(names) {
                 Err(told) if !names.ends_with(".ron") => return Err(fail(Exit::Usage, told)),
                 Err(_) => {
-                    let text = fsio::read_to_string(Path::new(names))?;
+                    let text = fsio::read_to_string_within(Path::new(names), naming::BYTES)?;
                     Names::parse(&text).map_err(|error| fail(Exit::Usage, format!("{names}:{error}")))?
                 }
                 Ok(table) => table,
@@ -173,14 +168,23 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
             let found = import::translate(&file, &names, &|_| true).map_err(wrong)?;
             let bytes = import::to_safetensors(&found.tensors).map_err(wrong)?;
             let skipped = found.skipped.into_iter().map(|(name, _)| name);
-            (bytes, found.tensors.len(), skipped.chain(found.left_over).collect::<Vec<_>>())
+            (Some(bytes), found.tensors.len(), skipped.chain(found.left_over).collect::<Vec<_>>())
         }
     };
     if count == 0 {
         let hint = "`repro weights inspect` lists what the file has; `stages/names/` has the shipped tables.";
         return Err(data(&args.from, "None of the file's tensors has a name that is known.", hint));
     }
-    fsio::write_atomic(&args.to, &bytes)?;
+    match translated {
+        Some(bytes) => fsio::write_atomic(&args.to, &bytes)?,
+        None => {
+            let written = fsio::write_atomic_by(&args.to, |put| file.write_safetensors(&mut |part| Ok(put(part)?)));
+            written.map_err(|error| match error {
+                checkpoint::Error::File(error) => error.into(),
+                error => fail(Exit::Data, faulty_tensor(&args.from, &error)).hint(error.hint()),
+            })?;
+        }
+    }
     print(&format!("{count} tensors of {} written to {}.", file.format, args.to.display()));
     if !left.is_empty() {
         print(&format!("Left out: {}.", left.join(", ")));

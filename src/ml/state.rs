@@ -39,9 +39,14 @@ impl Head {
         let wrong = |what: String| Error::Weights(vec![what]);
         let (_, metadata) = SafeTensors::read_metadata(bytes)
             .map_err(|error| wrong(format!("The file is not a whole safetensors file: {error}.")))?;
-        let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA)).cloned();
+        Head::of(metadata.metadata().as_ref().and_then(|map| map.get(METADATA)).map(String::as_str))
+    }
+
+    /// Reads the entry of the metadata.
+    fn of(text: Option<&str>) -> Result<Self> {
+        let wrong = |what: String| Error::Weights(vec![what]);
         let text = text.ok_or_else(|| wrong("The file holds weights, but no state of a training.".to_owned()))?;
-        let head: Head = serde_json::from_str(&text)
+        let head: Head = serde_json::from_str(text)
             .map_err(|error| wrong(format!("The state's description cannot be read: {error}.")))?;
         if head.version > VERSION {
             return Err(wrong(format!("The state has version {}; this program reads {VERSION}.", head.version)));
@@ -75,8 +80,8 @@ impl State {
     }
 
     /// What the writer of a state added, without the tensors. Errors are those of [`State::read`].
-    pub fn extra(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
-        Ok(Head::read(bytes)?.extra)
+    pub fn extra(metadata: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+        Ok(Head::of(metadata.get(METADATA).map(String::as_str))?.extra)
     }
 
     /// The network alone, to predict with.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 use prost::bytes::Bytes;
 
+use super::content::Content;
 use super::error::{Error, Result};
 use super::partition::{Part, Partition};
 use super::sstable::{self, Entries};
@@ -43,17 +44,17 @@ pub struct Entry {
 }
 
 /// Whether a table is an index: the message without a key starts with the number of files, not with a message.
-pub fn is_index(table: &Bytes) -> bool {
+pub fn is_index(table: &Content) -> bool {
     sstable::first(table).is_none_or(|value| value.first() != Some(&0x0a))
 }
 
 /// Reads an index, and the data files in their order.
-pub fn read(index: &Bytes, data: &[(String, Bytes)]) -> Result<Checkpoint> {
+pub fn read(index: &Content, data: &[(String, Content)]) -> Result<Checkpoint> {
     assemble(sstable::entries(index)?, data)
 }
 
 /// Reads the entries of an index.
-pub fn assemble(entries: Entries, data: &[(String, Bytes)]) -> Result<Checkpoint> {
+pub fn assemble(entries: Entries, data: &[(String, Content)]) -> Result<Checkpoint> {
     let table: BTreeMap<Vec<u8>, Bytes> = entries.into_iter().collect();
     let header =
         table.get(&b""[..]).ok_or_else(|| Error::damaged("", "The entry that describes the index is missing."))?;
@@ -91,7 +92,7 @@ fn tensor(
     name: &str,
     bytes: &Bytes,
     table: &BTreeMap<Vec<u8>, Bytes>,
-    data: &[(String, Bytes)],
+    data: &[(String, Content)],
 ) -> Result<std::result::Result<Tensor, String>> {
     let whole = entry(bytes)?;
     let dtype = match dtype(whole.dtype) {
@@ -120,33 +121,30 @@ fn tensor(
 /// A tensor's bytes in a data file, with their checksum.
 struct Stored {
     file: String,
-    bytes: Option<Bytes>,
+    content: Option<Content>,
     place: String,
     crc: u32,
 }
 
 impl Stored {
-    fn find(entry: &Entry, data: &[(String, Bytes)]) -> Result<Self> {
+    fn find(entry: &Entry, data: &[(String, Content)]) -> Result<Self> {
         let shard = usize::try_from(entry.shard).ok().and_then(|shard| data.get(shard));
         let (file, content) = shard
             .ok_or_else(|| Error::damaged("", format!("Its data file, number {}, is none of them.", entry.shard)))?;
         let offset = usize::try_from(entry.offset).ok();
-        let range = offset.zip(usize::try_from(entry.size).ok()).and_then(|(offset, size)| {
-            let end = offset.checked_add(size)?;
-            (end <= content.len()).then_some(offset..end)
-        });
+        let part = offset
+            .zip(usize::try_from(entry.size).ok())
+            .and_then(|(offset, size)| content.part(offset..offset.checked_add(size)?));
         let place = format!("{} bytes from byte {}", entry.size, entry.offset);
-        Ok(Stored { file: file.clone(), bytes: range.map(|range| content.slice(range)), place, crc: entry.crc })
+        Ok(Stored { file: file.clone(), content: part, place, crc: entry.crc })
     }
 }
 
 impl Source for Stored {
     fn read(&self) -> Result<Bytes> {
         let wrong = |what| Error::damaged("", what).of_file(&self.file);
-        let bytes = self
-            .bytes
-            .clone()
-            .ok_or_else(|| wrong(format!("Its {} do not lie within the file, which may be cut off.", self.place)))?;
+        let outside = || wrong(format!("Its {} do not lie within the file, which may be cut off.", self.place));
+        let bytes = self.content.as_ref().ok_or_else(outside)?.read()?;
         let (stored, found) = (sstable::unmask(self.crc), crc32c::crc32c(&bytes));
         if stored == found {
             return Ok(bytes);

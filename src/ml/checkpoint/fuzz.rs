@@ -3,7 +3,7 @@
 use prost::bytes::Bytes;
 
 use super::pickle::Pickle;
-use super::{Checkpoint, bundle, limit, sliced, sstable, state_dict};
+use super::{Checkpoint, bundle, limit, npz, plain, sliced, sstable, state_dict};
 
 /// The size of the storages beside the input.
 const HELD: usize = 1 << 16;
@@ -16,8 +16,8 @@ fn exhaust(file: super::Result<Checkpoint>) {
 
 /// Reads the input as an index of TensorFlow V2, and as the one block of such an index; and all tensors.
 pub fn tensorflow_v2(input: &[u8]) {
-    let (input, data) = (Bytes::copy_from_slice(input), [("data".to_owned(), Bytes::from(vec![0; HELD]))]);
-    exhaust(bundle::read(&input, &data));
+    let (input, data) = (Bytes::copy_from_slice(input), [("data".to_owned(), Bytes::from(vec![0; HELD]).into())]);
+    exhaust(bundle::read(&input.clone().into(), &data));
     if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
         exhaust(bundle::assemble(entries, &data));
     }
@@ -26,7 +26,7 @@ pub fn tensorflow_v2(input: &[u8]) {
 /// Reads the input as a checkpoint of TensorFlow V1, and as the one block of such a checkpoint; and all tensors.
 pub fn tensorflow_v1(input: &[u8]) {
     let input = Bytes::copy_from_slice(input);
-    exhaust(sliced::read("fuzz", &input, &[]));
+    exhaust(sliced::read("fuzz", &input.clone().into(), &[]));
     if let Some(entries) = sstable::parse(&input, &mut limit(input.len())) {
         exhaust(sliced::assemble(vec![("fuzz", entries)]));
     }
@@ -35,7 +35,7 @@ pub fn tensorflow_v1(input: &[u8]) {
 /// Reads a pickle, and the tensors of its state dict.
 pub fn pickle(input: &[u8]) {
     if let Ok(pickle) = Pickle::read(input) {
-        let storages = [("0".to_owned(), Bytes::from(vec![0; HELD]))].into();
+        let storages = [("0".to_owned(), Bytes::from(vec![0; HELD]).into())].into();
         exhaust(state_dict::read("fuzz", &pickle, &storages));
     }
 }
@@ -43,4 +43,17 @@ pub fn pickle(input: &[u8]) {
 /// Reads a file of any format that is one file, and all tensors.
 pub fn file(input: &[u8]) {
     exhaust(Checkpoint::read("fuzz", Bytes::copy_from_slice(input), &[]));
+}
+
+/// Reads the input as the header of a safetensors file with values of 4 KiB, and all tensors.
+pub fn safetensors(input: &[u8]) {
+    let length = (input.len() as u64).to_le_bytes();
+    exhaust(plain::read(&Bytes::from([&length, input, &[0; 4096]].concat()).into()));
+}
+
+/// Reads the input as an array of NumPy's.
+pub fn array(input: &[u8]) {
+    if let Ok(Ok(tensor)) = npz::array("fuzz", &Bytes::copy_from_slice(input).into()) {
+        drop(tensor.bytes());
+    }
 }

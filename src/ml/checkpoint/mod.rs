@@ -7,6 +7,7 @@
 //! - whatever a file says of sizes, no more is allocated than the file has bytes, times a constant ([`limit`]): neither
 //!   compression nor tensors that share their bytes nor names that share theirs make more of it;
 //! - every checksum that a format has is compared, at the latest when the tensor is read;
+//! - a file is opened by what says what there is; the values of a tensor are read, from the disk, when they are asked for;
 //! - values are handed out as they lie in the file: little-endian, row-major, their axes in the file's order.
 //!
 //! Damaged files of every format are a property test in `tests`, files that lie are in `hostile`, and `fuzz/` has targets
@@ -15,6 +16,7 @@
 //! A format is one file here: a function from bytes to a [`Checkpoint`], and how one of its tensors is read.
 
 mod bundle;
+mod content;
 mod error;
 mod files;
 pub mod fuzz;
@@ -34,14 +36,14 @@ mod tests;
 mod torch;
 mod zipped;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use prost::bytes::Bytes;
 pub use safetensors::Dtype;
 
-use crate::fsio;
-
+use content::Content;
 pub use error::{Error, Result};
 pub use files::Files;
 
@@ -54,6 +56,8 @@ pub struct Checkpoint {
     pub tensors: Vec<Tensor>,
     /// What has a name but no numbers that could be read, as a tensor of strings: the name and the reason.
     pub passed_over: Vec<(String, String)>,
+    /// What a safetensors file says of itself, by name.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A tensor in a file.
@@ -71,12 +75,6 @@ pub struct Tensor {
 trait Source: Send + Sync {
     /// The values: little-endian and row-major, as many bytes as type and shape ask for.
     fn read(&self) -> Result<Bytes>;
-}
-
-impl Source for Bytes {
-    fn read(&self) -> Result<Bytes> {
-        Ok(self.clone())
-    }
 }
 
 impl Tensor {
@@ -152,7 +150,7 @@ impl Checkpoint {
             }
         }
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            None => Ok(Checkpoint { format, tensors, passed_over: Vec::new() }),
+            None => Ok(Checkpoint { format, tensors, passed_over: Vec::new(), metadata: BTreeMap::new() }),
             Some(pair) => Err(Error::damaged("", format!("Two tensors have the name `{}`.", pair[0].name))),
         }
     }
@@ -167,29 +165,44 @@ impl Checkpoint {
         let files = Files::find(path)?;
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let first = name(&files.first);
-        let content = Bytes::from(fsio::read(&files.first)?);
-        let read = |path: &std::path::PathBuf| Ok((name(path), Bytes::from(fsio::read(path)?)));
-        let others: Vec<(String, Bytes)> = files.others.iter().map(read).collect::<Result<_>>()?;
-        Checkpoint::read(&first, content, &others)
+        let open = |path: &std::path::PathBuf| Ok((name(path), Content::open(path)?));
+        let others: Vec<(String, Content)> = files.others.iter().map(open).collect::<Result<_>>()?;
+        Checkpoint::of(&first, &Content::open(&files.first)?, &others)
     }
 
     /// The tensors as a safetensors file: names, types, shapes and bytes as they are.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        plain::write(&self.tensors)
+        let mut bytes = Vec::new();
+        self.write_safetensors(&mut |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// The same, handed to `put` in parts, of which the largest is a tensor.
+    pub fn write_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        plain::write(&self.tensors, put)
     }
 
     /// Reads weights from the content of their files: that of the first, and those of the others in their order, all
     /// with their names.
     pub fn read(name: &str, content: Bytes, others: &[(String, Bytes)]) -> Result<Self> {
-        let held = content.len() + others.iter().map(|(_, content)| content.len()).sum::<usize>();
-        let read = match Format::of(name, &content) {
-            Some(Format::TensorFlowV2) => bundle::read(&content, others),
-            Some(Format::TensorFlowV1) => sliced::read(name, &content, others),
+        let others: Vec<_> = others.iter().map(|(name, bytes)| (name.clone(), bytes.clone().into())).collect();
+        Checkpoint::of(name, &content.into(), &others)
+    }
+
+    fn of(name: &str, content: &Content, others: &[(String, Content)]) -> Result<Self> {
+        let others_hold = others.iter().map(|(_, content)| content.len()).fold(0, usize::saturating_add);
+        let held = content.len().saturating_add(others_hold);
+        let read = Format::of(name, content).and_then(|format| match format {
+            Some(Format::TensorFlowV2) => bundle::read(content, others),
+            Some(Format::TensorFlowV1) => sliced::read(name, content, others),
             Some(Format::Zip) => zipped::read(content),
-            Some(Format::Pickle) => torch::read_legacy(&content),
+            Some(Format::Pickle) => torch::read_legacy(content),
             Some(Format::Safetensors) => plain::read(content),
-            None => Err(unknown(&content)),
-        };
+            None => Err(unknown(content)),
+        });
         read.and_then(|file| file.within(held)).map_err(|error| error.of_file(name))
     }
 
@@ -219,12 +232,12 @@ enum Format {
 impl Format {
     /// The format of a file with this content. A name decides only between faults: what calls itself an index or a
     /// checkpoint and is none is told as that.
-    fn of(name: &str, content: &Bytes) -> Option<Self> {
-        if content.ends_with(&sstable::MAGIC) {
-            return Some(if bundle::is_index(content) { Format::TensorFlowV2 } else { Format::TensorFlowV1 });
+    fn of(name: &str, content: &Content) -> Result<Option<Self>> {
+        if content.ends_with(&sstable::MAGIC)? {
+            return Ok(Some(if bundle::is_index(content) { Format::TensorFlowV2 } else { Format::TensorFlowV1 }));
         }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        match &content[..] {
+        Ok(match &content.start(16)?[..] {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
             [0x80, ..] if extension != "safetensors" => Some(Format::Pickle),
             [_, _, _, _, _, _, _, _, b'{', ..] => Some(Format::Safetensors),
@@ -235,13 +248,13 @@ impl Format {
                 "safetensors" => Some(Format::Safetensors),
                 _ => None,
             },
-        }
+        })
     }
 }
 
-fn unknown(content: &[u8]) -> Error {
-    let what = match content {
-        [] => "The file is empty.",
+fn unknown(content: &Content) -> Error {
+    let what = match content.len() {
+        0 => "The file is empty.",
         _ => {
             "The file is in none of the formats that are read: TensorFlow V1 and V2, PyTorch, safetensors, NumPy's npz."
         }

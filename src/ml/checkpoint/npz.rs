@@ -4,17 +4,21 @@
 use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::content::Content;
 use super::error::{Error, Result};
 use super::strided::Strided;
 use super::zipped::Archive;
-use super::{Checkpoint, Tensor, width};
+use super::{Checkpoint, Source, Tensor, width};
+
+/// The bytes that an array's header may have: type, order and shape take a hundred, the names of a structure's fields more.
+const HEADER: usize = 1 << 20;
 
 /// Reads every array of an archive, under its name without `.npy`.
 pub fn read(mut archive: Archive) -> Result<Checkpoint> {
     let (mut tensors, mut passed_over) = (Vec::new(), Vec::new());
     for entry in archive.names.clone() {
         let name = entry.trim_end_matches(".npy");
-        let content = archive.read(&entry)?.unwrap_or_default();
+        let content = archive.entry(&entry)?.ok_or_else(|| Error::damaged("", "It is not in the archive."))?;
         match array(name, &content).map_err(|error| error.of_tensor(name))? {
             Ok(tensor) => tensors.push(tensor),
             Err(why) => passed_over.push((name.to_owned(), why)),
@@ -23,35 +27,50 @@ pub fn read(mut archive: Archive) -> Result<Checkpoint> {
     Ok(Checkpoint { passed_over, ..Checkpoint::new("NumPy npz", tensors)? })
 }
 
-fn array(name: &str, content: &Bytes) -> Result<std::result::Result<Tensor, String>> {
+pub fn array(name: &str, content: &Content) -> Result<std::result::Result<Tensor, String>> {
     let wrong = |what: &str| Error::damaged("", what);
+    let head = content.start(HEADER)?;
     let length = |from: usize, to: usize| {
-        let bytes = content.get(from..to)?;
+        let bytes = head.get(from..to)?;
         Some(bytes.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte)))
     };
-    let (start, size) = match content.get(..8) {
+    let (start, size) = match head.get(..8) {
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _]) => (10, length(8, 10)),
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _]) => (12, length(8, 12)),
         _ => return Err(wrong("It is not an array of a known version of NumPy's format.")),
     };
-    let end = size.map(|size| start + size).filter(|end| *end <= content.len());
-    let end = end.ok_or_else(|| wrong("Its header is cut off."))?;
-    let header = std::str::from_utf8(&content[start..end]).ok().and_then(Header::parse);
+    let end = size.map(|size| start + size).filter(|end| *end <= head.len());
+    let end = end.ok_or_else(|| wrong("Its header is cut off, or has over a million bytes."))?;
+    let header = std::str::from_utf8(&head[start..end]).ok().and_then(Header::parse);
     let header = header.ok_or_else(|| wrong("Its header cannot be read."))?;
     let Some((dtype, big)) = dtype(&header.descr) else {
         return Ok(Err(format!("has NumPy's type `{}`, which is not read", header.descr)));
     };
-    let mut values = content.slice(end..);
+    let values = content.part(end..content.len()).ok_or_else(|| wrong("It has no values."))?;
     if super::size(dtype, &header.shape) != Some(values.len()) {
         let what = format!("Its shape {:?} does not go with {} bytes of {dtype:?}.", header.shape, values.len());
         return Err(Error::damaged("", what));
     }
-    if let Some(width @ 2..) = width(dtype).filter(|_| big) {
-        values = values.chunks_exact(width).flat_map(|value| value.iter().rev().copied()).collect();
-    }
     let strides = Strided::dense(&header.shape, header.fortran);
     let view = Strided::new(values, dtype, 0, &header.shape, &strides)?;
-    Ok(Ok(Tensor::new(name, dtype, header.shape, view)))
+    let swapped = width(dtype).filter(|_| big).unwrap_or(1);
+    Ok(Ok(Tensor::new(name, dtype, header.shape, Array { view, swapped })))
+}
+
+/// The values of an array, in elements whose bytes are swapped, so many at a time.
+struct Array {
+    view: Strided,
+    swapped: usize,
+}
+
+impl Source for Array {
+    fn read(&self) -> Result<Bytes> {
+        let bytes = self.view.read()?;
+        match self.swapped {
+            1 => Ok(bytes),
+            width => Ok(bytes.chunks_exact(width).flat_map(|value| value.iter().rev().copied()).collect()),
+        }
+    }
 }
 
 /// The type of a description as `<f4`, and whether it is big-endian.

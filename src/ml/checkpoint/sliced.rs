@@ -7,6 +7,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::content::Content;
 use super::error::{Error, Result};
 use super::partition::{Part, Partition};
 use super::sstable::{self, Entries};
@@ -61,7 +62,7 @@ struct Known {
 }
 
 /// Reads a checkpoint: its first file, and the others.
-pub fn read(name: &str, content: &Bytes, others: &[(String, Bytes)]) -> Result<Checkpoint> {
+pub fn read(name: &str, content: &Content, others: &[(String, Content)]) -> Result<Checkpoint> {
     let files = std::iter::once((name, content)).chain(others.iter().map(|(name, content)| (name.as_str(), content)));
     let entries = |(name, content)| Ok((name, sstable::entries(content).map_err(|error| error.of_file(name))?));
     assemble(files.map(entries).collect::<Result<_>>()?)

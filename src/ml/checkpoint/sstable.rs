@@ -7,8 +7,9 @@
 
 use prost::bytes::Bytes;
 
+use super::content::Content;
 use super::error::{Error, Result};
-use super::limit;
+use super::{Source, limit};
 
 /// The last eight bytes of a table.
 pub const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
@@ -28,12 +29,12 @@ pub type Entries = Vec<(Vec<u8>, Bytes)>;
 ///
 /// # Errors
 /// The footer, a block, its checksum or the order of the keys is not as it must be.
-pub fn entries(table: &Bytes) -> Result<Entries> {
-    let handles = table.len().checked_sub(FOOTER).filter(|_| table.ends_with(&MAGIC)).ok_or_else(|| {
+pub fn entries(table: &Content) -> Result<Entries> {
+    let footer = footer(table).transpose()?.filter(|footer| footer.ends_with(&MAGIC)).ok_or_else(|| {
         let what = "The magic number of a TensorFlow checkpoint or index is missing at the end of the file.";
         Error::damaged("footer", what)
     })?;
-    let mut footer = Reader { bytes: &table[handles..table.len() - MAGIC.len()], at: 0 };
+    let mut footer = Reader { bytes: &footer[..FOOTER - MAGIC.len()], at: 0 };
     let wrong = || Error::damaged("footer", "The places of the blocks cannot be read.");
     let mut handle = || Some((footer.varint()?, footer.varint()?));
     let (_, index) = (handle().ok_or_else(wrong)?, handle().ok_or_else(wrong)?);
@@ -65,10 +66,10 @@ pub fn entries(table: &Bytes) -> Result<Entries> {
 }
 
 /// The value of the first entry, which has no key, if the table is sound that far.
-pub fn first(table: &Bytes) -> Option<Bytes> {
+pub fn first(table: &Content) -> Option<Bytes> {
     let mut budget = limit(table.len());
-    let handles = table.len().checked_sub(FOOTER)?;
-    let mut footer = Reader { bytes: &table[handles..], at: 0 };
+    let footer = footer(table)?.ok()?;
+    let mut footer = Reader { bytes: &footer, at: 0 };
     let (_, index) = ((footer.varint()?, footer.varint()?), (footer.varint()?, footer.varint()?));
     let (_, value) = block(table, index, &mut budget).ok()?.into_iter().next()?;
     let mut reader = Reader { bytes: &value, at: 0 };
@@ -76,26 +77,33 @@ pub fn first(table: &Bytes) -> Option<Bytes> {
     Some(value)
 }
 
+/// The last bytes of a table; none where it is shorter.
+fn footer(table: &Content) -> Option<Result<Bytes>> {
+    let handles = table.len().checked_sub(FOOTER)?;
+    Some(table.part(handles..table.len())?.read())
+}
+
 /// The entries of the block at a handle; what they take is taken from the budget.
-fn block(table: &Bytes, (offset, size): (u64, u64), budget: &mut usize) -> Result<Entries> {
+fn block(table: &Content, (offset, size): (u64, u64), budget: &mut usize) -> Result<Entries> {
     let at = || format!("block at byte {offset}");
-    let range = usize::try_from(offset).ok().zip(usize::try_from(size).ok()).and_then(|(offset, size)| {
-        let end = offset.checked_add(size)?;
-        (end.checked_add(TRAILER)? <= table.len()).then_some(offset..end)
-    });
-    let range = range.ok_or_else(|| {
+    let part = usize::try_from(offset)
+        .ok()
+        .zip(usize::try_from(size).ok())
+        .and_then(|(offset, size)| table.part(offset..offset.checked_add(size)?.checked_add(TRAILER)?));
+    let part = part.ok_or_else(|| {
         Error::damaged(at(), format!("Its {size} bytes do not lie within the file's {}.", table.len()))
     })?;
-    let trailer = &table[range.end..range.end + TRAILER];
+    let whole = part.read()?;
+    let (body, trailer) = whole.split_at(whole.len() - TRAILER);
     let stored = unmask(u32::from_le_bytes([trailer[1], trailer[2], trailer[3], trailer[4]]));
-    let found = crc32c::crc32c_append(crc32c::crc32c(&table[range.clone()]), &trailer[..1]);
+    let found = crc32c::crc32c_append(crc32c::crc32c(body), &trailer[..1]);
     if stored != found {
         let what = format!("The checksum is {stored:#010x}, but the content gives {found:#010x}.");
         return Err(Error::damaged(at(), what));
     }
     let content = match trailer[0] {
-        0 => table.slice(range),
-        1 => unsnap(&table[range]).ok_or_else(|| Error::damaged(at(), "It cannot be decompressed by Snappy."))?,
+        0 => whole.slice(..body.len()),
+        1 => unsnap(body).ok_or_else(|| Error::damaged(at(), "It cannot be decompressed by Snappy."))?,
         other => {
             let hint = "Write the checkpoint again with TensorFlow's Saver.";
             return Err(Error::refused(at(), format!("The compression {other} is not known."), hint));
@@ -237,7 +245,7 @@ pub mod tests {
         let entry = |at: usize| (format!("group/{:03}/weights", at).into_bytes(), vec![at as u8; at % 7]);
         let entries_: Vec<_> = (0..100).map(entry).collect();
         for (block, every, snappy) in [(1, 1, false), (7, 3, true), (100, 16, false), (33, 100, true)] {
-            let table = Bytes::from(write(&entries_, block, every, snappy));
+            let table = Bytes::from(write(&entries_, block, every, snappy)).into();
             let found: Vec<_> =
                 entries(&table).unwrap().into_iter().map(|(key, value)| (key, value.to_vec())).collect();
             assert_eq!(found, entries_);

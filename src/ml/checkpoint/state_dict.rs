@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::content::Content;
 use super::error::{Error, Result};
 use super::pickle::{Id, Object, Pickle};
 use super::strided::Strided;
 use super::{Checkpoint, RANK, Tensor, limit, width};
 
 /// The contents of storages by key.
-pub type Storages = BTreeMap<String, Bytes>;
+pub type Storages = BTreeMap<String, Content>;
 
 /// How deep dictionaries may lie in one another. A training's state has three levels.
 const DEPTH: usize = 16;
@@ -96,8 +96,12 @@ fn storage(pickle: &Pickle, id: Id) -> Result<Storage> {
 pub fn read(format: &'static str, pickle: &Pickle, storages: &Storages) -> Result<Checkpoint> {
     let mut walk = Walk { pickle, seen: BTreeSet::new(), found: Vec::new(), budget: limit(pickle.len) };
     walk.visit("", pickle.root, 0)?;
-    let tensor = |(name, call): &(String, Id)| tensor(pickle, name, *call, storages).map_err(|e| e.of_tensor(name));
-    let tensors: Vec<Tensor> = walk.found.iter().map(tensor).collect::<Result<_>>()?;
+    // A view of few elements can reach over a whole storage, and all of that is read for it.
+    let mut spans = limit(storages.values().map(Content::len).fold(0, usize::saturating_add));
+    let mut tensors = Vec::with_capacity(walk.found.len());
+    for (name, call) in &walk.found {
+        tensors.push(tensor(pickle, name, *call, storages, &mut spans).map_err(|error| error.of_tensor(name))?);
+    }
     if tensors.is_empty() {
         let hint = "Save the weights: torch.save(model.state_dict(), \"weights.pth\").";
         return Err(Error::refused("", "The pickle holds no tensors by name.", hint));
@@ -156,7 +160,7 @@ impl Walk<'_> {
     }
 }
 
-fn tensor(pickle: &Pickle, name: &str, mut call: Id, storages: &Storages) -> Result<Tensor> {
+fn tensor(pickle: &Pickle, name: &str, mut call: Id, storages: &Storages, spans: &mut usize) -> Result<Tensor> {
     let wrong = || Error::damaged("", "It is not described as PyTorch does.");
     let (function, arguments) = loop {
         let Object::Call(function, arguments) = pickle.get(call) else { return Err(wrong()) };
@@ -180,6 +184,10 @@ fn tensor(pickle: &Pickle, name: &str, mut call: Id, storages: &Storages) -> Res
     let content = storages.get(&storage.key).cloned();
     let content = content.ok_or_else(|| Error::damaged("", format!("Its storage `{}` is missing.", storage.key)))?;
     let view = Strided::new(content, dtype, offset, &shape, &strides)?;
+    *spans = spans.checked_sub(view.span()).ok_or_else(|| {
+        let hint = "Save each tensor with values of its own: tensor.contiguous().clone().";
+        Error::refused("", "It and those before it lie over one another, spread over far more than the file.", hint)
+    })?;
     Ok(Tensor::new(name, dtype, shape, view))
 }
 

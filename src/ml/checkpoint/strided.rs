@@ -3,41 +3,50 @@
 use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::content::Content;
 use super::error::{Error, Result};
 use super::{Source, elements, width};
 
-/// A view of a buffer: element `[i, j, …]` is at `offset + i strides[0] + j strides[1] + …`, counted in elements.
+/// A view of a content: element `[i, j, …]` is at `offset + i strides[0] + j strides[1] + …`, counted in elements.
 pub struct Strided {
-    bytes: Bytes,
+    content: Content,
     width: usize,
     offset: usize,
+    /// One behind the last element.
+    end: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
 impl Strided {
-    /// A view that lies within `bytes`, and has no more elements than these.
-    pub fn new(bytes: Bytes, dtype: Dtype, offset: usize, shape: &[usize], strides: &[usize]) -> Result<Self> {
+    /// A view that lies within `content`, and has no more elements than it.
+    pub fn new(content: Content, dtype: Dtype, offset: usize, shape: &[usize], strides: &[usize]) -> Result<Self> {
         let wrong = || {
-            let held = bytes.len();
+            let held = content.len();
             let what = format!(
                 "Its shape {shape:?} with strides {strides:?} from element {offset} does not fit {held} bytes."
             );
             Error::damaged("", what)
         };
         let width = width(dtype).ok_or_else(wrong)?;
-        let held = bytes.len() / width;
+        let held = content.len() / width;
         let count = elements(shape).filter(|count| *count <= held).ok_or_else(wrong)?;
         if strides.len() != shape.len() {
             return Err(wrong());
         }
+        let mut end = offset;
         if count > 0 {
             let reach =
                 |last: usize, (size, stride): (&usize, &usize)| last.checked_add((size - 1).checked_mul(*stride)?);
             let last = shape.iter().zip(strides).try_fold(offset, reach);
-            last.filter(|last| *last < held).ok_or_else(wrong)?;
+            end = last.filter(|last| *last < held).ok_or_else(wrong)? + 1;
         }
-        Ok(Strided { width, offset, shape: shape.to_vec(), strides: strides.to_vec(), bytes })
+        Ok(Strided { width, offset, end, shape: shape.to_vec(), strides: strides.to_vec(), content })
+    }
+
+    /// The bytes from the first element to the last, which reading it takes.
+    pub fn span(&self) -> usize {
+        (self.end - self.offset) * self.width
     }
 
     /// The strides of a shape whose last (C) or first (Fortran) axis runs fastest.
@@ -69,13 +78,16 @@ impl Source for Strided {
         if count == 0 {
             return Ok(Bytes::new());
         }
-        let Strided { bytes, width, .. } = self;
+        let width = self.width;
+        let outside = || Error::damaged("", "It does not lie within its file.");
+        let span = self.content.part(self.offset * width..self.end * width).ok_or_else(outside)?;
+        let bytes = span.read()?;
         if self.is_dense() {
-            return Ok(bytes.slice(self.offset * width..(self.offset + count) * width));
+            return Ok(bytes);
         }
         let mut out = Vec::with_capacity(count * width);
         let mut index = vec![0; self.shape.len()];
-        let mut at = self.offset;
+        let mut at = 0;
         for _ in 0..count {
             out.extend_from_slice(&bytes[at * width..(at + 1) * width]);
             for axis in (0..index.len()).rev() {
@@ -100,7 +112,7 @@ mod tests {
     fn views_are_read_in_the_order_of_their_indices() {
         let bytes = Bytes::from((0..24).collect::<Vec<u8>>());
         let read = |offset, shape: &[usize], strides: &[usize]| {
-            Strided::new(bytes.clone(), Dtype::U8, offset, shape, strides).and_then(|view| view.read())
+            Strided::new(bytes.clone().into(), Dtype::U8, offset, shape, strides).and_then(|view| view.read())
         };
         assert_eq!(read(4, &[2, 3], &[3, 1]).unwrap()[..], [4, 5, 6, 7, 8, 9]);
         assert_eq!(read(0, &[3, 2], &Strided::dense(&[3, 2], true)).unwrap()[..], [0, 3, 1, 4, 2, 5]);

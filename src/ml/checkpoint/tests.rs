@@ -9,7 +9,11 @@ use prost::bytes::Bytes;
 use super::bundle::{Entry, Header};
 use super::sliced::{Data, Meta, Saved, SliceMeta};
 use super::tensorflow::{Dim, Extent, Shape, Slice, Values, slice_key};
-use super::{Checkpoint, Dtype, sstable};
+use super::{Checkpoint, Dtype, Tensor, sstable};
+
+fn view<'a>(dtype: Dtype, shape: &[usize], content: &'a [u8]) -> safetensors::tensor::TensorView<'a> {
+    safetensors::tensor::TensorView::new(dtype, shape.to_vec(), content).unwrap()
+}
 
 /// A file with its name, and its other parts.
 type Files = (String, Vec<u8>, Vec<(String, Bytes)>);
@@ -175,6 +179,11 @@ fn every_format_holds_the_same_tensors() {
             assert_eq!(tensor.floats().unwrap().unwrap(), values(), "{name} {}", tensor.name);
         }
         let written = file.to_safetensors().unwrap();
+        let content: Vec<_> = file.tensors.iter().map(|tensor| tensor.bytes().unwrap()).collect();
+        let views: Vec<_> = std::iter::zip(&file.tensors, &content)
+            .map(|(Tensor { name, dtype, shape, .. }, content)| (name, view(*dtype, shape, content)))
+            .collect();
+        assert_eq!(written, safetensors::serialize(views, None).unwrap(), "as the format's library writes it");
         let again = Checkpoint::read("m.safetensors", written.into(), &[]).unwrap();
         for (tensor, other) in file.tensors.iter().zip(&again.tensors) {
             assert_eq!(tensor.bytes().unwrap(), other.bytes().unwrap());
@@ -255,7 +264,7 @@ proptest! {
         }
         bytes.truncate(bytes.len().min(cut));
         if let Ok(pickle) = super::pickle::Pickle::read(&bytes) {
-            let storages = [("0".to_owned(), Bytes::from(vec![0; 48]))].into();
+            let storages = [("0".to_owned(), Bytes::from(vec![0; 48]).into())].into();
             drop(super::state_dict::read("test", &pickle, &storages));
         }
     }

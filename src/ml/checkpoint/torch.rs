@@ -3,29 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::bytes::Bytes;
-
-use super::Checkpoint;
+use super::content::Content;
 use super::error::{Error, Result};
 use super::pickle::Pickle;
 use super::state_dict::{self, Storages};
 use super::zipped::Archive;
+use super::{Checkpoint, Source as _};
 
 /// What older files start with: a number that means nothing, as a pickle of its own.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
+/// The bytes that a pickle may have, without its storages. A million operations with names take a tenth.
+const PICKLE: usize = 1 << 28;
+
 /// Reads an archive whose pickle lies in `folder`.
 pub fn read_zip(mut archive: Archive, folder: &str) -> Result<Checkpoint> {
-    let order = archive.read(&format!("{folder}byteorder"))?.unwrap_or_default();
-    if order.trim_ascii() == b"big" {
+    let order = archive.entry(&format!("{folder}byteorder"))?;
+    if order.is_some_and(|order| order.start(16).is_ok_and(|order| order.trim_ascii() == b"big")) {
         return Err(Error::refused("", "The values are big-endian.", "Save it again on a little-endian machine."));
     }
-    let pickle = archive.read(&format!("{folder}data.pkl"))?.unwrap_or_default();
-    let pickle = Pickle::read(&pickle)?;
+    let pickle = archive.entry(&format!("{folder}data.pkl"))?.ok_or_else(|| Error::damaged("", "It has no pickle."))?;
+    if pickle.len() > PICKLE {
+        let what = format!("Its pickle has {} bytes; at most {PICKLE} are read.", pickle.len());
+        return Err(Error::refused("", what, "Save the weights alone."));
+    }
+    let pickle = Pickle::read(&pickle.read()?)?;
     let mut storages = Storages::new();
     let keys: BTreeSet<String> = state_dict::storages(&pickle)?.into_iter().map(|storage| storage.key).collect();
     for key in keys {
-        if let Some(content) = archive.read(&format!("{folder}data/{key}"))? {
+        if let Some(content) = archive.entry(&format!("{folder}data/{key}"))? {
             storages.insert(key, content);
         }
     }
@@ -34,14 +40,24 @@ pub fn read_zip(mut archive: Archive, folder: &str) -> Result<Checkpoint> {
 
 /// Reads pickles: a number, a version, the machine's sizes, the state, the keys of its storages; then the storages,
 /// each its number of elements and its values.
-pub fn read_legacy(content: &Bytes) -> Result<Checkpoint> {
+pub fn read_legacy(content: &Content) -> Result<Checkpoint> {
     let mut at = 0;
+    // How long a pickle is, only reading it says.
     let mut next = || -> Result<Pickle> {
-        let pickle = Pickle::read(&content[at..]).map_err(|error| error.after(at))?;
-        at += pickle.len;
-        Ok(pickle)
+        let rest = content.part(at..content.len()).ok_or_else(|| Error::damaged("", "A pickle is missing."))?;
+        let mut most = 1 << 16;
+        loop {
+            match Pickle::read(&rest.start(most)?) {
+                Err(_) if most < rest.len().min(PICKLE) => most = most.saturating_mul(16).min(PICKLE),
+                pickle => {
+                    let pickle = pickle.map_err(|error| error.after(at))?;
+                    at += pickle.len;
+                    return Ok(pickle);
+                }
+            }
+        }
     };
-    if !content.starts_with(MAGIC) {
+    if content.start(MAGIC.len())? != MAGIC {
         let what = "The file is a pickle, but none that torch.save wrote.";
         let hint = "Save the weights in PyTorch: torch.save(model.state_dict(), \"weights.pth\").";
         return Err(Error::refused("", what, hint));
@@ -56,14 +72,13 @@ pub fn read_legacy(content: &Bytes) -> Result<Checkpoint> {
     let mut storages = Storages::new();
     for key in keys {
         let wrong = || Error::damaged(format!("byte {at}"), format!("The storage `{key}` is cut off or has no type."));
-        let count =
-            content.get(at..at.saturating_add(8)).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+        let count = content.part(at..at.saturating_add(8)).map(|count| count.read()).transpose()?;
+        let count = count.and_then(|count| count.first_chunk().map(|eight| u64::from_le_bytes(*eight)));
         let size = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(*widths.get(&key)?));
         let start = at + 8;
-        let end = size.and_then(|size| start.checked_add(size)).filter(|end| *end <= content.len());
-        let end = end.ok_or_else(wrong)?;
-        storages.insert(key, content.slice(start..end));
-        at = end;
+        let storage = size.and_then(|size| content.part(start..start.checked_add(size)?)).ok_or_else(wrong)?;
+        at = start + storage.len();
+        storages.insert(key, storage);
     }
     state_dict::read("PyTorch before 1.6", &pickle, &storages)
 }

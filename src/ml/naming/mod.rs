@@ -11,6 +11,9 @@ use serde::Deserialize;
 
 use pattern::{Pattern, Template, Words};
 
+/// The bytes that the file of a table may have. The shipped ones have three thousand.
+pub const BYTES: u64 = 1 << 20;
+
 /// The order of the axes of filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Layout {

@@ -1,6 +1,9 @@
 //! Patterns of names: text, and captures in braces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The captures that a pattern may have, with the texts between them.
+const PIECES: usize = 64;
 
 /// Words and what they become, by the name of the capture.
 pub type Words = BTreeMap<String, BTreeMap<String, String>>;
@@ -60,6 +63,12 @@ impl Pattern {
     /// Reads a pattern.
     pub fn parse(text: &str, words: &Words) -> Result<Self, String> {
         let pieces = pieces(text, words)?;
+        if pieces.len() > PIECES {
+            return Err(format!(
+                "A pattern has {} captures and texts between them; {PIECES} are the most.",
+                pieces.len()
+            ));
+        }
         if pieces.iter().filter(|piece| **piece == Piece::Any).count() > 1 {
             return Err(format!("`{text}` has more than one `{{*}}`."));
         }
@@ -71,27 +80,42 @@ impl Pattern {
 
     /// What the captures hold where the whole name is as the pattern says.
     pub fn captures(&self, name: &str, words: &Words) -> Option<Captures> {
-        matched(&self.0, name, words)
+        matched(&self.0, name, words, &mut BTreeSet::new())
     }
 }
 
-fn matched(pieces: &[Piece], name: &str, words: &Words) -> Option<Captures> {
+/// What has been tried in vain: the pieces and the bytes that were left. Without it, words of which one starts another
+/// are tried in every combination.
+type Failed = BTreeSet<(usize, usize)>;
+
+fn matched(pieces: &[Piece], name: &str, words: &Words, failed: &mut Failed) -> Option<Captures> {
+    let left = (pieces.len(), name.len());
+    let found = (!failed.contains(&left)).then(|| tried(pieces, name, words, failed)).flatten();
+    if found.is_none() {
+        failed.insert(left);
+    }
+    found
+}
+
+fn tried(pieces: &[Piece], name: &str, words: &Words, failed: &mut Failed) -> Option<Captures> {
     let Some((piece, rest)) = pieces.split_first() else { return name.is_empty().then(Captures::default) };
     match piece {
-        Piece::Text(text) => matched(rest, name.strip_prefix(text.as_str())?, words),
+        Piece::Text(text) => matched(rest, name.strip_prefix(text.as_str())?, words, failed),
         Piece::Number(capture, _) => {
             let digits = name.bytes().take_while(u8::is_ascii_digit).count();
             let number = name[..digits].parse().ok()?;
-            let mut captures = matched(rest, &name[digits..], words)?;
+            let mut captures = matched(rest, &name[digits..], words, failed)?;
             captures.numbers.insert(capture.clone(), number);
             Some(captures)
         }
         Piece::Word(capture) => words.get(capture)?.iter().find_map(|(word, becomes)| {
-            let mut captures = matched(rest, name.strip_prefix(word.as_str())?, words)?;
+            let mut captures = matched(rest, name.strip_prefix(word.as_str())?, words, failed)?;
             captures.words.insert(capture.clone(), becomes.clone());
             Some(captures)
         }),
-        Piece::Any => (0..=name.len()).filter_map(|end| name.get(end..)).find_map(|tail| matched(rest, tail, words)),
+        Piece::Any => {
+            (0..=name.len()).filter_map(|end| name.get(end..)).find_map(|tail| matched(rest, tail, words, failed))
+        }
     }
 }
 
@@ -148,7 +172,9 @@ mod tests {
         assert_eq!(filled("a{n}", "b{n-2}", "a1"), None, "no negative numbers");
         assert_eq!(filled("é{n}", "{n}", "é7").as_deref(), Some("7"));
         assert_eq!(filled("a{n}", "{n}", "a99999999999999999999"), None);
+        let many = "{n}".repeat(40);
         for (from, to) in [
+            (&many[..], "b"),
             ("a{n", "b"),
             ("{*}{*}", "b"),
             ("a", "b{n}"),
@@ -159,5 +185,14 @@ mod tests {
         ] {
             assert!(rule(from, to, "").is_err(), "{from} {to}");
         }
+    }
+
+    /// Without a memory of what was tried, this takes some 2^30 steps.
+    #[test]
+    fn words_that_start_one_another_are_not_tried_in_every_combination() {
+        let words = Words::from([("a".into(), [("a".into(), "1".into()), ("aa".into(), "2".into())].into())]);
+        let pattern = Pattern::parse(&format!("{}x", "{a}".repeat(31)), &words).unwrap();
+        assert_eq!(pattern.captures(&"a".repeat(46), &words), None);
+        assert!(pattern.captures(&format!("{}x", "a".repeat(46)), &words).is_some());
     }
 }

@@ -82,9 +82,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
 /// What to say of a model of this program that was trained with another `input` than the usual one: whoever trains on
 /// must state it again.
 fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
-    // Only such a file says it: the others need not be read again.
-    let bytes = (checkpoint.format == "safetensors").then(|| fsio::read(path).ok())??;
-    let input = subject::about(&State::extra(&bytes).ok()?).ok()?.input;
+    let input = subject::about(&State::extra(&checkpoint.metadata).ok()?).ok()?.input;
     let told =
         || format!("`{}` was trained with `input: {}`; state the same in `Train`.", path.display(), input.in_words());
     (input != InputForm::from(Normalise::default())).then(told)
@@ -93,6 +91,7 @@ fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
 /// Reads a table of names.
 fn own_table(path: &Path) -> Result<naming::Table, StageError> {
     let hint = "The tables in `stages/names/` are examples.";
-    let text = fsio::read_to_string(path)?;
+    let text = fsio::read_to_string_within(path, naming::BYTES)
+        .map_err(|error| DataFault::new(path.display(), error.to_string(), error.hint()))?;
     naming::Table::parse(&text).map_err(|what| DataFault::new(path.display(), what, hint).into())
 }
