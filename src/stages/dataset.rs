@@ -8,7 +8,7 @@ use crate::hash::Digest;
 use crate::ml::colors;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::{Expected, Form, Sample};
-use crate::ml::data::{archive, cityscapes, index, list, shapes, voc};
+use crate::ml::data::{archive, bounds, cityscapes, index, list, shapes, voc};
 use crate::params;
 use crate::stage::params::{FileRef, Param};
 use crate::stage::schema::Structure;
@@ -216,7 +216,7 @@ impl Source {
             Source::Shapes { .. } => Err(StageError::Bug("Made scenes have no list.".into())),
             Source::Listed { list: name, labels, .. } => {
                 let path = root.join(name);
-                let text = fsio::read_to_string(&path).map_err(|error| {
+                let text = fsio::read_to_string_within(&path, bounds::FILE).map_err(|error| {
                     let hint =
                         if error.is_missing() { "Name the list file below the data root." } else { error.hint() };
                     DataFault::new(path.display(), error.to_string(), hint)

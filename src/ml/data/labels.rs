@@ -10,10 +10,7 @@ use png::{BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Tra
 use serde::{Deserialize, Serialize};
 
 use super::raster::{Labels, Raster, Rgb};
-use super::{Fault, cityscapes};
-
-/// No label of the supported sets comes near; a header that claims more is not believed.
-const MAX_BYTES: usize = 1 << 28;
+use super::{Fault, cityscapes, pngs};
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
@@ -38,8 +35,8 @@ impl Coding {
     }
 }
 
-/// Decodes a label to its values; `place` names the file in faults, which are: bytes that are no whole PNG, and colours or 16-bit
-/// values instead of ids.
+/// Decodes a label to its values; `place` names the file in faults, which are: bytes that are no whole PNG, colours or 16-bit
+/// values instead of ids, and sizes beyond [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
     if bytes.starts_with(&[0xff, 0xd8]) {
         let hint =
@@ -52,17 +49,17 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
     };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(fault)?;
+    let mut reader = pngs::open(decoder).map_err(fault)?;
+    let claim = pngs::claim(reader.info(), bytes.len(), place)?;
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
     let (color, depth) = (reader.info().color_type, reader.info().bit_depth);
     if !matches!(color, ColorType::Indexed | ColorType::Grayscale) || depth == BitDepth::Sixteen {
         let hint = "Labels are palette or grey PNG files whose values are class ids; convert the colours to ids.";
         return Err(Fault::new(place, format!("The label holds {} instead of ids.", kind(color, depth)), hint));
     }
-    let mut buffer = match reader.output_buffer_size() {
-        Some(size) if size <= MAX_BYTES => vec![0; size],
-        _ => return Err(Fault::new(place, format!("The label claims {width} x {height} pixels."), HINT)),
-    };
+    // Several pixels may lie in a byte; each becomes one of its own, and its class may be another.
+    let _turn = claim.afford(3 * claim.pixels())?;
+    let mut buffer = vec![0; (width * depth as usize).div_ceil(8) * height];
     let frame = reader.next_frame(&mut buffer).map_err(fault)?;
     reader.finish().map_err(fault)?;
     let bits = depth as usize;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Fault;
+use super::bounds::{Faults, NAME, PATH, shown};
 use crate::hash::Digest;
 
 /// An image, and its label where it has one, by paths relative to a data root, without a leading slash.
@@ -44,12 +45,14 @@ pub enum Form {
 /// list.
 pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fault>> {
     let mut samples = Vec::new();
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let number = number + 1;
-        let fields = fields(line);
+        let wanted = if form == Form::Labelled { 2 } else { 1 };
+        // One more says that there are too many.
+        let fields = fields(line, wanted + 1);
         if fields.is_empty() {
             continue;
         }
@@ -57,18 +60,17 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
         let mut fault = |column: usize, message: String, hint: &str| {
             faults.push(Fault::new(format_args!("{place}:{number}:{column}"), message, hint));
         };
-        let wanted = if form == Form::Labelled { 2 } else { 1 };
         if fields.len() < wanted {
             let hint = "Write `/image/path /label/path` on each line; only a test list has images alone.";
             fault(line.trim_end().chars().count() + 1, "The label is missing.".to_owned(), hint);
         }
         if let Some((column, extra)) = fields.get(wanted) {
             let hint = "A line holds an image and, unless `labels: false`, its label; a path cannot hold spaces.";
-            fault(*column, format!("`{extra}` is one field too many."), hint);
+            fault(*column, format!("`{}` is one field too many.", shown(extra)), hint);
         }
         for (column, path) in fields.iter().take(wanted) {
             if let Err(why) = below_root(path) {
-                fault(*column, format!("`{path}` {why}."), "Write paths relative to the data root, with `/`.");
+                fault(*column, format!("`{}` {why}.", shown(path)), "Write paths relative to the data root, with `/`.");
             }
         }
         let (column, image) = fields[0];
@@ -76,7 +78,7 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
         match seen.get(id) {
             Some(first) => fault(
                 column,
-                format!("The id `{id}` is already that of line {first}."),
+                format!("The id `{}` is already that of line {first}.", shown(id)),
                 "Give each image its own name.",
             ),
             None => drop(seen.insert(id.to_owned(), number)),
@@ -90,23 +92,28 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
     if seen.is_empty() {
         faults.push(Fault::new(place, "The list names no sample.", "Write one sample on each line."));
     }
-    if faults.is_empty() { Ok(samples) } else { Err(faults) }
+    if faults.is_empty() { Ok(samples) } else { Err(faults.into_vec()) }
 }
 
-/// The fields of a line with their columns, counted in characters from 1.
-fn fields(line: &str) -> Vec<(usize, &str)> {
+/// The first `most` fields of a line with their columns, counted in characters from 1.
+fn fields(line: &str, most: usize) -> Vec<(usize, &str)> {
     let start = |field: &str| field.as_ptr() as usize - line.as_ptr() as usize;
-    line.split_whitespace().map(|field| (line[..start(field)].chars().count() + 1, field)).collect()
+    let fields = line.split_whitespace().take(most);
+    fields.map(|field| (line[..start(field)].chars().count() + 1, field)).collect()
 }
 
 /// Whether a path stays below its root and names one place in one way; if not, why.
 pub(super) fn below_root(path: &str) -> Result<(), &'static str> {
     let path = path.strip_prefix('/').unwrap_or(path);
+    if path.len() > PATH {
+        return Err("has more than 4096 bytes");
+    }
     match path.split('/').find_map(|part| match part {
         ".." => Some("leaves the data root by `..`"),
         "" => Some("has an empty part"),
         "." => Some("has a part that is `.`"),
         _ if part.contains(['\\', '\0']) => Some("has a backslash or a zero in it"),
+        _ if part.len() > NAME => Some("has a part of more than 255 bytes"),
         _ => None,
     }) {
         Some(why) => Err(why),

@@ -3,14 +3,17 @@
 //! Invariants:
 //! - a [`Sample`](list::Sample) names its files by relative paths with `/`; where they lie is the caller's business;
 //! - decoders, resize and writers use integers or plain `f32` arithmetic: the same bytes on every instruction set;
-//! - every fault of the data is reported, not the first: checks return lists of [`Fault`];
+//! - every fault of the data is reported, not the first: checks return lists of [`Fault`], cut where they are long;
+//! - what a file claims is compared with [`bounds`] before memory, time or disk is taken for it;
 //! - all draws are functions of (seed, purpose, index), so that nothing here has a state to save.
 
 pub mod ahead;
 pub mod archive;
 pub mod augment;
+pub mod bounds;
 pub mod cityscapes;
 pub mod crop;
+mod fault;
 pub mod index;
 pub mod jpeg;
 pub mod labels;
@@ -18,44 +21,21 @@ pub mod list;
 pub mod photo;
 pub mod pictures;
 pub mod planes;
+mod pngs;
 pub mod raster;
 pub mod resize;
 pub mod sampler;
 pub mod shapes;
 pub mod source;
+mod tensors;
 pub mod voc;
 
+pub use fault::Fault;
 pub use raster::{Image, Labels, Raster, Rgb};
 
-use std::fmt;
 use std::path::Path;
 
 use crate::fsio;
-
-/// One fault of the data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The file, with line and column where it has lines.
-    pub place: String,
-    /// What is wrong, as a sentence.
-    pub message: String,
-    /// What to do; may be empty.
-    pub hint: String,
-}
-
-impl Fault {
-    /// A fault of `place`.
-    pub fn new(place: impl fmt::Display, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Fault { place: place.to_string(), message: message.into(), hint: hint.into() }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, " {}", self.hint) }
-    }
-}
 
 /// Why data could not be read, checked or made.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +71,9 @@ fn lines(faults: &[Fault]) -> String {
     faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Reads a file of the data; one that cannot be read is a fault of `place`.
+/// Reads a file of the data, of at most [`bounds::FILE`] bytes; one that cannot be read is a fault of `place`.
 fn read(path: &Path, place: &str) -> Result<Vec<u8>, Fault> {
-    fsio::read(path).map_err(|error| {
+    fsio::read_within(path, bounds::FILE).map_err(|error| {
         if error.is_missing() {
             let hint = "Check the list against the folder that the data root names.";
             Fault::new(place, format!("The file is not there (looked for `{}`).", path.display()), hint)
@@ -106,7 +86,7 @@ fn read(path: &Path, place: &str) -> Result<Vec<u8>, Fault> {
 /// The values in order, or every fault of all results; another error than faults stands alone.
 fn all<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Error> {
     let mut values = Vec::with_capacity(results.len());
-    let mut faults = Vec::new();
+    let mut faults = bounds::Faults::default();
     for result in results {
         match result {
             Ok(value) => values.push(value),
@@ -114,7 +94,7 @@ fn all<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Error> {
             Err(other) => return Err(other),
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(Error::Faults(faults)) }
+    if faults.is_empty() { Ok(values) } else { Err(Error::Faults(faults.into_vec())) }
 }
 
 /// Both values, or the faults of both.

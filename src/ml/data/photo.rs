@@ -6,10 +6,7 @@ use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::planes::{Planes, Window};
 use super::raster::{Raster, Rgb};
-use super::{Fault, jpeg};
-
-/// No photograph of the supported sets comes near; a header that claims more is not believed.
-const MAX_BYTES: usize = 1 << 29;
+use super::{Fault, jpeg, pngs};
 
 /// How a PNG file starts.
 const PNG: &[u8] = b"\x89PNG";
@@ -17,7 +14,8 @@ const PNG: &[u8] = b"\x89PNG";
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
 /// Decodes a photograph; grey values and palettes are expanded to colours. `place` names the file in faults, which
-/// are: bytes that are no whole JPEG or PNG, 16-bit values, and pixels that are transparent.
+/// are: bytes that are no whole JPEG or PNG, 16-bit values, pixels that are transparent, and sizes beyond
+/// [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     if bytes.starts_with(PNG) { png(bytes, place) } else { jpeg::decode(bytes, place) }
 }
@@ -39,17 +37,17 @@ fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(fault)?;
-    let (height, width) = (reader.info().height as usize, reader.info().width as usize);
+    let mut reader = pngs::open(decoder).map_err(fault)?;
+    let claim = pngs::claim(reader.info(), bytes.len(), place)?;
     let (color, depth) = reader.output_color_type();
     if depth != BitDepth::Eight {
         let hint = "Convert the image to 8 bits a channel.";
         return Err(Fault::new(place, "The image has 16 bits a channel.", hint));
     }
-    let mut data = match reader.output_buffer_size() {
-        Some(size) if size <= MAX_BYTES => vec![0; size],
-        _ => return Err(Fault::new(place, format!("The image claims {width} x {height} pixels."), HINT)),
-    };
+    let (height, width) = (reader.info().height as usize, reader.info().width as usize);
+    let size = claim.pixels() * color.samples() as u64;
+    let _turn = claim.afford(size + 3 * claim.pixels())?;
+    let mut data = vec![0; size as usize];
     reader.next_frame(&mut data).map_err(fault)?;
     reader.finish().map_err(fault)?;
     let samples = color.samples();

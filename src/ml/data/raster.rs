@@ -1,7 +1,5 @@
 //! Pixels in rows, on the processor: the form in which images are decoded and augmented.
 
-use candle_core::{Device, Tensor};
-
 /// A rectangle of pixels, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Raster<P> {
@@ -96,42 +94,15 @@ impl<P: Copy> Raster<P> {
     }
 }
 
-impl Image {
-    /// The image as a tensor of `f32` on the processor.
-    ///
-    /// # Shapes
-    /// `[3, H, W]`
-    pub fn to_tensor(&self) -> candle_core::Result<Tensor> {
-        let mut planes = Vec::with_capacity(3 * self.pixels.len());
-        for channel in 0..3 {
-            planes.extend(self.pixels.iter().map(|pixel| pixel[channel]));
-        }
-        Tensor::from_vec(planes, (3, self.height, self.width), &Device::Cpu)
-    }
-}
-
-impl Labels {
-    /// The ids as a tensor of `u8` on the processor.
-    ///
-    /// # Shapes
-    /// `[H, W]`
-    pub fn to_tensor(&self) -> candle_core::Result<Tensor> {
-        Tensor::from_slice(&self.pixels, (self.height, self.width), &Device::Cpu)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn windows_mirror_and_planes() {
+    fn windows_and_mirrors() {
         let ids = Labels::new(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
         assert_eq!(ids.mirrored().pixels(), [3, 2, 1, 6, 5, 4]);
         assert_eq!(ids.window((1, 1), (2, 3), 9).pixels(), [5, 6, 9, 9, 9, 9]);
         assert!(Labels::new(2, 3, vec![1]).is_none());
-        let image = Image::new(1, 2, vec![[1., 2., 3.], [4., 5., 6.]]).unwrap();
-        let planes = image.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(planes, [1., 4., 2., 5., 3., 6.]);
     }
 }

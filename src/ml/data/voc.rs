@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::bounds::{Faults, NAME, shown};
 use super::list::{Expected, Sample, check};
 use super::{Error, Fault, read};
 use crate::fsio;
@@ -48,13 +49,15 @@ fn ids(root: &Path, name: &str) -> Result<Vec<String>, Error> {
     let place = format!("ImageSets/Segmentation/{name}.txt");
     let text = String::from_utf8_lossy(&read(&root.join(&place), &place)?).into_owned();
     let lines = || text.lines().enumerate().map(|(i, line)| (i + 1, line.trim())).filter(|(_, id)| !id.is_empty());
-    let is_id = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let faults: Vec<Fault> = lines()
-        .filter(|(_, id)| !is_id(id))
-        .map(|(n, id)| Fault::new(format_args!("{place}:{n}:1"), format!("`{id}` is not an id."), "One id a line."))
-        .collect();
+    let plain = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let is_id = |id: &str| plain(id) && id.len() + ".jpg".len() <= NAME;
+    let told = |(n, id): (usize, &str)| {
+        Fault::new(format_args!("{place}:{n}:1"), format!("`{}` is not an id.", shown(id)), "One id a line.")
+    };
+    let mut faults = Faults::default();
+    faults.extend(lines().filter(|(_, id)| !is_id(id)).map(told));
     if !faults.is_empty() {
-        return Err(Error::Faults(faults));
+        return Err(Error::Faults(faults.into_vec()));
     }
     let mut ids: Vec<String> = lines().map(|(_, id)| id.to_owned()).collect();
     ids.sort_unstable();

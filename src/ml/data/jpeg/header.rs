@@ -40,7 +40,7 @@ pub(super) struct Component {
 }
 
 /// The number in the first two bytes.
-fn two(bytes: &[u8]) -> Option<usize> {
+pub(super) fn two(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)))
 }
 

@@ -18,6 +18,7 @@
 //! choice.
 
 mod baseline;
+mod claims;
 mod colours;
 mod header;
 mod huffman;
@@ -31,35 +32,57 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use super::Fault;
 use super::planes::{Planes, Window};
 use super::raster::{Raster, Rgb};
-
-/// No photograph of the supported sets comes near; a header that claims more is not believed.
-const MAX_BYTES: usize = 1 << 29;
+use claims::Claims;
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
 /// Decodes a JPEG file; grey images are expanded to three equal channels. `place` names the file in faults, which
-/// are: bytes that are no whole JPEG, and colours that are neither grey nor RGB.
+/// are: bytes that are no whole JPEG, colours that are neither grey nor RGB, and sizes beyond [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
-    match baseline::decode(bytes, &Window::whole) {
+    let claims = claims(bytes, place)?;
+    match ours(bytes, claims.as_ref(), &Window::whole)? {
         Some(planes) => Ok(planes.to_rgb()),
-        None => decode_any(bytes, place),
+        None => decode_any(bytes, place, claims.as_ref()),
     }
 }
 
 /// The part of an image that `choose` names when it is told height and width: the same pixels as [`decode`]'s. What is
 /// wrong below that part need not be found.
 pub fn decode_part(bytes: &[u8], place: &str, choose: &dyn Fn((usize, usize)) -> Window) -> Result<Planes, Fault> {
-    if let Some(planes) = baseline::decode(bytes, choose) {
+    let claims = claims(bytes, place)?;
+    if let Some(planes) = ours(bytes, claims.as_ref(), choose)? {
         return Ok(planes);
     }
-    let image = decode_any(bytes, place)?;
+    let image = decode_any(bytes, place, claims.as_ref())?;
     Ok(Planes::of(&image, choose(image.size())))
 }
 
+/// What the file says of its size, which is within bounds; none where it says nothing, which `jpeg-decoder` words.
+fn claims<'a>(bytes: &[u8], place: &'a str) -> Result<Option<Claims<'a>>, Fault> {
+    let claims = Claims::read(bytes, place);
+    claims.as_ref().map_or(Ok(()), Claims::check)?;
+    Ok(claims)
+}
+
+/// What our decoder makes of the file, where it knows it.
+fn ours(
+    bytes: &[u8],
+    claims: Option<&Claims<'_>>,
+    choose: &dyn Fn((usize, usize)) -> Window,
+) -> Result<Option<Planes>, Fault> {
+    let Some(claims) = claims.filter(|claims| claims.may_be_baseline()) else { return Ok(None) };
+    let _turn = claims.claim.afford(claims.ours())?;
+    Ok(baseline::decode(bytes, choose))
+}
+
 /// Decodes whatever `jpeg-decoder` can.
-fn decode_any(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
+fn decode_any(bytes: &[u8], place: &str, claims: Option<&Claims<'_>>) -> Result<Rgb, Fault> {
+    let colours = || Fault::new(place, "The image is neither grey nor RGB, of 8 bits.", "Convert it to RGB.");
+    if claims.is_some_and(|claims| !matches!(claims.components, 1 | 3)) {
+        return Err(colours());
+    }
+    let _turn = claims.map(|claims| claims.claim.afford(claims.other())).transpose()?;
     let mut decoder = Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(MAX_BYTES);
     let fault = |error| Fault::new(place, format!("The image cannot be decoded: {error}."), HINT);
     let data = decoder.decode().map_err(fault)?;
     let (height, width) = size(&decoder, place)?;
@@ -69,7 +92,7 @@ fn decode_any(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     let pixels = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::RGB24) => data.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(),
         Some(PixelFormat::L8) => data.iter().map(|&v| [v, v, v]).collect(),
-        _ => return Err(Fault::new(place, "The image is neither grey nor RGB, of 8 bits.", "Convert it to RGB.")),
+        _ => return Err(colours()),
     };
     Raster::new(height, width, pixels).ok_or_else(|| Fault::new(place, "The image is cut short.", HINT))
 }

@@ -52,7 +52,7 @@ fn files() -> Vec<Vec<u8>> {
 fn both_decoders_give_the_same_pixels() {
     for bytes in files() {
         let ours = baseline::decode(&bytes, &Window::whole).expect("a file that is known");
-        assert_eq!(ours.to_rgb(), decode_any(&bytes, "x").unwrap());
+        assert_eq!(ours.to_rgb(), decode_any(&bytes, "x", None).unwrap());
     }
 }
 
@@ -81,7 +81,7 @@ fn broken_files_are_judged_by_one_decoder() {
             let at = (i * 7919 + 11) % changed.len();
             changed[at] ^= 1 << (i % 8);
             if let Some(ours) = baseline::decode(&changed, &Window::whole) {
-                assert_eq!(Ok(ours.to_rgb()), decode_any(&changed, "x"), "byte {at}");
+                assert_eq!(Ok(ours.to_rgb()), decode_any(&changed, "x", None), "byte {at}");
                 given += 1;
             }
         }
@@ -100,4 +100,77 @@ fn what_is_not_baseline_goes_to_the_other_decoder() {
     let window = Window { rows: 3..20, columns: 5..50 };
     let part = decode_part(&bytes, "x", &|_| window.clone()).unwrap();
     assert_eq!(part, Planes::of(&decode(&bytes, "x").unwrap(), window));
+}
+
+/// A file whose codes all have one bit, and whose scan is zeros: as few bits as there can be for its blocks, less `short`
+/// bytes. Everything is grey.
+fn shortest(frame: u8, (height, width): (u16, u16), sampling: &[u8], short: usize) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xd8];
+    let segment = |bytes: &mut Vec<u8>, marker: u8, content: &[u8]| {
+        bytes.extend([0xff, marker]);
+        bytes.extend((content.len() as u16 + 2).to_be_bytes());
+        bytes.extend(content);
+    };
+    segment(&mut bytes, 0xdb, &[&[0][..], &[1; 64]].concat());
+    for class in [0x00, 0x10] {
+        segment(&mut bytes, 0xc4, &[&[class, 1][..], &[0; 15], &[0]].concat());
+    }
+    let components = sampling.iter().zip(1..).flat_map(|(&factors, name)| [name, factors, 0]);
+    let size = [height.to_be_bytes(), width.to_be_bytes()].concat();
+    let frame_header: Vec<u8> =
+        [&[8][..], &size, &[sampling.len() as u8]].concat().into_iter().chain(components).collect();
+    segment(&mut bytes, frame, &frame_header);
+    let scanned = sampling.iter().zip(1..).flat_map(|(_, name)| [name, 0]);
+    let last = if frame == 0xc2 { 0 } else { 63 };
+    let scan: Vec<u8> = [sampling.len() as u8].into_iter().chain(scanned).chain([0, last, 0]).collect();
+    segment(&mut bytes, 0xda, &scan);
+    let most = sampling.iter().fold((0, 0), |most, factors| (most.0.max(factors >> 4), most.1.max(factors & 15)));
+    let units =
+        usize::from(width).div_ceil(8 * usize::from(most.0)) * usize::from(height).div_ceil(8 * usize::from(most.1));
+    let blocks =
+        units * sampling.iter().map(|factors| usize::from(factors >> 4) * usize::from(factors & 15)).sum::<usize>();
+    let bits = if frame == 0xc2 { 1 } else { 2 };
+    bytes.extend(vec![0; (blocks * bits).div_ceil(8) - short]);
+    bytes.extend([0xff, 0xd9]);
+    bytes
+}
+
+#[test]
+fn a_file_may_be_as_short_as_its_codes_allow_and_no_shorter() {
+    for (frame, sampling) in [
+        (0xc0, &[0x11][..]),
+        (0xc0, &[0x22, 0x11, 0x11]),
+        (0xc0, &[0x11, 0x11, 0x11]),
+        (0xc1, &[0x21, 0x11, 0x11]),
+        (0xc2, &[0x11]),
+        (0xc2, &[0x22, 0x11, 0x11]),
+    ] {
+        for size in [(1600, 1601), (9, 4000), (8, 8)] {
+            let image = decode(&shortest(frame, size, sampling, 0), "x").unwrap();
+            assert_eq!(image.size(), (usize::from(size.0), usize::from(size.1)));
+            assert!(image.pixels().iter().all(|pixel| *pixel == [128; 3]), "{frame:x} {sampling:?}");
+        }
+        // The headers, some 250 bytes, count for the file as well: a bound of what it can hold, not its exact size.
+        let fault = decode(&shortest(frame, (1600, 1601), sampling, 2000), "x").unwrap_err();
+        assert!(fault.message.starts_with("It claims 1601 x 1600 pixels, which its"), "{fault}");
+    }
+    let large = shortest(0xc0, (10_000, 10_000), &[0x11], 0);
+    assert!(large.len() < 400_000);
+    assert_eq!(decode(&large, "x").unwrap().size(), (10_000, 10_000));
+}
+
+#[test]
+fn images_beyond_the_limits_are_refused_before_anything_is_allocated() {
+    let told = |bytes: &[u8]| decode(bytes, "x").unwrap_err().message;
+    let zeros = |mut bytes: Vec<u8>| {
+        bytes.extend(vec![0; 50_000_000]);
+        bytes
+    };
+    assert!(told(&zeros(shortest(0xc0, (16_385, 16_385), &[0x11], 0))).contains("at most 268435456 are read"));
+    let most = zeros(shortest(0xc2, (16_384, 16_384), &[0x11, 0x11, 0x11], 0));
+    assert_eq!(told(&most), "Decoding its 16384 x 16384 pixels takes 5637144576 bytes; at most 2147483648 are used.");
+    let window = |_| Window { rows: 0..8, columns: 0..8 };
+    assert!(decode_part(&most, "x", &window).is_err());
+    // Sixteen blocks a unit for one row of pixels.
+    assert!(told(&shortest(0xc0, (1, 65_535), &[0x44], 0)[..200]).contains("cannot hold"));
 }
