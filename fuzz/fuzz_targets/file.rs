@@ -2,6 +2,6 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use repro_fuzz::checkpoint::fuzz;
+use repro_fuzz::ml::checkpoint::fuzz;
 
 fuzz_target!(|data: &[u8]| fuzz::file(data));

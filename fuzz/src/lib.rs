@@ -1,9 +1,85 @@
-//! The readers of weights by themselves, without the program around them, so that fuzzing them builds in a minute.
+//! The readers of files that users have, by themselves, without the program around them, so that fuzzing them builds in a
+//! minute or two.
 //!
-//! `cargo +nightly fuzz run tf_v2 -- -max_total_time=60`, with cargo-fuzz installed, in the project's folder; likewise `tf_v1`,
-//! `pickle`, `file`. What it finds becomes a test in `src/ml/checkpoint/hostile.rs`.
+//! `.ci/fuzz SECONDS [TARGET…]` builds them with a nightly toolchain, writes seeds, and runs every target (or those
+//! named) for so long; it needs a C++ compiler, and no cargo-fuzz. What it finds lies in `fuzz/artifacts/TARGET/`, and
+//! becomes a test: of weights in `src/ml/checkpoint/hostile.rs`, of data beside its reader.
 
-#[path = "../../src/ml/checkpoint/mod.rs"]
-pub mod checkpoint;
-#[path = "../../src/fsio.rs"]
-pub mod fsio;
+#[path = "../../src"]
+mod program {
+    //! Rooms that are taken as they are.
+
+    pub mod fsio;
+    pub mod hash;
+}
+
+pub use program::{fsio, hash};
+
+#[path = "../../src/ml"]
+pub mod ml {
+    //! The rooms in which the readers expect themselves to be.
+
+    pub mod checkpoint;
+    pub mod colors;
+
+    pub mod ops {
+        //! What decoding needs of the operations.
+
+        pub mod simd {
+            //! Loops, for one instruction set.
+
+            /// As the program's.
+            pub(in crate::ml) trait Loop {
+                /// What comes of it.
+                type Output;
+                /// The loop.
+                fn run(self) -> Self::Output;
+            }
+
+            /// Runs `body`.
+            pub(in crate::ml) fn vectorised<L: Loop>(body: L) -> L::Output {
+                body.run()
+            }
+        }
+    }
+
+    pub mod data {
+        //! The readers of data, without tensors.
+
+        pub mod archive;
+        pub mod bounds;
+        pub mod cityscapes;
+        mod fault;
+        pub mod jpeg;
+        pub mod labels;
+        pub mod list;
+        pub mod photo;
+        pub mod planes;
+        mod pngs;
+        pub mod raster;
+
+        pub use fault::Fault;
+        pub use raster::{Image, Labels, Raster, Rgb};
+
+        /// The program's, without that of tensors.
+        #[derive(Debug)]
+        pub enum Error {
+            /// Faults of the data.
+            Faults(Vec<Fault>),
+            /// The disk refused.
+            Io(crate::fsio::Error),
+        }
+
+        impl From<Fault> for Error {
+            fn from(fault: Fault) -> Self {
+                Error::Faults(vec![fault])
+            }
+        }
+
+        impl From<crate::fsio::Error> for Error {
+            fn from(error: crate::fsio::Error) -> Self {
+                Error::Io(error)
+            }
+        }
+    }
+}
