@@ -2,22 +2,29 @@
 //!
 //! Invariants:
 //! - every error names its path and what was being done to it;
-//! - a file that others may read appears whole or not at all: written beside its place, synced, renamed;
+//! - a file that others may read appears whole or not at all: written beside its place, synced, renamed; the folder is
+//!   synced then, and so is the parent of every folder that is made;
 //! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod beneath;
+pub mod exact;
+mod failpoint;
+mod lock;
+mod parts;
+mod temporary;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-mod beneath;
-mod failpoint;
-mod parts;
-
 pub use beneath::{Found, found, is_beneath, move_aside, remove_empty_dir};
 pub use failpoint::{Point, failpoint};
+pub use lock::{Lock, is_locked, try_lock};
 pub use parts::{Parts, read_to_string_within, read_within};
+pub use temporary::{Temporary, is_temporary, sweep};
 
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +44,21 @@ impl Error {
     /// Whether the file is not there.
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether there can be no file: it is not there, or what should be a folder above it is a file.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+
+    /// Whether a folder is where a file should be.
+    pub fn is_folder(&self) -> bool {
+        self.source.kind() == io::ErrorKind::IsADirectory
+    }
+
+    /// Whether the path may not be used so: by its permissions, or because its file system is read-only.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
     }
 
     /// Whether the disk or a quota is full, or a file may not grow further.
@@ -72,6 +94,7 @@ impl Error {
             }
             io::ErrorKind::NotFound => "Check the path.",
             io::ErrorKind::PermissionDenied => "Check the owner and the permissions of the path.",
+            io::ErrorKind::ReadOnlyFilesystem => "Name a place that may be written.",
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "Name a folder here; this is a file.",
             io::ErrorKind::IsADirectory => "Name a file here; this is a folder.",
             io::ErrorKind::InvalidData => "Save it as UTF-8.",
@@ -120,9 +143,24 @@ pub fn blake3(path: &Path) -> Result<::blake3::Hash> {
     }
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it; each that is made is synced in its parent.
 pub fn create_dir_all(path: &Path) -> Result<()> {
-    at("make the folder", path, fs::create_dir_all(path))
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !exists(folder)).collect();
+    for folder in missing.into_iter().rev() {
+        match fs::create_dir(folder) {
+            // Somebody else was quicker, or it ends in `..`.
+            Err(_) if is_folder(folder) => {}
+            made => {
+                at("make the folder", folder, made)?;
+                sync_parent(folder)?;
+            }
+        }
+    }
+    if path.as_os_str().is_empty() || is_folder(path) {
+        return Ok(());
+    }
+    at("make the folder", path, Err(io::Error::from(io::ErrorKind::NotADirectory)))
 }
 
 /// Writes `bytes` at `path`: the file appears whole, synced, or not at all, and replaces one that is there.
@@ -137,13 +175,9 @@ pub fn write_atomic_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
 
 /// As [`write_atomic`], of content that `make` puts part by part; its error is the call's.
 pub fn write_atomic_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'_>) -> Made<E>) -> Made<E> {
-    let temporary = sibling(path);
-    let written = write_by(&temporary, make).and_then(|()| rename(&temporary, path).map_err(E::from));
-    if written.is_err() {
-        // The first error is the one to tell; a file left over is swept later.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    let mut temporary = Temporary::beside(path)?;
+    make(&mut |part| temporary.add(part))?;
+    Ok(temporary.place(path)?)
 }
 
 /// Adds bytes to a file that is being written.
@@ -154,42 +188,9 @@ pub type Made<E> = std::result::Result<(), E>;
 
 /// Writes and syncs a file that nobody else knows of yet.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_by(path, |put| put(bytes))
-}
-
-fn write_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'_>) -> Made<E>) -> Made<E> {
-    if let Some(parent) = path.parent() {
-        create_dir_all(parent)?;
-    }
-    let mut file = at("create", path, File::create(path))?;
-    failpoint(Point::Write, path)?;
-    make(&mut |part| at("write", path, file.write_all(part)))?;
-    Ok(sync_file(&file, path)?)
-}
-
-/// Writes a file at `path` by way of `temporary`, on the same file system: it appears whole, synced, or not at all, and
-/// replaces one that is there. `fill` writes the content, however large, in parts.
-///
-/// # Errors
-/// Those of `fill`, and of writing.
-pub fn write_by_way<T, E: From<Error>>(
-    temporary: &Path,
-    path: &Path,
-    fill: impl FnOnce(&mut File) -> std::result::Result<T, E>,
-) -> std::result::Result<T, E> {
-    let write = || {
-        let mut file = create(temporary)?;
-        let filled = fill(&mut file)?;
-        sync_file(&file, temporary)?;
-        rename(temporary, path)?;
-        Ok(filled)
-    };
-    let written = write();
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(temporary);
-    }
-    written
+    let mut file = create(path)?;
+    at("write", path, file.write_all(bytes))?;
+    sync_file(&file, path)
 }
 
 /// Syncs an open file.
@@ -211,19 +212,16 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     }
     failpoint(Point::Rename, to)?;
     at("rename to", to, fs::rename(from, to))?;
-    match to.parent() {
+    sync_parent(to)
+}
+
+/// Syncs the folder that `path` is in.
+fn sync_parent(path: &Path) -> Result<()> {
+    match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
         Some(parent) => sync(parent),
         None => Ok(()),
     }
-}
-
-/// A name beside `path` that no other process and no other call uses.
-pub fn sibling(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let n = COUNT.fetch_add(1, Ordering::SeqCst);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{n}.tmp", std::process::id()))
 }
 
 /// Creates (or empties) a file for writing by parts. Not atomic: for logs and files in a job's own folder.
@@ -241,41 +239,6 @@ pub fn append(path: &Path) -> Result<File> {
         create_dir_all(parent)?;
     }
     at("open", path, OpenOptions::new().append(true).create(true).open(path))
-}
-
-/// A lock, held until it is dropped or the process dies.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-}
-
-impl Lock {
-    /// Writes into the lock's file who holds it, for those who wait.
-    pub fn sign(&self, who: &str) {
-        // The lock is held all the same.
-        let _ = self.file.set_len(0).and_then(|()| (&self.file).write_all(who.as_bytes()));
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing is not enough: a process that another thread is just starting holds a copy for an instant.
-        let _ = self.file.unlock();
-    }
-}
-
-/// Takes the lock that is the file at `path`, making the file where it is missing; none if somebody holds it.
-pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
-    if let Some(parent) = path.parent() {
-        create_dir_all(parent)?;
-    }
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let file = at("open", path, opened)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => at("lock", path, Err(source)),
-    }
 }
 
 /// Whether `path` is a symbolic link.
@@ -329,21 +292,32 @@ pub fn exists(path: &Path) -> bool {
     fs::metadata(path).is_ok()
 }
 
-/// The names in a folder, sorted. A name that is not UTF-8 is an error.
-pub fn list(path: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in at("list", path, fs::read_dir(path))? {
-        let name = at("list", path, entry)?.file_name();
-        match name.into_string() {
-            Ok(name) => names.push(name),
-            Err(name) => {
-                let message = format!("the name {name:?} is not UTF-8");
-                return at("list", path, Err(io::Error::new(io::ErrorKind::InvalidData, message)));
-            }
-        }
-    }
+/// Whether a folder is at `path`.
+pub fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_dir())
+}
+
+/// Whether a file is at `path`.
+pub fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file())
+}
+
+/// The names in a folder, sorted, whatever their bytes.
+pub fn entries(path: &Path) -> Result<Vec<OsString>> {
+    let found = at("list", path, fs::read_dir(path))?;
+    let mut names =
+        at("list", path, found.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>())?;
     names.sort();
     Ok(names)
+}
+
+/// The names in a folder, sorted. A name that is not UTF-8 is an error.
+pub fn list(path: &Path) -> Result<Vec<String>> {
+    let text = |name: OsString| {
+        let wrong = |name| io::Error::new(io::ErrorKind::InvalidData, format!("the name {name:?} is not UTF-8"));
+        at("list", path, name.into_string().map_err(wrong))
+    };
+    entries(path)?.into_iter().map(text).collect()
 }
 
 /// Every file below a folder, as sorted relative paths with `/`.
@@ -383,7 +357,9 @@ pub fn remove_dir_all(path: &Path) -> Result<()> {
 
 /// Copies a file to a place where it appears whole or not at all.
 pub fn copy_atomic(from: &Path, to: &Path) -> Result<()> {
-    write_atomic(to, &read(from)?)
+    let mut temporary = Temporary::beside(to)?;
+    temporary.fill(from)?;
+    temporary.place(to)
 }
 
 /// The last `bytes` of a text file, from a line's start; bytes that are not UTF-8 are replaced.
@@ -429,16 +405,6 @@ mod tests {
         let error = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(error.is_missing());
         assert!(error.to_string().starts_with("Could not read `/nowhere/at/all`: "), "{error}");
-    }
-
-    #[test]
-    fn a_lock_is_held_once_and_freed_when_dropped() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("locks/a");
-        let held = try_lock(&path).unwrap();
-        assert!(held.is_some() && try_lock(&path).unwrap().is_none());
-        drop(held);
-        assert!(try_lock(&path).unwrap().is_some());
     }
 
     #[test]

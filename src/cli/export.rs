@@ -19,7 +19,7 @@ use super::publish::layout::{self, Content, Placed, Taken};
 use super::runs::word;
 use super::{Failure, fail, print, publish, warn};
 use crate::cli::exit::Exit;
-use crate::fsio;
+use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 use crate::stage::{NodeRef, Publication, Registry};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
@@ -124,13 +124,10 @@ pub fn run(store: &Store, registry: &Registry, args: &ExportArgs) -> Result<Exit
     }
     // A bare name has no folder to write in.
     let out = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
-    let temporary = fsio::sibling(&out);
-    let written = write(store, &manifest(&run, unfinished, &entries), &run.pipeline, &entries, &temporary);
-    if let Err(failure) = written.and_then(|()| Ok(fsio::rename(&temporary, &out)?)) {
-        // The first error is the one to tell.
-        let _ = fsio::remove_file(&temporary);
-        return Err(failure);
-    }
+    let mut temporary = Temporary::beside(&out)?;
+    let manifest = manifest(&run, unfinished, &entries);
+    write(store, &manifest, &run.pipeline, &entries, (&mut temporary, &out))?;
+    temporary.place(&out)?;
     let bytes = fsio::stat(&out)?.bytes;
     print(&format!("{}: {} files of run {}, {bytes} bytes", args.out.display(), entries.len() + 1, run.id));
     Ok(Exit::Success)
@@ -189,10 +186,16 @@ fn unfinished(run: &RunRecord) -> Vec<String> {
     open.map(|node| NodeRef { stage: node.stage.clone(), iteration: node.iteration }.to_string()).collect()
 }
 
-/// Writes and syncs the archive at `path`. All of it lies below the folder `pipeline`.
-fn write(store: &Store, manifest: &[u8], pipeline: &str, entries: &Entries, path: &Path) -> Result<(), Failure> {
+/// Writes the archive to a file that is for `path`. All of it lies below the folder `pipeline`.
+fn write(
+    store: &Store,
+    manifest: &[u8],
+    pipeline: &str,
+    entries: &Entries,
+    (file, path): (&mut Temporary, &Path),
+) -> Result<(), Failure> {
     let failed = |error| Failure::from(fsio::Error::new("write", path, error));
-    let mut compressor = zstd::Encoder::new(fsio::create(path)?, LEVEL).map_err(failed)?;
+    let mut compressor = zstd::Encoder::new(file, LEVEL).map_err(failed)?;
     compressor.include_checksum(true).map_err(failed)?;
     let mut archive = tar::Builder::new(compressor);
     let mut add = |name: &str, bytes: u64, content: &mut dyn Read| {
@@ -216,8 +219,8 @@ fn write(store: &Store, manifest: &[u8], pipeline: &str, entries: &Entries, path
             }
         }
     }
-    let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
-    Ok(fsio::sync_file(&file, path)?)
+    archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
+    Ok(())
 }
 
 fn manifest(run: &RunRecord, unfinished: Vec<String>, entries: &Entries) -> Vec<u8> {

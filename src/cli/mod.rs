@@ -263,7 +263,7 @@ fn open_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
 
 /// As [`open_store`], to look things up: nothing is made where there is no store yet.
 fn view_store(cli: &Cli, file: Option<&Path>) -> Result<Store, Failure> {
-    Ok(Store::open(&store_path(cli, file)?)?)
+    Ok(Store::view(&store_path(cli, file)?)?)
 }
 
 /// Lets a command look into the store of the current folder's project.

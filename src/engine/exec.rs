@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::identity::missing_output;
-use super::job::{FORMAT, FRAME, Frame, JobFile};
+use super::job::{FRAME, Frame, JobFile};
 use super::programs;
 use crate::fsio;
 use crate::hash::Digest;
@@ -30,7 +30,7 @@ const STOPPED: u8 = 130;
 /// end of standard input, or `stop`, asks to stop. Returns the exit code.
 pub fn exec(job: &Path, registry: &Registry) -> u8 {
     let voice = Voice::new(job);
-    let verdict = match read_job(job).and_then(|job_file| work(&job_file, job, registry, &voice)) {
+    let verdict = match JobFile::read(job).and_then(|job_file| work(&job_file, job, registry, &voice)) {
         Ok(frame) => frame,
         Err(error) => {
             voice.log(&format!("The stage failed: {error}"));
@@ -43,15 +43,6 @@ pub fn exec(job: &Path, registry: &Registry) -> u8 {
         Frame::Failed(StageError::Cancelled) => STOPPED,
         Frame::Failed(_) => FAILED,
         Frame::Done { .. } | Frame::Started { .. } | Frame::Event(_) => DONE,
-    }
-}
-
-fn read_job(path: &Path) -> Result<JobFile, StageError> {
-    let text = fsio::read(path)?;
-    match serde_json::from_slice::<JobFile>(&text) {
-        Ok(job) if job.format == FORMAT => Ok(job),
-        Ok(job) => Err(StageError::Bug(format!("The job file has format {}, not {FORMAT}.", job.format))),
-        Err(error) => Err(StageError::Bug(format!("The job file `{}` does not read: {error}.", path.display()))),
     }
 }
 
@@ -71,7 +62,7 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
     let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok(Frame::Busy) };
     if !job.force
         && let Some(record) = store.record(&job.key).map_err(stage_error)?
-        && missing_output(&store, &record).is_none()
+        && missing_output(&store, &record).map_err(stage_error)?.is_none()
     {
         return Ok(Frame::Done { key: job.key, reused: true });
     }
@@ -83,6 +74,9 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
     if let Err(StageError::CorruptInput { digest }) = &result {
         // Whatever the verdict, a damaged object is set aside by now; a missing one is for the parent to make again.
         let _ = store.verify(digest);
+    }
+    for text in store.take_notices() {
+        voice.emit(Event::Warning { text });
     }
     fsio::remove_dir_all(&out)?;
     store.write_record(&result?).map_err(stage_error)?;
@@ -114,6 +108,7 @@ fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<
 /// Runs the stage and stores what it made.
 fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice) -> Result<ActionRecord, StageError> {
     let scratch = store.scratch(&job.key);
+    store.make_way(&scratch.join("any"))?;
     fsio::create_dir_all(&scratch)?;
     let inputs = fill_in(&job.inputs, store)?;
     let cancel = Cancel::default();

@@ -46,11 +46,11 @@ impl Context<'_> {
         Ok(action(node, outputs, &outside.file_digests, &outside.external_digests, numeric, &outside.answers))
     }
 
-    /// What the store knows under `key`. Outputs are looked for, not read.
+    /// What the store knows under `key`. Outputs are looked for, and read of them are the listings of trees alone.
     pub fn known(&self, key: &Digest) -> store::Result<Known> {
         Ok(match self.store.record(key)? {
             None => Known::Nothing,
-            Some(record) => match missing_output(self.store, &record) {
+            Some(record) => match missing_output(self.store, &record)? {
                 None => Known::Done(Box::new(record)),
                 Some(digest) => Known::OutputMissing(digest),
             },
@@ -58,7 +58,7 @@ impl Context<'_> {
     }
 }
 
-/// The first output of a record that is not in the store.
-pub(super) fn missing_output(store: &Store, record: &ActionRecord) -> Option<Digest> {
-    record.outputs.values().map(|artifact| artifact.digest).find(|digest| !store.contains(digest))
+/// The first object of a record's outputs that is not in the store: an output, or a file of one that is a tree.
+pub(super) fn missing_output(store: &Store, record: &ActionRecord) -> store::Result<Option<Digest>> {
+    record.outputs.values().find_map(|artifact| store.lacking(artifact).transpose()).transpose()
 }

@@ -4,7 +4,7 @@
 //! - a [`Plan`] is a value: dry run, explanation and execution share it, and making one runs nothing;
 //! - a node is done exactly if the store holds an action record under its key and its outputs; the key is known only
 //!   once all its inputs are done, so equal output of a changed input stops the cascade;
-//! - a hit reads records, never blobs;
+//! - a hit reads records and the listings of trees, never other blobs;
 //! - each node runs in a child process that holds the lock on its action key; the child alone stores outputs and
 //!   writes the action record, last of all. The parent schedules, listens and writes the run record;
 //! - the engine knows no stage kind and no tensor, prints nothing, and reports through [`RunEvent`]s;

@@ -76,7 +76,7 @@ pub(super) fn gather(
         }
         found.insert(index, outside);
     }
-    digest(&mut found, store, &mut faults)?;
+    digest(&mut found, store, &mut faults);
     let mut seen = std::collections::BTreeSet::new();
     faults.retain(|fault| seen.insert((fault.place.clone(), fault.message.clone())));
     if faults.len() > SHOWN {
@@ -156,7 +156,7 @@ fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
 }
 
 /// Digests all files in one go.
-fn digest(found: &mut BTreeMap<usize, Outside>, store: &Store, faults: &mut Vec<DataFault>) -> Result<(), Error> {
+fn digest(found: &mut BTreeMap<usize, Outside>, store: &Store, faults: &mut Vec<DataFault>) {
     let fingerprints = store.fingerprints();
     for outside in found.values_mut() {
         let all = outside.all();
@@ -173,7 +173,7 @@ fn digest(found: &mut BTreeMap<usize, Outside>, store: &Store, faults: &mut Vec<
             outside.file_digests = named.into_iter().collect();
         }
     }
-    Ok(fingerprints.save()?)
+    fingerprints.save();
 }
 
 impl Outside {

@@ -51,6 +51,7 @@ pub enum RunEvent {
         /// Its action key.
         key: Digest,
         /// The log.
+        #[serde(with = "crate::fsio::exact")]
         log: PathBuf,
     },
     /// The node's outputs are in the store.
@@ -94,6 +95,7 @@ pub enum RunEvent {
         /// The end of its log.
         tail: String,
         /// The log; none where the node did not start.
+        #[serde(default, with = "crate::fsio::exact::option")]
         log: Option<PathBuf>,
     },
     /// The node was stopped at the user's wish.

@@ -255,6 +255,7 @@ impl Run<'_> {
         let job = self.job(index, key)?;
         let path = folder.join("job.json");
         let text = serde_json::to_vec(&job).map_err(|error| Failure::setup(error, ""))?;
+        self.context.store.make_way(&path)?;
         fsio::write_atomic(&path, &text)?;
         let program = (self.context.options.launcher)(&path)
             .map_err(|error| Failure::setup(format!("Could not find this program's own file: {error}."), ""))?;

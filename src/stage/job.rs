@@ -40,6 +40,7 @@ pub struct InputNode {
     /// The outputs by name.
     pub outputs: BTreeMap<String, Artifact>,
     /// The data root that the node's outputs refer to. Files found below it are checked against digests when read.
+    #[serde(default, with = "crate::fsio::exact::option")]
     pub root: Option<PathBuf>,
 }
 
@@ -55,7 +56,7 @@ pub struct Artifact {
     /// The file name below `results/`.
     pub file: String,
     /// Where the content is; of a tree, where its listing is. Filled in for a running job, never stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::fsio::exact::option")]
     pub path: Option<PathBuf>,
     /// The files of a tree by relative path. Filled in for a running job, never stored.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -30,6 +30,7 @@ use super::training;
 struct Order {
     params: Value,
     inputs: BTreeMap<String, Vec<InputNode>>,
+    #[serde(with = "crate::fsio::exact::map")]
     roots: BTreeMap<String, PathBuf>,
     device: DeviceSpec,
     threads: usize,

@@ -107,7 +107,7 @@ pub fn content(artifact: &Artifact) -> Result<Vec<u8>, StageError> {
     let path = artifact.path.as_ref().ok_or_else(lost)?;
     match fsio::read(path) {
         Ok(bytes) => artifact.verified(bytes),
-        Err(error) if error.is_missing() => Err(lost()),
+        Err(error) if error.is_absent() || error.is_folder() => Err(lost()),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,7 +4,8 @@
 //! - a digest is believed only while size, both times and inode are what they were when it was computed, and only
 //!   if the file had been left alone for [`SETTLED`] by then: a file changed in the same instant as it was hashed
 //!   looks unchanged (git's rule for racy entries);
-//! - the memory is no more than that: losing it, or a part of it, costs time and nothing else.
+//! - the memory is no more than that: losing it, or a part of it, costs time and nothing else. Where it cannot be kept, a
+//!   notice says so, and one of a newer program stays as it is.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,13 +15,16 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::records::{frame, unframe};
-use super::{Result, Store};
+use super::{Access, Store};
 use crate::fsio::{self, Stat};
 use crate::hash::Digest;
 use crate::stage::External;
 
-/// The first line of a stored memory.
-const FORMAT: &str = "repro externals 1";
+/// The newest format of a stored memory.
+const FORMAT: u32 = 1;
+
+/// What its first line begins with in every version; the version follows.
+const PREFIX: &str = "repro externals ";
 
 /// For how long, in nanoseconds, a file must have been left alone when it is hashed: two seconds, the coarsest
 /// time stamp of a file system in use.
@@ -46,6 +50,8 @@ impl Known {
 struct Folder {
     files: BTreeMap<String, Known>,
     changed: bool,
+    /// Whether a newer program keeps it.
+    newer: bool,
 }
 
 /// Digests of external files. Folders are loaded when first asked for; [`Fingerprints::save`] keeps what is new.
@@ -93,21 +99,36 @@ impl<'a> Fingerprints<'a> {
         digests
     }
 
-    /// Keeps what was learned.
-    pub fn save(&self) -> Result<()> {
+    /// Keeps what was learned, where there is a store. What cannot be kept is told in a notice, and learned again.
+    pub fn save(&self) {
+        if self.store.access == Access::Absent {
+            return;
+        }
         let mut folders = self.folders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (path, folder) in folders.iter_mut().filter(|(_, folder)| folder.changed) {
-            self.store.place(&self.file(path), &frame(print(&folder.files).as_bytes()))?;
+        for (path, folder) in folders.iter_mut().filter(|(_, folder)| folder.changed && !folder.newer) {
+            if let Err(error) = self.store.place(&self.file(path), &frame(print(&folder.files).as_bytes())) {
+                self.store.notice(format!("{error} The digests of files are computed again by the next command."));
+                return;
+            }
             folder.changed = false;
         }
-        Ok(())
     }
 
     /// What is stored of a folder. What cannot be read is forgotten.
     fn load(&self, folder: &Path) -> Folder {
-        let bytes = fsio::read(&self.file(folder)).unwrap_or_default();
+        let path = self.file(folder);
+        let bytes = fsio::read(&path).unwrap_or_default();
         let text = unframe(&bytes).and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
-        Folder { files: parse(text).unwrap_or_default(), changed: false }
+        let newer = version(text).is_some_and(|version| version > FORMAT);
+        if newer {
+            let (format, path) = (text.lines().next().unwrap_or_default(), path.display());
+            self.store.notice(format!(
+                "`{path}` has the format `{format}`, which is newer than this program reads (`{PREFIX}{FORMAT}`). It \
+                 stays as it is, and the digests of the files below `{}` are computed again.",
+                folder.display()
+            ));
+        }
+        Folder { files: parse(text), changed: false, newer }
     }
 
     fn file(&self, folder: &Path) -> PathBuf {
@@ -143,7 +164,7 @@ fn fingerprint(path: &Path, known: Option<&Known>) -> fsio::Result<Known> {
 
 /// One line a file: digest, size, mtime, ctime, inode, time of hashing, name. A name with a line break is left out.
 fn print(files: &BTreeMap<String, Known>) -> String {
-    let mut text = format!("{FORMAT}\n");
+    let mut text = format!("{PREFIX}{FORMAT}\n");
     for (name, Known { digest, stat, hashed }) in files.iter().filter(|(name, _)| !name.contains(['\n', '\r'])) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{digest} {} {} {} {} {hashed} {name}", stat.bytes, stat.mtime, stat.ctime, stat.inode);
@@ -151,24 +172,29 @@ fn print(files: &BTreeMap<String, Known>) -> String {
     text
 }
 
-fn parse(text: &str) -> Option<BTreeMap<String, Known>> {
-    let mut lines = text.lines();
-    if lines.next() != Some(FORMAT) {
-        return None;
+/// The version of a memory.
+fn version(text: &str) -> Option<u32> {
+    text.lines().next()?.strip_prefix(PREFIX)?.parse().ok()
+}
+
+/// The files of a memory; lines that do not fit are left out.
+fn parse(text: &str) -> BTreeMap<String, Known> {
+    match version(text) {
+        Some(1) => text.lines().skip(1).filter_map(parse_1).collect(),
+        _ => BTreeMap::new(),
     }
-    lines
-        .map(|line| {
-            let mut parts = line.splitn(7, ' ');
-            let digest = parts.next()?.parse().ok()?;
-            let bytes = parts.next()?.parse().ok()?;
-            let mtime = parts.next()?.parse().ok()?;
-            let ctime = parts.next()?.parse().ok()?;
-            let inode = parts.next()?.parse().ok()?;
-            let hashed = parts.next()?.parse().ok()?;
-            let stat = Stat { bytes, mtime, ctime, inode, is_dir: false };
-            Some((parts.next()?.to_owned(), Known { digest, stat, hashed }))
-        })
-        .collect()
+}
+
+fn parse_1(line: &str) -> Option<(String, Known)> {
+    let mut parts = line.splitn(7, ' ');
+    let digest = parts.next()?.parse().ok()?;
+    let bytes = parts.next()?.parse().ok()?;
+    let mtime = parts.next()?.parse().ok()?;
+    let ctime = parts.next()?.parse().ok()?;
+    let inode = parts.next()?.parse().ok()?;
+    let hashed = parts.next()?.parse().ok()?;
+    let stat = Stat { bytes, mtime, ctime, inode, is_dir: false };
+    Some((parts.next()?.to_owned(), Known { digest, stat, hashed }))
 }
 
 #[cfg(test)]
@@ -203,7 +229,7 @@ mod tests {
         assert!(digests[1].as_ref().unwrap_err().is_missing());
         let prints = store.fingerprints();
         prints.digest_of(&externals[0]).unwrap();
-        prints.save().unwrap();
+        prints.save();
         fsio::write_atomic(&root.join("a.jpg"), b"two").unwrap();
         assert_eq!(store.fingerprints().digest_of(&externals[0]).unwrap(), Digest::of(b"two"));
     }
@@ -221,8 +247,8 @@ mod tests {
         let entry = Known { digest: wrong, stat, hashed: fsio::now() + 2 * SETTLED };
         let prints = store.fingerprints();
         let files = BTreeMap::from([("a".to_owned(), entry)]);
-        prints.folders.lock().unwrap().insert(dir.path().to_owned(), Folder { files, changed: true });
-        prints.save().unwrap();
+        prints.folders.lock().unwrap().insert(dir.path().to_owned(), Folder { files, changed: true, newer: false });
+        prints.save();
         assert_eq!(store.fingerprints().digest_of(&external).unwrap(), wrong);
         let file = prints.file(dir.path());
         let mut bytes = fsio::read(&file).unwrap();
@@ -232,12 +258,51 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_of_every_format_reads_and_a_newer_one_stays() {
+        let text = include_str!("samples/externals-1.txt");
+        let body = std::str::from_utf8(unframe(text.as_bytes()).unwrap()).unwrap();
+        let files = BTreeMap::from([known("a.jpg", 30), known("b c.png", 40)]);
+        assert_eq!(parse(body), files);
+        assert_eq!(frame(print(&files).as_bytes()), text.as_bytes());
+        let partly = body.replace("\n", "\nno digest\n");
+        assert_eq!(parse(&partly), files);
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let external = External::below(dir.path(), "a");
+        fsio::write_atomic(&external.path, b"one").unwrap();
+        let prints = store.fingerprints();
+        let file = prints.file(dir.path());
+        let newer = frame(body.replace("externals 1", "externals 2").as_bytes());
+        fsio::write_atomic(&file, &newer).unwrap();
+        assert_eq!(prints.digest_of(&external).unwrap(), Digest::of(b"one"));
+        prints.save();
+        assert_eq!(fsio::read(&file).unwrap(), newer);
+        assert!(store.take_notices()[0].contains("`repro externals 2`, which is newer"));
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_kept_is_a_notice() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let external = External::below(dir.path(), "a");
+        fsio::write_atomic(&external.path, b"one").unwrap();
+        let prints = store.fingerprints();
+        prints.digest_of(&external).unwrap();
+        // A folder in its place is set aside.
+        fsio::create_dir_all(&prints.file(dir.path()).join("a")).unwrap();
+        prints.save();
+        assert!(fsio::is_file(&prints.file(dir.path())));
+        assert_eq!(store.take_notices().len(), 1);
+    }
+
+    #[test]
     fn many_entries_load_in_milliseconds() {
         let files: BTreeMap<String, Known> = (0..25_000).map(|i| known(&format!("2007_{i:06}.jpg"), i)).collect();
         let bytes = frame(print(&files).as_bytes());
         let start = Instant::now();
         let text = std::str::from_utf8(unframe(&bytes).unwrap()).unwrap();
-        assert_eq!(parse(text).unwrap(), files);
+        assert_eq!(parse(text), files);
         assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
     }
 }

@@ -6,6 +6,8 @@
 //! - a record's first line is the digest of the rest, so a torn or flipped record is set aside and counts as absent;
 //! - everything is written in `tmp/`, synced, and renamed into its place: a process killed at any moment leaves a
 //!   store that the next one uses as it is;
+//! - what a living process writes is never swept, whatever any clock says;
+//! - a store that may not be written serves what is in it, and one that is only viewed ([`Store::view`]) stays as it is;
 //! - every stored format carries a version, and a newer one is refused in words;
 //! - the store knows no pipeline, no stage kind and no clock in what it names: only run ids hold a time.
 //!
@@ -24,14 +26,15 @@
 
 mod fingerprints;
 mod objects;
+mod opening;
 mod reader;
 mod records;
 mod runs;
 mod time;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub use fingerprints::Fingerprints;
 pub use objects::Entry;
@@ -42,14 +45,12 @@ pub use time::rfc3339;
 
 pub use crate::fsio::Lock;
 
-use crate::fsio;
+use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 
-/// The text of the file `format`: what this program reads and writes.
-const FORMAT: &str = "repro store 1";
-
-/// How old a file in `tmp/` is, in nanoseconds, before it counts as left over by a killed process: one day.
-const STALE: i128 = 86_400_000_000_000;
+/// How many characters of its path the name of what is set aside has at most: together with the time it stays below the
+/// 255 bytes that file systems allow.
+const ASIDE: usize = 50;
 
 /// A failed operation on the store.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +69,14 @@ pub enum Error {
         known: String,
     },
     /// The folder holds something else.
-    #[error("`{}` is not empty and not a store of repro.", .0.display())]
+    #[error("`{}` holds something that is not a store of repro.", .0.display())]
     NotAStore(PathBuf),
-    /// An object is not what its name says. It has been set aside.
-    #[error("The stored object {digest} was corrupt and has been set aside at `{}`.", aside.display())]
+    /// An object is not what its name says.
+    #[error("The stored object {digest} is damaged; it lies at `{}`.", aside.display())]
     Corrupt {
         /// The object.
         digest: Digest,
-        /// Where it is now.
+        /// Where it is now: set aside, unless the store may not be written.
         aside: PathBuf,
     },
     /// An object is not there.
@@ -95,14 +96,27 @@ impl Error {
     /// What to do.
     pub fn hint(&self) -> String {
         match self {
+            Error::Io(error) if error.is_denied() => {
+                "Check the owner and the permissions of the path, or name another store by `--store PATH`.".to_owned()
+            }
             Error::Io(error) => error.hint().to_owned(),
+            Error::Newer { path, .. } if path.ends_with("format") => {
+                "Use the newer program, or another store (`--store PATH`). If no newer program was here, the file is \
+                 damaged: remove it, and it is made again."
+                    .to_owned()
+            }
             Error::Newer { .. } => "Use the newer program, or another store (`--store PATH`).".to_owned(),
-            Error::NotAStore(_) => "Name another folder by `--store PATH`, or empty this one.".to_owned(),
+            Error::NotAStore(_) => "Name another folder by `--store PATH`.".to_owned(),
             Error::Corrupt { .. } | Error::Missing(_) => {
                 "`repro run` makes it again. Check the disk if this happens twice.".to_owned()
             }
             Error::NoRun { hint, .. } => hint.clone(),
         }
+    }
+
+    /// Whether the store may not be written.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Error::Io(error) if error.is_denied())
     }
 
     /// Whether the disk or a quota is full.
@@ -114,40 +128,28 @@ impl Error {
 /// The result of an operation on the store.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// For work.
+    Work,
+    /// For a look: nothing is changed but the memory of digests.
+    View,
+    /// For a look at nothing: there is no store, and none is made.
+    Absent,
+}
+
 /// An open store. Cheap; several processes and threads may use one store at once.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    access: Access,
     notices: Mutex<Vec<String>>,
+    /// Trees all of whose files were there when they were last looked for.
+    whole: Mutex<BTreeSet<Digest>>,
 }
 
 impl Store {
-    /// Opens the store at `path`, or makes one there.
-    ///
-    /// # Errors
-    /// A folder that holds something else, and a store of a newer format, are refused.
-    pub fn open(path: &Path) -> Result<Self> {
-        let mark = path.join("format");
-        if !fsio::exists(&mark) {
-            let empty = |names: &[String]| names.iter().all(|name| name.starts_with('.') || name == "tmp");
-            // The mark comes first: what is listed beside it may be a store that another process is making now.
-            if fsio::exists(path) && !empty(&fsio::list(path)?) && !fsio::exists(&mark) {
-                return Err(Error::NotAStore(path.to_owned()));
-            }
-            fsio::write_atomic(&mark, format!("{FORMAT}\n").as_bytes())?;
-        }
-        let found = fsio::read_to_string(&mark)?.trim().to_owned();
-        if found != FORMAT {
-            return Err(match found.starts_with("repro store ") {
-                true => Error::Newer { path: mark, found, known: FORMAT.to_owned() },
-                false => Error::NotAStore(path.to_owned()),
-            });
-        }
-        let store = Store { root: fsio::canonical(path)?, notices: Mutex::default() };
-        store.sweep()?;
-        Ok(store)
-    }
-
     /// The absolute path of the store's folder.
     pub fn path(&self) -> &Path {
         &self.root
@@ -170,58 +172,106 @@ impl Store {
 
     /// What the store had to set aside since this was last asked, as sentences for the user.
     pub fn take_notices(&self) -> Vec<String> {
-        std::mem::take(&mut self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_whole(&self, tree: &Digest) -> bool {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).contains(tree)
+    }
+
+    fn note_whole(&self, tree: Digest) {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).insert(tree);
     }
 
     fn notice(&self, text: String) {
-        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
-    /// A path in `tmp/` that nobody else uses, on the same file system as everything else in the store.
-    fn temporary(&self) -> PathBuf {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let n = COUNT.fetch_add(1, Ordering::SeqCst);
-        self.root.join("tmp").join(format!("{}-{n}-{:x}", std::process::id(), fsio::now()))
+    /// A file in `tmp/` that is for `place`.
+    fn temporary(&self, place: &Path) -> fsio::Result<Temporary> {
+        let folder = self.root.join("tmp");
+        self.make_way(&folder.join("any"))?;
+        Temporary::create(&folder, place)
     }
 
     /// Writes `bytes` at `path` inside the store: whole or not at all.
     fn place(&self, path: &Path, bytes: &[u8]) -> fsio::Result<()> {
-        let temporary = self.temporary();
-        let placed = fsio::write_synced(&temporary, bytes).and_then(|()| fsio::rename(&temporary, path));
-        if placed.is_err() {
-            // The first error is the one to tell; what stays is swept later.
-            let _ = fsio::remove_file(&temporary);
-        }
-        placed
+        let mut temporary = self.temporary(path)?;
+        temporary.add(bytes)?;
+        self.make_way(path)?;
+        temporary.place(path)
     }
 
-    /// Moves a damaged file into `quarantine/` and says where it is now.
+    /// Sets aside what is in the way of a file at `path` inside the store: a folder in its place, and files in the place of
+    /// its folders.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn make_way(&self, path: &Path) -> fsio::Result<()> {
+        if fsio::is_folder(path) {
+            self.set_aside(path, "A folder in the place of a file")?;
+        }
+        let mut folder = path.parent();
+        while let Some(above) = folder.filter(|above| above.starts_with(&self.root) && !fsio::is_folder(above)) {
+            if fsio::exists(above) {
+                self.set_aside(above, "A file in the place of a folder")?;
+            }
+            folder = above.parent();
+        }
+        Ok(())
+    }
+
+    /// The names in one of the store's folders, sorted; none if there is no such folder. The store gives no names but
+    /// UTF-8, so others are set aside.
+    fn names(&self, folder: &Path) -> fsio::Result<Vec<String>> {
+        let entries = match fsio::entries(folder) {
+            Err(error) if error.is_absent() => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::with_capacity(entries.len());
+        for name in entries {
+            match name.into_string() {
+                Ok(name) => names.push(name),
+                Err(name) => drop(self.set_aside(&folder.join(name), "A file whose name is not UTF-8")?),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Moves what is damaged or out of place into `quarantine/` and says where it is now. In a view it stays.
     fn set_aside(&self, path: &Path, what: &str) -> fsio::Result<PathBuf> {
+        // It may have been a file of any tree.
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.access != Access::Work {
+            self.notice(format!("{what} is damaged: `{}`. The next run sets it aside.", path.display()));
+            return Ok(path.to_owned());
+        }
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().replace('/', "-");
-        let aside = self.root.join("quarantine").join(format!("{name}.{:x}", fsio::now()));
+        let name: String = name.chars().take(ASIDE).collect();
+        let folder = self.root.join("quarantine");
+        let mut n = fsio::now();
+        let mut aside = folder.join(format!("{name}.{n:x}"));
+        while fsio::exists(&aside) {
+            n += 1;
+            aside = folder.join(format!("{name}.{n:x}"));
+        }
         match fsio::rename(path, &aside) {
             // Another process was quicker.
             Err(error) if error.is_missing() => {}
+            // What may not be written counts as not there, and stays.
+            Err(error) if error.is_denied() => {
+                self.notice(format!("{what} was damaged: {error}"));
+                return Ok(path.to_owned());
+            }
             result => result?,
         }
-        self.notice(format!("{what} was corrupt and has been set aside at `{}`.", aside.display()));
+        self.notice(format!("{what} was damaged and has been set aside at `{}`.", aside.display()));
         Ok(aside)
     }
 
     /// Removes what killed processes left in `tmp/`.
-    fn sweep(&self) -> Result<()> {
-        let folder = self.root.join("tmp");
-        if !fsio::exists(&folder) {
-            return Ok(());
-        }
-        for name in fsio::list(&folder)? {
-            let path = folder.join(name);
-            // A file that is gone by now was in use by a living process.
-            if fsio::stat(&path).is_ok_and(|stat| !stat.is_dir && fsio::now() - stat.mtime > STALE) {
-                fsio::remove_file(&path)?;
-            }
-        }
-        Ok(())
+    fn sweep(&self) {
+        fsio::sweep(&self.root.join("tmp"), false);
     }
 }
 
@@ -230,29 +280,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_opens_again_and_other_folders_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/.repro");
-        Store::open(&path).unwrap();
-        assert_eq!(Store::open(&path).unwrap().path(), path.canonicalize().unwrap());
-        fsio::write_atomic(&path.join("format"), b"repro store 2\n").unwrap();
-        let error = Store::open(&path).unwrap_err();
-        assert!(error.to_string().contains("newer than this program reads (`repro store 1`)"), "{error}");
-        let other = dir.path().join("photos");
-        fsio::write_atomic(&other.join("a.jpg"), b"").unwrap();
-        assert!(matches!(Store::open(&other), Err(Error::NotAStore(_))));
-    }
-
-    #[test]
-    fn what_killed_processes_left_is_swept_after_a_day() {
+    fn what_a_living_process_writes_is_not_swept_whatever_its_age() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let (old, new) = (store.path().join("tmp/old"), store.path().join("tmp/new"));
-        fsio::write_atomic(&old, b"x").unwrap();
-        fsio::write_atomic(&new, b"x").unwrap();
+        let mut living = store.temporary(&store.path().join("runs/a")).unwrap();
         let two_days = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
-        fsio::open(&old).unwrap().set_modified(two_days).unwrap();
+        living.file().set_modified(two_days).unwrap();
         Store::open(dir.path()).unwrap();
-        assert!(!fsio::exists(&old) && fsio::exists(&new));
+        living.place(&store.path().join("runs/a")).unwrap();
     }
 }

@@ -41,16 +41,44 @@ impl Store {
 
     /// Whether an object is there; its content is not looked at.
     pub fn contains(&self, digest: &Digest) -> bool {
-        fsio::exists(&self.object_path(digest))
+        fsio::is_file(&self.object_path(digest))
+    }
+
+    /// The first object of an artifact that is not there: itself, or of a tree a file in it. Contents are not looked at,
+    /// but for the listings of trees.
+    ///
+    /// # Errors
+    /// A listing of a newer format, and the disk's.
+    pub fn lacking(&self, artifact: &Artifact) -> Result<Option<Digest>> {
+        let digest = artifact.digest;
+        if !self.contains(&digest) {
+            return Ok(Some(digest));
+        }
+        if artifact.kind != ArtifactKind::Tree || self.is_whole(&digest) {
+            return Ok(None);
+        }
+        let files = match self.listing(&digest) {
+            Ok(files) => files,
+            Err(Error::Missing(_) | Error::Corrupt { .. }) => return Ok(Some(digest)),
+            Err(error) => return Err(error),
+        };
+        let lacking = files.values().map(|entry| entry.digest).find(|file| !self.contains(file));
+        if lacking.is_none() {
+            self.note_whole(digest);
+        }
+        Ok(lacking)
     }
 
     /// Stores `bytes`. An object that is there already is verified, and replaced if it is corrupt.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
         if !self.holds(&digest)? {
-            let temporary = self.temporary();
-            fsio::write_synced(&temporary, bytes)?;
-            self.adopt(&temporary, &digest)?;
+            let place = self.object_path(&digest);
+            let mut temporary = self.temporary(&place)?;
+            temporary.add(bytes)?;
+            temporary.set_readonly()?;
+            self.make_way(&place)?;
+            temporary.place(&place)?;
         }
         Ok(digest)
     }
@@ -89,7 +117,8 @@ impl Store {
         let files: BTreeMap<String, Entry> =
             names.into_iter().zip(entries).map(|(name, entry)| Ok((name, entry?))).collect::<Result<_>>()?;
         let bytes = files.values().map(|entry| entry.bytes).sum();
-        let listing = to_json(&Tree { format: TREE.to_owned(), files });
+        let listing = serde_json::to_vec_pretty(&Tree { format: TREE.to_owned(), files })
+            .map_err(|error| fsio::Error::new("list", folder, error.into()))?;
         let digest = self.put_bytes(&listing)?;
         Ok(Artifact {
             digest,
@@ -103,9 +132,10 @@ impl Store {
 
     /// Reads an object and verifies it; a corrupt one is set aside.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
-        let path = self.object_path(digest);
-        let bytes = fsio::read(&path).map_err(|error| missing(error, digest))?;
-        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.quarantine(digest)?) }
+        match fsio::read(&self.object_path(digest)) {
+            Ok(bytes) if Digest::of(&bytes) == *digest => Ok(bytes),
+            other => Err(self.unsound(digest, other.err())?),
+        }
     }
 
     /// The files of a tree by relative path. A listing that names what lies outside its folder is set aside as a damaged
@@ -128,13 +158,23 @@ impl Store {
 
     /// Checks an object; a corrupt one is set aside.
     pub fn verify(&self, digest: &Digest) -> Result<()> {
-        let found = fsio::blake3(&self.object_path(digest)).map_err(|error| missing(error, digest))?;
-        let found = Digest::from(found);
-        if found == *digest { Ok(()) } else { Err(self.quarantine(digest)?) }
+        match fsio::blake3(&self.object_path(digest)) {
+            Ok(found) if Digest::from(found) == *digest => Ok(()),
+            other => Err(self.unsound(digest, other.err())?),
+        }
+    }
+
+    /// What to say of an object that did not read as what its name says.
+    pub(super) fn unsound(&self, digest: &Digest, error: Option<fsio::Error>) -> Result<Error> {
+        match error {
+            Some(error) if error.is_absent() => Ok(Error::Missing(*digest)),
+            Some(error) if !error.is_folder() => Ok(error.into()),
+            Some(_) | None => self.quarantine(digest),
+        }
     }
 
     /// Sets an object aside and gives the error that says so.
-    pub fn quarantine(&self, digest: &Digest) -> Result<Error> {
+    pub(super) fn quarantine(&self, digest: &Digest) -> Result<Error> {
         let aside = self.set_aside(&self.object_path(digest), &format!("The stored object {digest}"))?;
         Ok(Error::Corrupt { digest: *digest, aside })
     }
@@ -150,25 +190,21 @@ impl Store {
 
     /// Copies a file into its place as an object.
     fn copy(&self, path: &Path, digest: &Digest) -> Result<()> {
-        let temporary = self.temporary();
-        fsio::copy_atomic(path, &temporary)?;
-        self.adopt(&temporary, digest)
+        let place = self.object_path(digest);
+        let mut temporary = self.temporary(&place)?;
+        temporary.fill(path)?;
+        temporary.set_readonly()?;
+        self.make_way(&place)?;
+        Ok(temporary.place(&place)?)
     }
 
     /// Moves a synced file to its place as an object.
     fn adopt(&self, temporary: &Path, digest: &Digest) -> Result<()> {
+        let place = self.object_path(digest);
         fsio::set_readonly(temporary)?;
-        Ok(fsio::rename(temporary, &self.object_path(digest))?)
+        self.make_way(&place)?;
+        Ok(fsio::rename(temporary, &place)?)
     }
-}
-
-pub(super) fn missing(error: fsio::Error, digest: &Digest) -> Error {
-    if error.is_missing() { Error::Missing(*digest) } else { Error::Io(error) }
-}
-
-/// The JSON text of a value that has one: the store's own types hold text keys and finite numbers only.
-pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -242,5 +278,69 @@ mod tests {
         assert_eq!(listing.keys().collect::<Vec<_>>(), ["b/two", "one"]);
         assert_eq!(store.read(&listing["b/two"].digest).unwrap(), b"22");
         assert!(matches!(store.listing(&listing["one"].digest), Err(Error::Newer { .. })));
+    }
+
+    #[test]
+    fn a_tree_lacks_each_of_its_files_that_is_gone_damaged_or_a_folder() {
+        let (dir, store) = store();
+        let folder = dir.path().join("out");
+        let put = || {
+            fsio::write_atomic(&folder.join("b/two"), b"22").unwrap();
+            store.put_tree(&folder, "out").unwrap()
+        };
+        let tree = put();
+        let leaf = Digest::of(b"22");
+        let path = store.object_path(&leaf);
+        assert_eq!(store.lacking(&tree).unwrap(), None);
+        let damages: [&dyn Fn(); 3] = [
+            &|| fsio::remove_file(&path).unwrap(),
+            &|| {
+                flip(&path);
+                assert!(store.verify(&leaf).is_err());
+            },
+            &|| fsio::remove_file(&path).and_then(|()| fsio::create_dir_all(&path.join("a"))).unwrap(),
+        ];
+        for damage in damages {
+            damage();
+            let later = Store::open(store.path()).unwrap();
+            assert_eq!(later.lacking(&tree).unwrap(), Some(leaf));
+            assert!(later.contains(&tree.digest) && store.read(&leaf).is_err());
+            assert_eq!(put(), tree);
+            assert_eq!(later.lacking(&tree).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_listing_of_every_format_reads() {
+        let (_dir, store) = store();
+        let sample = include_bytes!("samples/tree-1.json");
+        let digest = store.put_bytes(sample).unwrap();
+        let files = store.listing(&digest).unwrap();
+        assert_eq!(files["b/two"], Entry { digest: Digest::of(b"22"), bytes: 2 });
+        let text = serde_json::to_vec_pretty(&Tree { format: TREE.into(), files }).unwrap();
+        assert_eq!(text, sample);
+        let newer = String::from_utf8(text).unwrap().replace("tree 1", "tree 2");
+        let digest = store.put_bytes(newer.as_bytes()).unwrap();
+        let error = store.listing(&digest).unwrap_err().to_string();
+        assert!(error.contains("`repro tree 2`, which is newer"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_or_a_file_in_the_way_of_an_object_is_set_aside() {
+        let (_dir, store) = store();
+        let digest = Digest::of(b"abc");
+        let path = store.object_path(&digest);
+        fsio::create_dir_all(&path.join("deep")).unwrap();
+        assert!(!store.contains(&digest) && matches!(store.read(&digest), Err(Error::Corrupt { .. })));
+        fsio::create_dir_all(&path).unwrap();
+        store.put_bytes(b"abc").unwrap();
+        fsio::remove_dir_all(path.parent().unwrap()).unwrap();
+        fsio::write_atomic(path.parent().unwrap(), b"a file").unwrap();
+        fsio::remove_dir_all(&store.path().join("tmp")).unwrap();
+        fsio::write_atomic(&store.path().join("tmp"), b"a file").unwrap();
+        assert!(matches!(store.read(&digest), Err(Error::Missing(_))));
+        store.put_bytes(b"abc").unwrap();
+        assert_eq!(store.read(&digest).unwrap(), b"abc");
+        assert_eq!(store.take_notices().len(), 4);
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::objects::missing;
 use super::{Result, Store};
 use crate::fsio;
 use crate::hash::Digest;
@@ -28,7 +27,11 @@ impl Store {
     /// Where it is missing.
     pub fn reader(&self, digest: &Digest) -> Result<Reader<'_>> {
         let path = self.object_path(digest);
-        let file = fsio::open(&path).map_err(|error| missing(error, digest))?;
+        let file = match fsio::open(&path) {
+            // A folder opens, too.
+            Ok(file) if !fsio::is_folder(&path) => file,
+            other => return Err(self.unsound(digest, other.err())?),
+        };
         Ok(Reader { store: self, digest: *digest, path, file: Box::new(file), hasher: blake3::Hasher::new(), bytes: 0 })
     }
 
@@ -37,8 +40,10 @@ impl Store {
     /// # Errors
     /// Where it is missing.
     pub fn size(&self, digest: &Digest) -> Result<u64> {
-        let stat = fsio::stat(&self.object_path(digest)).map_err(|error| missing(error, digest))?;
-        Ok(stat.bytes)
+        match fsio::stat(&self.object_path(digest)) {
+            Ok(stat) if !stat.is_dir => Ok(stat.bytes),
+            other => Err(self.unsound(digest, other.err())?),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Run records: what happened, when, where and with what result. And the names by which runs are found.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::records::FORMAT;
+use super::records::{Fields, Record};
 use super::time::compact;
 use super::{Error, Result, Store};
 use crate::fsio::{self, Lock};
@@ -58,7 +58,8 @@ pub struct RunRecord {
     pub id: String,
     /// The pipeline's name.
     pub pipeline: String,
-    /// The pipeline's file.
+    /// The pipeline's file. In the record, what is not UTF-8 of its name is replaced.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The profile.
     pub profile: Option<String>,
@@ -88,13 +89,40 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The format that this program writes.
-    pub const FORMAT: u32 = FORMAT;
+    pub const FORMAT: u32 = 1;
 
     /// The nodes of a stage, or of its part in some cells, if each of them is done.
     pub fn finished_stage(&self, stage: &Name) -> Option<Vec<&RunNodeRecord>> {
         let named = |node: &&RunNodeRecord| node.stage.starts_with(&stage.stage) && stage.covers(&node.name());
         let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(named).collect();
         (!nodes.is_empty() && nodes.iter().all(|node| node.status.is_done())).then_some(nodes)
+    }
+}
+
+impl Record for RunRecord {
+    const WHAT: &'static str = "The record of a run";
+    const FORMAT: u32 = Self::FORMAT;
+
+    fn read(format: u32, fields: &mut Fields) -> Option<Self> {
+        let nodes: Vec<serde_json::Value> = fields.take("nodes");
+        Some(RunRecord {
+            format,
+            id: fields.need("id")?,
+            pipeline: fields.need("pipeline")?,
+            file: fields.take("file"),
+            profile: fields.take("profile"),
+            sets: fields.take("sets"),
+            resolved: fields.take("resolved"),
+            started: fields.take("started"),
+            finished: fields.take("finished"),
+            status: fields.need("status").unwrap_or(RunStatus::Interrupted),
+            device: fields.take("device"),
+            nodes: nodes.into_iter().filter_map(|node| RunNodeRecord::read(&mut Fields::of(node))).collect(),
+            machine: fields.each("machine"),
+            versions: fields.each("versions"),
+            numeric: fields.each("numeric"),
+            params: fields.each("params"),
+        })
     }
 }
 
@@ -128,6 +156,24 @@ pub struct RunNodeRecord {
 }
 
 impl RunNodeRecord {
+    /// Reads a node as far as its fields go; without a recipe nothing is known of it.
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(RunNodeRecord {
+            stage: fields.need("stage")?,
+            iteration: fields.take("iteration"),
+            kind: fields.take("kind"),
+            yields: fields.take("yields"),
+            recipe: fields.need("recipe")?,
+            key: fields.take("key"),
+            status: fields.need("status").unwrap_or(Status::Skipped),
+            seconds: fields.take("seconds"),
+            outputs: fields.each("outputs"),
+            metrics: fields.each("metrics"),
+            preimage: fields.each("preimage"),
+            message: fields.take("message"),
+        })
+    }
+
     /// The stage with its cell.
     pub fn name(&self) -> Name {
         Name::read(&self.stage).unwrap_or_else(|_| Name::new(&self.stage, Cell::new()))
@@ -158,8 +204,9 @@ impl Store {
             let now = fsio::now();
             let mix = Digest::of(format!("{now} {} {attempt}", std::process::id()).as_bytes());
             let id = format!("{}-{}", compact(now), &mix.to_string()[..4]);
-            let path = self.lock_path(&format!("run-{id}"));
-            if let Some(lock) = fsio::try_lock(&path)?
+            let name = format!("run-{id}");
+            let path = self.lock_path(&name);
+            if let Some(lock) = self.take_lock(&name)?
                 && !fsio::exists(&self.run_path(&id))
             {
                 return Ok(RunClaim { id, path, _lock: lock });
@@ -175,7 +222,7 @@ impl Store {
 
     /// The record of a run by its id. A run whose process died reads as interrupted.
     pub fn run(&self, id: &str) -> Result<Option<RunRecord>> {
-        let mut record: Option<RunRecord> = self.load(&self.run_path(id), &format!("The record of run {id}"))?;
+        let mut record: Option<RunRecord> = self.load(&self.run_path(id))?;
         if let Some(run) = &mut record
             && run.status == RunStatus::Running
             && !self.is_alive(id)?
@@ -187,17 +234,21 @@ impl Store {
 
     /// The ids of all runs, newest first.
     pub fn run_ids(&self) -> Result<Vec<String>> {
-        let folder = self.root.join("runs");
-        if !fsio::exists(&folder) {
-            return Ok(Vec::new());
-        }
-        let names = fsio::list(&folder)?;
+        let names = self.names(&self.root.join("runs"))?;
         Ok(names.iter().rev().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect())
     }
 
-    /// All runs, newest first, each read when it is asked for. Damaged records are set aside and left out.
+    /// All runs, newest first, each read when it is asked for. Damaged records are set aside and left
+    /// out, and so are those of a newer program, which stay: notices tell of both.
     pub fn runs(&self) -> Result<impl Iterator<Item = Result<RunRecord>>> {
-        Ok(self.run_ids()?.into_iter().filter_map(|id| self.run(&id).transpose()))
+        let read = |id: String| match self.run(&id) {
+            Err(error @ Error::Newer { .. }) => {
+                self.notice(format!("The run {id} is left out. {error}"));
+                None
+            }
+            read => read.transpose(),
+        };
+        Ok(self.run_ids()?.into_iter().filter_map(read))
     }
 
     /// The run that `name` stands for: an id, `latest`, a pipeline's name (its newest run), or the unique start of
@@ -274,14 +325,18 @@ impl Store {
     }
 
     fn is_alive(&self, id: &str) -> Result<bool> {
-        let path = self.lock_path(&format!("run-{id}"));
-        Ok(fsio::exists(&path) && fsio::try_lock(&path)?.is_none())
+        Ok(fsio::is_locked(&self.lock_path(&format!("run-{id}")))?)
     }
 
     fn run_path(&self, id: &str) -> PathBuf {
         // An id never holds a slash; what a user typed may.
         self.root.join("runs").join(format!("{}.json", id.replace('/', "_")))
     }
+}
+
+/// Writes a path as text; it is for people to read.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// The names that runs have.
@@ -297,7 +352,7 @@ mod tests {
 
     fn run(id: &str, pipeline: &str) -> RunRecord {
         RunRecord {
-            format: FORMAT,
+            format: RunRecord::FORMAT,
             id: id.into(),
             pipeline: pipeline.into(),
             file: "p.ron".into(),

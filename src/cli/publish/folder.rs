@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, fail};
-use crate::fsio::{self, Found};
+use crate::fsio::{self, Found, Temporary};
 use crate::stage::Cancel;
 
 /// Where files are written before they are renamed into their places. No stage has such a name.
@@ -30,8 +30,6 @@ pub(super) struct Folder<'a> {
     pipeline: &'a str,
     /// The folders below `results` that are no links.
     sound: BTreeSet<PathBuf>,
-    /// How many files were written.
-    written: u64,
     /// What was moved aside, as sentences.
     pub told: Vec<String>,
 }
@@ -39,7 +37,7 @@ pub(super) struct Folder<'a> {
 impl<'a> Folder<'a> {
     /// The folder of a pipeline; nothing is made yet.
     pub fn new(results: &'a Path, pipeline: &'a str) -> Self {
-        Folder { results, pipeline, sound: BTreeSet::new(), written: 0, told: Vec::new() }
+        Folder { results, pipeline, sound: BTreeSet::new(), told: Vec::new() }
     }
 
     /// The folder's path.
@@ -127,9 +125,11 @@ impl<'a> Folder<'a> {
     ) -> Result<T, E> {
         let parts: Vec<&str> = std::iter::once(self.pipeline).chain(relative.split('/')).collect();
         let target = self.clear(&parts)?;
-        self.written += 1;
-        let part = self.clear(&[self.pipeline, PARTIAL, &format!("{}.tmp", self.written)])?;
-        fsio::write_by_way(&part, &target, |file| fill(file, &target))
+        let part = self.clear(&[self.pipeline, PARTIAL, "part"])?;
+        let mut temporary = Temporary::create(part.parent().unwrap_or(&part), &target)?;
+        let filled = fill(&mut temporary, &target)?;
+        temporary.place(&target)?;
+        Ok(filled)
     }
 
     /// Removes the file at `relative` if it is a regular one of so many bytes, behind no link, and then the folders

@@ -27,8 +27,8 @@ pub(in crate::cli) struct Placed {
 
 /// What a file holds.
 pub(in crate::cli) enum Content {
-    /// An object of the store as it is; for a file of a tree the tree too.
-    Object { digest: Digest, tree: Option<Digest> },
+    /// An object of the store as it is.
+    Object { digest: Digest },
     /// A table as its publication asks for it.
     Table { digest: Digest, publication: Publication, format: &'static table::Format },
 }
@@ -55,14 +55,14 @@ pub(in crate::cli) fn files(
     let place = place(node);
     let files: Vec<Placed> = match kind {
         ArtifactKind::File => {
-            vec![Placed { path: format!("{place}/{file}"), content: Content::Object { digest, tree: None } }]
+            vec![Placed { path: format!("{place}/{file}"), content: Content::Object { digest } }]
         }
         ArtifactKind::Tree => {
             let folder = if several { format!("{place}/{file}") } else { place };
             let listing = store.listing(&digest)?.into_iter();
             let placed = |(name, entry): (String, crate::store::Entry)| Placed {
                 path: format!("{folder}/{name}"),
-                content: Content::Object { digest: entry.digest, tree: Some(digest) },
+                content: Content::Object { digest: entry.digest },
             };
             listing.map(placed).collect()
         }

@@ -34,11 +34,20 @@ use layout::{Content, Placed, Taken};
 const MANIFEST: &str = "manifest.json";
 const LOG: &str = "log.txt";
 
+/// The newest version of the manifest.
+const VERSION: u32 = 1;
+
 /// The files below `results/<pipeline>/` by relative path.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     version: u32,
     files: BTreeMap<String, Entry>,
+}
+
+/// The part of a manifest that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 /// What a file was made from and how, and its size.
@@ -223,7 +232,7 @@ impl Publisher<'_> {
     ) -> Result<(), Failure> {
         folder.sweep()?;
         let old = load(folder)?;
-        let mut new = Manifest { version: 1, files: kept(run, wanted, &old) };
+        let mut new = Manifest { version: VERSION, files: kept(run, wanted, &old) };
         let paths: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
         let mut gone: BTreeMap<&str, u64> =
             old.files.iter().map(|(path, entry)| (path.as_str(), entry.bytes)).collect();
@@ -270,17 +279,7 @@ impl Publisher<'_> {
     /// Writes a file and gives its size.
     fn write_one(&self, wanted: &Wanted<'_>, folder: &mut Folder<'_>) -> Result<u64, Error> {
         folder.write(&wanted.path, |file, target| match &wanted.source {
-            Source::Output(_, Content::Object { digest, tree }) => {
-                match (self.store.reader(digest).and_then(|object| object.copy_to(file, target)), tree) {
-                    (Err(error @ (store::Error::Corrupt { .. } | store::Error::Missing(_))), Some(tree)) => {
-                        // Whether a node is done is told by its outputs alone, not by the files of a tree: the whole
-                        // tree must go for the next run to make it again.
-                        self.store.quarantine(tree)?;
-                        Err(error.into())
-                    }
-                    (result, _) => Ok(result?),
-                }
-            }
+            Source::Output(_, Content::Object { digest }) => Ok(self.store.reader(digest)?.copy_to(file, target)?),
             Source::Output(_, Content::Table { digest, publication, format }) => {
                 let bytes = rendered(&table(self.store, digest)?, publication, format)?;
                 Ok(write_all(file, target, &bytes)?)
@@ -373,10 +372,20 @@ fn remove_manifest(folder: &Folder<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A manifest that is missing or unreadable means that every file is written again. Paths that lead out of the folder
-/// are nothing that was published.
+/// A manifest that is missing or unreadable means that every file is written again; one of a newer program is refused.
+/// Paths that lead out of the folder are nothing that was published.
 fn load(folder: &Folder<'_>) -> Result<Manifest, Failure> {
     let text = folder.read(MANIFEST)?.unwrap_or_default();
+    if let Ok(Versioned { version }) = serde_json::from_slice(&text)
+        && version > VERSION
+    {
+        let path = folder.path().join(MANIFEST);
+        let message = format!(
+            "`{}` has version {version}, which is newer than this program reads ({VERSION}). The results stay as they are.",
+            path.display()
+        );
+        return Err(fail(Exit::Storage, message).hint("Use the newer program, or another folder (`--results DIR`)."));
+    }
     let mut manifest: Manifest = serde_json::from_slice(&text).unwrap_or_default();
     manifest.files.retain(|path, _| fsio::is_beneath(path));
     Ok(manifest)
@@ -442,4 +451,30 @@ fn headed(parts: &[LogPart]) -> Vec<(String, &LogPart)> {
     };
     let heads: Vec<String> = parts.iter().map(head).collect();
     heads.into_iter().zip(parts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_every_version_reads_and_a_newer_one_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p").join(MANIFEST);
+        let digest = Digest::of(b"a");
+        let text = format!(
+            r#"{{"version": 1, "files": {{"a/b.csv": {{"digest": "{digest}", "digits": 2, "bytes": 3}}, "c": {{"digest": "{digest}", "bytes": 4}}}}}}"#
+        );
+        fsio::write_atomic(&path, text.as_bytes()).unwrap();
+        let folder = Folder::new(dir.path(), "p");
+        let manifest = load(&folder).unwrap();
+        assert_eq!(manifest.version, VERSION);
+        assert_eq!(manifest.files["a/b.csv"], Entry { digest, digits: Some(2), bytes: 3 });
+        assert_eq!(manifest.files["c"], Entry { digest, digits: None, bytes: 4 });
+        fsio::write_atomic(&path, text.replace("\"version\": 1", "\"version\": 2").as_bytes()).unwrap();
+        let refused = load(&folder).unwrap_err();
+        assert_eq!(refused.exit, Exit::Storage);
+        let named = refused.message.contains(&path.display().to_string());
+        assert!(named && refused.message.contains("newer than this program"), "{}", refused.message);
+    }
 }

@@ -1,0 +1,212 @@
+//! Opening a store: for work, which makes one where there is none, or for a look, which creates nothing.
+//!
+//! What says that a folder is a store is its file `format`. The store is more than that file: where it is lost or
+//! damaged and the folder is plainly a store, it is made again. One of a newer program is refused and stays as it is.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::{Access, Error, Result, Store};
+use crate::fsio;
+
+/// The text of the file `format`: what this program reads and writes.
+pub(super) const FORMAT: &str = "repro store 1";
+
+/// What the text begins with in every version; a whole number follows.
+const PREFIX: &str = "repro store ";
+
+/// The folders of a store whose content shows by its names that it is one.
+const TELLING: [&str; 5] = ["objects", "actions", "runs", "jobs", "scratch"];
+
+/// The folders that tell nothing alone; a folder with no others is a store in which nothing was done yet.
+const OTHERS: [&str; 4] = ["locks", "externals", "quarantine", "tmp"];
+
+/// What a folder is.
+#[derive(Debug, PartialEq)]
+enum Found {
+    /// A store with its mark.
+    Store,
+    /// Plainly a store, but its mark is lost or damaged.
+    Unmarked,
+    /// Nothing, or an empty folder.
+    Nothing,
+}
+
+impl Store {
+    /// Opens the store at `path` for work, or makes one there. A store that may not be written serves what is in it.
+    ///
+    /// # Errors
+    /// A folder that holds something else, and a store of a newer format, are refused; where there is no store, one
+    /// must be made, and the disk may refuse.
+    pub fn open(path: &Path) -> Result<Self> {
+        let found = look(path)?;
+        if found == Found::Nothing {
+            fsio::create_dir_all(path)?;
+        }
+        let store = Store {
+            root: fsio::canonical(path)?,
+            access: Access::Work,
+            notices: Mutex::default(),
+            whole: Mutex::default(),
+        };
+        if found != Found::Store {
+            match store.place(&store.root.join("format"), format!("{FORMAT}\n").as_bytes()) {
+                Ok(()) if found == Found::Unmarked => store.notice(format!("{} It has been made again.", lost(path))),
+                Err(error) if found == Found::Unmarked && error.is_denied() => store.notice(lost(path)),
+                result => result?,
+            }
+        }
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Opens the store at `path` for a look: nothing is moved or swept, and nothing written but the memory of digests, where
+    /// there is a store. One that is not there reads as an empty one, and is not made.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`], but for the disk's.
+    pub fn view(path: &Path) -> Result<Self> {
+        let found = look(path)?;
+        let root = match found {
+            Found::Nothing => std::path::absolute(path).map_err(|error| fsio::Error::new("find", path, error))?,
+            Found::Store | Found::Unmarked => fsio::canonical(path)?,
+        };
+        let access = if found == Found::Nothing { Access::Absent } else { Access::View };
+        let store = Store { root, access, notices: Mutex::default(), whole: Mutex::default() };
+        if found == Found::Unmarked {
+            store.notice(format!("{} The next run makes it again.", lost(path)));
+        }
+        Ok(store)
+    }
+}
+
+fn lost(path: &Path) -> String {
+    format!("The file `{}` was lost or damaged.", path.join("format").display())
+}
+
+/// What is at `path`. Only the format of a newer program, and a folder that holds something else, are errors.
+fn look(path: &Path) -> Result<Found> {
+    let mark = path.join("format");
+    // The mark comes first: what is listed beside it may be a store that another process is making now.
+    match version(&mark)? {
+        Some(1) => return Ok(Found::Store),
+        Some(version) if version > 1 => {
+            return Err(Error::Newer { path: mark, found: format!("{PREFIX}{version}"), known: FORMAT.to_owned() });
+        }
+        Some(_) | None => {}
+    }
+    if !fsio::exists(path) {
+        return Ok(Found::Nothing);
+    }
+    let names: Vec<String> = fsio::entries(path)?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let visible = || names.iter().map(String::as_str).filter(|name| !name.starts_with('.'));
+    if visible().all(|name| name == "tmp") {
+        // A process that was just here may have made it a store.
+        return Ok(if version(&mark)? == Some(1) { Found::Store } else { Found::Nothing });
+    }
+    let told = TELLING.iter().any(|folder| tells(&path.join(folder)));
+    if told
+        || visible().all(|name| name == "format" || OTHERS.contains(&name)) && visible().any(|name| name != "format")
+    {
+        return Ok(Found::Unmarked);
+    }
+    match version(&mark)? {
+        Some(1) => Ok(Found::Store),
+        _ => Err(Error::NotAStore(path.to_owned())),
+    }
+}
+
+/// The version that a mark states; none where there is no mark, or none that says so.
+fn version(mark: &Path) -> Result<Option<u32>> {
+    match fsio::read(mark) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            Ok(text.trim_end().strip_prefix(PREFIX).and_then(|version| version.parse().ok()))
+        }
+        Err(error) if error.is_absent() || error.is_folder() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a folder holds something that only a store has: names of digests, whole or parted, or of runs.
+fn tells(folder: &Path) -> bool {
+    let hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let run = |name: &str| {
+        let id = name.strip_suffix(".json").unwrap_or_default();
+        id.len() > 15 && id.as_bytes()[8] == b'-' && id.bytes().take(8).all(|b| b.is_ascii_digit())
+    };
+    let names = fsio::entries(folder).unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str()).any(|name| hex(name, 2) || hex(name, 64) || run(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(path: &Path) -> Option<Vec<u8>> {
+        fsio::read(&path.join("format")).ok()
+    }
+
+    #[test]
+    fn a_store_opens_again_and_other_folders_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/.repro");
+        Store::open(&path).unwrap();
+        assert_eq!(Store::open(&path).unwrap().path(), path.canonicalize().unwrap());
+        for open in [Store::open, Store::view] {
+            fsio::write_atomic(&path.join("format"), b"repro store 2\n").unwrap();
+            let error = open(&path).unwrap_err();
+            assert!(error.to_string().contains("newer than this program reads (`repro store 1`)"), "{error}");
+            assert_eq!(mark(&path).unwrap(), b"repro store 2\n");
+            for (name, content) in [("photos/a.jpg", ""), ("settings/format", "json"), ("tools/runs/one/log", "")] {
+                let file = dir.path().join(name);
+                fsio::write_atomic(&file, content.as_bytes()).unwrap();
+                let folder = dir.path().join(name.split('/').next().unwrap());
+                let error = open(&folder).unwrap_err();
+                assert!(matches!(error, Error::NotAStore(_)) && !error.hint().contains("empty"), "{error}");
+                assert_eq!(fsio::read(&file).unwrap(), content.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_creates_nothing_and_reads_what_is_not_there_as_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/.repro");
+        let view = Store::view(&path).unwrap();
+        assert!(view.runs().unwrap().next().is_none());
+        let key = crate::hash::Digest::of(b"key");
+        assert!(view.record(&key).unwrap().is_none() && !view.contains(&key));
+        assert!(!fsio::exists(&dir.path().join("a")));
+        assert_eq!(Store::open(view.path()).unwrap().path(), path.canonicalize().unwrap());
+        fsio::remove_dir_all(&path.join("tmp")).unwrap();
+        Store::view(&path).unwrap();
+        assert_eq!(fsio::list(&path).unwrap(), ["format"]);
+    }
+
+    #[test]
+    fn a_lost_or_damaged_mark_of_a_store_is_made_again_and_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let digest = Store::open(&path).unwrap().put_bytes(b"abc").unwrap();
+        let file = path.join("format");
+        let damages: [&dyn Fn(); 6] = [
+            &|| fsio::remove_file(&file).unwrap(),
+            &|| fsio::write_atomic(&file, b"").unwrap(),
+            &|| fsio::write_atomic(&file, b"repro sTore 1\n").unwrap(),
+            &|| fsio::write_atomic(&file, b"repro store \xb1\n").unwrap(),
+            &|| fsio::write_atomic(&file, b"repro store 0\n").unwrap(),
+            &|| fsio::remove_file(&file).and_then(|()| fsio::create_dir_all(&file.join("a"))).unwrap(),
+        ];
+        for damage in damages {
+            damage();
+            let view = Store::view(&path).unwrap();
+            assert_eq!(view.read(&digest).unwrap(), b"abc");
+            assert_eq!(view.take_notices().len(), 1);
+            let store = Store::open(&path).unwrap();
+            assert!(store.take_notices().concat().contains("made again"));
+            assert_eq!(mark(&path).unwrap(), b"repro store 1\n");
+            assert!(Store::open(&path).unwrap().take_notices().is_empty());
+        }
+    }
+}
