@@ -15,7 +15,7 @@ use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::state::Snapshot;
 use repro::ml::workload::{Plan, Work, Workload};
 use repro::stage::StageError;
-use repro::stages::inner::{Inner, content};
+use repro::stages::inner::{Content, Inner, content};
 
 /// What is measured.
 #[derive(Debug, Parser)]
@@ -77,7 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     undisturbed.sort_by(f64::total_cmp);
     let step = undisturbed[undisturbed.len() / 2];
     let longer: f64 = disturbed.iter().map(|time| time - step).sum();
-    let bytes = content(&path)?.map_or(0, |content| content.len());
+    let bytes = match content(&path)? {
+        Content::Whole(content) => content.len(),
+        Content::Nothing | Content::Damaged => 0,
+    };
     println!(
         "{}",
         serde_json::json!({

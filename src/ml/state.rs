@@ -226,6 +226,20 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_every_version_reads() {
+        let head = r#"{"version":1,"spec":{"encoder":{"name":"Tiny","args":{}},"classes":3,"prefilter":{"name":"Average","args":{}}},"step":7,"extra":{"a":"2"}}"#;
+        let tensor = r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+        let header = format!(r#"{{"__metadata__":{{"repro":{}}},"w":{tensor}}}"#, serde_json::to_string(head).unwrap());
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(&1.5_f32.to_le_bytes());
+        let state = State::read(&bytes).unwrap();
+        assert_eq!((&state.spec, state.step), (trainer().network.spec(), 7));
+        assert_eq!(state.extra, BTreeMap::from([("a".to_owned(), "2".to_owned())]));
+        assert_eq!(state.tensors["w"], (vec![1], vec![1.5]));
+    }
+
+    #[test]
     fn what_is_no_state_is_refused_in_words() {
         let trainer = trainer();
         let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();

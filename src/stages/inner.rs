@@ -91,20 +91,35 @@ impl Drop for Inner {
     }
 }
 
-/// The content of the checkpoint at `path`; none if there is no file, or one whose digest is not right: it was written
-/// whole, so only a damaged disk makes it so, and its content is no input of anything.
-pub fn content(path: &Path) -> Result<Option<Vec<u8>>, StageError> {
+/// What is at a checkpoint's path.
+#[derive(Debug, PartialEq)]
+pub enum Content {
+    /// Nothing.
+    Nothing,
+    /// No file, or one whose digest is not right: it was written whole, so only a damaged disk makes it so. It has been
+    /// removed, since it is no input of anything.
+    Damaged,
+    /// What was written.
+    Whole(Vec<u8>),
+}
+
+/// The content of the checkpoint at `path`.
+pub fn content(path: &Path) -> Result<Content, StageError> {
     let mut bytes = match fsio::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) if error.is_absent() => return Ok(Content::Nothing),
+        Err(error) if error.is_folder() => {
+            fsio::remove_dir_all(path)?;
+            return Ok(Content::Damaged);
+        }
         Err(error) => return Err(error.into()),
     };
-    let whole = bytes.split_first_chunk::<32>().is_some_and(|(digest, rest)| Digest::of(rest).as_bytes() == digest);
-    if !whole {
-        return Ok(None);
+    if bytes.split_first_chunk::<32>().is_none_or(|(digest, rest)| Digest::of(rest).as_bytes() != digest) {
+        fsio::remove_file(path)?;
+        return Ok(Content::Damaged);
     }
     bytes.drain(..32);
-    Ok(Some(bytes))
+    Ok(Content::Whole(bytes))
 }
 
 #[cfg(test)]
@@ -120,11 +135,11 @@ mod tests {
         let mut inner = Inner::new(&path);
         let (go, held) = channel();
         inner.begin(3, || Ok(move || Ok(held.recv().map(|()| vec![3; 100]).unwrap()))).unwrap();
-        assert_eq!((inner.poll(), inner.due(), content(&path)), (Ok(None), false, Ok(None)));
+        assert_eq!((inner.poll(), inner.due(), content(&path)), (Ok(None), false, Ok(Content::Nothing)));
         go.send(()).unwrap();
         inner.begin(4, || Ok(|| Ok(vec![4; 9]))).unwrap();
         assert_eq!(inner.end(), Ok(Some(4)));
-        assert_eq!((content(&path), inner.end()), (Ok(Some(vec![4; 9])), Ok(None)));
+        assert_eq!((content(&path), inner.end()), (Ok(Content::Whole(vec![4; 9])), Ok(None)));
         inner.began -= 2 * INTERVAL;
         assert!(inner.due());
         inner.waited = INTERVAL;
@@ -139,14 +154,14 @@ mod tests {
         inner.begin(1, || Ok(|| Ok(vec![1]))).unwrap();
         inner.begin(2, || Ok(|| Err(StageError::Cancelled))).unwrap();
         assert_eq!(inner.begin(3, || Ok(|| Ok(vec![3]))), Err(StageError::Cancelled));
-        assert_eq!(content(&path), Ok(Some(vec![1])));
+        assert_eq!(content(&path), Ok(Content::Whole(vec![1])));
         let mut nowhere = Inner::new(&path.join("file/in/a/file"));
         nowhere.begin(1, || Ok(|| Ok(vec![1]))).unwrap();
         assert!(matches!(nowhere.end(), Err(StageError::Io { .. })));
     }
 
     #[test]
-    fn a_damaged_file_is_none() {
+    fn a_damaged_file_or_a_folder_in_its_place_is_told_once_and_the_next_one_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         let mut inner = Inner::new(&path);
@@ -154,9 +169,16 @@ mod tests {
         inner.end().unwrap();
         let mut bytes = fsio::read(&path).unwrap();
         bytes[40] ^= 1;
-        fsio::write_atomic(&path, &bytes).unwrap();
-        assert_eq!(content(&path), Ok(None));
-        fsio::write_atomic(&path, &bytes[..20]).unwrap();
-        assert_eq!(content(&path), Ok(None));
+        let damages: [&dyn Fn(); 3] = [
+            &|| fsio::write_atomic(&path, &bytes).unwrap(),
+            &|| fsio::write_atomic(&path, &bytes[..20]).unwrap(),
+            &|| fsio::create_dir_all(&path.join("a")).unwrap(),
+        ];
+        for damage in damages {
+            damage();
+            assert_eq!((content(&path), content(&path)), (Ok(Content::Damaged), Ok(Content::Nothing)));
+        }
+        inner.begin(2, || Ok(|| Ok(vec![2]))).unwrap();
+        assert_eq!(inner.end(), Ok(Some(2)));
     }
 }

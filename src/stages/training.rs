@@ -31,7 +31,7 @@ use crate::table::Table;
 
 use super::columns::{self, Values};
 use super::data::Data;
-use super::inner::{self, Inner};
+use super::inner::{self, Content, Inner};
 use super::ranks::{self, Crew};
 use super::subject::About;
 use super::support;
@@ -74,7 +74,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let device = p.numerics().device(job.device.gpu()).map_err(|error| support::ml_error(error, "precision"))?;
     let checkpoint = job.scratch.join(CHECKPOINT);
 
-    let (mut trainer, mut progress, about) = match resume(&checkpoint, &device)? {
+    let (mut trainer, mut progress, about) = match resume(job, &checkpoint, &device)? {
         Some((trainer, progress, about)) => {
             job.events.emit(Event::Resumed { step: trainer.step });
             (trainer, progress, about)
@@ -279,14 +279,32 @@ fn tell(job: &Job<'_>, report: &StepReport, confusion: &Confusion, (done, total)
     progress.lines.push(line);
 }
 
-/// Takes up an inner checkpoint. One that cannot be read is left behind with a start from the beginning.
-fn resume(path: &Path, device: &candle_core::Device) -> Result<Option<(Trainer, Progress, About)>, StageError> {
-    let Some(content) = inner::content(path)? else { return Ok(None) };
-    let state = State::read(&content).map_err(|error| support::ml_error(error, "checkpoint"))?;
-    let about = super::subject::about(&state.extra)?;
-    let Some(progress) = state.extra.get("progress").and_then(|text| serde_json::from_str(text).ok()) else {
-        return Ok(None);
+/// Takes up an inner checkpoint. A damaged one is told, and left behind with a start from the beginning; one that is whole
+/// and cannot be read was written by another version, and is refused.
+fn resume(
+    job: &Job<'_>,
+    path: &Path,
+    device: &candle_core::Device,
+) -> Result<Option<(Trainer, Progress, About)>, StageError> {
+    let content = match inner::content(path)? {
+        Content::Nothing => return Ok(None),
+        Content::Damaged => {
+            let text = "The inner checkpoint was damaged and is removed; the training starts from the beginning.";
+            job.events.emit(Event::Warning { text: text.to_owned() });
+            return Ok(None);
+        }
+        Content::Whole(content) => content,
     };
+    let other = |why: &dyn std::fmt::Display| StageError::Io {
+        message: format!("The inner checkpoint `{}` was written by another version. {why}", path.display()),
+        hint: "Use that version, or remove the file: the training then starts from the beginning.".to_owned(),
+        full: false,
+    };
+    let state = State::read(&content).map_err(|error| other(&error))?;
+    let about = super::subject::about(&state.extra).map_err(|error| other(&error))?;
+    let progress = state.extra.get("progress").map_or("", String::as_str);
+    let progress =
+        serde_json::from_str(progress).map_err(|error| other(&format!("It does not say how far it is: {error}.")))?;
     let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "checkpoint"))?;
     Ok(Some((trainer, progress, about)))
 }
