@@ -38,8 +38,14 @@ pub struct ActionRecord {
     pub outputs: Outputs,
     /// Single figures.
     pub metrics: BTreeMap<String, f64>,
-    /// The name of the data root that the outputs refer to.
+    /// The name of the data root that the outputs refer to. It is stated where there is none, too.
+    #[serde(deserialize_with = "stated")]
     pub root: Option<String>,
+}
+
+/// Reads a field that must be there, where serde takes a missing option for none.
+fn stated<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 impl ActionRecord {

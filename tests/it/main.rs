@@ -41,6 +41,8 @@ mod program;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod training;
