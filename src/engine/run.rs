@@ -22,7 +22,7 @@ use crate::pipeline::key::Preimage;
 use crate::pipeline::{Pipeline, Source};
 use crate::program;
 use crate::stage::{Cancel, InputNode, Registry};
-use crate::store::{ActionRecord, RunRecord, RunStatus, Status, Store};
+use crate::store::{self, ActionRecord, RunRecord, RunStatus, Status, Store};
 
 /// How long a request to stop, or a freed lock, may go unnoticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -92,7 +92,11 @@ pub fn run(
     sink: &mut dyn FnMut(RunEvent),
 ) -> Result<RunRecord, Error> {
     let begin = Instant::now();
-    let claim = store.claim_run()?;
+    let unwritten = |error: &store::Error| error.is_denied() && plan.is_done();
+    let claim = match store.claim_run() {
+        Err(error) if unwritten(&error) => store.unclaimed_run(),
+        claim => claim?,
+    };
     let (sender, messages) = channel();
     let mut run = Run {
         context: Context { pipeline, registry, store, options },
@@ -121,7 +125,14 @@ pub fn run(
     run.drive();
     let status = run.status();
     let record = run.record(status);
-    store.write_run(&record)?;
+    match store.write_run(&record) {
+        // Nothing was to be done, so nothing is lost but the record of that.
+        Err(error) if unwritten(&error) => {
+            let text = format!("This run leaves no record. {error}");
+            run.emit(RunEvent::Warning { node: None, text });
+        }
+        written => written?,
+    }
     let count = |test: &dyn Fn(Status) -> bool| record.nodes.iter().filter(|node| test(node.status)).count();
     run.emit(RunEvent::RunFinished {
         run: claim.id.clone(),

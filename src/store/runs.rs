@@ -185,15 +185,8 @@ impl RunNodeRecord {
 pub struct RunClaim {
     /// The id.
     pub id: String,
-    path: PathBuf,
-    _lock: Lock,
-}
-
-impl Drop for RunClaim {
-    fn drop(&mut self) {
-        // A lock file that stays is free, which is all that counts.
-        let _ = fsio::remove_file(&self.path);
-    }
+    /// None where the store may not be written.
+    _lock: Option<Lock>,
 }
 
 impl Store {
@@ -201,18 +194,19 @@ impl Store {
     pub fn claim_run(&self) -> Result<RunClaim> {
         let mut attempt = 0_u64;
         loop {
-            let now = fsio::now();
-            let mix = Digest::of(format!("{now} {} {attempt}", std::process::id()).as_bytes());
-            let id = format!("{}-{}", compact(now), &mix.to_string()[..4]);
-            let name = format!("run-{id}");
-            let path = self.lock_path(&name);
-            if let Some(lock) = self.take_lock(&name)?
+            let id = new_id(attempt);
+            if let Some(lock) = self.take_lock(&format!("run-{id}"))?
                 && !fsio::exists(&self.run_path(&id))
             {
-                return Ok(RunClaim { id, path, _lock: lock });
+                return Ok(RunClaim { id, _lock: Some(lock) });
             }
             attempt += 1;
         }
+    }
+
+    /// An id for a run that leaves nothing, where the store may not be written.
+    pub fn unclaimed_run(&self) -> RunClaim {
+        RunClaim { id: new_id(0), _lock: None }
     }
 
     /// Writes a run record, in the place of an older one of the same id.
@@ -332,6 +326,12 @@ impl Store {
         // An id never holds a slash; what a user typed may.
         self.root.join("runs").join(format!("{}.json", id.replace('/', "_")))
     }
+}
+
+fn new_id(attempt: u64) -> String {
+    let now = fsio::now();
+    let mix = Digest::of(format!("{now} {} {attempt}", std::process::id()).as_bytes());
+    format!("{}-{}", compact(now), &mix.to_string()[..4])
 }
 
 /// Writes a path as text; it is for people to read.
