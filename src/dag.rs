@@ -32,8 +32,11 @@ pub fn topological(n: usize, dependencies: impl Fn(usize) -> Vec<usize>) -> Resu
 fn cycle(needs: &[BTreeSet<usize>], open: &[usize]) -> Vec<usize> {
     let unfinished = |node: &usize| open[*node] > 0;
     let mut path: Vec<usize> = (0..needs.len()).find(|node| unfinished(node)).into_iter().collect();
-    while let Some(next) = path.last().and_then(|&node| needs[node].iter().copied().find(unfinished)) {
-        if let Some(start) = path.iter().position(|&seen| seen == next) {
+    let mut places = vec![None; needs.len()];
+    while let Some(node) = path.last().copied() {
+        places[node] = Some(path.len() - 1);
+        let Some(next) = needs[node].iter().copied().find(unfinished) else { break };
+        if let Some(start) = places[next] {
             path.drain(..start);
             break;
         }

@@ -123,6 +123,17 @@ pub fn read_to_string(path: &Path) -> Result<String> {
     at("read", path, fs::read_to_string(path))
 }
 
+/// Reads a whole text file of at most `most` bytes; none where it has more. Text that is not UTF-8 is an error.
+pub fn read_text(path: &Path, most: usize) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    at("read", path, open(path)?.take(most as u64 + 1).read_to_end(&mut bytes))?;
+    if bytes.len() > most {
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+    at("read", path, text).map(Some)
+}
+
 /// Opens a file for reading.
 pub fn open(path: &Path) -> Result<File> {
     at("open", path, File::open(path))

@@ -192,7 +192,7 @@ impl From<Diagnostics> for Failure {
 /// Faults of a pipeline as text for the terminal. What the user's files hold is made clean before it is coloured.
 fn rendered(mut diagnostics: Diagnostics, color: bool) -> String {
     let clean = |text: &mut String| *text = terminal::clean(text).into_owned();
-    for fault in &mut diagnostics.0 {
+    for fault in &mut diagnostics.faults {
         [&mut fault.message, &mut fault.label, &mut fault.hint].into_iter().for_each(clean);
         fault.related.iter_mut().for_each(|(_, label)| clean(label));
     }

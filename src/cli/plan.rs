@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Cli, Failure, PlanArgs, load, options, print, view_store, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, cut};
 use crate::stage::Registry;
 
 /// How many changed components are shown of one node.
@@ -13,6 +13,9 @@ const SHOWN: usize = 8;
 
 /// How many nodes that are not done are shown of those that one needs.
 const NEEDS: usize = 4;
+
+/// How wide the column of names is at most, and how much of a value is shown.
+const WIDEST: usize = 80;
 
 /// Prints the plan; nothing runs.
 pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
@@ -30,7 +33,7 @@ pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Fail
 pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut out = String::new();
     let name = |node: usize| pipeline.node_ref(node).to_string();
-    let width = plan.nodes.iter().map(|planned| name(planned.node).chars().count()).max().unwrap_or(0);
+    let width = plan.nodes.iter().map(|planned| name(planned.node).chars().count()).max().unwrap_or(0).min(WIDEST);
     let mut counts = [0; 3];
     for planned in &plan.nodes {
         let (at, word, remark) = match &planned.state {
@@ -77,7 +80,7 @@ fn words(why: &Why) -> String {
     }
 }
 
-/// A digest by its first digits, anything else as it is.
+/// A digest by its first digits; of anything else that is long, the start and the end.
 fn shorten(value: &str) -> String {
-    value.parse::<crate::hash::Digest>().map_or_else(|_| value.to_owned(), |digest| digest.short())
+    value.parse::<crate::hash::Digest>().map_or_else(|_| cut(value, WIDEST).into_owned(), |digest| digest.short())
 }

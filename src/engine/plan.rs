@@ -87,7 +87,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         let name = pipeline.node_ref(*idle);
         let fault = Diagnostic::unplaced(format!("`--force` names `{name}`, which `--only` leaves out."))
             .hint("Name it in `--only` too, or leave `--only` out.");
-        return Err(Error::Selection(Diagnostics(vec![fault])));
+        return Err(Error::Selection(Diagnostics::one(fault)));
     }
     let outside = gather(pipeline, registry, store, options, &wanted)?;
     let mut kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));

@@ -1,29 +1,23 @@
 //! Stages against those that they refer to, each in its own cell of the matrix.
 
-use std::collections::BTreeMap;
-
-use super::cells::Instance;
-use super::diagnose::Diagnostic;
+use super::cells::{Instance, Instances};
+use super::diagnose::Faults;
 use super::reference::Target;
-use crate::stage::name::covers;
 use crate::stage::{Peer, Peers};
 
 /// Lets every kind tell where a stage and those that it refers to do not fit. What several cells have in common is told
-/// for each of them.
-pub(super) fn check(instances: &[Instance<'_>], faults: &mut Vec<Diagnostic>) {
-    let mut stages: BTreeMap<&str, Vec<&Instance<'_>>> = BTreeMap::new();
-    for instance in instances {
-        stages.entry(&instance.name.stage).or_default().push(instance);
-    }
+/// once.
+pub(super) fn check(instances: &Instances<'_>, faults: &mut Faults) {
     let peers = |reference: &str| {
         let Ok(Target { run: None, name }) = Target::read(reference) else { return Vec::new() };
-        let cells = stages.get(name.stage.as_str()).into_iter().flatten();
-        cells.filter(|instance| covers(&name.cell, &instance.name.cell)).filter_map(|instance| peer(instance)).collect()
+        instances.of(&name).into_iter().filter_map(|number| peer(&instances.all[number])).collect()
     };
     let peers: &Peers<'_> = &peers;
-    for instance in instances {
+    for instance in &instances.all {
         if let (Some(kind), Some(params)) = (instance.checked.kind, &instance.params) {
-            faults.extend(kind.agrees(params, peers).into_iter().map(|fault| instance.checked.place(fault)));
+            for fault in kind.agrees(params, peers) {
+                faults.push(instance.checked.place(fault));
+            }
         }
     }
 }

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnose::{Diagnostic, Span, names, suggestion};
+use super::diagnose::{Diagnostic, Faults, Span, cut, names, suggestion};
 use super::include::{Declared, tidy};
+use super::limits::LABEL;
 use super::tree::{FieldTree, Form, Tree};
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
@@ -54,20 +55,25 @@ impl Checked<'_> {
 }
 
 /// Checks a stage against its kind.
-pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mut Vec<Diagnostic>) -> Checked<'a> {
+pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mut Faults) -> Checked<'a> {
     let head = declared.tree.structure().and_then(|(name, _)| name);
     let span = head.map_or(&declared.tree.span, |name| &name.span).clone();
     let mut checked = Checked { kind: None, params: None, span, places: BTreeMap::new(), references: Vec::new() };
     let (Some(head), Some((_, fields))) = (head, declared.tree.structure()) else {
-        let message = format!("Expected a stage, found {}.", declared.tree.describe());
-        let hint = "A stage is a kind with its fields, each by name, as `Train(data: \"images\")`.";
-        faults.push(Diagnostic::new(&declared.tree.span, message).hint(hint));
+        faults.tell(&declared.tree.span, || {
+            let message = format!("Expected a stage, found {}.", declared.tree.describe());
+            let hint = "A stage is a kind with its fields, each by name, as `Train(data: \"images\")`.";
+            Diagnostic::new(&declared.tree.span, message).hint(hint)
+        });
         return checked;
     };
     let kinds = || registry.kinds.iter().map(|kind| kind.name());
     let Some(kind) = registry.kind(&head.text) else {
-        let message = format!("There is no stage kind `{}`{}", head.text, suggestion(&head.text, kinds()));
-        faults.push(Diagnostic::new(&head.span, message).hint(format!("The kinds are {}.", names(kinds()))));
+        faults.tell(&head.span, || {
+            let near = suggestion(&head.text, kinds());
+            let message = format!("There is no stage kind `{}`{near}", cut(&head.text, LABEL));
+            Diagnostic::new(&head.span, message).hint(format!("The kinds are {}.", names(kinds())))
+        });
         return checked;
     };
     checked.kind = Some(kind);
@@ -78,14 +84,16 @@ pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mu
     checked.references = checker.references;
     if let Some(record) = record {
         let params = Value::Struct(record);
-        faults.extend(kind.check(&params).into_iter().map(|fault| checked.place(fault)));
+        for fault in kind.check(&params) {
+            faults.push(checked.place(fault));
+        }
         checked.params = Some(params);
     }
     checked
 }
 
 struct Checker<'a> {
-    faults: &'a mut Vec<Diagnostic>,
+    faults: &'a mut Faults,
     places: BTreeMap<String, Span>,
     references: Vec<Reference>,
     /// The path of the value being checked.
@@ -95,14 +103,13 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn fault(&mut self, fault: Diagnostic) {
-        self.faults.push(fault);
-    }
-
-    fn mismatch<T>(&mut self, tree: &Tree, expected: &str, hint: impl Into<String>) -> Option<T> {
-        let message = format!("Expected {expected}, found {}.", tree.describe());
-        let label = if self.path.is_empty() { String::new() } else { format!("value of `{}`", self.path) };
-        self.fault(Diagnostic::new(&tree.span, message).label(label).hint(hint));
+    fn mismatch<T>(&mut self, tree: &Tree, expected: impl AsRef<str>, hint: impl Into<String>) -> Option<T> {
+        let path = &self.path;
+        self.faults.tell(&tree.span, || {
+            let message = format!("Expected {}, found {}.", expected.as_ref(), tree.describe());
+            let label = if path.is_empty() { String::new() } else { format!("value of `{path}`") };
+            Diagnostic::new(&tree.span, message).label(label).hint(hint)
+        });
         None
     }
 
@@ -118,12 +125,11 @@ impl Checker<'_> {
     /// The value of `tree` as a `ty`; none if there is a fault. `default` is what a structure without a name changes.
     fn value(&mut self, ty: &Type, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
         self.places.insert(self.path.clone(), tree.span.clone());
-        let expected = ty.describe();
         match (ty, &tree.form) {
             (Type::Bool, Form::Bool(value)) => Some(Value::Bool(*value)),
             (Type::Int { min, max }, Form::Int(value)) if (min..=max).contains(&value) => Some(Value::Int(*value)),
             (Type::Int { .. }, Form::Float(value)) if value.fract() == 0.0 => {
-                self.mismatch(tree, &expected, format!("Write `{value:.0}`, without a point. {hint}"))
+                self.mismatch(tree, ty.describe(), format!("Write `{value:.0}`, without a point. {hint}"))
             }
             (Type::Float(bounds), Form::Float(value)) if bounds.contains(*value) => Some(Value::Float(*value)),
             (Type::Float(bounds), Form::Int(value)) if bounds.contains(*value as f64) => {
@@ -138,7 +144,7 @@ impl Checker<'_> {
                 Some(Value::Ref(text))
             }
             (Type::Str | Type::File | Type::Ref(_), Form::Word(word)) => {
-                self.mismatch(tree, &expected, format!("Put it in quotes: `\"{}\"`.", word.text))
+                self.mismatch(tree, ty.describe(), format!("Put it in quotes: `\"{}\"`.", word.text))
             }
             (Type::List { item, min }, Form::List(items)) if items.len() >= *min => {
                 let parts: Vec<_> =
@@ -153,10 +159,10 @@ impl Checker<'_> {
                 self.parts(parts.collect(), hint).map(Value::Tuple)
             }
             (Type::Tuple(types), Form::List(items)) if items.len() == types.len() => {
-                self.mismatch(tree, &expected, "A tuple stands in parentheses: `(…, …)`.")
+                self.mismatch(tree, ty.describe(), "A tuple stands in parentheses: `(…, …)`.")
             }
             (Type::List { .. }, Form::Tuple { name: None, .. }) => {
-                self.mismatch(tree, &expected, "A list stands in brackets: `[…, …]`.")
+                self.mismatch(tree, ty.describe(), "A list stands in brackets: `[…, …]`.")
             }
             (Type::Map(item), Form::Map(entries)) => self.map(item, entries, hint),
             (Type::Option(_), Form::Word(word)) if word.text == "None" => Some(Value::Option(None)),
@@ -170,7 +176,7 @@ impl Checker<'_> {
             }
             (Type::Struct(structure), _) => self.structure(structure, tree, hint, default),
             (Type::Enum(enumeration), _) => self.variant(enumeration, tree, hint, default),
-            _ => self.mismatch(tree, &expected, hint),
+            _ => self.mismatch(tree, ty.describe(), hint),
         }
     }
 
@@ -200,11 +206,13 @@ impl Checker<'_> {
 
     fn structure(&mut self, ty: &Structure, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
         let Some((name, fields)) = tree.structure() else {
-            return self.mismatch(tree, &format!("a structure `{}(…)`", ty.name), hint);
+            return self.mismatch(tree, format!("a structure `{}(…)`", ty.name), hint);
         };
         if let Some(name) = name.filter(|name| name.text != ty.name) {
-            let message = format!("Expected `{}`, found `{}`.", ty.name, name.text);
-            self.fault(Diagnostic::new(&name.span, message).hint("The name may be left out."));
+            self.faults.tell(&name.span, || {
+                let message = format!("Expected `{}`, found `{}`.", ty.name, cut(&name.text, LABEL));
+                Diagnostic::new(&name.span, message).hint("The name may be left out.")
+            });
             return None;
         }
         let default = default.filter(|_| name.is_none());
@@ -214,16 +222,19 @@ impl Checker<'_> {
 
     fn variant(&mut self, ty: &Enumeration, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
         let variants = || ty.variants.iter().map(|variant| variant.name);
-        let expected = format!("one of {}", names(variants()));
-        let Some((name, fields)) = tree.structure() else { return self.mismatch(tree, &expected, hint) };
+        let expected = || format!("one of {}", names(variants()));
+        let Some((name, fields)) = tree.structure() else { return self.mismatch(tree, expected(), hint) };
         let (stated, span) = match (name, default) {
             (Some(name), _) => (name.text.as_str(), &name.span),
             (None, Some(Value::Struct(record))) => (record.name.as_str(), &tree.span),
-            (None, _) => return self.mismatch(tree, &expected, hint),
+            (None, _) => return self.mismatch(tree, expected(), hint),
         };
         let Some(variant) = ty.variants.iter().find(|variant| variant.name == stated) else {
-            let message = format!("There is no `{}` called `{stated}`{}", ty.name, suggestion(stated, variants()));
-            self.fault(Diagnostic::new(span, message).hint(format!("Expected {expected}.")));
+            self.faults.tell(span, || {
+                let near = suggestion(stated, variants());
+                let message = format!("There is no `{}` called `{}`{near}", ty.name, cut(stated, LABEL));
+                Diagnostic::new(span, message).hint(format!("Expected {}.", expected()))
+            });
             return None;
         };
         let default = default.filter(|_| name.is_none());
@@ -243,12 +254,14 @@ impl Checker<'_> {
         let mut out = Some(BTreeMap::new());
         let all = || fields.iter().map(|field| field.name);
         for (word, _) in given.iter().filter(|(word, _)| all().all(|field| field != word.text)) {
-            let message = format!("Unknown field `{}`{}", word.text, suggestion(&word.text, all()));
-            let hint = match fields.is_empty() {
-                true => format!("`{name}` has no fields."),
-                false => format!("`{name}` has the fields {}.", names(all())),
-            };
-            self.fault(Diagnostic::new(&word.span, message).hint(hint));
+            self.faults.tell(&word.span, || {
+                let message = format!("Unknown field `{}`{}", cut(&word.text, LABEL), suggestion(&word.text, all()));
+                let hint = match fields.is_empty() {
+                    true => format!("`{name}` has no fields."),
+                    false => format!("`{name}` has the fields {}.", names(all())),
+                };
+                Diagnostic::new(&word.span, message).hint(hint)
+            });
             out = None;
         }
         for field in fields {
@@ -257,9 +270,11 @@ impl Checker<'_> {
                 Some((_, tree)) => self.part(&format!(".{}", field.name), &field.ty, tree, &about(field), default),
                 None if default.is_some() => default.cloned(),
                 None => {
-                    let message = format!("The field `{}` is missing.", field.name);
-                    let hint = format!("Expected {}. {}", field.ty.describe(), about(field));
-                    self.fault(Diagnostic::new(span, message).label(format!("in `{name}`")).hint(hint));
+                    self.faults.tell(span, || {
+                        let message = format!("The field `{}` is missing.", field.name);
+                        let hint = format!("Expected {}. {}", field.ty.describe(), about(field));
+                        Diagnostic::new(span, message).label(format!("in `{name}`")).hint(hint)
+                    });
                     None
                 }
             };

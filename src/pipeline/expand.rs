@@ -2,38 +2,48 @@
 //!
 //! Invariants:
 //! - a node follows every node that it needs;
+//! - nodes, their parameters and their inputs are counted before they are made, and stop at their limits;
 //! - only nodes that a stage of the pipeline's own file needs are there.
 
+use std::cell::{Cell as Counter, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::cells::Instance;
-use super::diagnose::Diagnostic;
+use super::cells::{Instance, Instances, too_many};
+use super::diagnose::{Diagnostic, Faults};
+use super::limits::{self, weight};
 use super::reference::{Runs, Target};
-use super::{Node, Source, key};
+use super::{Node, RunNode, Source, key};
 use crate::dag;
 use crate::stage::kind::files;
-use crate::stage::name::covers;
 use crate::stage::{Bare, Cell, Extents, Fault, InputRef, Kind, Name, Step, Type, Value};
 
 /// The nodes of the `instances`, of which those of the stages in `targets` are wanted. `folder` is what files are told
 /// apart by: their paths from there enter a recipe.
 pub(super) fn expand(
-    instances: &[Instance<'_>],
+    instances: &Instances<'_>,
     targets: &BTreeSet<String>,
     runs: &Runs<'_>,
     folder: &Path,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) -> Vec<Node> {
-    let mut expander =
-        Expander { runs, nodes: Vec::new(), parts: BTreeMap::new(), stages: BTreeMap::new(), types: BTreeMap::new() };
+    let mut expander = Expander {
+        instances,
+        runs,
+        nodes: Vec::new(),
+        parts: Vec::new(),
+        types: BTreeMap::new(),
+        values: 0,
+        inputs: Counter::new(0),
+        asked: RefCell::default(),
+    };
     let mut roots = Vec::new();
-    for instance in instances {
-        let name = instance.name.to_string();
+    for instance in &instances.all {
+        let mut part = None;
         if let (Some(kind), Some(params)) = (instance.checked.kind, &instance.params) {
             expander.types.entry(kind.name()).or_insert_with(|| Type::Struct(kind.schema()));
-            match expander.stage(&name, instance, kind, params, folder) {
+            match expander.stage(instance, kind, params, folder) {
                 Ok(nodes) => {
                     let start = expander.nodes.len();
                     expander.nodes.extend(nodes);
@@ -41,40 +51,71 @@ pub(super) fn expand(
                     if targets.contains(&instance.name.stage) {
                         roots.extend(range.clone());
                     }
-                    let part = Part { cell: &instance.name.cell, kind, range };
-                    expander.parts.insert(name.clone(), part);
-                    expander.stages.entry(&instance.name.stage).or_default().push(name);
+                    part = Some(range);
                 }
-                Err(found) => faults.extend(found),
+                Err(Refused::Faults(found)) => found.into_iter().for_each(|fault| faults.push(fault)),
+                Err(Refused::TooMany(most, what)) => {
+                    faults.push(too_many(&instance.checked.span, most, what));
+                    return Vec::new();
+                }
             }
         }
+        expander.parts.push(part);
     }
     wanted(expander.nodes, roots)
 }
 
 struct Expander<'a> {
+    instances: &'a Instances<'a>,
     runs: &'a Runs<'a>,
     nodes: Vec<Node>,
-    /// The stages expanded so far, by their full names.
-    parts: BTreeMap<String, Part<'a>>,
-    /// The full names of each stage, in the order of its cells.
-    stages: BTreeMap<&'a str, Vec<String>>,
+    /// The nodes of the instances expanded so far; none where one has faults.
+    parts: Vec<Option<Range<usize>>>,
     /// The parameters' types by kind.
     types: BTreeMap<&'static str, Type>,
+    /// How many values and inputs the nodes have so far.
+    values: usize,
+    inputs: Counter<usize>,
+    /// The reference of which a node was asked for last, with all its nodes.
+    asked: RefCell<(String, Vec<Source>)>,
 }
 
-/// A stage in one cell, expanded.
-struct Part<'a> {
-    cell: &'a Cell,
-    kind: &'a dyn Kind,
-    range: Range<usize>,
+/// Why a stage has no nodes.
+enum Refused {
+    Faults(Vec<Diagnostic>),
+    /// The pipeline would have more than this many of these.
+    TooMany(usize, &'static str),
 }
 
 /// The nodes of one cell that a reference leads to.
 struct Group<'a> {
     cell: &'a Cell,
     bare: Bare,
-    sources: Vec<Source>,
+    sources: Sources<'a>,
+}
+
+/// Nodes of this pipeline, or of an earlier run.
+enum Sources<'a> {
+    Nodes(Range<usize>),
+    Run(&'a str, Vec<&'a RunNode>),
+}
+
+impl Sources<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Sources::Nodes(range) => range.len(),
+            Sources::Run(_, nodes) => nodes.len(),
+        }
+    }
+
+    fn get(&self, at: usize) -> Source {
+        match self {
+            Sources::Nodes(range) => Source::Node(range.start + at),
+            Sources::Run(reference, nodes) => {
+                Source::Run { reference: (*reference).to_owned(), node: nodes[at].clone() }
+            }
+        }
+    }
 }
 
 impl Extents for Expander<'_> {
@@ -95,24 +136,25 @@ impl Extents for Expander<'_> {
 }
 
 impl Group<'_> {
-    /// The nodes that a reference means as an input.
-    fn meant(self) -> Vec<Source> {
+    /// The numbers of the nodes that a reference means as an input.
+    fn meant(&self) -> Range<usize> {
+        let count = self.sources.len();
         match self.bare {
-            Bare::All => self.sources,
-            Bare::Last => self.sources.into_iter().next_back().into_iter().collect(),
+            Bare::All => 0..count,
+            Bare::Last => count.saturating_sub(1)..count,
         }
     }
 }
 
 impl<'a> Expander<'a> {
     fn stage(
-        &self,
-        name: &str,
+        &mut self,
         stage: &Instance<'_>,
         kind: &dyn Kind,
         params: &Value,
         folder: &Path,
-    ) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    ) -> Result<Vec<Node>, Refused> {
+        let name = stage.name.to_string();
         let (mut faults, mut complete) = (Vec::new(), true);
         for (reference, span) in &stage.references {
             match self.groups(reference) {
@@ -122,21 +164,34 @@ impl<'a> Expander<'a> {
         }
         // What needs a stage with faults is not at fault itself: it has no nodes, and nothing is said of it.
         if !faults.is_empty() || !complete {
-            return Err(faults);
+            return Err(Refused::Faults(faults));
         }
+        let count = kind.count(params, self);
+        let values = count.saturating_mul(weight(params));
+        if self.nodes.len().saturating_add(count) > limits::NODES {
+            return Err(Refused::TooMany(limits::NODES, "nodes"));
+        }
+        if self.values.saturating_add(values) > limits::VALUES {
+            return Err(Refused::TooMany(limits::VALUES, "values in its nodes"));
+        }
+        self.values += values;
         let bug = |message: String| {
             let hint = format!("This is a bug of the kind `{}`.", kind.name());
-            vec![Diagnostic::new(&stage.checked.span, message).hint(hint)]
+            Refused::Faults(vec![Diagnostic::new(&stage.checked.span, message).hint(hint)])
         };
-        let place = |faults: Vec<Fault>| faults.into_iter().map(|fault| stage.checked.place(fault)).collect::<Vec<_>>();
+        let place =
+            |faults: Vec<Fault>| Refused::Faults(faults.into_iter().map(|fault| stage.checked.place(fault)).collect());
         let steps = kind.expand(params, self).map_err(place)?;
-        if steps.is_empty() {
-            return Err(bug(format!("The stage `{name}` expands to nothing.")));
+        if steps.is_empty() || steps.len() > count {
+            return Err(bug(format!("The stage `{name}` expands to {} nodes, not to {count}.", steps.len())));
         }
         let ty = &self.types[kind.name()];
         let mut nodes: Vec<Node> = Vec::new();
         for step in steps {
             let inputs = self.inputs(&step, nodes.len()).map_err(bug)?;
+            if self.inputs.get() > limits::INPUTS {
+                return Err(Refused::TooMany(limits::INPUTS, "inputs of its nodes"));
+            }
             let identity = ty.identity(&step.params);
             let files = files(&step.params).into_iter().map(|(slot, file)| (slot, from(folder, file))).collect();
             let recipe_of = |node: usize| match self.nodes.get(node) {
@@ -145,7 +200,7 @@ impl<'a> Expander<'a> {
             };
             let recipe = key::recipe(kind.name(), kind.version(), &identity, &files, &inputs, &recipe_of).digest();
             nodes.push(Node {
-                stage: name.to_owned(),
+                stage: name.clone(),
                 iteration: step.iteration,
                 kind: kind.name().to_owned(),
                 version: kind.version(),
@@ -165,62 +220,61 @@ impl<'a> Expander<'a> {
         for (slot, input) in &step.inputs {
             let sources = match input {
                 InputRef::Named(reference) => self.named(reference)?,
-                InputRef::Node(reference, index) => {
-                    let source = self.groups(reference)?.into_iter().flat_map(|group| group.sources).nth(*index);
-                    vec![source.ok_or_else(|| {
-                        format!("The expansion names node {index} of `{reference}`, which is not there.")
-                    })?]
-                }
+                InputRef::Node(reference, index) => vec![self.nth(reference, *index)?],
                 InputRef::Sibling(index) if *index < before => vec![Source::Node(self.nodes.len() + index)],
                 InputRef::Sibling(index) => return Err(format!("The expansion needs its node {index} too early.")),
             };
+            self.inputs.set(self.inputs.get() + sources.len());
             inputs.insert(slot.clone(), sources);
         }
         Ok(inputs)
     }
 
+    /// Node `index` of those that a reference stands for. Expansions ask for one after the other.
+    fn nth(&self, reference: &str, index: usize) -> Result<Source, String> {
+        let mut asked = self.asked.borrow_mut();
+        if asked.0 != reference {
+            let groups = self.groups(reference)?;
+            let all = groups.iter().flat_map(|group| (0..group.sources.len()).map(|at| group.sources.get(at)));
+            *asked = (reference.to_owned(), all.collect());
+        }
+        let missing = || format!("The expansion names node {index} of `{reference}`, which is not there.");
+        asked.1.get(index).cloned().ok_or_else(missing)
+    }
+
     /// Every node that a reference stands for, by cell.
-    fn groups(&self, reference: &str) -> Result<Vec<Group<'_>>, String> {
+    fn groups<'s>(&'s self, reference: &'s str) -> Result<Vec<Group<'s>>, String> {
         let target = Target::read(reference)?;
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        match &target.run {
+        let mut groups: Vec<Group<'_>> = match &target.run {
             Some(run) => {
-                for node in self.runs.known(run, &target.part()) {
-                    let source = Source::Run { reference: reference.to_owned(), node: node.clone() };
-                    match groups.iter_mut().find(|group| *group.cell == node.cell) {
-                        Some(group) => group.sources.push(source),
-                        None => {
-                            let bare = self.runs.bare(&node.yields);
-                            groups.push(Group { cell: &node.cell, bare, sources: vec![source] });
-                        }
-                    }
-                }
+                let group = |nodes: Vec<&'s RunNode>| {
+                    let first = *nodes.first()?;
+                    let bare = self.runs.bare(&first.yields);
+                    Some(Group { cell: &first.cell, bare, sources: Sources::Run(reference, nodes) })
+                };
+                self.runs.known(run, &target.part()).filter_map(group).collect()
             }
             None => {
-                let group = |part: &'_ Part<'a>| Group {
-                    cell: part.cell,
-                    bare: part.kind.bare(),
-                    sources: part.range.clone().map(Source::Node).collect(),
+                let group = |number: usize| {
+                    let instance = &self.instances.all[number];
+                    let range = self.parts.get(number)?.clone()?;
+                    let bare = instance.checked.kind?.bare();
+                    Some(Group { cell: &instance.name.cell, bare, sources: Sources::Nodes(range) })
                 };
-                let part = target.part();
-                match self.parts.get(&part) {
-                    Some(part) => groups.push(group(part)),
-                    None => {
-                        let names = self.stages.get(target.name.stage.as_str()).into_iter().flatten();
-                        let parts = names.filter_map(|name| self.parts.get(name));
-                        groups.extend(parts.filter(|part| covers(&target.name.cell, part.cell)).map(group));
-                    }
-                }
+                self.instances.of(&target.name).into_iter().filter_map(group).collect()
             }
-        }
+        };
         if let Some(index) = target.name.iteration {
             for group in &mut groups {
-                let Some(source) = group.sources.get(index - 1).cloned() else {
+                let there = group.sources.len();
+                if index > there {
                     let name = Name::new(&target.name.stage, group.cell.clone());
-                    let nodes = count(group.sources.len());
-                    return Err(format!("`{name}` has {nodes}, so there is no `{reference}`."));
-                };
-                group.sources = vec![source];
+                    return Err(format!("`{name}` has {}, so there is no `{reference}`.", count(there)));
+                }
+                match &mut group.sources {
+                    Sources::Nodes(range) => *range = range.start + index - 1..range.start + index,
+                    Sources::Run(_, nodes) => *nodes = vec![nodes[index - 1]],
+                }
             }
         }
         Ok(groups)
@@ -228,10 +282,11 @@ impl<'a> Expander<'a> {
 
     /// The nodes that a reference means as an input.
     fn named(&self, reference: &str) -> Result<Vec<Source>, String> {
-        let sources: Vec<Source> = self.groups(reference)?.into_iter().flat_map(Group::meant).collect();
-        match sources.is_empty() {
+        let groups = self.groups(reference)?;
+        let sources = groups.iter().flat_map(|group| group.meant().map(|at| group.sources.get(at)));
+        match groups.iter().all(|group| group.meant().is_empty()) {
             true => Err(format!("The expansion names `{reference}`, which leads nowhere.")),
-            false => Ok(sources),
+            false => Ok(sources.collect()),
         }
     }
 }

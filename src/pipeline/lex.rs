@@ -1,9 +1,13 @@
-//! RON text into tokens.
+//! RON text into tokens, one at a time.
 //!
-//! Invariants: tokens lie in order and do not overlap; the last one is [`Token::End`]; what cannot be read becomes
-//! one fault and one [`Token::Bad`] (or the token that was surely meant), so that reading goes on behind it.
+//! Invariants: tokens come in order and do not overlap; behind the last one every further one is [`Token::End`]; what
+//! cannot be read becomes one fault and one [`Token::Bad`] (or the token that was surely meant), so that reading goes
+//! on behind it; the text is gone through once.
 
 use std::ops::Range;
+
+use super::diagnose::cut;
+use super::limits::LABEL;
 
 /// A token.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,34 +40,47 @@ pub(super) struct LexFault {
     pub hint: &'static str,
 }
 
-/// Cuts `text`, from byte `from` on, into tokens.
-pub(super) fn lex(text: &str, from: usize) -> (Vec<Lexeme>, Vec<LexFault>) {
-    let mut lexer = Lexer { text, at: from, faults: Vec::new() };
-    let mut out: Vec<Lexeme> = Vec::new();
-    lexer.skip_byte_order_mark();
-    loop {
-        lexer.skip_blanks();
-        if out.is_empty() && lexer.rest().starts_with("#!") {
-            lexer.skip_attribute();
-            continue;
-        }
-        let start = lexer.at;
-        let token = lexer.token();
-        let end = token == Token::End;
-        out.push(Lexeme { token, range: start..lexer.at });
-        if end {
-            return (out, lexer.faults);
-        }
-    }
-}
+/// How many faults of one token, and of what is skipped before it, are told.
+const MOST_FAULTS: usize = 1000;
 
-struct Lexer<'a> {
+/// Cuts a text into tokens.
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
-    faults: Vec<LexFault>,
+    /// Whether no token has come yet.
+    first: bool,
+    /// What was found to be no token since this was last emptied.
+    pub faults: Vec<LexFault>,
 }
 
 impl<'a> Lexer<'a> {
+    /// Starts at byte `from` of `text`.
+    pub fn new(text: &'a str, from: usize) -> Self {
+        let mut lexer = Lexer { text, at: from, first: true, faults: Vec::new() };
+        if from == 0 && lexer.peek() == Some('\u{feff}') {
+            lexer.bump();
+        }
+        lexer
+    }
+
+    /// The next token.
+    pub fn next(&mut self) -> Lexeme {
+        self.skip_blanks();
+        while self.first && self.rest().starts_with("#!") {
+            self.skip_attribute();
+            self.skip_blanks();
+        }
+        self.first = false;
+        let start = self.at;
+        let token = self.token();
+        Lexeme { token, range: start..self.at }
+    }
+
+    /// Goes to the end of the text.
+    pub fn stop(&mut self) {
+        self.at = self.text.len();
+    }
+
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -79,7 +96,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn fault(&mut self, range: Range<usize>, message: impl Into<String>, hint: &'static str) {
-        self.faults.push(LexFault { range, message: message.into(), hint });
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(LexFault { range, message: message.into(), hint });
+        }
     }
 
     /// Moves behind the characters that `keep` accepts and returns them.
@@ -95,12 +114,6 @@ impl<'a> Lexer<'a> {
         let found = self.rest().find(pattern);
         self.at += found.unwrap_or(self.rest().len());
         found.is_some()
-    }
-
-    fn skip_byte_order_mark(&mut self) {
-        if self.at == 0 && self.peek() == Some('\u{feff}') {
-            self.bump();
-        }
     }
 
     fn skip_blanks(&mut self) {
@@ -139,13 +152,17 @@ impl<'a> Lexer<'a> {
     /// Extensions such as `#![enable(implicit_some)]` change nothing: what they allow is allowed anyway.
     fn skip_attribute(&mut self) {
         let start = self.at;
-        if self.rest().starts_with("#![enable(") && self.seek(")]") {
-            self.at += 2;
-        } else {
-            self.at = start;
-            self.seek("\n");
-            self.fault(start..self.at, "This is not an attribute of RON.", "Remove it, or write `#![enable(…)]`.");
+        if self.rest().starts_with("#![enable(") {
+            self.at += "#![enable(".len();
+            self.take_while(|c| c == '_' || c == ',' || c.is_alphanumeric() || c.is_whitespace());
+            if self.rest().starts_with(")]") {
+                self.at += 2;
+                return;
+            }
         }
+        self.at = start;
+        self.seek("\n");
+        self.fault(start..self.at, "This is not an attribute of RON.", "Remove it, or write `#![enable(…)]`.");
     }
 
     fn token(&mut self) -> Token {
@@ -252,7 +269,7 @@ impl<'a> Lexer<'a> {
                 Token::Bad
             }
             _ => {
-                let message = format!("`{}` is not a number.", &self.text[start..self.at]);
+                let message = format!("`{}` is not a number.", cut(&self.text[start..self.at], LABEL));
                 self.fault(start..self.at, message, "Numbers look like `10`, `1_000`, `0xff`, `-0.5` or `2e-3`.");
                 Token::Bad
             }
@@ -327,7 +344,7 @@ impl<'a> Lexer<'a> {
             _ => None,
         };
         if found.is_none() {
-            let message = format!("`{}` is not an escape.", self.text[start..self.at].trim_end());
+            let message = format!("`{}` is not an escape.", cut(self.text[start..self.at].trim_end(), LABEL));
             self.fault(start..self.at, message, r#"The escapes are \" \' \\ \n \r \t \0 \x41 \u{e9}; r"…" has none."#);
         }
         found
@@ -362,8 +379,17 @@ impl<'a> Lexer<'a> {
 mod tests {
     use super::*;
 
+    fn lex(text: &str) -> (Vec<Lexeme>, Vec<LexFault>) {
+        let mut lexer = Lexer::new(text, 0);
+        let mut out = vec![lexer.next()];
+        while out.last().is_some_and(|lexeme| lexeme.token != Token::End) {
+            out.push(lexer.next());
+        }
+        (out, lexer.faults)
+    }
+
     fn tokens(text: &str) -> Vec<Token> {
-        let (lexemes, faults) = lex(text, 0);
+        let (lexemes, faults) = lex(text);
         assert_eq!(faults, [], "{text}");
         lexemes.into_iter().map(|lexeme| lexeme.token).filter(|token| *token != Token::End).collect()
     }
@@ -391,11 +417,18 @@ mod tests {
     }
 
     #[test]
+    fn attributes_that_are_none_are_read_once() {
+        let (lexemes, faults) = lex(&"#![enable(\n".repeat(100_000));
+        assert_eq!((lexemes.len(), faults.len()), (1, MOST_FAULTS));
+        assert_eq!(tokens("#![enable(implicit_some,\n unwrap_newtypes)] 1"), [Token::Int(1)]);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_one_fault_each() {
         let cases =
             ["1.2.3", "99999999999999999999", "\"abc", "\"\\q\"", "/* x", "§", "'ab'", "_1e5 +_1", "12abc", "0x"];
         for text in cases {
-            let (lexemes, faults) = lex(text, 0);
+            let (lexemes, faults) = lex(text);
             assert_eq!(faults.len(), 1, "{text}: {faults:?}");
             assert_eq!(lexemes.last().map(|lexeme| &lexeme.token), Some(&Token::End));
         }

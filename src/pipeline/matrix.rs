@@ -3,26 +3,22 @@
 //! Invariants:
 //! - a value is placed into a stage's tree as a profile's or a `--set`'s is, so that it passes the same check and its
 //!   faults are told at the value;
-//! - the cells are in the order of the file: the first axis changes slowest, included cells come last.
+//! - the cells are in the order of the file: the first axis changes slowest, included cells come last;
+//! - axes, what they set, and cells are as many as [`limits`] allow: the product is taken before a cell is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diagnose::{Diagnostic, Fallible, Span, names, suggestion};
+use super::diagnose::{Diagnostic, Fallible, Faults, Span, cut, names, suggestion};
 use super::include::Declared;
+use super::limits;
 use super::overrides::unknown_stage;
 use super::set::{Place, place};
 use super::tree::{Form, Tree, Word};
 use crate::stage::Cell;
-use crate::stage::name::{file_name, is_sound, same};
+use crate::stage::name::{file_name, is_sound, key};
 
 /// What profiles and `--set` call the matrix.
 pub(super) const MATRIX: &str = "matrix";
-
-/// How many cells a matrix may have.
-const MOST_CELLS: usize = 10_000;
-
-/// How long a label may be.
-const LONGEST: usize = 80;
 
 const EXAMPLE: &str = "Write `matrix: (axes: {\"seed\": (set: [\"train.seed\"], values: [1, 2, 3])})`.";
 
@@ -31,6 +27,8 @@ pub(super) struct Matrix {
     pub axes: Vec<Axis>,
     /// The number of the value on each axis, by cell.
     cells: Vec<Vec<usize>>,
+    /// The axes that set a part of a stage, each with the numbers of these places, by stage.
+    by_stage: BTreeMap<String, BTreeMap<usize, Vec<usize>>>,
 }
 
 /// What changes together under one name.
@@ -39,6 +37,9 @@ pub(super) struct Axis {
     places: Vec<Place>,
     /// The values by their labels, in the order of the file.
     values: Vec<(String, Tree)>,
+    /// The numbers of the values by the keys of their labels, and by the folders that these become.
+    by_label: BTreeMap<String, usize>,
+    by_folder: BTreeMap<String, usize>,
 }
 
 /// Cells as far as some axes tell them apart: the number of the value on each of these axes.
@@ -46,12 +47,12 @@ pub(super) type Projection = Vec<usize>;
 
 /// Maps of the matrix as structures, so that profiles merge into them and paths lead through them.
 pub(super) fn normal(tree: Tree) -> Tree {
-    let structure = |tree: Tree| match tree.entries() {
-        Some(entries) => {
-            let fields = entries.into_iter().map(|(word, value)| (word, value.clone())).collect();
-            Tree { span: tree.span, form: Form::Struct { name: None, fields } }
-        }
-        None => tree,
+    let structure = |tree: Tree| {
+        let fields = match tree.entries() {
+            Some(entries) => entries.into_iter().map(|(word, value)| (word, value.clone())).collect(),
+            None => return tree,
+        };
+        Tree { span: tree.span, form: Form::Struct { name: None, fields } }
     };
     let mut tree = structure(tree);
     if let Form::Struct { fields, .. } = &mut tree.form {
@@ -86,9 +87,9 @@ pub(super) fn read(
     tree: Option<&Tree>,
     stages: &BTreeMap<String, Declared>,
     sets: &[Place],
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) -> Matrix {
-    let mut matrix = Matrix { axes: Vec::new(), cells: vec![Vec::new()] };
+    let mut matrix = Matrix { axes: Vec::new(), cells: vec![Vec::new()], by_stage: BTreeMap::new() };
     let Some(tree) = tree.filter(|tree| !is_none(tree)) else { return matrix };
     let Some(fields) = fields("matrix", tree, &["axes", "zip", "exclude", "include"], faults) else { return matrix };
     let field = |name: &str| fields.iter().find(|(word, _)| word.text == name).map(|(_, value)| *value);
@@ -98,18 +99,36 @@ pub(super) fn read(
         Some(Err(fault)) => stop(fault),
         Some(Ok(entries)) => {
             for (name, value) in entries.into_iter().filter(|(_, value)| !is_none(value)) {
+                if matrix.axes.len() == limits::AXES {
+                    let message = format!("The matrix has more than {} axes.", limits::AXES);
+                    faults.push(Diagnostic::new(&name.span, message).hint("Let one axis set several fields."));
+                    break;
+                }
                 matrix.axes.extend(Axis::read(name, value, stages, sets, faults));
             }
         }
     }
+    if let Some(place) = matrix.axes.iter().flat_map(|axis| &axis.places).nth(limits::PLACES) {
+        let message = format!("The axes set more than {} fields.", limits::PLACES);
+        faults.push(Diagnostic::new(&place.stage.span, message).hint("Let several stages refer to one that is set."));
+        return matrix;
+    }
     matrix.overlaps(faults);
+    for (number, axis) in matrix.axes.iter().enumerate() {
+        for (at, place) in axis.places.iter().enumerate() {
+            let stage = matrix.by_stage.entry(place.stage.text.clone()).or_default();
+            stage.entry(number).or_default().push(at);
+        }
+    }
     // With an axis missing, whatever is said of cells would only be a consequence.
     if faults.is_empty() {
         let result = matrix.cross(field("zip"), &tree.span).and_then(|()| {
             field("exclude").map_or(Ok(()), |tree| matrix.exclude(tree))?;
             field("include").map_or(Ok(()), |tree| matrix.include(tree))
         });
-        faults.extend(result.err().map(|fault| *fault));
+        if let Err(fault) = result {
+            faults.push(*fault);
+        }
     }
     if faults.is_empty() && matrix.cells.is_empty() {
         let fault = Diagnostic::new(&tree.span, "The matrix has no cell left.");
@@ -124,12 +143,16 @@ impl Axis {
         tree: &Tree,
         stages: &BTreeMap<String, Declared>,
         sets: &[Place],
-        faults: &mut Vec<Diagnostic>,
+        faults: &mut Faults,
     ) -> Option<Self> {
-        let before = faults.len();
+        let before = faults.found();
         if name.text.is_empty() || !name.text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
             let fault = Diagnostic::new(&name.span, format!("`{}` cannot be the name of an axis.", name.text));
             faults.push(fault.hint("Use letters, digits, `_` and `-`."));
+        }
+        if name.text.chars().count() > limits::NAME {
+            let message = format!("The name of an axis has more than {} characters.", limits::NAME);
+            faults.push(Diagnostic::new(&name.span, message).hint("Write a shorter one."));
         }
         let fields = fields("axis", tree, &["set", "values"], faults)?;
         let field = |name: &str| fields.iter().find(|(word, _)| word.text == name).map(|(_, value)| *value);
@@ -138,7 +161,9 @@ impl Axis {
             faults.push(fault.hint(EXAMPLE));
             return None;
         };
-        let mut axis = Axis { name, places: Vec::new(), values: Vec::new() };
+        let (places, values_of) = (Vec::new(), Vec::new());
+        let (by_label, by_folder) = (BTreeMap::new(), BTreeMap::new());
+        let mut axis = Axis { name, places, values: values_of, by_label, by_folder };
         axis.set(set, stages, sets, faults);
         let list: Vec<(Option<Word>, &Tree)> = match (&values.form, values.entries()) {
             (Form::List(items), _) => items.iter().map(|item| (None, item)).collect(),
@@ -152,13 +177,16 @@ impl Axis {
             faults.push(Diagnostic::new(&values.span, message).hint(hint));
         }
         for (label, value) in list {
-            faults.extend(axis.add(label.as_ref(), value).err().map(|fault| *fault));
+            let span = label.as_ref().map_or(&value.span, |label| &label.span);
+            if let Err(refused) = axis.add(label.as_ref(), value) {
+                faults.tell(span, || *refused(&axis));
+            }
         }
-        (faults.len() == before).then_some(axis)
+        (faults.found() == before).then_some(axis)
     }
 
     /// Reads what the axis sets.
-    fn set(&mut self, tree: &Tree, stages: &BTreeMap<String, Declared>, sets: &[Place], faults: &mut Vec<Diagnostic>) {
+    fn set(&mut self, tree: &Tree, stages: &BTreeMap<String, Declared>, sets: &[Place], faults: &mut Faults) {
         let items = match &tree.form {
             Form::List(items) => items.as_slice(),
             _ => std::slice::from_ref(tree),
@@ -170,13 +198,14 @@ impl Axis {
                 _ => None,
             };
             let Some(place) = place else {
-                let message = format!("Expected the path of a field in quotes, found {}.", item.describe());
-                faults.push(Diagnostic::new(&item.span, message).hint(hint));
+                faults.tell(&item.span, || {
+                    let message = format!("Expected the path of a field in quotes, found {}.", item.describe());
+                    Diagnostic::new(&item.span, message).hint(hint)
+                });
                 continue;
             };
             if !stages.contains_key(&place.stage.text) {
-                let all: Vec<&str> = stages.keys().map(String::as_str).collect();
-                faults.push(unknown_stage(&place.stage, &all));
+                faults.tell(&place.stage.span, || unknown_stage(&place.stage, &|| stages.keys().map(String::as_str)));
             }
             for set in sets.iter().filter(|set| place.holds(set)) {
                 let axis = &self.name.text;
@@ -185,6 +214,10 @@ impl Axis {
                 faults.push(Diagnostic::new(&set.stage.span, message).hint(hint));
             }
             self.places.push(place);
+            if self.places.len() > limits::PLACES {
+                // That they are too many is told of all axes together.
+                return;
+            }
         }
         if items.is_empty() {
             let message = format!("The axis `{}` sets nothing.", self.name.text);
@@ -192,47 +225,60 @@ impl Axis {
         }
     }
 
-    /// Adds a value and returns its number.
-    fn add(&mut self, label: Option<&Word>, value: &Tree) -> Fallible<usize> {
-        let span = label.map_or(&value.span, |label| &label.span);
+    /// Adds a value and returns its number, or else what is wrong with it.
+    fn add<'a>(&mut self, label: Option<&Word>, value: &'a Tree) -> Result<usize, Refused<'a>> {
+        let span = label.map_or(&value.span, |label| &label.span).clone();
         let label = label.map_or_else(|| label_of(value), |label| label.text.clone());
         let hint = "Give the value a label of your own: `values: {\"label\": value}`.";
-        if !is_sound(&label) || label.chars().count() > LONGEST {
-            let message = format!("`{label}` cannot be a label: references and folders cannot hold it.");
-            return Diagnostic::new(span, message).hint(hint).stop();
+        let long = label.len() > 4 * limits::LABEL || label.chars().count() > limits::LABEL;
+        if long || !is_sound(&label) {
+            return Err(Box::new(move |_| {
+                let why = if long {
+                    format!("it has more than {} characters", limits::LABEL)
+                } else {
+                    "references and folders cannot hold it".to_owned()
+                };
+                let message = format!("`{}` cannot be a label: {why}.", cut(&label, limits::LABEL));
+                Box::new(Diagnostic::new(&span, message).hint(hint))
+            }));
         }
-        let folder = |label: &str| file_name(label).to_lowercase();
-        let near = |(other, _): &&(String, Tree)| same(other, &label) || folder(other) == folder(&label);
-        if let Some((other, earlier)) = self.values.iter().find(near) {
-            let message = match *other == label {
-                true => format!("The axis `{}` has the value `{label}` twice.", self.name.text),
-                false => format!("The labels `{other}` and `{label}` are too much alike: they would share a folder."),
-            };
-            return Diagnostic::new(span, message).related(&earlier.span, "the other one").hint(hint).stop();
+        let folder = file_name(&label).to_lowercase();
+        let key = key(&label);
+        if let Some(&other) = self.by_label.get(&key).or_else(|| self.by_folder.get(&folder)) {
+            return Err(Box::new(move |axis| {
+                let (other, earlier) = &axis.values[other];
+                let message = match *other == label {
+                    true => format!("The axis `{}` has the value `{label}` twice.", axis.name.text),
+                    false => {
+                        format!("The labels `{other}` and `{label}` are too much alike: they would share a folder.")
+                    }
+                };
+                Box::new(Diagnostic::new(&span, message).related(&earlier.span, "the other one").hint(hint))
+            }));
         }
+        let number = self.values.len();
+        self.by_label.insert(key, number);
+        self.by_folder.insert(folder, number);
         self.values.push((label, value.clone()));
-        Ok(self.values.len() - 1)
+        Ok(number)
     }
 
     /// The number of the value that `tree` is, or is the label of.
     fn find(&self, tree: &Tree) -> Option<usize> {
-        let label = label_of(tree);
-        self.values.iter().position(|(known, _)| same(known, &label))
+        self.by_label.get(&key(&label_of(tree))).copied()
     }
 
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|(label, _)| label.as_str())
     }
-
-    /// Whether the axis sets a part of this stage.
-    fn sets(&self, stage: &str) -> bool {
-        self.places.iter().any(|place| place.stage.text == stage)
-    }
 }
+
+/// What is wrong with a value of an axis, put into words where it is told.
+type Refused<'a> = Box<dyn FnOnce(&Axis) -> Box<Diagnostic> + 'a>;
 
 impl Matrix {
     /// Tells places that are set twice: what is set last would silently win, under the label of the other.
-    fn overlaps(&self, faults: &mut Vec<Diagnostic>) {
+    fn overlaps(&self, faults: &mut Faults) {
         let places: Vec<(&Axis, &Place)> =
             self.axes.iter().flat_map(|axis| axis.places.iter().map(move |place| (axis, place))).collect();
         for (at, (axis, place)) in places.iter().enumerate() {
@@ -285,9 +331,9 @@ impl Matrix {
             groups.iter_mut().filter(|other| other[0] == first).for_each(|other| other.clone_from(&group));
         }
         let counts = || groups.iter().map(|group| self.axes[group[0]].values.len());
-        let total = counts().try_fold(1_usize, |total, count| total.checked_mul(count).filter(|n| *n <= MOST_CELLS));
+        let total = counts().try_fold(1_usize, |total, count| total.checked_mul(count).filter(|n| *n <= limits::CELLS));
         let Some(total) = total else {
-            return Diagnostic::new(at, format!("The matrix has more than {MOST_CELLS} cells."))
+            return Diagnostic::new(at, format!("The matrix has more than {} cells.", limits::CELLS))
                 .hint("Cross fewer values, or zip axes that belong together.")
                 .stop();
         };
@@ -313,6 +359,7 @@ impl Matrix {
         })
     }
 
+    /// Takes cells out. Each item takes one at least, so that there are no more of them than cells.
     fn exclude(&mut self, tree: &Tree) -> Fallible<()> {
         for item in list(tree, "a list of cells")? {
             let mut wanted = Vec::new();
@@ -321,7 +368,8 @@ impl Matrix {
                 let Some(number) = self.axes[axis].find(value) else {
                     let labels = || self.axes[axis].labels();
                     let label = label_of(value);
-                    let message = format!("`{}` has no value `{label}`{}", name.text, near(&label, labels()));
+                    let near = near(&label, labels());
+                    let message = format!("`{}` has no value `{}`{near}", name.text, cut(&label, limits::LABEL));
                     let hint = format!("Its values are {}.", names(labels()));
                     return Diagnostic::new(&value.span, message).hint(hint).stop();
                 };
@@ -338,13 +386,17 @@ impl Matrix {
     }
 
     fn include(&mut self, tree: &Tree) -> Fallible<()> {
+        let mut known: BTreeSet<Vec<usize>> = self.cells.iter().cloned().collect();
         for item in list(tree, "a list of cells")? {
             let mut cell: Vec<Option<usize>> = vec![None; self.axes.len()];
             for (name, value) in entries(item, "a cell: a map from axes to values")? {
                 let axis = self.axis(&name)?;
                 cell[axis] = Some(match self.axes[axis].find(value) {
                     Some(number) => number,
-                    None => self.axes[axis].add(None, value)?,
+                    None => {
+                        let added = self.axes[axis].add(None, value);
+                        added.map_err(|refused| refused(&self.axes[axis]))?
+                    }
                 });
             }
             if let Some(missing) = cell.iter().position(Option::is_none) {
@@ -353,9 +405,14 @@ impl Matrix {
                 return fault.hint("An included cell states a value of each axis.").stop();
             }
             let cell: Vec<usize> = cell.into_iter().flatten().collect();
-            if self.cells.contains(&cell) {
+            if !known.insert(cell.clone()) {
                 let fault = Diagnostic::new(&item.span, "The matrix has this cell already.");
                 return fault.hint("Remove it here.").stop();
+            }
+            if self.cells.len() == limits::CELLS {
+                return Diagnostic::new(&item.span, format!("The matrix has more than {} cells.", limits::CELLS))
+                    .hint("Include fewer, or exclude some.")
+                    .stop();
             }
             self.cells.push(cell);
         }
@@ -364,11 +421,14 @@ impl Matrix {
 
     /// The axes that set a part of a stage.
     pub fn axes_of(&self, stage: &str) -> BTreeSet<usize> {
-        (0..self.axes.len()).filter(|&axis| self.axes[axis].sets(stage)).collect()
+        self.by_stage.get(stage).into_iter().flat_map(|axes| axes.keys().copied()).collect()
     }
 
     /// The cells as far as `axes` tell them apart, each once.
     pub fn project(&self, axes: &BTreeSet<usize>) -> Vec<Projection> {
+        if axes.is_empty() {
+            return vec![Projection::new()];
+        }
         let mut seen = BTreeSet::new();
         let projections = self.cells.iter().map(|cell| axes.iter().map(|&axis| cell[axis]).collect::<Projection>());
         projections.filter(|projection| seen.insert(projection.clone())).collect()
@@ -386,10 +446,11 @@ impl Matrix {
     /// A stage with the values of a projection.
     pub fn apply(&self, stage: &Declared, axes: &BTreeSet<usize>, projection: &Projection) -> Fallible<Declared> {
         let mut stage = stage.clone();
-        for (&axis, &value) in axes.iter().zip(projection) {
-            let axis = &self.axes[axis];
-            for at in axis.places.iter().filter(|place| place.stage.text == stage.name.text) {
-                place(&mut stage.tree, &at.steps, axis.values[value].1.clone())?;
+        let places = self.by_stage.get(&stage.name.text);
+        for (axis, &value) in axes.iter().zip(projection) {
+            for &at in places.and_then(|places| places.get(axis)).into_iter().flatten() {
+                let axis = &self.axes[*axis];
+                place(&mut stage.tree, &axis.places[at].steps, axis.values[value].1.clone())?;
             }
         }
         Ok(stage)
@@ -397,8 +458,9 @@ impl Matrix {
 
     /// The fields of a stage that axes set, or set a part of.
     pub fn fields_of(&self, stage: &str) -> BTreeSet<&str> {
-        let places = self.axes.iter().flat_map(|axis| &axis.places).filter(|place| place.stage.text == stage);
-        places.filter_map(Place::field).collect()
+        let axes = self.by_stage.get(stage).into_iter().flatten();
+        axes.flat_map(|(&axis, places)| places.iter().filter_map(move |&at| self.axes[axis].places[at].field()))
+            .collect()
     }
 }
 
@@ -432,19 +494,16 @@ fn entries<'a>(tree: &'a Tree, what: &str) -> Fallible<Vec<(Word, &'a Tree)>> {
 }
 
 /// The fields of a structure that has no others than `known`.
-fn fields<'a>(
-    what: &str,
-    tree: &'a Tree,
-    known: &[&str],
-    faults: &mut Vec<Diagnostic>,
-) -> Option<Vec<(Word, &'a Tree)>> {
+fn fields<'a>(what: &str, tree: &'a Tree, known: &[&str], faults: &mut Faults) -> Option<Vec<(Word, &'a Tree)>> {
     let found = entries(tree, &format!("a structure with the fields {}", names(known.iter().copied())));
     let found = found.map_err(|fault| faults.push(*fault)).ok()?;
     for (word, _) in found.iter().filter(|(word, _)| !known.contains(&word.text.as_str())) {
-        let message = format!("Unknown field `{}`{}", word.text, suggestion(&word.text, known.iter().copied()));
-        let article = if what.starts_with('a') { "An" } else { "The" };
-        let hint = format!("{article} {what} has the fields {}.", names(known.iter().copied()));
-        faults.push(Diagnostic::new(&word.span, message).hint(hint));
+        faults.tell(&word.span, || {
+            let message = format!("Unknown field `{}`{}", word.text, suggestion(&word.text, known.iter().copied()));
+            let article = if what.starts_with('a') { "An" } else { "The" };
+            let hint = format!("{article} {what} has the fields {}.", names(known.iter().copied()));
+            Diagnostic::new(&word.span, message).hint(hint)
+        });
     }
     Some(found)
 }

@@ -165,7 +165,7 @@ fn cells_are_selected() {
     assert_eq!((count("train"), count("train[way=Adam]"), count("train[way=Adam,seed=2]")), (12, 6, 2));
     assert_eq!((count("train[2]"), count("train[seed=2.0, way=Adam][1]")), (6, 1));
     let faults = select(&["train[sed=1]", "train[seed=4]", "images[seed=2]", "train[seed=2][3]", "tabel"]).unwrap_err();
-    let told: Vec<String> = faults.0.iter().map(|fault| format!("{} {}", fault.message, fault.hint)).collect();
+    let told: Vec<String> = faults.faults.iter().map(|fault| format!("{} {}", fault.message, fault.hint)).collect();
     assert_eq!(
         told,
         [

@@ -4,7 +4,7 @@
 //! one set of stages), `overrides` and `set` (profiles and `--set`), `matrix` (axes and their cells), `check` (trees
 //! against the schemas of the kinds), `reference` (which stage needs which), `cells` (stages in the cells of the
 //! matrix), `agree` (stages against those that they refer to), `expand` (stages into nodes), [`key`] (nodes into identities), `resolved` (all of it as text again). Faults
-//! are told by `diagnose`.
+//! are told by `diagnose` and put into words by `render`; how much of anything there may be is in [`limits`].
 //!
 //! Invariants:
 //! - only loading reads files;
@@ -27,14 +27,18 @@ mod expand;
 mod include;
 pub mod key;
 mod lex;
+pub mod limits;
 mod matrix;
 mod overrides;
 mod reference;
+mod render;
 mod resolved;
 mod set;
 mod syntax;
 mod tree;
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
@@ -44,8 +48,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use diagnose::Fallible;
-pub use diagnose::{Diagnostic, Diagnostics, Span, Text, suggestion};
+pub use diagnose::{Diagnostic, Diagnostics, Span, Text, cut, suggestion};
+use diagnose::{Fallible, Faults};
 
 /// What to load.
 #[derive(Debug, Clone, Default)]
@@ -178,10 +182,14 @@ pub enum Source {
 
 /// Reads, checks and expands a pipeline. The error holds every fault of the first pass that found one.
 pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Result<Pipeline, Diagnostics> {
-    let mut faults = Vec::new();
-    let documents = include::load(&request.file, &mut faults)?;
+    let mut faults = Faults::default();
+    if request.sets.len() > limits::SETS {
+        let message = format!("There are more than {} `--set` arguments.", limits::SETS);
+        return Err(Diagnostics::one(Diagnostic::unplaced(message).hint("State the changes as a profile.")));
+    }
+    let mut documents = include::load(&request.file, &mut faults)?;
+    let mut declared = include::stages(&mut documents, &mut faults);
     let Some(main) = documents.last() else { return Err(Diagnostics::new(faults)) };
-    let mut declared = include::stages(&documents, &mut faults);
     let mut stated = main.matrix.clone();
     if let Some(profile) = &request.profile {
         overrides::profile(profile, &documents, &mut declared, &mut stated, &mut faults);
@@ -189,15 +197,15 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     let mut sets = Vec::new();
     if !request.sets.is_empty() {
         let folder = fsio::canonical(Path::new("."))
-            .map_err(|error| Diagnostics(vec![Diagnostic::unplaced(error.to_string()).hint(error.hint())]))?;
+            .map_err(|error| Diagnostics::one(Diagnostic::unplaced(error.to_string()).hint(error.hint())))?;
         for argument in &request.sets {
             sets.extend(set::set(argument, &folder, &mut declared, &mut stated, &mut faults));
         }
     }
-    let mut wrong = Vec::new();
+    let mut wrong = Faults::default();
     let matrix = matrix::read(stated.as_ref(), &declared, &sets, &mut wrong);
     if !wrong.is_empty() {
-        faults.extend(wrong);
+        faults.append(wrong);
         return Err(Diagnostics::new(faults));
     }
     let variants = cells::check(&declared, &matrix, registry, &mut faults);
@@ -207,18 +215,18 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
     let instances = cells::spread(&variants, &order, &matrix, &mut faults);
     agree::check(&instances, &mut faults);
     let nodes = expand::expand(&instances, &targets, &runs, &main.text.folder, &mut faults);
-    Diagnostics::check(faults)?;
+    faults.check()?;
     let mut by_stage: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, node) in nodes.iter().enumerate() {
         by_stage.entry(&node.stage).or_default().push(number);
     }
-    let stages = instances.into_iter().filter_map(|instance| {
+    let stages = instances.all.into_iter().filter_map(|instance| {
         let name = instance.name.to_string();
         let span = &declared.get(&instance.name.stage)?.name.span;
         let stage = Stage {
             kind: instance.checked.kind?.name().to_owned(),
             params: instance.params?,
-            origin: Origin { file: span.text.name.clone(), line: span.position().0 },
+            origin: Origin { file: span.text.name.clone(), line: span.line() },
             nodes: by_stage.get(name.as_str())?.clone(),
             target: targets.contains(&instance.name.stage),
             name: instance.name,
@@ -250,14 +258,14 @@ impl Pipeline {
     /// `train[3]` or `train[seed=1][3]`.
     pub fn select(&self, names: &[String]) -> Result<BTreeSet<usize>, Diagnostics> {
         let mut selected = BTreeSet::new();
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         for name in names {
             match self.find(name) {
                 Ok(nodes) => selected.extend(nodes),
                 Err(fault) => faults.push(*fault),
             }
         }
-        Diagnostics::check(faults).map(|()| selected)
+        faults.check().map(|()| selected)
     }
 
     fn find(&self, text: &str) -> Fallible<Vec<usize>> {
@@ -270,11 +278,11 @@ impl Pipeline {
             let message = format!("There is no stage `{text}`{}", diagnose::suggestion(stage, all()));
             return Err(told((message, format!("The stages are {}.", diagnose::names(all())))));
         };
-        let cells = || found.iter().map(|stage| &stage.name.cell);
-        cells::narrow(&mut name, cells()).map_err(told)?;
+        let cells = cells::Shelf::new(found.iter().map(|stage| &stage.name.cell));
+        cells.narrow(&mut name).map_err(told)?;
         let parts: Vec<&Stage> = found.iter().copied().filter(|stage| name.covers(&stage.name)).collect();
         if parts.is_empty() {
-            return Err(told(cells::missing(&name, cells())));
+            return Err(told(cells.missing(&name)));
         }
         let of = |stage: &Stage| stage.nodes.clone();
         let nodes: Vec<usize> = parts.iter().flat_map(|stage| of(stage)).collect();

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::diagnose::{Diagnostic, Span, Text, names, suggestion};
+use super::diagnose::{Diagnostic, Faults, Span, Text, cut, names, suggestion};
 use super::include::{Declared, Document};
+use super::limits::LABEL;
 use super::matrix::{self, MATRIX};
-use super::tree::{FieldTree, Form, Tree, Word};
+use super::tree::{FieldTree, Form, Index, Tree, Word};
 
 /// Applies the profile `name` of every file, included files first.
 pub(super) fn profile(
@@ -17,7 +18,7 @@ pub(super) fn profile(
     documents: &[Document],
     stages: &mut BTreeMap<String, Declared>,
     matrix: &mut Option<Tree>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
     let stated = documents.iter().flat_map(|document| {
         document.profiles.iter().filter(|(word, _)| word.text == name).map(move |(_, tree)| (document, tree))
@@ -34,25 +35,26 @@ pub(super) fn profile(
                 }
                 continue;
             }
-            let seen = |(_, declared): &(&String, &Declared)| document.sees.contains(&declared.document);
-            let visible: Vec<&str> = stages.iter().filter(seen).map(|(name, _)| name.as_str()).collect();
-            if !visible.contains(&stage.text.as_str()) {
-                faults.push(unknown_stage(&stage, &visible));
-            } else if let Some(declared) = stages.get_mut(&stage.text) {
-                merge(&mut declared.tree, change);
+            let seen = |declared: &Declared| document.sees.contains(&declared.document);
+            match stages.get_mut(&stage.text).filter(|declared| seen(declared)) {
+                Some(declared) => merge(&mut declared.tree, change),
+                None => faults.tell(&stage.span, || {
+                    let visible =
+                        || stages.iter().filter(|(_, declared)| seen(declared)).map(|(name, _)| name.as_str());
+                    unknown_stage(&stage, &visible)
+                }),
             }
         }
     }
     if !found {
         let all = profiles(documents);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let text = Text { name: "--profile".to_owned(), content: name.to_owned(), folder: "".into() };
-        let span = Span { start: 0, end: name.len(), text: Arc::new(text) };
+        let span = Span { start: 0, end: name.len(), text: Arc::new(Text::new("--profile", name, "")) };
         let hint = match all.is_empty() {
             true => "This pipeline has no profiles.".to_owned(),
             false => format!("The profiles of this pipeline are {}.", names(all.iter().copied())),
         };
-        let message = format!("There is no profile `{name}`{}", suggestion(name, all));
+        let message = format!("There is no profile `{}`{}", cut(name, LABEL), suggestion(name, all));
         faults.push(Diagnostic::new(&span, message).hint(hint));
     }
 }
@@ -67,11 +69,11 @@ pub(super) fn profiles(documents: &[Document]) -> Vec<String> {
 }
 
 /// A profile's changes by stage: `{ "train": (steps: 5) }` or `(train: (steps: 5))`.
-fn changes(tree: &Tree, faults: &mut Vec<Diagnostic>) -> Vec<FieldTree> {
-    let mut fault = |at: &Tree, expected: &str| {
+fn changes(tree: &Tree, faults: &mut Faults) -> Vec<FieldTree> {
+    let fault = |at: &Tree, expected: &str| {
         let message = format!("Expected {expected}, found {}.", at.describe());
         let hint = "A profile says what changes in which stage: `{ \"train\": (steps: 5) }`.";
-        faults.push(Diagnostic::new(&at.span, message).hint(hint));
+        Diagnostic::new(&at.span, message).hint(hint)
     };
     match (&tree.form, tree.structure()) {
         (Form::Map(entries), _) => {
@@ -79,23 +81,23 @@ fn changes(tree: &Tree, faults: &mut Vec<Diagnostic>) -> Vec<FieldTree> {
             for (key, value) in entries {
                 match &key.form {
                     Form::Str(text) => out.push((Word { text: text.clone(), span: key.span.clone() }, value.clone())),
-                    _ => fault(key, "the name of a stage in quotes"),
+                    _ => faults.tell(&key.span, || fault(key, "the name of a stage in quotes")),
                 }
             }
             out
         }
         (_, Some((None, fields))) => fields.to_vec(),
         _ => {
-            fault(tree, "a map from stages to changes");
+            faults.push(fault(tree, "a map from stages to changes"));
             Vec::new()
         }
     }
 }
 
-/// A fault: no stage of that name among those that are visible.
-pub(super) fn unknown_stage(stage: &Word, visible: &[&str]) -> Diagnostic {
-    let message = format!("There is no stage `{}`{}", stage.text, suggestion(&stage.text, visible.iter().copied()));
-    let hint = format!("The stages that can be changed here are {}.", names(visible.iter().copied()));
+/// A fault: no stage of that name among those that are `visible`.
+pub(super) fn unknown_stage<'a, I: Iterator<Item = &'a str>>(stage: &Word, visible: &dyn Fn() -> I) -> Diagnostic {
+    let message = format!("There is no stage `{}`{}", cut(&stage.text, LABEL), suggestion(&stage.text, visible()));
+    let hint = format!("The stages that can be changed here are {}.", names(visible()));
     Diagnostic::new(&stage.span, message).hint(hint)
 }
 
@@ -106,9 +108,10 @@ pub(super) fn merge(base: &mut Tree, change: Tree) {
     }
     match (fields_mut(base), change) {
         (Some(fields), Tree { form: Form::Struct { name: None, fields: changed }, .. }) => {
+            let mut index = Index::default();
             for (field, value) in changed {
-                match fields.iter_mut().find(|(existing, _)| existing.text == field.text) {
-                    Some((_, existing)) => merge(existing, value),
+                match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &field.text) {
+                    Some(at) => merge(&mut fields[at].1, value),
                     None => fields.push((field, value)),
                 }
             }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cells::Variants;
 use super::check::Reference;
-use super::diagnose::{Diagnostic, Fallible, names, suggestion};
+use super::diagnose::{Diagnostic, Faults, cut, names, suggestion};
+use super::limits::LABEL;
 use super::{RunLookup, RunNode};
 use crate::dag;
 use crate::stage::{Bare, Cell, Name, Registry};
@@ -49,7 +50,30 @@ impl Target {
 pub(super) struct Runs<'a> {
     lookup: &'a dyn RunLookup,
     registry: &'a Registry,
-    known: BTreeMap<(String, String), Result<Vec<RunNode>, String>>,
+    known: BTreeMap<(String, String), Result<Found, String>>,
+}
+
+/// The nodes of a stage of an earlier run.
+#[derive(Default)]
+struct Found {
+    nodes: Vec<RunNode>,
+    /// The numbers of these by cell, in the order in which the cells come.
+    cells: Vec<Vec<usize>>,
+}
+
+impl Found {
+    fn new(nodes: Vec<RunNode>) -> Self {
+        let mut cells: Vec<Vec<usize>> = Vec::new();
+        let mut known: BTreeMap<&Cell, usize> = BTreeMap::new();
+        for (number, node) in nodes.iter().enumerate() {
+            let at = *known.entry(&node.cell).or_insert(cells.len());
+            match cells.get_mut(at) {
+                Some(cell) => cell.push(number),
+                None => cells.push(vec![number]),
+            }
+        }
+        Found { nodes, cells }
+    }
 }
 
 impl<'a> Runs<'a> {
@@ -62,15 +86,19 @@ impl<'a> Runs<'a> {
         let key = (run.to_owned(), stage.to_owned());
         let found = self.known.entry(key).or_insert_with(|| match self.lookup.find(run, stage) {
             Ok(nodes) if nodes.is_empty() => Err(format!("The run `{run}` has no nodes of a stage `{stage}`.")),
-            found => found,
+            Ok(nodes) => Ok(Found::new(nodes)),
+            Err(message) => Err(message),
         });
-        found.as_deref().map_err(|message| message.clone())
+        found.as_ref().map(|found| found.nodes.as_slice()).map_err(|message| message.clone())
     }
 
-    /// The nodes that [`Runs::find`] has found.
-    pub fn known(&self, run: &str, stage: &str) -> &[RunNode] {
+    /// The nodes that [`Runs::find`] has found, by cell.
+    pub fn known(&self, run: &str, stage: &str) -> impl Iterator<Item = Vec<&RunNode>> {
         let key = (run.to_owned(), stage.to_owned());
-        self.known.get(&key).and_then(|found| found.as_deref().ok()).unwrap_or_default()
+        let found = self.known.get(&key).and_then(|found| found.as_ref().ok());
+        found
+            .into_iter()
+            .flat_map(|found| found.cells.iter().map(|cell| cell.iter().map(|&number| &found.nodes[number]).collect()))
     }
 
     /// What a reference without an index means for a stage that yields `yields`.
@@ -86,7 +114,7 @@ pub(super) fn follow(
     stages: &BTreeMap<String, Variants<'_>>,
     targets: &BTreeSet<String>,
     runs: &mut Runs<'_>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) -> Vec<String> {
     let mut open: Vec<&String> = targets.iter().collect();
     let mut links: BTreeMap<&str, BTreeMap<&str, &Reference>> = BTreeMap::new();
@@ -98,105 +126,137 @@ pub(super) fn follow(
         let mut needs = BTreeMap::new();
         for reference in stage.references() {
             match resolve(reference, name, stages, runs) {
-                Err(fault) => faults.push(*fault),
-                Ok(Some(needed)) => drop(needs.entry(needed.as_str()).or_insert(reference)),
+                Err(fault) => faults.tell(&reference.span, || *fault(name, stages)),
+                Ok(Some(needed)) => {
+                    if needs.insert(needed.as_str(), reference).is_none() {
+                        open.push(needed);
+                    }
+                }
                 Ok(None) => {}
             }
         }
-        open.extend(stages.keys().filter(|name| needs.contains_key(name.as_str())));
         links.insert(name, needs);
     }
     order(links, faults)
 }
 
+/// What is wrong with a reference, put into words where it is told: from the stage that states it, and all stages.
+type Wrong<'a> = Box<dyn FnOnce(&str, &BTreeMap<String, Variants<'_>>) -> Box<Diagnostic> + 'a>;
+
 /// The stage of this pipeline that a reference names; none where it names a stage of a run.
 fn resolve<'a>(
-    reference: &Reference,
+    reference: &'a Reference,
     from: &str,
     stages: &'a BTreeMap<String, Variants<'_>>,
     runs: &mut Runs<'_>,
-) -> Fallible<Option<&'a String>> {
+) -> Result<Option<&'a String>, Wrong<'a>> {
     let fault = |message: String| Diagnostic::new(&reference.span, message);
+    let told = |diagnostic: Diagnostic| -> Wrong<'a> { Box::new(move |_, _| Box::new(diagnostic)) };
     let target = Target::read(&reference.text).map_err(|message| {
-        fault(message)
-            .hint("A reference is the name of a stage, as `\"train\"`, `\"train[3]\"` or `\"run:latest/train\"`.")
+        told(
+            fault(message)
+                .hint("A reference is the name of a stage, as `\"train\"`, `\"train[3]\"` or `\"run:latest/train\"`."),
+        )
     })?;
-    let wanted = reference.yields.join(" or ");
+    let wanted = || reference.yields.join(" or ");
     let fits = |yields: &str| reference.yields.is_empty() || reference.yields.contains(&yields);
-    if let Some(run) = &target.run {
-        let nodes = runs.find(run, &target.part()).map_err(|message| {
-            fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one.")
-        })?;
-        let cells: BTreeSet<&Cell> = nodes.iter().map(|node| &node.cell).collect();
-        if cells.len() > 1 && !reference.gathers {
-            let cells: Vec<String> = cells.into_iter().map(|cell| target.within(cell)).collect();
-            return fault(format!("`{}` is in {} cells, but one is needed here.", reference.text, cells.len()))
-                .hint(format!("Name one of {}.", names(cells.iter().take(SHOWN).map(String::as_str))))
-                .stop();
-        }
-        return match nodes.iter().find(|node| !fits(&node.yields)) {
-            Some(node) => fault(format!("`{}` yields {}, but {wanted} is needed here.", reference.text, node.yields))
-                .hint("Name a stage of the run that yields what is needed.")
-                .stop(),
-            None => Ok(None),
+    let Some(run) = &target.run else {
+        let Some((name, stage)) = stages.get_key_value(&target.name.stage) else {
+            return Err(Box::new(move |from, stages| {
+                let name = &target.name.stage;
+                let near = suggestion(name, stages.keys().map(String::as_str));
+                let message = format!("There is no stage `{}`{near}", cut(name, LABEL));
+                Box::new(fault(message).hint(fitting(reference, from, stages)))
+            }));
         };
-    }
-    let fitting = || {
-        let fitting = stages
-            .iter()
-            .filter(|(name, stage)| name.as_str() != from && stage.kind().is_some_and(|kind| fits(kind.yields())));
-        let all: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
-        match all.is_empty() {
-            true => format!("No other stage of this pipeline yields {wanted}."),
-            false => format!("The stages that yield {wanted} are {}.", names(all)),
-        }
+        return match stage.kind() {
+            _ if name == from => Err(Box::new(move |from, stages| {
+                let message = format!("The stage `{from}` refers to itself.");
+                Box::new(fault(message).hint(fitting(reference, from, stages)))
+            })),
+            Some(kind) if !fits(kind.yields()) => Err(Box::new(move |from, stages| {
+                let (kind, yields) = (kind.name(), kind.yields());
+                let message =
+                    format!("`{name}` is of kind `{kind}`, which yields {yields}, but {} is needed here.", wanted());
+                let fault = fault(message).hint(fitting(reference, from, stages));
+                Box::new(match stage.any() {
+                    Some(stage) => fault.related(&stage.span, format!("`{name}` is defined here")),
+                    None => fault,
+                })
+            })),
+            _ => Ok(Some(name)),
+        };
     };
-    let Some((name, stage)) = stages.get_key_value(&target.name.stage) else {
-        let all = stages.keys().map(String::as_str);
-        let name = &target.name.stage;
-        let message = format!("There is no stage `{name}`{}", suggestion(name, all));
-        return fault(message).hint(fitting()).stop();
-    };
-    if name == from {
-        return fault(format!("The stage `{from}` refers to itself.")).hint(fitting()).stop();
+    let nodes = runs.find(run, &target.part()).map_err(|message| {
+        told(fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one."))
+    })?;
+    let cells: BTreeSet<&Cell> = nodes.iter().map(|node| &node.cell).collect();
+    if cells.len() > 1 && !reference.gathers {
+        let shown: Vec<String> = cells.iter().take(SHOWN).map(|cell| target.within(cell)).collect();
+        let message = format!("`{}` is in {} cells, but one is needed here.", reference.text, cells.len());
+        let hint = format!("Name one of {}.", names(shown.iter().map(String::as_str)));
+        return Err(told(fault(message).hint(hint)));
     }
-    match stage.kind() {
-        Some(kind) if !fits(kind.yields()) => {
-            let message = format!(
-                "`{name}` is of kind `{}`, which yields {}, but {wanted} is needed here.",
-                kind.name(),
-                kind.yields()
-            );
-            let place = stage.any().map(|stage| (stage.span.clone(), format!("`{name}` is defined here")));
-            let mut fault = fault(message).hint(fitting());
-            fault.related.extend(place);
-            fault.stop()
+    match nodes.iter().find(|node| !fits(&node.yields)) {
+        Some(node) => {
+            let yields = &node.yields;
+            let message = format!("`{}` yields {yields}, but {} is needed here.", reference.text, wanted());
+            Err(told(fault(message).hint("Name a stage of the run that yields what is needed.")))
         }
-        _ => Ok(Some(name)),
+        None => Ok(None),
     }
 }
 
-/// Sorts stages behind their needs. Every cycle is reported; its links are cut, so that others are found as well.
-fn order(mut links: BTreeMap<&str, BTreeMap<&str, &Reference>>, faults: &mut Vec<Diagnostic>) -> Vec<String> {
-    loop {
-        let stages: Vec<&str> = links.keys().copied().collect();
-        let number = |name: &&str| stages.binary_search(name).ok();
+/// The stages that a reference from a stage may name.
+fn fitting(reference: &Reference, from: &str, stages: &BTreeMap<String, Variants<'_>>) -> String {
+    let fits = |yields: &str| reference.yields.is_empty() || reference.yields.contains(&yields);
+    let mut fitting = stages
+        .iter()
+        .filter(|(name, stage)| name.as_str() != from && stage.kind().is_some_and(|kind| fits(kind.yields())))
+        .map(|(name, _)| name.as_str())
+        .peekable();
+    let wanted = reference.yields.join(" or ");
+    match fitting.peek() {
+        None => format!("No other stage of this pipeline yields {wanted}."),
+        Some(_) => format!("The stages that yield {wanted} are {}.", names(fitting)),
+    }
+}
+
+/// How many stages of a cycle are named.
+const NAMED: usize = 12;
+
+/// How many cycles are looked for, each of which takes going through all stages again.
+const CYCLES: usize = 20;
+
+/// Sorts stages behind their needs. Cycles are reported; their links are cut, so that others are found as well.
+fn order(mut links: BTreeMap<&str, BTreeMap<&str, &Reference>>, faults: &mut Faults) -> Vec<String> {
+    let stages: Vec<&str> = links.keys().copied().collect();
+    let number = |name: &&str| stages.binary_search(name).ok();
+    for _ in 0..CYCLES {
         let needs: Vec<Vec<usize>> = links.values().map(|needs| needs.keys().filter_map(number).collect()).collect();
         let cycle = match dag::topological(stages.len(), |stage| needs[stage].clone()) {
             Ok(order) => return order.into_iter().map(|stage| stages[stage].to_owned()).collect(),
             Err(cycle) => cycle,
         };
-        let chain: Vec<&str> = cycle.iter().chain(cycle.first()).map(|&stage| stages[stage]).collect();
-        if let Some(reference) = links.get(chain[0]).and_then(|needs| needs.get(chain[1])) {
+        let mut chain: Vec<&str> = cycle.iter().chain(cycle.first()).map(|&stage| stages[stage]).collect();
+        for stage in &chain[1..] {
+            if stage != &chain[0] {
+                links.insert(stage, BTreeMap::new());
+            }
+        }
+        let first = links.insert(chain[0], BTreeMap::new()).unwrap_or_default();
+        if let Some(reference) = first.get(chain[1]) {
+            if chain.len() > NAMED {
+                chain.splice(NAMED - 2..chain.len() - 2, ["…"]);
+            }
             faults.push(
                 Diagnostic::new(&reference.span, format!("The stages need each other: {}.", chain.join(" -> ")))
                     .hint("No stage can need its own result; change one of these references."),
             );
         }
-        for stage in &chain {
-            links.insert(stage, BTreeMap::new());
-        }
     }
+    // With so many cycles told, the order does not matter any more.
+    stages.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

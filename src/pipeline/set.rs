@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnose::{Diagnostic, Fallible, Span, Text};
+use super::diagnose::{Diagnostic, Fallible, Faults, Span, Text, cut};
 use super::include::Declared;
+use super::limits;
 use super::matrix::MATRIX;
 use super::overrides::{fields_mut, merge, unknown_stage};
-use super::syntax::{DEEPEST, parse};
+use super::syntax::parse;
 use super::tree::{Form, Tree, Word};
 
 /// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`, and returns the path.
@@ -18,26 +19,27 @@ pub(super) fn set(
     folder: &Path,
     stages: &mut BTreeMap<String, Declared>,
     matrix: &mut Option<Tree>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) -> Option<Place> {
-    let text = Text { name: format!("--set '{argument}'"), content: argument.to_owned(), folder: folder.to_owned() };
+    let text = Text::new(format!("--set '{}'", cut(argument, limits::LABEL)), argument, folder);
     let mut cursor = Cursor { text: Arc::new(text), at: 0 };
     let path = cursor.path().map_err(|fault| faults.push(*fault)).ok()?;
-    let parsed = parse(&cursor.text, cursor.at);
-    faults.extend(parsed.faults);
+    let parsed = parse(&cursor.text, cursor.at, limits::VALUES);
+    faults.append(parsed.faults);
     if !parsed.whole {
         return None;
     }
-    let all: Vec<String> = stages.keys().cloned().collect();
-    let base = match (stages.get_mut(&path.stage.text), matrix) {
-        (Some(declared), _) => &mut declared.tree,
-        (None, Some(matrix)) if path.stage.text == MATRIX => matrix,
-        _ => {
-            faults.push(unknown_stage(&path.stage, &all.iter().map(String::as_str).collect::<Vec<_>>()));
+    let stage = stages.get_mut(&path.stage.text).map(|declared| &mut declared.tree);
+    let result = match stage.or(matrix.as_mut().filter(|_| path.stage.text == MATRIX)) {
+        Some(base) => place(base, &path.steps, parsed.tree),
+        None => {
+            faults.push(unknown_stage(&path.stage, &|| stages.keys().map(String::as_str)));
             return None;
         }
     };
-    faults.extend(place(base, &path.steps, parsed.tree).err().map(|fault| *fault));
+    if let Err(fault) = result {
+        faults.push(*fault);
+    }
     Some(path)
 }
 
@@ -60,9 +62,8 @@ impl Place {
     /// Reads the path of a field that a file states in quotes; `at` is where. None where it is none.
     pub fn read(path: &str, at: &Span) -> Option<Self> {
         let content = format!("{path}=");
-        let text = Text { name: String::new(), folder: "".into(), content: content.clone() };
-        let mut cursor = Cursor { text: Arc::new(text), at: 0 };
-        let mut place = cursor.path().ok().filter(|_| cursor.at == content.len())?;
+        let mut cursor = Cursor { text: Arc::new(Text::new("", content, "")), at: 0 };
+        let mut place = cursor.path().ok().filter(|_| cursor.at == cursor.text.content.len())?;
         place.stage.span = at.clone();
         for Step::Field(Word { span, .. }) | Step::Index(_, span) | Step::Key(_, span) in &mut place.steps {
             *span = at.clone();
@@ -197,14 +198,21 @@ impl Cursor {
         } else {
             self.take(|c| c.is_alphanumeric() || c == '_' || c == '-')
         };
-        if word.text.is_empty() { self.fault(what).stop() } else { Ok(word) }
+        match word.text.chars().take(limits::NAME + 1).count() {
+            0 => self.fault(what).stop(),
+            length if length > limits::NAME => {
+                let message = format!("This name has more than {} characters.", limits::NAME);
+                Diagnostic::new(&word.span, message).hint("Write a shorter one.").stop()
+            }
+            _ => Ok(word),
+        }
     }
 
     fn path(&mut self) -> Fallible<Place> {
         let stage = self.name("the name of a stage")?;
         let mut steps = Vec::new();
         loop {
-            if steps.len() > DEEPEST {
+            if steps.len() > limits::DEPTH {
                 return self.fault("`=`").stop();
             } else if self.eat('=') {
                 return Ok(Place { stage, steps });

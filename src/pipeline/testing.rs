@@ -149,6 +149,12 @@ impl Kind for Fake {
         }]
     }
 
+    fn count(&self, params: &Value, extents: &dyn Extents) -> usize {
+        let every = Score::read(params).filter(|score| score.every_iteration);
+        let nodes = every.map(|score| extents.nodes(&score.model.0));
+        nodes.or(Train::read(params).map(|train| train.iterations as usize)).unwrap_or(1)
+    }
+
     /// A training is a chain of nodes; a score with `every_iteration` has a node beside each.
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let references = || crate::stage::kind::references(params).into_iter();

@@ -246,7 +246,7 @@ fn nodes_are_selected_by_stage_and_iteration() {
     let select = |names: &[&str]| pipeline.select(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     assert_eq!(select(&["train", "score[2]"]), Ok(BTreeSet::from([1, 2, 4])));
     let faults = select(&["tran", "train[3]", "table[1]", "run:a/train"]).unwrap_err();
-    let told: Vec<String> = faults.0.iter().map(|fault| format!("{} {}", fault.message, fault.hint)).collect();
+    let told: Vec<String> = faults.faults.iter().map(|fault| format!("{} {}", fault.message, fault.hint)).collect();
     assert_eq!(
         told,
         [
@@ -388,7 +388,7 @@ fn damaged_text_never_panics() {
         crate::fsio::create(&file).unwrap().write_all(chars.concat().as_bytes()).unwrap();
         let request = Request { file: file.clone(), ..Request::default() };
         if let Err(faults) = load(&request, &registry, &testing::OldRun) {
-            assert!(!faults.0.is_empty(), "round {round}");
+            assert!(!faults.faults.is_empty(), "round {round}");
             assert!(!faults.render(round % 2 == 0).is_empty());
         }
     }

@@ -1,6 +1,9 @@
 //! RON as a tree that keeps what `ron::Value` loses: names of structures, order, and places.
 
-use super::diagnose::Span;
+use std::collections::HashMap;
+
+use super::diagnose::{Span, cut};
+use super::limits::{LABEL, TEXT_UNIT};
 
 /// A piece of RON and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +38,50 @@ pub(super) struct Word {
     pub span: Span,
 }
 
+/// Finds names in a list that only grows, in the same time however long it is.
+#[derive(Default)]
+pub(super) struct Index(HashMap<String, usize>, usize);
+
+impl Index {
+    /// Up to this length, lists are looked through.
+    const SHORT: usize = 16;
+
+    /// The first of `count` items that `name_of` gives this name.
+    pub fn find<'a>(&mut self, count: usize, name_of: impl Fn(usize) -> Option<&'a str>, name: &str) -> Option<usize> {
+        if count <= Self::SHORT {
+            return (0..count).find(|&at| name_of(at) == Some(name));
+        }
+        let Index(known, seen) = self;
+        for at in *seen..count {
+            if let Some(name) = name_of(at) {
+                known.entry(name.to_owned()).or_insert(at);
+            }
+        }
+        *seen = count;
+        known.get(name).copied()
+    }
+}
+
 impl Tree {
+    /// The content of a text.
+    pub fn text(&self) -> Option<&str> {
+        match &self.form {
+            Form::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// How many values the tree has, long texts counted by their length.
+    pub fn weight(&self) -> usize {
+        1 + match &self.form {
+            Form::Str(text) => text.len() / TEXT_UNIT,
+            Form::List(items) | Form::Tuple { items, .. } => items.iter().map(Tree::weight).sum(),
+            Form::Map(entries) => entries.iter().map(|(key, value)| key.weight() + value.weight()).sum(),
+            Form::Struct { fields, .. } => fields.iter().map(|(_, value)| value.weight()).sum(),
+            _ => 0,
+        }
+    }
+
     /// Name and fields of a structure in any spelling: `Name(a: 1)`, `(a: 1)`, `Name()`, `Name`, `()`.
     pub fn structure(&self) -> Option<(Option<&Word>, &[FieldTree])> {
         match &self.form {
@@ -132,9 +178,9 @@ impl Tree {
             Form::Int(value) => format!("the integer {value}"),
             Form::Float(value) => format!("the number {value:?}"),
             Form::Str(text) if text.is_empty() => "an empty text".to_owned(),
-            Form::Str(text) => format!("the text {text:?}"),
+            Form::Str(text) => format!("the text {:?}", cut(text, LABEL)),
             Form::Char(c) => format!("the character {c:?}"),
-            Form::Word(word) => format!("the word `{}`", word.text),
+            Form::Word(word) => format!("the word `{}`", cut(&word.text, LABEL)),
             Form::List(items) if items.is_empty() => "an empty list".to_owned(),
             Form::List(_) => "a list".to_owned(),
             Form::Map(_) => "a map".to_owned(),

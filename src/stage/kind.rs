@@ -31,6 +31,10 @@ pub trait Kind: Sync + Send {
     fn agrees(&self, _params: &Value, _peers: &Peers<'_>) -> Vec<Fault> {
         Vec::new()
     }
+    /// How many nodes a stage has at most: asked before they are made.
+    fn count(&self, _params: &Value, _extents: &dyn Extents) -> usize {
+        1
+    }
     /// The nodes of a stage, in order. The default is one node whose inputs are the references in `params`.
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();

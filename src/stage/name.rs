@@ -105,6 +105,15 @@ pub fn same(a: &str, b: &str) -> bool {
     a == b || number(a).is_some_and(|a| number(b) == Some(a))
 }
 
+/// A text that two labels share if and only if they are the [`same`], to find labels by.
+pub fn key(label: &str) -> String {
+    match label.parse::<f64>() {
+        // The sum has one zero: -0.0 becomes 0.0.
+        Ok(number) if !number.is_nan() => format!("{:?}", number + 0.0),
+        _ => label.to_owned(),
+    }
+}
+
 /// Whether a name can hold this label.
 pub fn is_sound(label: &str) -> bool {
     let name = Name::new("s", Cell::from([("a".to_owned(), label.to_owned())]));
@@ -214,6 +223,14 @@ mod tests {
         }
         for unsound in ["", " a", "a,b", "a]", "(", "a\nb", "a), b=("] {
             assert!(!is_sound(unsound), "{unsound}");
+        }
+    }
+
+    #[test]
+    fn labels_that_are_the_same_have_one_key() {
+        let labels = ["1", "1.0", "1e0", "-0", "0", "NaN", "nan", "inf", "1e999", "a", "A", "0.1", ".1"];
+        for (a, b) in labels.iter().flat_map(|a| labels.iter().map(move |b| (a, b))) {
+            assert_eq!(same(a, b), key(a) == key(b), "{a} {b}");
         }
     }
 

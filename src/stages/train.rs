@@ -27,7 +27,7 @@ params! {
         /// The network.
         model: Model;
         /// How many times to train for `steps` updates, each a node with a state of its own.
-        iterations: u32 = 1, where min(1.0).max(100_000.0).unit("iterations");
+        iterations: u32 = 1, where min(1.0).max(10_000.0).unit("iterations");
         /// Updates in an iteration.
         steps: u32, where min(1.0).unit("updates");
         /// Updates that the schedule spans; iterations x steps if not stated.
@@ -226,6 +226,10 @@ impl Kind for Train {
 
     fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
         TrainParams::read(params).map_or_else(Vec::new, |p| agree::training(&p, peers))
+    }
+
+    fn count(&self, params: &Value, _extents: &dyn Extents) -> usize {
+        TrainParams::read(params).map_or(1, |p| p.iterations as usize)
     }
 
     fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {

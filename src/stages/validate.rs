@@ -72,6 +72,11 @@ impl Kind for Validate {
         faults
     }
 
+    fn count(&self, params: &Value, extents: &dyn Extents) -> usize {
+        let every = ValidateParams::read(params).filter(|p| p.every_iteration);
+        every.map_or(1, |p| extents.nodes(&p.model.0).max(1))
+    }
+
     fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
         let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
         let mut node = params.clone();

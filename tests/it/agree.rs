@@ -15,11 +15,12 @@ fn faults(edits: &[(&str, &str)], sets: &[&str]) -> String {
     let request = Request { file: bench.path("small.ron"), profile: None, sets };
     let told = match load(&request, &registry(), &NoRuns) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.0,
+        Err(faults) => faults.faults,
     };
     let line = |fault: &repro::pipeline::Diagnostic| {
-        let file = fault.file.rsplit('/').next().unwrap_or_default();
-        format!("{file}:{}:{}: {} {}", fault.line, fault.column, fault.message, fault.hint)
+        let file = fault.file().rsplit('/').next().unwrap_or_default();
+        let (line, column) = fault.position();
+        format!("{file}:{line}:{column}: {} {}", fault.message, fault.hint)
     };
     told.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -16,7 +16,7 @@ const STAGES: &str = r#"stages: {
 fn told(matrix: &str) -> String {
     let faults = Case::new(&format!("Pipeline(name: \"x\",\nmatrix: {matrix},\n{STAGES})")).load().unwrap_err();
     let at = |text: &str| text.chars().take(24).collect::<String>();
-    let lines = faults.0.iter().map(|fault| {
+    let lines = faults.faults.iter().map(|fault| {
         let span = fault.span.as_ref().map_or("", |span| &span.text.content[span.start..span.end]);
         format!("{} <- {}\n    {} {}", matrix, at(span), fault.message, fault.hint)
     });
