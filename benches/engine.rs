@@ -1,0 +1,277 @@
+//! How reading, checking, planning and printing a pipeline grow with it: made pipelines of 10 to 10^6 fields, stages,
+//! faults, cells or items, each loaded in a process of its own, planned on an empty store, and printed. A line for each
+//! row: seconds and peak memory at each size, and the exponent that least squares fit to the seconds from `FROM` on
+//! (1 is linear). `cargo bench --bench engine [-- --most 100000] [--row cells]`.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::error::Error;
+use std::process::Command;
+use std::time::Instant;
+
+use clap::Parser;
+use repro::cli::plan::text;
+use repro::engine;
+use repro::fsio;
+use repro::ml::ops::memory;
+use repro::pipeline::{Request, RunLookup, RunNode, limits, load};
+use repro::store::Store;
+
+/// The size from which the exponent is fitted: below, what does not grow is most of the time.
+const FROM: usize = 1000;
+
+/// What is measured.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The largest size.
+    #[arg(long, default_value_t = 1_000_000)]
+    most: usize,
+    /// One row alone.
+    #[arg(long)]
+    row: Option<String>,
+    /// One size of one row, in this process.
+    #[arg(long, hide = true, requires = "row")]
+    size: Option<usize>,
+    /// Cargo adds it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A pipeline of some size, as text.
+struct Row {
+    name: &'static str,
+    /// The largest size that the limits let pass.
+    most: usize,
+    make: fn(usize) -> String,
+}
+
+const SCENES: &str = "Dataset(source: Shapes(images: 1), classes: Shapes)";
+const WEIGHTS: &str = "Weights(source: Seeded(encoder: Tiny, seed: 1))";
+const TRAIN: &str = "Train(data: \"a\", weights: \"w\", model: DeepLabV2(encoder: Tiny, classes: 6), steps: 1, batch: 1, \
+                     crop: (33, 33)";
+
+fn repeated(n: usize, part: impl Fn(usize) -> String) -> String {
+    (0..n).map(part).collect()
+}
+
+fn stages(stages: &str) -> String {
+    format!("Pipeline(name: \"x\", stages: {{{stages}}})")
+}
+
+/// A training and its validation in the cells of `axes`, and a table of all.
+fn cells(axes: &str) -> String {
+    format!(
+        "Pipeline(name: \"x\", matrix: (axes: {{{axes}}}), stages: {{\"a\": {SCENES}, \"w\": {WEIGHTS}, \"t\": {TRAIN}), \
+         \"v\": Validate(model: \"t\", data: \"a\"), \"r\": Report(from: [\"v\"])}})"
+    )
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "unknown fields of the pipeline",
+        most: limits::VALUES,
+        make: |n| format!("Pipeline(name: \"x\", stages: {{}}, {})", repeated(n, |k| format!("f{k}: 1,"))),
+    },
+    Row {
+        name: "unknown fields of a stage",
+        most: limits::VALUES,
+        make: |n| stages(&format!("\"a\": Dataset({})", repeated(n, |k| format!("f{k}: 1,")))),
+    },
+    Row { name: "fields stated twice", most: limits::VALUES, make: |n| format!("({})", "a: 1,".repeat(n)) },
+    Row { name: "characters that mean nothing", most: limits::VALUES, make: |n| "@ ".repeat(n) },
+    Row { name: "brackets that do not fit", most: limits::VALUES, make: |n| "[)".repeat(n) },
+    Row {
+        name: "lines of comments",
+        most: limits::VALUES,
+        make: |n| stages(&format!("{}\"a\": {SCENES}", "// nothing\n".repeat(n))),
+    },
+    Row {
+        name: "values of the wrong type",
+        most: limits::VALUES,
+        make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "1,".repeat(n))),
+    },
+    Row {
+        name: "items of a list",
+        most: limits::VALUES,
+        make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "\"x\",".repeat(n))),
+    },
+    Row {
+        name: "entries of a map",
+        most: limits::VALUES,
+        make: |n| {
+            let entries = repeated(n, |k| format!("\"k{k}\": \"x\","));
+            stages(&format!("\"a\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, parameters: {{{entries}}})"))
+        },
+    },
+    Row {
+        name: "escapes of a text",
+        most: limits::TEXT,
+        make: |n| stages(&format!("\"a\": Command(run: [\"{}\"], outputs: {{\"o\": \"o\"}})", "\\n".repeat(n))),
+    },
+    Row {
+        name: "equal stages",
+        most: limits::STAGES,
+        make: |n| stages(&repeated(n, |k| format!("\"a{k}\": {SCENES},"))),
+    },
+    Row {
+        name: "stages of unknown kinds",
+        most: limits::STAGES,
+        make: |n| stages(&repeated(n, |k| format!("\"a{k}\": Nothing(),"))),
+    },
+    Row {
+        name: "stages that each need the one before",
+        most: limits::STAGES,
+        make: |n| {
+            let stage = |k: usize| {
+                let input = if k == 0 { String::new() } else { format!("\"i\": \"a{}\"", k - 1) };
+                format!("\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{{input}}}),")
+            };
+            stages(&repeated(n, stage))
+        },
+    },
+    Row {
+        name: "stages in one circle",
+        most: limits::STAGES,
+        make: |n| {
+            let stage = |k: usize| {
+                format!(
+                    "\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"a{}\"}}),",
+                    (k + 1) % n
+                )
+            };
+            stages(&repeated(n, stage))
+        },
+    },
+    Row {
+        name: "references that lead nowhere",
+        most: limits::STAGES,
+        make: |n| {
+            let stage = |k: usize| {
+                format!("\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"b{k}\"}}),")
+            };
+            stages(&repeated(n, stage))
+        },
+    },
+    Row {
+        name: "stages that a profile changes",
+        most: limits::STAGES,
+        make: |n| {
+            let changes = repeated(n, |k| format!("\"a{k}\": (ignore: None),"));
+            format!(
+                "Pipeline(name: \"x\", stages: {{{}}}, profiles: {{\"p\": {{{changes}}}}})",
+                repeated(n, |k| format!("\"a{k}\": {SCENES},"))
+            )
+        },
+    },
+    Row {
+        name: "cells of one axis",
+        most: limits::CELLS,
+        make: |n| cells(&format!("\"s\": (set: [\"t.seed\"], values: [{}])", repeated(n, |k| format!("{k},")))),
+    },
+    Row {
+        name: "cells of two axes",
+        most: limits::CELLS,
+        make: |n| {
+            let side = n.isqrt();
+            let values = |n: usize| repeated(n, |k| format!("{},", k + 1));
+            cells(&format!(
+                "\"s\": (set: [\"t.seed\"], values: [{}]), \"b\": (set: [\"v.batch\"], values: [{}])",
+                values(side),
+                values(n / side)
+            ))
+        },
+    },
+    Row {
+        name: "labels stated twice",
+        most: limits::VALUES,
+        make: |n| cells(&format!("\"s\": (set: [\"t.seed\"], values: [{}])", "1,".repeat(n))),
+    },
+    Row {
+        name: "included cells",
+        most: limits::CELLS - 1,
+        make: |n| {
+            let include = repeated(n, |k| format!("{{\"s\": {}}},", k + 1));
+            cells("\"s\": (set: [\"t.seed\"], values: [0])")
+                .replace("}), stages", &format!("}}, include: [{include}]), stages"))
+        },
+    },
+    Row {
+        name: "iterations, each validated",
+        most: 10_000,
+        make: |n| {
+            stages(&format!(
+                "\"a\": {SCENES}, \"w\": {WEIGHTS}, \"t\": {TRAIN}, iterations: {n}), \
+             \"v\": Validate(model: \"t\", data: \"a\", every_iteration: true), \"c\": Curves(from: [\"t\", \"v\"])"
+            ))
+        },
+    },
+];
+
+struct NoRuns;
+
+impl RunLookup for NoRuns {
+    fn find(&self, run: &str, _stage: &str) -> Result<Vec<RunNode>, String> {
+        Err(format!("There is no run `{run}`."))
+    }
+}
+
+/// Loads, plans and prints a row of size `n`, and prints seconds, peak bytes, and the bytes of what was printed.
+fn one(row: &Row, n: usize) -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("x.ron");
+    fsio::write_synced(&file, (row.make)(n).as_bytes())?;
+    let profile = row.name.contains("profile").then(|| "p".to_owned());
+    let registry = repro::stages::registry();
+    let began = Instant::now();
+    let said = match load(&Request { file, profile, sets: Vec::new() }, &registry, &NoRuns) {
+        Err(faults) => faults.to_string(),
+        Ok(pipeline) => {
+            let store = Store::open(&folder.path().join("store"))?;
+            let plan = engine::plan(&pipeline, &registry, &store, &engine::Options::default())?;
+            text(&pipeline, &plan)
+        }
+    };
+    println!("{} {} {}", began.elapsed().as_secs_f64(), memory::peak().unwrap_or_default(), said.len());
+    Ok(())
+}
+
+/// The exponent of `y = a x^e` that fits best, by the logarithms.
+fn exponent(points: &[(f64, f64)]) -> f64 {
+    let points: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
+    let n = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / n;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let (above, below) = points.iter().fold((0.0, 0.0), |(a, b), p| (a + (p.0 - x) * (p.1 - y), b + (p.0 - x).powi(2)));
+    above / below
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let wanted = |row: &&Row| options.row.as_ref().is_none_or(|name| row.name == name);
+    if let (Some(size), Some(row)) = (options.size, ROWS.iter().find(wanted)) {
+        return one(row, size);
+    }
+    println!("| row | size: seconds, MiB, KiB said | exponent |");
+    for row in ROWS.iter().filter(wanted) {
+        let (mut points, mut told) = (Vec::new(), Vec::new());
+        for n in (1..).map(|power| 10_usize.pow(power)).take_while(|n| *n <= options.most) {
+            let n = n.min(row.most);
+            let child =
+                Command::new(std::env::current_exe()?).args(["--row", row.name, "--size", &n.to_string()]).output()?;
+            let said = String::from_utf8_lossy(&child.stdout).into_owned();
+            let figures: Vec<f64> = said.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+            let [seconds, peak, said] = figures[..] else {
+                return Err(format!("{} at {n}: {}", row.name, String::from_utf8_lossy(&child.stderr)).into());
+            };
+            told.push(format!("{n}: {seconds:.4}, {:.0}, {:.0}", peak / 1048576.0, said / 1024.0));
+            if n >= FROM {
+                points.push((n as f64, seconds));
+            }
+            if n == row.most {
+                break;
+            }
+        }
+        let fitted = if points.len() > 1 { format!("{:.2}", exponent(&points)) } else { "–".to_owned() };
+        println!("| {} | {} | {fitted} |", row.name, told.join("; "));
+    }
+    Ok(())
+}
