@@ -3,17 +3,22 @@
 //!
 //! `.ci/fuzz SECONDS [TARGET…]` builds them with a nightly toolchain, writes seeds, and runs every target (or those
 //! named) for so long; it needs a C++ compiler, and no cargo-fuzz. What it finds lies in `fuzz/artifacts/TARGET/`, and
-//! becomes a test: of weights in `src/ml/checkpoint/hostile.rs`, of data beside its reader.
+//! becomes a test: of pipelines in `src/pipeline/hostile.rs`, of weights in `src/ml/checkpoint/hostile.rs`, of data beside its reader.
 
 #[path = "../../src"]
 mod program {
     //! Rooms that are taken as they are.
 
+    pub mod dag;
     pub mod fsio;
     pub mod hash;
+    pub mod pipeline;
+    pub mod stage;
 }
 
-pub use program::{fsio, hash};
+pub mod pipelines;
+
+pub use program::{dag, fsio, hash, pipeline, stage};
 
 #[path = "../../src/ml"]
 pub mod ml {

@@ -100,12 +100,30 @@ fn pickle() -> Vec<u8> {
     out
 }
 
+/// A pipeline with a matrix and a profile, and what `--set` may say.
+fn pipelines() -> Vec<Vec<u8>> {
+    let whole = r#"// A comment.
+Pipeline(
+    name: "x",
+    matrix: (axes: {"n": (set: ["a.nodes"], values: [1, 2]), "c": (set: ["b.choice"], values: {"one": One(size: (1, 2e-3)), "two": Two})},
+        exclude: [{"n": 1, "c": "two"}], include: [{"n": 3, "c": "two"}]),
+    stages: {
+        "a": Any(nodes: 3, texts: {"k": "v\u{e9}"}, file: Some("root:x")),
+        "b": Any(from: ["a", "a[n=2]"], one: "a[2]", on: false),
+    },
+    profiles: {"p": {"a": (nodes: 2), "matrix": (axes: {"c": None})}},
+)
+"#;
+    vec![whole.into(), b"nodes=5".to_vec(), br#"texts["k"]="x""#.to_vec(), b"from=[r#\"b\"#, 'c', 0x1f, .5]".to_vec()]
+}
+
 fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("a folder"));
     let tensors = r#"{"a":{"dtype":"F32","shape":[4,4],"data_offsets":[0,64]},"b":{"dtype":"U8","shape":[4032],"data_offsets":[64,4096]}}"#;
     let safetensors = [&(tensors.len() as u64).to_le_bytes()[..], tensors.as_bytes(), &[0; 4096]].concat();
     let torch = zip(&[("m/data.pkl", &pickle()[..]), ("m/data/0", &[0; 48][..])]);
-    let seeds: [(&str, Vec<Vec<u8>>); 6] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 7] = [
+        ("pipeline", pipelines()),
         ("image", images()),
         ("archive", archives()),
         ("list", vec![b"/i/a.jpg /l/a.png\r\n\n/i/b.jpg /l/b.png\n".to_vec(), "\u{feff}a b c\n../é x//y\n".into()]),
