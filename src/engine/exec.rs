@@ -97,7 +97,8 @@ fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<
     let differ = differ.map(|name| format!("{name} is {}, not {}", told(&found, name), told(&planned, name)));
     let differ: Vec<String> = differ.collect();
     if differ.is_empty() {
-        return Ok(());
+        // The devices of other ranks are in no profile: they have to be like this one.
+        return kind.runs_on(&job.params, &job.device);
     }
     Err(StageError::Device {
         message: format!("The device `{}` is not what the run was planned for: {}.", job.device, differ.join("; ")),

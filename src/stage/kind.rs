@@ -67,7 +67,8 @@ pub trait Kind: Sync + Send {
     fn computes(&self) -> bool {
         false
     }
-    /// An error where a device cannot compute a node as its parameters ask. Called when planning.
+    /// An error where a device cannot compute a node as its parameters ask. Called when planning, and again by the process
+    /// that computes.
     fn runs_on(&self, _params: &Value, _device: &DeviceSpec) -> Result<(), StageError> {
         Ok(())
     }
