@@ -124,6 +124,8 @@ pub fn run(store: &Store, registry: &Registry, args: &ExportArgs) -> Result<Exit
     }
     // A bare name has no folder to write in.
     let out = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
+    // What an export that was killed left here.
+    fsio::sweep(out.parent().unwrap_or(&out), false);
     let mut temporary = Temporary::beside(&out)?;
     let manifest = manifest(&run, unfinished, &entries);
     write(store, &manifest, &run.pipeline, &entries, (&mut temporary, &out))?;

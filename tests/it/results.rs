@@ -199,6 +199,35 @@ fn a_wait_for_another_run_is_told_and_ends_with_ctrl_c() {
     assert_eq!(read(&bench, "results/p/c/o"), "1\n");
 }
 
+#[test]
+fn what_looks_or_is_wrong_makes_no_store() {
+    let bench = bench("echo 1 > $0", &[("o", "o")]);
+    bench.write("wrong.ron", "Pipeline(");
+    for (line, code) in [
+        ("runs", 0),
+        ("show", 2),
+        ("diff a b", 2),
+        ("export latest x.tar.zst", 2),
+        ("plan p.ron", 0),
+        ("graph p.ron", 0),
+        ("run p.ron --dry-run", 0),
+        ("run .", 2),
+        ("run gone.ron", 2),
+        ("run wrong.ron", 2),
+        ("run p.ron --only d", 2),
+        ("run p.ron --force d", 2),
+        ("run p.ron --set d.x=1", 2),
+        ("run p.ron --profile no", 2),
+        ("run p.ron --data a=gone", 4),
+        ("run p.ron --jobs 0", 2),
+    ] {
+        let answer = bench.call(line);
+        assert_eq!(answer.code, Some(code), "{line}: {answer:?}");
+        assert!(!bench.path("store").exists() && !bench.path("results").exists(), "{line}");
+    }
+    assert_eq!(files(&bench.path("")), ["p.ron", "wrong.ron"]);
+}
+
 /// A stage that is done, one that fails, and one that needs it.
 const FAILING: &str = r#"Pipeline(name: "p", stages: {
     "good": Command(run: ["touch", "{out:o}"], outputs: {"o": "o"}),
@@ -315,6 +344,7 @@ fn names_as_long_as_a_disk_takes_are_published_and_longer_ones_found_first() {
     bench.write("p.ron", script(&format!("mkdir $0; echo 1 > $0/{longest}"), &[("o", "o")]));
     bench.ok("run p.ron");
     assert_eq!(read(&bench, &format!("results/p/c/{longest}")), "1\n");
+    bench.ok(&format!("export latest {}.tar.zst", "n".repeat(247)));
 }
 
 #[test]
