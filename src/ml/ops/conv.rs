@@ -31,6 +31,9 @@ use crate::ml::error::{Error, Result};
 /// Tasks into which a pass over one image is divided: enough that the last one does not keep the others waiting.
 const TASKS: usize = 16;
 
+/// The greatest distance between outputs or taps: more than any image is wide, and little enough for sizes to be numbers.
+const GREATEST: usize = 1 << 16;
+
 /// The geometry of a convolution with `SAME` padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
@@ -65,8 +68,8 @@ impl Conv2d {
         [_, channels, height, width]: [usize; 4],
         [outputs, inputs, kh, kw]: [usize; 4],
     ) -> Result<Window> {
-        if self.stride == 0 || self.dilation == 0 {
-            return Err(Error::Model(format!("A convolution has distances of at least 1: {self:?} has not.")));
+        if ![self.stride, self.dilation].iter().all(|distance| (1..=GREATEST).contains(distance)) {
+            return Err(Error::Model(format!("A convolution has distances of 1 to {GREATEST}: {self:?} has not.")));
         }
         if inputs != channels {
             let expected = format!("[outputs, {channels}, height, width], for as many channels");

@@ -5,7 +5,9 @@
 //! - a kernel writes every element of its output exactly as documented;
 //! - the bits of a result depend on the inputs only: not on the threads, and not on the instruction set, since every
 //!   product sum is a chain of fused multiply-adds in one fixed order (see [`gemm`]);
-//! - the only `unsafe` code of the crate is here: vector instructions and disjoint parallel writes.
+//! - an operation compares the shapes of its operands before it starts, and refuses those that do not belong together:
+//!   nothing is written then, nor ever beside an output. `hostile` tries every operation, and finds one that it lacks;
+//! - the only `unsafe` code of the crate is here: vector instructions, disjoint parallel writes, and what asks a GPU.
 
 pub mod activation;
 pub mod blend;
@@ -18,6 +20,8 @@ pub mod fuse;
 pub mod gemm;
 #[cfg(test)]
 mod gradients;
+#[cfg(test)]
+mod hostile;
 pub mod interaction;
 pub mod loss;
 pub mod memory;

@@ -190,7 +190,7 @@ impl<'a> Taps<'a> {
     }
 
     /// The rows of products that belong to those lines `i` of taps for which `i dilation` lies in `range`: of one line at
-    /// least, where a sum of none would not be written.
+    /// least, whose products with zeros are the sums of what sees nothing.
     fn lines_of_taps(&self, range: Range<isize>, dilation: usize) -> Range<usize> {
         let [high, wide] = self.window.kernel;
         let up_to = |end: isize| end.max(0).unsigned_abs().div_ceil(dilation).min(high);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::cuda::Argument::{Float, Input, Output};
 use super::cuda::Plan;
-use super::{Kernel, Portable, check, launch};
+use super::{Kernel, Portable, check, check_apart, launch};
 use crate::ml::error::Result;
 
 /// Elements that one task takes.
@@ -20,6 +20,7 @@ pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3
     let len = w.dims1()?;
     check("The momentum of gradient descent", v, &[len])?;
     check("The gradient of gradient descent", g, &[len])?;
+    check_apart("gradient descent", &[v, g], w)?;
     let size = if w.device().is_cpu() { CACHED } else { len.max(1) };
     for start in (0..len).step_by(size) {
         let part = |flat: &Tensor| flat.narrow(0, start, size.min(len - start));

@@ -1,19 +1,22 @@
 // Graphs as far as this program uses them: a part of `emulated_driver.cpp`. While a stream is recorded nothing happens; a
 // graph does all of it when it is launched. It is strict where a GPU fails or is wrong silently: what is recorded may not
-// touch the host's memory or free what was not allocated in a graph, and a graph is launched again only when what it
-// allocates has been freed. The file that EMULATED_GRAPHS names gets a point for each graph that is launched.
+// touch the host's memory or free what was not allocated in a graph, no other thread may ask for anything meanwhile, and a
+// graph is launched again only when what it allocates has been freed. The file that EMULATED_GRAPHS names gets a point for each graph that is launched.
 #include <functional>
 #include <map>
+#include <thread>
 
 enum { NOT_RECORDABLE = 900 };
 
 using Work = std::function<int()>;
 static std::vector<Work>* recording;
+static std::thread::id recorder;
 // Memory of graphs, and whether it is allocated at the moment. Its place never changes, and it is never given back.
 static std::map<void*, bool> graph_memory;
 
 // Does something on the stream, now or, where the stream is recorded, whenever the graph is launched.
 static int done(Work work) {
+  if (recording && std::this_thread::get_id() != recorder) return NOT_RECORDABLE;
   if (recording) return recording->push_back(std::move(work)), OK;
   return settled() ? work() : OK;
 }
@@ -31,7 +34,10 @@ static int graph_freed(void* memory) {
     return graph_memory[memory] = false, spoil(memory), OK;
   });
 }
-API cuStreamBeginCapture_v2(void*, int) { return recording ? INVALID : (recording = new std::vector<Work>, OK); }
+API cuStreamBeginCapture_v2(void*, int) {
+  if (recording) return INVALID;
+  return recorder = std::this_thread::get_id(), recording = new std::vector<Work>, OK;
+}
 API cuStreamEndCapture(void*, std::vector<Work>** graph) {
   *graph = recording, recording = nullptr;
   return *graph ? OK : INVALID;

@@ -103,7 +103,7 @@ mod tests {
     use crate::ml::numerics::Numerics;
     use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
-    use crate::ml::state::State;
+    use crate::ml::state::{Snapshot, State};
     use crate::ml::train::{Batch, Settings, Trainer};
     use crate::ml::weights::{Scheme, initialise};
     use crate::ml::{ops, optim};
@@ -130,6 +130,31 @@ mod tests {
         assert_eq!(a.to_vec1::<f32>().unwrap(), [5.0; 100]);
         graph.run().unwrap();
         assert_eq!(a.to_vec1::<f32>().unwrap(), [7.0; 100]);
+    }
+
+    /// A state that another thread reads off the GPU meanwhile is no part of what is recorded, and is the state.
+    #[test]
+    fn other_threads_wait_for_the_end_of_a_recording() {
+        let device = match Numerics::default().device(Some(0)) {
+            Ok(device) => device,
+            Err(error) => return eprintln!("skipped on the GPU: {error}"),
+        };
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Regular") };
+        let trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+        let expected = State::write(&trainer, &BTreeMap::new()).unwrap();
+        let snapshot = Snapshot::copied(&trainer).unwrap();
+        let [a, b] = [1.0_f32, 2.0].map(|value| candle_core::Tensor::full(value, 100, &device).unwrap());
+        ops::update::add_part(&a, &b, 1.0).unwrap();
+        let (written, graph) = record(&device, || {
+            let written = std::thread::spawn(move || snapshot.write(&BTreeMap::new()));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            ops::update::add_part(&a, &b, 1.0)?;
+            Ok(written)
+        })
+        .unwrap();
+        assert!(written.join().unwrap().unwrap() == expected);
+        graph.run().unwrap();
+        assert_eq!(a.to_vec1::<f32>().unwrap(), [5.0; 100]);
     }
 
     #[test]
