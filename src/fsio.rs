@@ -4,26 +4,34 @@
 //! - every error names its path and what was being done to it;
 //! - a file that others may read appears whole or not at all: written beside its place, synced, renamed; the folder is
 //!   synced then, and so is the parent of every folder that is made;
-//! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them.
+//! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them;
+//! - only regular files are read and written: nothing waits for a pipe or reads a device.
 
 mod beneath;
 pub mod exact;
 mod failpoint;
 mod lock;
+mod own;
 mod parts;
+mod regular;
 mod temporary;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use beneath::{Found, found, is_beneath, move_aside, remove_empty_dir};
+pub use beneath::{Found, found, found_below, is_beneath, move_aside, remove_empty_dir};
 pub use failpoint::{Point, failpoint};
 pub use lock::{Lock, is_locked, try_lock};
+pub use own::{close, copy_new, open_up, remove_own_dir_all};
 pub use parts::{Parts, read_to_string_within, read_within};
+pub use regular::{check_regular, open, open_own, walk};
 pub use temporary::{Temporary, is_temporary, sweep};
+
+use regular::open_as;
 
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +93,7 @@ impl Error {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self.source.kind() {
+            _ if self.is_irregular() => "Name a regular file; what a pipe gives is saved to a file first.",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "Free some space or move the store with `--store`; what is finished is kept."
             }
@@ -115,12 +124,16 @@ fn at<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T> 
 
 /// Reads a whole file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    at("read", path, fs::read(path))
+    let mut content = Vec::new();
+    at("read", path, open_as("read", path, OpenOptions::new().read(true))?.read_to_end(&mut content))?;
+    Ok(content)
 }
 
 /// Reads a whole text file. Text that is not UTF-8 is an error.
 pub fn read_to_string(path: &Path) -> Result<String> {
-    at("read", path, fs::read_to_string(path))
+    let mut content = String::new();
+    at("read", path, open_as("read", path, OpenOptions::new().read(true))?.read_to_string(&mut content))?;
+    Ok(content)
 }
 
 /// Reads a whole text file of at most `most` bytes; none where it has more. Text that is not UTF-8 is an error.
@@ -134,14 +147,13 @@ pub fn read_text(path: &Path, most: usize) -> Result<Option<String>> {
     at("read", path, text).map(Some)
 }
 
-/// Opens a file for reading.
-pub fn open(path: &Path) -> Result<File> {
-    at("open", path, File::open(path))
-}
-
 /// The BLAKE3 hash of a file's content, read in parts.
 pub fn blake3(path: &Path) -> Result<::blake3::Hash> {
-    let mut file = open(path)?;
+    hash(&open(path)?, path)
+}
+
+/// The BLAKE3 hash of what is left to read of an open file.
+pub fn hash(mut file: &File, path: &Path) -> Result<::blake3::Hash> {
     let mut hasher = ::blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -211,7 +223,7 @@ pub fn sync_file(file: &File, path: &Path) -> Result<()> {
 
 /// Syncs the file at `path`.
 pub fn sync(path: &Path) -> Result<()> {
-    let file = open(path)?;
+    let file = at("open", path, File::open(path))?;
     sync_file(&file, path)
 }
 
@@ -240,7 +252,7 @@ pub fn create(path: &Path) -> Result<File> {
         create_dir_all(parent)?;
     }
     failpoint(Point::Write, path)?;
-    at("create", path, File::create(path))
+    open_as("create", path, OpenOptions::new().write(true).create(true).truncate(true))
 }
 
 /// Opens a file for adding at its end, making it where it is missing.
@@ -248,18 +260,13 @@ pub fn append(path: &Path) -> Result<File> {
     if let Some(parent) = path.parent() {
         create_dir_all(parent)?;
     }
-    at("open", path, OpenOptions::new().append(true).create(true).open(path))
+    open_as("open", path, OpenOptions::new().append(true).create(true))
 }
 
-/// Whether `path` is a symbolic link.
-pub fn is_link(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink())
-}
-
-/// Makes a file read-only.
+/// Makes a file read-only, for its owner readable, and no more a program that runs as its owner.
 pub fn set_readonly(path: &Path) -> Result<()> {
-    let mut permissions = at("read the permissions of", path, fs::metadata(path))?.permissions();
-    permissions.set_readonly(true);
+    let mode = at("read the permissions of", path, fs::metadata(path))?.permissions().mode();
+    let permissions = fs::Permissions::from_mode(mode & 0o555 | 0o400);
     at("set the permissions of", path, fs::set_permissions(path, permissions))
 }
 
@@ -328,25 +335,6 @@ pub fn list(path: &Path) -> Result<Vec<String>> {
         at("list", path, name.into_string().map_err(wrong))
     };
     entries(path)?.into_iter().map(text).collect()
-}
-
-/// Every file below a folder, as sorted relative paths with `/`.
-pub fn walk(root: &Path) -> Result<Vec<String>> {
-    fn below(root: &Path, prefix: &str, out: &mut Vec<String>) -> Result<()> {
-        for name in list(&root.join(prefix))? {
-            let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if stat(&root.join(&relative))?.is_dir {
-                below(root, &relative, out)?;
-            } else {
-                out.push(relative);
-            }
-        }
-        Ok(())
-    }
-    let mut out = Vec::new();
-    below(root, "", &mut out)?;
-    out.sort();
-    Ok(out)
 }
 
 /// Removes a file; one that is not there is no error.

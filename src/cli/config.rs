@@ -29,7 +29,11 @@ fn config_file() -> Option<PathBuf> {
 
 fn config() -> Result<Config, Failure> {
     let Some(path) = config_file().filter(|path| fsio::exists(path)) else { return Ok(Config::default()) };
-    ron::from_str(&fsio::read_to_string(&path)?).map_err(|error| {
+    let text = fsio::read_to_string(&path).map_err(|error| match error.is_irregular() {
+        true => fail(Exit::Usage, error.to_string()).hint(error.hint()),
+        false => error.into(),
+    })?;
+    ron::from_str(&text).map_err(|error| {
         let at = error.span.start;
         fail(Exit::Usage, format!("{}:{}:{}: {}.", path.display(), at.line, at.col, error.code))
             .hint("The file holds `(data: {\"voc2012\": \"/data/VOC2012\"}, store: Some(\"/scratch/repro\"))`.")

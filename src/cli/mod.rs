@@ -90,6 +90,12 @@ enum Command {
         /// How many ranks there are.
         size: usize,
     },
+    /// Watch over the program of a `Command`.
+    #[command(hide = true)]
+    Guard,
+    /// Become the program of a `Command`.
+    #[command(hide = true)]
+    Become,
     /// Make the passes that `bench` asks for.
     #[command(hide = true)]
     BenchWorker(bench::WorkerArgs),
@@ -171,7 +177,9 @@ impl Failure {
 
 impl From<crate::fsio::Error> for Failure {
     fn from(error: crate::fsio::Error) -> Self {
-        fail(Exit::Storage, error.to_string()).hint(error.hint())
+        // What is no file is of the user's choice; the disk is not at fault.
+        let exit = if error.is_irregular() { Exit::Data } else { Exit::Storage };
+        fail(exit, error.to_string()).hint(error.hint())
     }
 }
 
@@ -238,6 +246,8 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             let failed = |error: StageError| fail(Exit::Stage, format!("Rank {rank} of a training: {error}"));
             stages::serve_rank(*rank, *size).map(|()| Exit::Success).map_err(failed)
         }
+        Command::Guard => guard(stages::serve_guard()),
+        Command::Become => guard(stages::become_program()),
         Command::BenchWorker(args) => {
             program::take_name();
             bench::serve(args)
@@ -254,6 +264,10 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             std::process::exit(i32::from(engine::exec(job, registry)))
         }
     }
+}
+
+fn guard(result: Result<(), StageError>) -> Result<Exit, Failure> {
+    result.map(|()| Exit::Success).map_err(|error| fail(Exit::Bug, error.to_string()))
 }
 
 /// Opens the store of the project that `file` belongs to, or of the current folder, to write to it.
@@ -283,6 +297,12 @@ fn project(file: Option<&Path>) -> Result<PathBuf, Failure> {
     let here = crate::fsio::canonical(Path::new("."))?;
     let start = match file {
         Some(file) => {
+            if let Err(error) = crate::fsio::check_regular(file)
+                && error.is_irregular()
+            {
+                let hint = "Save the pipeline to a file first: what it includes is looked for from that file's folder.";
+                return Err(fail(Exit::Usage, error.to_string()).hint(hint));
+            }
             let found = crate::fsio::canonical(file).map_err(|error| match error.is_missing() {
                 true => fail(Exit::Usage, format!("There is no file `{}`.", file.display())).hint(error.hint()),
                 false => error.into(),

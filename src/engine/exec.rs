@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::identity::missing_output;
-use super::job::{FRAME, Frame, JobFile};
+use super::job::{FRAME, Frame, JobFile, OUT, TEMP};
 use super::programs;
-use crate::fsio;
+use crate::fsio::{self, Found};
 use crate::hash::Digest;
 use crate::pipeline::key::{answers, numeric};
 use crate::stage::job::DataFault;
@@ -67,10 +67,10 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
         return Ok(Frame::Done { key: job.key, reused: true });
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let out = folder.join("out");
     sweep(&store, job);
-    fsio::create_dir_all(&out)?;
-    let result = make(job, kind, &store, &out, voice);
+    fsio::create_dir_all(&folder.join(OUT))?;
+    let folder = fsio::canonical(folder)?;
+    let result = make(job, kind, &store, &folder, voice);
     if let Err(StageError::CorruptInput { digest }) = &result {
         // Whatever the verdict, a damaged object is set aside by now; a missing one is for the parent to make again.
         let _ = store.verify(digest);
@@ -78,8 +78,10 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
     for text in store.take_notices() {
         voice.emit(Event::Warning { text });
     }
-    fsio::remove_dir_all(&out)?;
-    store.write_record(&result?).map_err(stage_error)?;
+    let removed = tidy(&folder);
+    let record = result?;
+    removed?;
+    store.write_record(&record).map_err(stage_error)?;
     fsio::remove_dir_all(&store.scratch(&job.key))?;
     Ok(Frame::Done { key: job.key, reused: false })
 }
@@ -106,8 +108,29 @@ fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<
     })
 }
 
-/// Runs the stage and stores what it made.
-fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice) -> Result<ActionRecord, StageError> {
+/// Removes what a job leaves in its folder, named by its canonical path: outputs that are not stored, and what it needed
+/// while it ran. What a program has put in the folder's place is not the job's to remove.
+pub(super) fn tidy(folder: &Path) -> fsio::Result<()> {
+    if !is_still(folder) {
+        return Ok(());
+    }
+    fsio::remove_own_dir_all(&folder.join(OUT)).and(fsio::remove_own_dir_all(&folder.join(TEMP)))
+}
+
+/// Whether the folder at this canonical path is where it was, and no link has taken its place or that of one above it.
+fn is_still(folder: &Path) -> bool {
+    fsio::canonical(folder).is_ok_and(|now| now == folder)
+}
+
+/// Runs the stage in the job's folder and stores what it made.
+fn make(
+    job: &JobFile,
+    kind: &dyn Kind,
+    store: &Store,
+    folder: &Path,
+    voice: &Voice,
+) -> Result<ActionRecord, StageError> {
+    let (out, temp) = (&folder.join(OUT), &folder.join(TEMP));
     let scratch = store.scratch(&job.key);
     store.make_way(&scratch.join("any"))?;
     fsio::create_dir_all(&scratch)?;
@@ -122,6 +145,7 @@ fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice
         files: &job.files,
         roots: &job.roots,
         out,
+        temp,
         scratch: &scratch,
         device: &job.device,
         threads: job.threads,
@@ -136,6 +160,13 @@ fn make(job: &JobFile, kind: &dyn Kind, store: &Store, out: &Path, voice: &Voice
     if let Some((name, _)) = produced.metrics.iter().find(|(_, value)| !value.is_finite()) {
         return Err(StageError::Bug(format!("The stage reports a figure `{name}` that is not a finite number.")));
     }
+    if !is_still(out) {
+        return Err(StageError::Command {
+            message: format!("The job's folder `{}` was removed or replaced while the stage ran.", out.display()),
+            hint: "Write outputs into that folder, and leave it where it is.".to_owned(),
+        });
+    }
+    fsio::open_up(out)?;
     let outputs = produced
         .outputs
         .iter()
@@ -204,45 +235,73 @@ fn recheck(job: &JobFile, store: &Store) -> Result<(), StageError> {
     if faults.is_empty() { Ok(()) } else { Err(StageError::Data(faults)) }
 }
 
-/// Stores one output.
+/// Stores one output: a regular file or a folder of them, below the job's own folder and reached through no link.
 fn put(store: &Store, out: &Path, name: &str, made: &Made) -> Result<Artifact, StageError> {
-    let inside = Path::new(&made.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    let path = out.join(&made.path);
-    let file = Path::new(&made.path).file_name().map(|file| file.to_string_lossy().into_owned());
-    let is_tree = made.kind == ArtifactKind::Tree;
-    let (true, Some(file), true) = (inside, file, fsio::stat(&path).is_ok_and(|stat| stat.is_dir == is_tree)) else {
-        return Err(StageError::Bug(format!("The stage did not make its output `{name}` at `{}`.", made.path)));
+    let relative = Path::new(&made.path);
+    let (true, Some(file)) =
+        (fsio::is_beneath(&made.path), relative.file_name().map(|file| file.to_string_lossy().into_owned()))
+    else {
+        return Err(StageError::Bug(format!("The output `{name}` has the path `{}`.", made.path)));
     };
-    if is_tree {
-        return store.put_tree(&path, &file).map_err(stage_error);
+    let path = out.join(relative);
+    let lost = || StageError::Bug(format!("The stage did not make its output `{name}` at `{}`.", made.path));
+    let found = fsio::found_below(out, relative).map_err(store::Error::from);
+    if found
+        .as_ref()
+        .is_ok_and(|what| *what == Found::Nothing || (*what == Found::Folder) != (made.kind == ArtifactKind::Tree))
+    {
+        return Err(lost());
     }
-    let (digest, bytes) = store.put_file(&path).map_err(stage_error)?;
-    Ok(Artifact { digest, bytes, kind: made.kind, file, path: None, tree: BTreeMap::new() })
+    let stored = found.and_then(|what| match what {
+        Found::Folder => store.put_tree(&path, &file),
+        _ => store.put_file(&path).map(|(digest, bytes)| {
+            let kind = made.kind;
+            Artifact { digest, bytes, kind, file, path: None, tree: BTreeMap::new() }
+        }),
+    });
+    stored.map_err(|error| match error {
+        store::Error::Io(error) if error.is_irregular() => StageError::Command {
+            message: format!("The output `{name}` cannot be stored. {error}"),
+            hint:
+                "An output is a regular file, or a folder of them below the job's own. A link inside that folder may \
+                   lead to a regular file of it."
+                    .to_owned(),
+        },
+        error => stage_error(error),
+    })
 }
 
-/// Removes outputs that killed processes left half made under the same key. The lock is held, so none is alive.
+/// Removes what killed processes left of their work under the same key. The lock is held, so none is alive.
 fn sweep(store: &Store, job: &JobFile) {
-    let jobs = store.jobs(&job.recipe);
+    let Ok(jobs) = fsio::canonical(&store.jobs(&job.recipe)) else { return };
     for run in fsio::list(&jobs).unwrap_or_default() {
         let folder = jobs.join(run);
         let old = fsio::read(&folder.join("job.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
         if old.is_some_and(|old: JobFile| old.key == job.key) {
             // What cannot be removed costs space and nothing else.
-            let _ = fsio::remove_dir_all(&folder.join("out"));
+            let _ = tidy(&folder);
         }
     }
 }
 
 /// Turns `stop`, and the end of standard input (the parent is gone), into a request; a stage that does not heed it
-/// within the grace is ended, so that no orphan goes on.
+/// within the grace is ended, so that no orphan goes on. The end of the input after `stop` says that nobody waits for
+/// the stage any more: it is ended at once.
 fn stop_on_request(cancel: &Cancel, grace: Duration) {
     let cancel = cancel.clone();
+    let end = || std::process::exit(i32::from(STOPPED));
     thread::spawn(move || {
-        // Whatever comes, and also nothing at all, means stop.
-        let _ = std::io::stdin().read(&mut [0]);
+        let mut word = [0; 16];
+        let asked = std::io::stdin().read(&mut word).is_ok_and(|bytes| bytes > 0);
         cancel.request();
-        thread::sleep(grace);
-        std::process::exit(i32::from(STOPPED));
+        thread::spawn(move || {
+            thread::sleep(grace);
+            end()
+        });
+        if asked {
+            while std::io::stdin().read(&mut word).is_ok_and(|bytes| bytes > 0) {}
+            end()
+        }
     });
 }
 

@@ -18,6 +18,10 @@ pub(super) const FORMAT: u32 = 1;
 /// The byte that begins a frame. Standard output without it is text for the log.
 pub(super) const FRAME: u8 = 0x1e;
 
+/// The folders of a job that go when it ends: what it makes, and what it needs only while it runs.
+pub(super) const OUT: &str = "out";
+pub(super) const TEMP: &str = "temp";
+
 /// All that a child process needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct JobFile {

@@ -55,10 +55,10 @@ impl Running {
         self.folder.join("log.txt")
     }
 
-    /// Asks it to stop at the next safe point.
+    /// Asks it to stop at the next safe point. Its input stays open: the end of it says that this process is gone.
     pub fn ask_to_stop(&mut self) {
         // A child that is gone cannot be asked, and need not be.
-        let _ = self.stdin.take().map(|mut stdin| stdin.write_all(b"stop\n"));
+        let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(b"stop\n"));
     }
 
     /// Ends it and all that it started. It is not yet reaped, so the number is still its own.

@@ -268,6 +268,7 @@ impl Run<'_> {
         let text = serde_json::to_vec(&job).map_err(|error| Failure::setup(error, ""))?;
         self.context.store.make_way(&path)?;
         fsio::write_atomic(&path, &text)?;
+        let folder = fsio::canonical(&folder)?;
         let program = (self.context.options.launcher)(&path)
             .map_err(|error| Failure::setup(format!("Could not find this program's own file: {error}."), ""))?;
         let child = launch(program, &folder, key, index, &self.sender)?;

@@ -5,7 +5,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+
+use rustix::io::Errno;
 
 use super::{Error, Result, at};
 
@@ -20,8 +23,33 @@ pub enum Found {
     Folder,
     /// A symbolic link.
     Link,
-    /// A pipe, a socket, or a device.
-    Special,
+    /// A pipe, a socket, or a device: its name for people.
+    Special(&'static str),
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Found::Nothing => "nothing",
+            Found::File(_) => "a file",
+            Found::Folder => "a folder",
+            Found::Link => "a symbolic link",
+            Found::Special(name) => name,
+        })
+    }
+}
+
+impl From<&fs::Metadata> for Found {
+    fn from(m: &fs::Metadata) -> Self {
+        match m.file_type() {
+            t if t.is_symlink() => Found::Link,
+            t if t.is_dir() => Found::Folder,
+            t if t.is_file() => Found::File(m.len()),
+            t if t.is_fifo() => Found::Special("a pipe"),
+            t if t.is_socket() => Found::Special("a socket"),
+            _ => Found::Special("a device"),
+        }
+    }
 }
 
 /// Looks at `path` itself; no link at its end is followed.
@@ -31,11 +59,25 @@ pub fn found(path: &Path) -> Result<Found> {
             Ok(Found::Nothing)
         }
         Err(error) => Err(Error::new("look at", path, error)),
-        Ok(m) if m.is_symlink() => Ok(Found::Link),
-        Ok(m) if m.is_dir() => Ok(Found::Folder),
-        Ok(m) if m.is_file() => Ok(Found::File(m.len())),
-        Ok(_) => Ok(Found::Special),
+        Ok(m) => Ok(Found::from(&m)),
     }
+}
+
+/// What lies at `relative` below the folder `root`. Every part of the way to it must be a folder: something else there,
+/// as a link, is an error.
+pub fn found_below(root: &Path, relative: &Path) -> Result<Found> {
+    let mut path = root.to_owned();
+    let mut what = Found::Folder;
+    for part in relative.components() {
+        match what {
+            Found::Folder => path.push(part),
+            Found::Nothing => return Ok(Found::Nothing),
+            Found::File(_) => return Err(Error::new("enter", &path, Errno::NOTDIR.into())),
+            what => return Err(Error::irregular("enter", &path, what)),
+        }
+        what = found(&path)?;
+    }
+    Ok(what)
 }
 
 /// Whether a relative path with `/` names something below the folder that it starts from: no part of it is empty, `.`
@@ -77,5 +119,10 @@ mod tests {
         std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
         let seen = ["file", "link", "dangling", "", "gone", "file/below"].map(|name| found(&path(name)).unwrap());
         assert_eq!(seen, [Found::File(3), Found::Link, Found::Link, Found::Folder, Found::Nothing, Found::Nothing]);
+        std::os::unix::fs::symlink(".", path("here")).unwrap();
+        let below = |relative: &str| found_below(dir.path(), Path::new(relative));
+        assert_eq!((below("file").unwrap(), below("here").unwrap()), (Found::File(3), Found::Link));
+        assert_eq!(below("gone/file").unwrap(), Found::Nothing);
+        assert!(below("here/file").unwrap_err().is_irregular() && below("file/x").is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::regular::open_as;
 use super::{Result, at, create_dir_all};
 
 /// A lock, held until it is dropped or the process dies. Its file goes with it; that of a process that died stays, free.
@@ -37,8 +38,7 @@ pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
         create_dir_all(parent)?;
     }
     loop {
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = at("open", path, opened)?;
+        let file = open_as("open", path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         match file.try_lock() {
             // Who held it may have removed the file: others would lock a new one.
             Ok(()) if !is_at(&file, path) => {}

@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// An empty folder: the outputs go here.
     pub out: &'a Path,
+    /// A folder for what is of no use any more when the stage ends. It may not be there yet.
+    pub temp: &'a Path,
     /// A folder that outlives a killed process and belongs to this node's inputs alone: inner checkpoints.
     pub scratch: &'a Path,
     /// Where to compute.

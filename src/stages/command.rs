@@ -1,26 +1,37 @@
 //! `Command`: any external program as a stage, so that a step in Python can join.
+//!
+//! Invariants:
+//! - the program is given copies of its inputs, never the path of a stored object; what was made of inputs that changed
+//!   meanwhile is not kept;
+//! - nothing that the program started outlives the stage, whoever dies first ([`guard`]);
+//! - what the program says is read in bounded memory and kept on bounded space.
+
+mod arguments;
+pub mod guard;
+mod output;
+mod processes;
+mod running;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Command as Process, Stdio};
-use std::time::Duration;
+use std::path::Path;
 
-use crate::fsio;
+use self::arguments::{Inputs, placeholders};
+use self::guard::Order;
+use crate::fsio::{self, Found};
 use crate::params;
 use crate::stage::params::{FileRef, Param, Ref};
 use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, InputNode, Job, Kind, Made, Produced, Program, Publication};
-use crate::stage::{Question, StageError, Value};
+use crate::stage::{ArtifactKind, Fault, Job, Kind, Made, Produced, Program, Publication, Question, StageError, Value};
 
 params! {
-    /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of an input's output, a folder where it
-    /// has several files: `{in:table}`, `{in:table.summary}`, or `{in:table[2].summary}` of a stage with iterations),
-    /// `{root:NAME}` (the data root that an input's paths are relative to), `{file:NAME}`, `{out:NAME}` and
+    /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of a copy of an input's output, a folder
+    /// where it has several files: `{in:table}`, `{in:table.summary}`, or `{in:table[2].summary}` of a stage with
+    /// iterations), `{root:NAME}` (the data root that an input's paths are relative to), `{file:NAME}`, `{out:NAME}` and
     /// `{param:NAME}`. The stage runs again when an argument, an input, a file or a parameter changes, the program where it
-    /// is a file of the project, or what one of its tools says; what else the program reads, nobody knows.
+    /// is a file of the project, or what one of its tools says; what else the program reads, nobody knows. What it may do
+    /// with its inputs and outputs is told under "Programs of your own".
     struct CommandParams {
         /// The program and its arguments. A name alone is looked for on the PATH. A relative path with a `/` starts from the
         /// folder of the pipeline's file. The content of a program that is named so, or by a path into the project, enters
@@ -31,7 +42,7 @@ params! {
             where to(&["dataset", "weights", "model", "metrics", "erf", "report", "files"]);
         /// Files that are inputs, as the script itself.
         files: BTreeMap<String, FileRef> = BTreeMap::new();
-        /// What the program makes: output names and file names.
+        /// What the program makes: names of outputs, and their paths in its folder.
         outputs: BTreeMap<String, String>;
         /// Values for `{param:NAME}`.
         parameters: BTreeMap<String, String> = BTreeMap::new();
@@ -43,9 +54,6 @@ params! {
         tools: BTreeMap<String, Vec<String>> = BTreeMap::new(), where since("0.1.0");
     }
 }
-
-/// How long a request to stop, and the program's end, may go unnoticed.
-const TICK: Duration = Duration::from_millis(20);
 
 /// The kind.
 pub struct Command;
@@ -77,26 +85,7 @@ impl Kind for Command {
                 hint: "Name what it makes, as `{\"table\": \"table.csv\"}`.".into(),
             });
         }
-        for (name, path) in &p.outputs {
-            if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty()) {
-                faults.push(Fault {
-                    field: "outputs".into(),
-                    message: format!("The output `{name}` has the path `{path}`, which leaves the job's folder."),
-                    hint: "Give a relative path without `..`.".into(),
-                });
-            }
-        }
-        let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        for (name, path) in &p.outputs {
-            if let Some((other, _)) = p.outputs.iter().find(|(other, known)| *other < name && last(known) == last(path))
-            {
-                faults.push(Fault {
-                    field: "outputs".into(),
-                    message: format!("The outputs `{other}` and `{name}` have the same file name."),
-                    hint: "Give them different names: they are published side by side.".into(),
-                });
-            }
-        }
+        check_outputs(&p.outputs, &mut faults);
         for (at, argument) in p.run.iter().enumerate() {
             for (kind, name) in placeholders(argument) {
                 let stem = name.split(['.', '[']).next().unwrap_or(name);
@@ -104,8 +93,7 @@ impl Kind for Command {
                     "in" | "root" => p.inputs.contains_key(stem),
                     "file" => p.files.contains_key(name),
                     "out" => p.outputs.contains_key(name),
-                    "param" => p.parameters.contains_key(name),
-                    _ => continue,
+                    _ => p.parameters.contains_key(name),
                 };
                 if !known {
                     faults.push(Fault {
@@ -158,40 +146,20 @@ impl Kind for Command {
 
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         let p: CommandParams = super::support::read(job.params)?;
-        let arguments: Vec<String> = p.run.iter().map(|argument| fill(argument, &p, job)).collect::<Result<_, _>>()?;
-        let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };
-        let program = job.files.get("run[0]").cloned().unwrap_or_else(|| PathBuf::from(&arguments[0]));
-        let mut process = Process::new(program);
-        process.args(&arguments[1..]).current_dir(job.out).stdin(Stdio::null()).stdout(Stdio::piped());
-        process.env_clear().envs(environment(&p));
-        let mut child = process.spawn().map_err(|error| {
-            failed(
-                format!("Could not start `{}`: {error}.", arguments[0]),
-                "Install the program or put it on the PATH.",
-            )
-        })?;
-        let stdout = child.stdout.take();
-        let cancel = job.cancel.clone();
-        let done = std::thread::spawn(move || {
-            loop {
-                if let Some(status) = child.try_wait()? {
-                    return Ok(status);
-                }
-                if cancel.requested() {
-                    // The program may be gone already; either way it is over.
-                    let _ = child.kill();
-                }
-                std::thread::sleep(TICK);
-            }
-        });
-        if let Some(stdout) = stdout {
-            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                job.events.emit(Event::Log { text: String::from_utf8_lossy(&line).into_owned() });
+        let mut inputs = Inputs::new(job);
+        let arguments = p.run.iter().map(|argument| inputs.fill(argument, &p)).collect::<Result<Vec<_>, _>>()?;
+        for path in p.outputs.values() {
+            if let Some(folder) = job.out.join(path).parent() {
+                fsio::create_dir_all(folder)?;
             }
         }
-        let status = done.join().unwrap_or_else(|_| Err(std::io::Error::other("its watcher panicked")));
-        let status = status.map_err(|error| failed(format!("Lost `{}`: {error}.", arguments[0]), ""))?;
-        job.cancel.check()?;
+        let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };
+        let env = environment(&p).into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let mut order = Order { arguments: arguments.iter().map(Into::into).collect(), env };
+        if let Some(program) = job.files.get("run[0]") {
+            order.arguments[0] = program.into();
+        }
+        let status = running::run(&order, job)?;
         if !status.success() {
             let hint = match status.signal() {
                 Some(9) => {
@@ -201,12 +169,18 @@ impl Kind for Command {
             };
             return Err(failed(format!("`{}` ended with {status}.", arguments.join(" ")), hint));
         }
+        inputs.check_unchanged()?;
         let mut produced = Produced::default();
         for (name, path) in &p.outputs {
-            let stat = fsio::stat(&job.out.join(path)).map_err(|_| {
-                failed(format!("`{}` ended well but made no `{path}`.", arguments[0]), "Write it to `{out:NAME}`.")
-            })?;
-            let kind = if stat.is_dir { ArtifactKind::Tree } else { ArtifactKind::File };
+            let kind = match fsio::found_below(job.out, Path::new(path)) {
+                Ok(Found::Folder) => ArtifactKind::Tree,
+                Ok(Found::Nothing) => {
+                    let message = format!("`{}` ended well but made no `{path}`.", arguments[0]);
+                    return Err(failed(message, "Write it to `{out:NAME}`."));
+                }
+                // What is no regular file is refused where it is to be stored.
+                _ => ArtifactKind::File,
+            };
             produced.outputs.insert(name.clone(), Made { path: path.clone(), kind });
         }
         Ok(produced)
@@ -249,90 +223,27 @@ fn planned(text: &str, p: &CommandParams) -> Option<String> {
     Some(out + rest)
 }
 
-/// The placeholders `{kind:name}` of an argument.
-fn placeholders(argument: &str) -> Vec<(&str, &str)> {
-    argument.split('{').skip(1).filter_map(|rest| rest.split_once('}')?.0.split_once(':')).collect()
-}
-
-fn fill(argument: &str, p: &CommandParams, job: &Job<'_>) -> Result<String, StageError> {
-    let mut out = argument.to_owned();
-    for (kind, name) in placeholders(argument) {
-        let value = match kind {
-            "in" => {
-                let (input, output) = name.split_once('.').unwrap_or((name, ""));
-                input_path(job, input, output)?
-            }
-            "root" => match &input_node(job, name)?.root {
-                Some(root) => root.display().to_string(),
-                None => {
-                    return Err(StageError::Command {
-                        message: format!("`{{root:{name}}}`: the input `{name}` has no data root."),
-                        hint: "Its files are among its outputs.".to_owned(),
-                    });
-                }
-            },
-            "file" => match job.files.get(&format!("files[{name:?}]")) {
-                Some(path) => path.display().to_string(),
-                None => return Err(StageError::Bug(format!("The file `{name}` was not handed over."))),
-            },
-            "out" => job.out.join(&p.outputs[name]).display().to_string(),
-            "param" => p.parameters[name].clone(),
-            _ => continue,
-        };
-        out = out.replace(&format!("{{{kind}:{name}}}"), &value);
+fn check_outputs(outputs: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
+    let mut fault = |name: &str, message: String, hint: &str| {
+        faults.push(Fault { field: format!("outputs[{name:?}]"), message, hint: hint.to_owned() });
+    };
+    for (name, path) in outputs.iter().filter(|(_, path)| !fsio::is_beneath(path)) {
+        let message = format!("The output `{name}` has the path `{path}`, which names no place in the job's folder.");
+        fault(name, message, "Give a relative path of plain names, as `table.csv` or `pictures/a.png`.");
     }
-    Ok(out)
-}
-
-/// The node that `NAME` or `NAME[2]` stands for. A stage of several nodes needs the number.
-fn input_node<'a>(job: &'a Job<'_>, input: &str) -> Result<&'a InputNode, StageError> {
-    let (name, index) = match input.split_once('[') {
-        Some((name, rest)) => (name, rest.trim_end_matches(']').parse::<usize>().ok()),
-        None => (input, Some(1)),
-    };
-    let nodes = job.inputs.get(&format!("inputs[{name:?}]")).map_or(&[][..], Vec::as_slice);
-    let named = index.and_then(|index| nodes.get(index.checked_sub(1)?));
-    match named.filter(|_| nodes.len() == 1 || input != name) {
-        Some(node) => Ok(node),
-        None => Err(StageError::Command {
-            message: format!("`{input}` does not name one of the {} nodes of the input `{name}`.", nodes.len()),
-            hint: format!("Write `{{in:{name}[1].OUTPUT}}` to `{{in:{name}[{}].OUTPUT}}`.", nodes.len()),
-        }),
+    let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    for (name, path) in outputs {
+        let others = || outputs.iter().filter(|(other, _)| *other != name);
+        let around =
+            others().find(|(_, other)| path.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        if let Some((other, folder)) = around {
+            let message = format!("The output `{name}` lies in the output `{other}`, the folder `{folder}`.");
+            fault(name, message, "Make the folder alone an output, or give them places of their own.");
+        } else if let Some((other, _)) = others().find(|(other, known)| *other < name && last(known) == last(path)) {
+            let message = format!("The outputs `{other}` and `{name}` have the same file name.");
+            fault(name, message, "Give them different names: they are published side by side.");
+        }
     }
-}
-
-/// The path of an input's output, checked against its digest; without a name, of its only one.
-fn input_path(job: &Job<'_>, input: &str, output: &str) -> Result<String, StageError> {
-    let node = input_node(job, input)?;
-    let found = match output {
-        "" if node.outputs.len() == 1 => node.outputs.iter().next(),
-        name => node.outputs.get_key_value(name),
-    };
-    let Some((name, artifact)) = found else {
-        let names: Vec<&str> = node.outputs.keys().map(String::as_str).collect();
-        let message = match output {
-            "" => format!(
-                "`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.",
-                names.first().unwrap_or(&"")
-            ),
-            other => format!("`{{in:{input}.{other}}}`: the input `{input}` has no output `{other}`."),
-        };
-        return Err(StageError::Command { message, hint: format!("Its outputs are {}.", names.join(", ")) });
-    };
-    let path: PathBuf = match artifact.kind {
-        ArtifactKind::Tree => {
-            let folder = job.scratch.join("inputs").join(input).join(name);
-            for (relative, file) in &artifact.tree {
-                fsio::write_synced(&folder.join(relative), &super::support::content(file)?)?;
-            }
-            folder
-        }
-        ArtifactKind::File | ArtifactKind::Table => {
-            super::support::content(artifact)?;
-            artifact.path.clone().unwrap_or_default()
-        }
-    };
-    Ok(path.display().to_string())
 }
 
 #[cfg(test)]
@@ -340,8 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_found_and_unknown_ones_refused() {
-        assert_eq!(placeholders("--x={in:a.b} {out:c}"), [("in", "a.b"), ("out", "c")]);
+    fn unknown_placeholders_and_paths_that_lead_out_are_refused() {
         let params = CommandParams {
             run: vec!["python3".into(), "{file:script}".into(), "{out:table}".into()],
             inputs: BTreeMap::new(),
@@ -353,6 +263,23 @@ mod tests {
         };
         let faults = Command.check(&params.write());
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, ["outputs", "run[1]"]);
+        assert_eq!(fields, [r#"outputs["table"]"#, "run[1]"]);
+    }
+
+    #[test]
+    fn outputs_have_plain_places_of_their_own() {
+        let faults = |outputs: &[(&str, &str)]| {
+            let outputs = outputs.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect();
+            let mut faults = Vec::new();
+            check_outputs(&outputs, &mut faults);
+            faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+        };
+        for path in ["", ".", "..", "/", "/a", "a/", "./a", "a/.", "a//b", "a/./b", "a/../b", "../a", "a\0b"] {
+            assert_eq!(faults(&[("o", path)]), [r#"outputs["o"]"#], "{path:?}");
+        }
+        assert_eq!(faults(&[("o", "a"), ("p", "a/b")]), [r#"outputs["p"]"#]);
+        assert_eq!(faults(&[("o", "a/b/c"), ("p", "a")]), [r#"outputs["o"]"#]);
+        assert_eq!(faults(&[("o", "a/x"), ("p", "b/x")]), [r#"outputs["p"]"#]);
+        assert!(faults(&[("o", "a/b"), ("p", "a/c"), ("q", "ab"), ("r", "..x"), ("s", ".hidden")]).is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
-use crate::stage::{DataFault, Fault, Job, StageError};
+use crate::stage::{DataFault, Fault, InputNode, Job, StageError};
 use crate::table::Table;
 
 /// What a data set says of itself beside its index.
@@ -45,7 +45,11 @@ pub struct Data {
 impl Data {
     /// Opens the data set of a slot.
     pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
-        let node = support::input(job, slot)?;
+        Data::of(support::input(job, slot)?)
+    }
+
+    /// The data set that a node made.
+    pub fn of(node: &InputNode) -> Result<Self, StageError> {
         let info: Info = support::json(node, "info")?;
         let rows = rows(&support::table(node, "index")?, &info)?;
         let tree = node.outputs.get("files").map(|files| &files.tree);
@@ -62,6 +66,18 @@ impl Data {
             (None, Some(root)) => root.join(relative),
             (None, None) => Path::new(relative).to_owned(),
         }
+    }
+
+    /// The files of the set that are outside the store, with their digests.
+    pub fn outside(&self) -> Vec<(PathBuf, Digest)> {
+        let files = self.rows.iter().flat_map(|row| {
+            let label = row.sample.label.as_ref().zip(row.label_digest);
+            std::iter::once((&row.sample.image, row.image_digest)).chain(label)
+        });
+        files
+            .filter(|(name, _)| !self.files.contains_key(*name))
+            .map(|(name, digest)| (self.resolve(name), digest))
+            .collect()
     }
 
     /// The error of a stage that read the set's files. A file in the store that is not what its name says is a corrupt

@@ -26,6 +26,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 
+pub use command::guard::{become_program, serve as serve_guard};
 pub use ranks::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};

@@ -145,6 +145,7 @@ fn follow(mut star: Star) -> Result<(), StageError> {
         files: &BTreeMap::new(),
         roots,
         out: Path::new(""),
+        temp: Path::new(""),
         scratch: Path::new(""),
         device: &device(first, star.rank()),
         threads: *threads,

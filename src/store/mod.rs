@@ -19,7 +19,7 @@
 //!   runs/<id>.json      run records
 //!   locks/              one file a lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
-//!   jobs/<recipe>/<run> job.json, log.txt, events, out/
+//!   jobs/<recipe>/<run> job.json, log.txt, events, and while it runs out/ and temp/
 //!   externals/          digests of files outside the store, by size, times and inode
 //!   quarantine/, tmp/
 //! ```

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, Store};
-use crate::fsio;
+use crate::fsio::{self, Found};
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind};
 
@@ -83,30 +83,60 @@ impl Store {
         Ok(digest)
     }
 
-    /// Stores the file at `path` and takes it away from there: it is moved where the file system allows it, and
-    /// copied otherwise. A symbolic link is stored as the file that it points to. Returns the size too.
+    /// Stores the regular file at `path` and takes it away from there: it is moved where that takes it from nobody else,
+    /// and copied where it has other names (hard links) or lies on another file system. Returns the size too.
+    ///
+    /// # Errors
+    /// A symbolic link and whatever else is no regular file is refused.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64)> {
-        let digest = Digest::from(fsio::blake3(path)?);
-        let bytes = fsio::stat(path)?.bytes;
-        if !self.holds(&digest)? {
-            if fsio::is_link(path) {
-                self.copy(path, &digest)?;
-            } else {
-                fsio::sync(path)?;
+        let (file, alone) = fsio::open_own(path)?;
+        let stored = if alone {
+            let (digest, bytes) = (Digest::from(fsio::hash(&file, path)?), fsio::stat(path)?.bytes);
+            if !self.holds(&digest)? {
+                fsio::sync_file(&file, path)?;
                 match self.adopt(path, &digest) {
-                    Err(Error::Io(error)) if error.is_other_disk() => self.copy(path, &digest)?,
+                    Err(Error::Io(error)) if error.is_other_disk() => drop(self.copy_in(path)?),
                     result => result?,
                 }
             }
-        }
+            (digest, bytes)
+        } else {
+            self.copy_in(path)?
+        };
         fsio::remove_file(path)?;
+        Ok(stored)
+    }
+
+    /// Stores a copy of a file. The digest is that of the copy, which nobody else writes to.
+    fn copy_in(&self, path: &Path) -> Result<(Digest, u64)> {
+        let mut temporary = self.temporary(path)?;
+        temporary.fill(path)?;
+        let (digest, bytes) = (Digest::from(fsio::blake3(temporary.path())?), fsio::stat(temporary.path())?.bytes);
+        if !self.holds(&digest)? {
+            let place = self.object_path(&digest);
+            temporary.set_readonly()?;
+            self.make_way(&place)?;
+            temporary.place(&place)?;
+        }
         Ok((digest, bytes))
     }
 
     /// Stores every file below `folder`, taking them away, and a listing of them: the artifact's digest is the
-    /// listing's. Empty folders are not kept.
+    /// listing's. Empty folders are not kept. A symbolic link to a regular file of the same folder is listed as a file of
+    /// that content.
+    ///
+    /// # Errors
+    /// Every other link, and whatever else is neither a regular file nor a folder, is refused.
     pub fn put_tree(&self, folder: &Path, file: &str) -> Result<Artifact> {
-        let names = fsio::walk(folder)?;
+        let (mut names, mut links) = (Vec::new(), Vec::new());
+        for name in fsio::walk(folder)? {
+            let path = folder.join(&name);
+            match fsio::found(&path)? {
+                Found::File(_) => names.push(name),
+                Found::Link => links.push((name, link_target(folder, &path)?)),
+                what => return Err(fsio::Error::irregular("store", &path, what).into()),
+            }
+        }
         let put = |name: &String| self.put_file(&folder.join(name)).map(|(digest, bytes)| Entry { digest, bytes });
         let all = || names.par_iter().map(put).collect::<Vec<Result<Entry>>>();
         // Threads wait for the disk here, not for the processor, and the disk syncs many files almost as fast as one.
@@ -114,8 +144,13 @@ impl Store {
             Ok(pool) => pool.install(all),
             Err(_) => all(),
         };
-        let files: BTreeMap<String, Entry> =
+        let mut files: BTreeMap<String, Entry> =
             names.into_iter().zip(entries).map(|(name, entry)| Ok((name, entry?))).collect::<Result<_>>()?;
+        for (name, target) in links {
+            let found = files.get(&target).copied();
+            let entry = found.ok_or_else(|| fsio::Error::irregular("store", &folder.join(&name), Found::Link))?;
+            files.insert(name, entry);
+        }
         let bytes = files.values().map(|entry| entry.bytes).sum();
         let listing = serde_json::to_vec_pretty(&Tree { format: TREE.to_owned(), files })
             .map_err(|error| fsio::Error::new("list", folder, error.into()))?;
@@ -188,22 +223,23 @@ impl Store {
         }
     }
 
-    /// Copies a file into its place as an object.
-    fn copy(&self, path: &Path, digest: &Digest) -> Result<()> {
-        let place = self.object_path(digest);
-        let mut temporary = self.temporary(&place)?;
-        temporary.fill(path)?;
-        temporary.set_readonly()?;
-        self.make_way(&place)?;
-        Ok(temporary.place(&place)?)
-    }
-
     /// Moves a synced file to its place as an object.
     fn adopt(&self, temporary: &Path, digest: &Digest) -> Result<()> {
         let place = self.object_path(digest);
         fsio::set_readonly(temporary)?;
         self.make_way(&place)?;
         Ok(fsio::rename(temporary, &place)?)
+    }
+}
+
+/// The regular file of `folder` that a link in it leads to, as a relative path.
+fn link_target(folder: &Path, link: &Path) -> Result<String> {
+    let refused = || fsio::Error::irregular("store", link, Found::Link);
+    let target = fsio::canonical(link).map_err(|_| refused())?;
+    let inside = target.strip_prefix(fsio::canonical(folder)?).ok().and_then(Path::to_str);
+    match inside {
+        Some(inside) if matches!(fsio::found(&target)?, Found::File(_)) => Ok(inside.to_owned()),
+        _ => Err(refused().into()),
     }
 }
 
@@ -241,14 +277,56 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_stored_as_its_target_and_the_target_stays() {
+    fn a_link_is_refused_and_its_target_stays() {
         let (dir, store) = store();
-        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        let (target, link) = (dir.path().join("target"), dir.path().join("tree/link"));
         fsio::write_atomic(&target, b"abc").unwrap();
+        fsio::create_dir_all(link.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        store.put_file(&link).unwrap();
-        assert!(fsio::exists(&target) && !fsio::exists(&link));
-        assert_eq!(store.read(&Digest::of(b"abc")).unwrap(), b"abc");
+        let errors = [store.put_file(&link).unwrap_err(), store.put_tree(link.parent().unwrap(), "tree").unwrap_err()];
+        assert!(errors.iter().all(|error| error.to_string().contains("a symbolic link")), "{errors:?}");
+        assert!(fsio::exists(&target) && !store.contains(&Digest::of(b"abc")));
+    }
+
+    #[test]
+    fn a_link_to_a_file_of_the_same_folder_is_listed_as_that_content() {
+        let (dir, store) = store();
+        let folder = dir.path().join("out");
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+        fsio::write_atomic(&folder.join("sub/a"), b"abc").unwrap();
+        link("sub/a", "near");
+        link("../near", "sub/far");
+        let listing = store.listing(&store.put_tree(&folder, "out").unwrap().digest).unwrap();
+        assert_eq!(listing.keys().collect::<Vec<_>>(), ["near", "sub/a", "sub/far"]);
+        assert!(listing.values().all(|entry| *entry == listing["sub/a"]));
+        for target in ["sub", "nowhere", "loop", "../outside", "/etc/hostname", "/dev/zero"] {
+            fsio::remove_dir_all(&folder).unwrap();
+            fsio::write_atomic(&folder.join("sub/a"), b"abc").unwrap();
+            fsio::write_atomic(&dir.path().join("outside"), b"abc").unwrap();
+            link(target, "loop");
+            let error = store.put_tree(&folder, "out").unwrap_err();
+            assert!(error.to_string().contains("out/loop`: it is a symbolic link"), "{target}: {error}");
+            assert!(fsio::exists(&folder.join("sub/a")) && fsio::exists(&dir.path().join("outside")), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_copied_and_stays_as_it_is() {
+        let (dir, store) = store();
+        let (mine, out) = (dir.path().join("mine"), dir.path().join("out"));
+        fsio::write_atomic(&mine, b"abc").unwrap();
+        for _ in 0..2 {
+            std::fs::hard_link(&mine, &out).unwrap();
+            let (digest, bytes) = store.put_file(&out).unwrap();
+            assert_eq!((digest, bytes), (Digest::of(b"abc"), 3));
+            assert!(!fsio::exists(&out));
+            assert_eq!(fsio::open(&mine).unwrap().metadata().unwrap().permissions().mode() & 0o222, 0o200);
+            std::fs::write(&mine, b"abc").unwrap();
+            store.verify(&digest).unwrap();
+        }
+        assert!(fsio::list(&store.path().join("tmp")).unwrap().is_empty());
+        std::fs::write(&mine, b"other").unwrap();
+        store.verify(&Digest::of(b"abc")).unwrap();
     }
 
     #[test]

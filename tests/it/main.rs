@@ -35,6 +35,8 @@ mod matrix;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod program;

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(folder.told.len(), 2);
         assert_eq!(text(&elsewhere.join("a/file")), "mine");
         assert_eq!(text(&results.join("p/file.~1~")), "mine");
-        assert!(fsio::is_link(&results.join("p/a.~1~")));
+        assert_eq!(fsio::found(&results.join("p/a.~1~")).unwrap(), Found::Link);
         // The folder of the pipeline itself.
         symlink(&elsewhere, results.join("q")).unwrap();
         let mut folder = Folder::new(&results, "q");

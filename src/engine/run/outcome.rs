@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use super::{Phase, REMAKES, Run, TAIL};
+use crate::engine::exec::tidy;
 use crate::engine::job::Frame;
 use crate::engine::launch::Running;
 use crate::engine::report::{Failure, RunEvent, signal_name};
@@ -37,7 +38,7 @@ impl Run<'_> {
             (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
         };
         // A killed child could not tidy up; its scratch stays, to go on from.
-        let _ = fsio::remove_dir_all(&child.folder.join("out"));
+        let _ = tidy(&child.folder);
         self.fail(index, failure, Some(child));
     }
 
