@@ -92,20 +92,22 @@ const ROWS: &[Row] = &[
     Row {
         name: "items of a list",
         most: limits::VALUES,
-        make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "\"x\",".repeat(n))),
+        make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "\"true\",".repeat(n))),
     },
     Row {
         name: "entries of a map",
         most: limits::VALUES,
         make: |n| {
             let entries = repeated(n, |k| format!("\"k{k}\": \"x\","));
-            stages(&format!("\"a\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, parameters: {{{entries}}})"))
+            stages(&format!("\"a\": Command(run: [\"true\"], outputs: {{\"o\": \"o\"}}, parameters: {{{entries}}})"))
         },
     },
     Row {
         name: "escapes of a text",
         most: limits::TEXT,
-        make: |n| stages(&format!("\"a\": Command(run: [\"{}\"], outputs: {{\"o\": \"o\"}})", "\\n".repeat(n))),
+        make: |n| {
+            stages(&format!("\"a\": Command(run: [\"true\", \"{}\"], outputs: {{\"o\": \"o\"}})", "\\n".repeat(n)))
+        },
     },
     Row {
         name: "equal stages",
@@ -123,7 +125,7 @@ const ROWS: &[Row] = &[
         make: |n| {
             let stage = |k: usize| {
                 let input = if k == 0 { String::new() } else { format!("\"i\": \"a{}\"", k - 1) };
-                format!("\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{{input}}}),")
+                format!("\"a{k}\": Command(run: [\"true\"], outputs: {{\"o\": \"o\"}}, inputs: {{{input}}}),")
             };
             stages(&repeated(n, stage))
         },
@@ -134,7 +136,7 @@ const ROWS: &[Row] = &[
         make: |n| {
             let stage = |k: usize| {
                 format!(
-                    "\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"a{}\"}}),",
+                    "\"a{k}\": Command(run: [\"true\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"a{}\"}}),",
                     (k + 1) % n
                 )
             };
@@ -146,7 +148,7 @@ const ROWS: &[Row] = &[
         most: limits::STAGES,
         make: |n| {
             let stage = |k: usize| {
-                format!("\"a{k}\": Command(run: [\"x\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"b{k}\"}}),")
+                format!("\"a{k}\": Command(run: [\"true\"], outputs: {{\"o\": \"o\"}}, inputs: {{\"i\": \"b{k}\"}}),")
             };
             stages(&repeated(n, stage))
         },
