@@ -1,7 +1,7 @@
 //! `repro run FILE`: run what is not cached, then write and print what the pipeline publishes.
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::publish::{Damaged, Publisher};
 use super::ui::Ui;
@@ -47,9 +47,9 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut ui = Ui::new(args.json);
-    let (mut first_failure, mut skipped) = (None, 0);
+    let (mut first_failure, mut skipped, mut unrecorded) = (None, 0, None);
     let mut execute = |plan: &Plan, options: &Options, ui: &mut Ui| {
-        engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |event| {
+        let ended = engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |event| {
             if let RunEvent::NodeFailed { failure, .. } = &event {
                 first_failure.get_or_insert_with(|| exit_of(failure));
             }
@@ -57,7 +57,16 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
             if args.json || skipped <= SKIPPED || !matches!(event, RunEvent::NodeSkipped { .. }) {
                 ui.event(&event);
             }
-        })
+        });
+        match ended {
+            // What was computed is published all the same; the fault is told in the end.
+            Err(engine::Error::Unrecorded(record, error)) => {
+                let ended = (*record).clone();
+                unrecorded = Some(engine::Error::Unrecorded(record, error));
+                Ok(ended)
+            }
+            result => result,
+        }
     };
     let mut record = execute(&made, &options, &mut ui)?;
     let folder = match &args.results {
@@ -86,6 +95,9 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
             published.tables.iter().for_each(|table| print(table));
         }
     }
+    if let Some(error) = unrecorded {
+        return Err(error.into());
+    }
     Ok(match record.status {
         RunStatus::Done => Exit::Success,
         RunStatus::Interrupted | RunStatus::Running => Exit::Interrupted,
@@ -93,9 +105,10 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
     })
 }
 
-/// Asks the run to stop at the first Ctrl-C or SIGTERM; a second one ends the process at once.
+/// Asks the run to stop at the first Ctrl-C, SIGTERM or end of the terminal; a second one ends the process at once.
 fn listen(cancel: &Cancel) -> Result<(), Failure> {
-    for signal in [SIGINT, SIGTERM] {
+    let hangup = (!ignores_hangup()).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         let flag = cancel.flag();
         // In this order: the second signal finds the flag set and ends the process, the first one sets it.
         let armed = signal_hook::flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, flag.clone());
@@ -108,6 +121,15 @@ fn listen(cancel: &Cancel) -> Result<(), Failure> {
 
 fn warning(text: String) -> RunEvent {
     RunEvent::Warning { node: None, text }
+}
+
+/// Whether the run was started to outlive its terminal, as by `nohup`.
+fn ignores_hangup() -> bool {
+    // A system without this file has no such run that it could tell of.
+    let status = crate::fsio::read_to_string(std::path::Path::new("/proc/self/status")).unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (SIGHUP - 1) & 1 == 1
 }
 
 fn exit_of(failure: &engine::Failure) -> Exit {
@@ -131,7 +153,7 @@ impl From<engine::Error> for Failure {
         let hint = error.hint();
         let exit = match &error {
             engine::Error::Selection(faults) => return faults.clone().into(),
-            engine::Error::Store(_) => Exit::Storage,
+            engine::Error::Store(_) | engine::Error::Unrecorded(..) => Exit::Storage,
             engine::Error::Inputs(_) => Exit::Data,
             engine::Error::Device(_) | engine::Error::Refused(..) => Exit::Device,
             engine::Error::UnknownKind(_) => Exit::Bug,

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::{Failure, Format, print};
 use crate::cli::exit::Exit;
-use crate::store::{RunRecord, RunStatus, Status, Store};
+use crate::store::{RunLine, RunRecord, RunStatus, Status, Store};
 
 /// The arguments of `repro runs`.
 #[derive(Debug, Args)]
@@ -33,54 +32,19 @@ pub struct ShowArgs {
     format: Format,
 }
 
-/// A run on one line.
-#[derive(Debug, Serialize)]
-struct Line {
-    id: String,
-    pipeline: String,
-    profile: Option<String>,
-    status: RunStatus,
-    started: String,
-    ran: usize,
-    cached: usize,
-    failed: usize,
-}
-
-fn line(run: &RunRecord) -> Line {
-    let count = |status: Status| run.nodes.iter().filter(|node| node.status == status).count();
-    Line {
-        id: run.id.clone(),
-        pipeline: run.pipeline.clone(),
-        profile: run.profile.clone(),
-        status: run.status,
-        started: run.started.clone(),
-        ran: count(Status::Ran),
-        cached: count(Status::Hit),
-        failed: count(Status::Failed),
-    }
-}
-
 /// Prints the runs, newest first.
 pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
-    let mut lines = Vec::new();
-    for run in store.runs()? {
-        let run = run?;
-        if args.pipeline.as_ref().is_none_or(|pipeline| *pipeline == run.pipeline) {
-            lines.push(line(&run));
-        }
-        if lines.len() == args.limit {
-            break;
-        }
-    }
-    let header = ["run", "pipeline", "status", "ran", "cached", "failed"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = lines
+    let runs = store.run_lines(args.pipeline.as_deref())?;
+    let lines = runs.take(args.limit).collect::<Result<Vec<RunLine>, _>>()?;
+    let header = ["run", "pipeline", "status", "ran", "cached", "failed", "running", "waiting"].map(str::to_owned);
+    let rows: Vec<[String; 8]> = lines
         .iter()
         .map(|line| {
             let profile = line.profile.as_ref().map_or(String::new(), |profile| format!(" ({profile})"));
             let pipeline = format!("{}{profile}", line.pipeline);
-            let counts = [line.ran, line.cached, line.failed].map(|n| n.to_string());
-            let [ran, cached, failed] = counts;
-            [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed]
+            let counts = [line.ran, line.cached, line.failed, line.running, line.waiting].map(|n| n.to_string());
+            let [ran, cached, failed, running, waiting] = counts;
+            [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed, running, waiting]
         })
         .collect();
     print(&match args.format {
@@ -111,7 +75,7 @@ fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) 
         }
     };
     say("run", &run.id);
-    say("pipeline", &format!("{} ({})", run.pipeline, run.file.display()));
+    say("pipeline", &format!("{} ({})", run.pipeline, run.file));
     say("profile", run.profile.as_deref().unwrap_or_default());
     say("set", &run.sets.join(", "));
     say("status", word(run.status));
@@ -160,6 +124,8 @@ fn status(status: Status) -> &'static str {
         Status::Failed => "failed",
         Status::Interrupted => "interrupted",
         Status::Skipped => "skipped",
+        Status::Running => "running",
+        Status::Waiting => "waiting",
     }
 }
 

@@ -67,7 +67,6 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
         return Ok(Frame::Done { key: job.key, reused: true });
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    sweep(&store, job);
     fsio::create_dir_all(&folder.join(OUT))?;
     let folder = fsio::canonical(folder)?;
     let result = make(job, kind, &store, &folder, voice);
@@ -269,19 +268,6 @@ fn put(store: &Store, out: &Path, name: &str, made: &Made) -> Result<Artifact, S
         },
         error => stage_error(error),
     })
-}
-
-/// Removes what killed processes left of their work under the same key. The lock is held, so none is alive.
-fn sweep(store: &Store, job: &JobFile) {
-    let Ok(jobs) = fsio::canonical(&store.jobs(&job.recipe)) else { return };
-    for run in fsio::list(&jobs).unwrap_or_default() {
-        let folder = jobs.join(run);
-        let old = fsio::read(&folder.join("job.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        if old.is_some_and(|old: JobFile| old.key == job.key) {
-            // What cannot be removed costs space and nothing else.
-            let _ = tidy(&folder);
-        }
-    }
 }
 
 /// Turns `stop`, and the end of standard input (the parent is gone), into a request; a stage that does not heed it

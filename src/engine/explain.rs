@@ -86,13 +86,10 @@ impl<'a> History<'a> {
 
     fn read(&self) -> store::Result<Known> {
         let (mut known, mut runs, mut nodes) = (Known::default(), 0, 0);
-        for run in self.store.runs()? {
+        for run in self.store.runs(Some(self.pipeline))? {
             let run = run?;
             if runs == DEPTH || nodes > MOST_NODES {
                 break;
-            }
-            if run.pipeline != self.pipeline {
-                continue;
             }
             (runs, nodes) = (runs + 1, nodes + run.nodes.len());
             for node in run.nodes.into_iter().filter(|node| !node.preimage.is_empty()) {

@@ -92,6 +92,9 @@ pub enum Error {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The run ended, and only its record could not be written: what it says is here.
+    #[error("The record of this run could not be written, so that it reads as one that was killed. {1}")]
+    Unrecorded(Box<store::RunRecord>, store::Error),
     /// `--only` or `--force` names what is not in the pipeline.
     #[error("{0}")]
     Selection(Diagnostics),
@@ -113,7 +116,7 @@ impl Error {
     /// What to do; may be empty.
     pub fn hint(&self) -> String {
         match self {
-            Error::Store(error) => error.hint(),
+            Error::Store(error) | Error::Unrecorded(_, error) => error.hint(),
             Error::Device(error) | Error::Refused(_, error) => report::stage_hint(error),
             Error::Selection(_) | Error::Inputs(_) | Error::UnknownKind(_) => String::new(),
         }

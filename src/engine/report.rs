@@ -126,7 +126,7 @@ pub enum RunEvent {
         /// The text, as sentences.
         text: String,
     },
-    /// The run ended and its record is written.
+    /// The run ended.
     RunFinished {
         /// The id.
         run: String,

@@ -3,11 +3,13 @@
 //! A node goes from [`Phase::Pending`] (inputs not done) over [`Phase::Ready`] (key known, not in the store) to
 //! [`Phase::Running`], or waits as [`Phase::Held`] while somebody else holds its lock, and ends as done, failed or
 //! interrupted. What is still pending when nothing more can start is skipped.
+//!
+//! Whatever becomes of a node goes to the run's journal at once, so that others see it, and a kill loses nothing of it.
 
 mod outcome;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ use crate::pipeline::key::Preimage;
 use crate::pipeline::{Pipeline, Source};
 use crate::program;
 use crate::stage::{Cancel, InputNode, Registry};
-use crate::store::{self, ActionRecord, RunRecord, RunStatus, Status, Store};
+use crate::store::{self, ActionRecord, Journal, RunClaim, RunRecord, RunStatus, Status, Store};
 
 /// How long a request to stop, or a freed lock, may go unnoticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -43,6 +45,7 @@ enum Phase {
     Done,
     Failed,
     Interrupted,
+    Skipped,
 }
 
 /// One node of the plan while it runs.
@@ -57,19 +60,26 @@ struct Progress {
     record: Option<Box<ActionRecord>>,
     seconds: f64,
     remakes: usize,
-    launches: usize,
     message: String,
+    /// What the journal says of it.
+    told: Option<(Status, String)>,
 }
 
 struct Run<'a> {
     context: Context<'a>,
     plan: &'a Plan,
-    id: &'a str,
+    claim: &'a RunClaim,
+    /// None where nothing is to run, and once it could not be written.
+    journal: Option<Journal>,
+    /// The nodes that changed since the journal was last written.
+    changed: BTreeSet<usize>,
     started: i128,
     cancel: &'a Cancel,
     sink: &'a mut dyn FnMut(RunEvent),
     nodes: BTreeMap<usize, Progress>,
     children: BTreeMap<usize, Running>,
+    /// How often each action key was started: each start has a job folder of its own.
+    launches: BTreeMap<Digest, usize>,
     sender: Sender<(usize, Message)>,
     messages: Receiver<(usize, Message)>,
     /// No node is started any more.
@@ -81,7 +91,7 @@ struct Run<'a> {
 /// Carries out `plan`. A failed stage is not an error here: the record and the events tell it.
 ///
 /// # Errors
-/// If the run record cannot be written.
+/// If the run record cannot be written: at the beginning, when nothing ran, or at the end, when all is done.
 pub fn run(
     plan: &Plan,
     pipeline: &Pipeline,
@@ -93,15 +103,17 @@ pub fn run(
 ) -> Result<RunRecord, Error> {
     let begin = Instant::now();
     let unwritten = |error: &store::Error| error.is_denied() && plan.is_done();
-    let claim = match store.claim_run() {
-        Err(error) if unwritten(&error) => store.unclaimed_run(),
+    let claim = match store.claim_run(&pipeline.name) {
+        Err(error) if unwritten(&error) => store.unclaimed_run(&pipeline.name)?,
         claim => claim?,
     };
     let (sender, messages) = channel();
     let mut run = Run {
         context: Context { pipeline, registry, store, options },
         plan,
-        id: &claim.id,
+        claim: &claim,
+        journal: None,
+        changed: plan.nodes.iter().map(|planned| planned.node).collect(),
         started: fsio::now(),
         cancel,
         sink,
@@ -111,31 +123,39 @@ pub fn run(
             .map(|planned| (planned.node, Progress::new(plan.forced.contains(&planned.node))))
             .collect(),
         children: BTreeMap::new(),
+        launches: BTreeMap::new(),
         sender,
         messages,
         closed: false,
         deadline: None,
     };
     let hits = plan.nodes.iter().filter(|planned| matches!(planned.state, super::State::Hit { .. })).count();
-    let (id, name) = (claim.id.clone(), pipeline.name.clone());
+    let (id, name) = (claim.id().to_owned(), pipeline.name.clone());
     run.emit(RunEvent::RunStarted { run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
+    if let Err(error) = store.sweep_runs()
+        && !unwritten(&error)
+    {
+        let text = format!("What earlier runs left could not be removed. {error}");
+        run.emit(RunEvent::Warning { node: None, text });
+    }
     if !plan.is_done() {
-        store.write_run(&run.record(RunStatus::Running))?;
+        run.journal = Some(store.begin_run(&claim, &run.record(RunStatus::Running))?);
     }
     run.drive();
     let status = run.status();
     let record = run.record(status);
-    match store.write_run(&record) {
+    let recorded = match store.end_run(&claim, &record) {
         // Nothing was to be done, so nothing is lost but the record of that.
         Err(error) if unwritten(&error) => {
             let text = format!("This run leaves no record. {error}");
             run.emit(RunEvent::Warning { node: None, text });
+            Ok(())
         }
-        written => written?,
-    }
+        recorded => recorded,
+    };
     let count = |test: &dyn Fn(Status) -> bool| record.nodes.iter().filter(|node| test(node.status)).count();
     run.emit(RunEvent::RunFinished {
-        run: claim.id.clone(),
+        run: claim.id().to_owned(),
         status,
         ran: count(&|status| status == Status::Ran),
         hits: count(&|status| status == Status::Hit),
@@ -143,7 +163,10 @@ pub fn run(
         skipped: count(&|status| matches!(status, Status::Skipped | Status::Interrupted)),
         seconds: begin.elapsed().as_secs_f64(),
     });
-    Ok(record)
+    match recorded {
+        Ok(()) => Ok(record),
+        Err(error) => Err(Error::Unrecorded(Box::new(record), error)),
+    }
 }
 
 impl Progress {
@@ -157,20 +180,22 @@ impl Progress {
             record: None,
             seconds: 0.0,
             remakes: 0,
-            launches: 0,
             message: String::new(),
+            told: None,
         }
     }
 }
 
 impl Run<'_> {
     fn drive(&mut self) {
+        self.write_journal();
         loop {
             if self.cancel.requested() {
                 self.stop();
             }
             self.advance();
             self.tell_notices();
+            self.write_journal();
             let waiting = self.nodes.values().any(|node| matches!(node.phase, Phase::Held { .. }));
             if self.children.is_empty() && (self.closed || !waiting) {
                 break;
@@ -239,11 +264,13 @@ impl Run<'_> {
     }
 
     fn is_held(&self, key: &Digest) -> Result<bool, Failure> {
-        Ok(self.children.values().any(|child| child.key == *key) || self.context.store.lock(key)?.is_none())
+        Ok(self.children.values().any(|child| child.key == *key) || self.context.store.is_locked(key)?)
     }
 
     fn wait_for_others(&mut self, index: usize, key: Digest) {
-        self.node(index).phase = Phase::Held { asked: Instant::now() };
+        let progress = self.node(index);
+        progress.phase = Phase::Held { asked: Instant::now() };
+        "It waits for another stage that computes the same.".clone_into(&mut progress.message);
         let node = self.label(index);
         self.emit(RunEvent::NodeWaiting { node, key });
     }
@@ -255,14 +282,13 @@ impl Run<'_> {
             self.wait_for_others(index, key);
             return Ok(());
         }
-        let launches = self.nodes[&index].launches;
-        let recipe = self.context.pipeline.nodes[index].recipe;
-        let twins = self.twins_before(index);
-        let name = match launches + twins {
-            0 => self.id.to_owned(),
-            n => format!("{}-{}", self.id, n + 1),
+        let launches = self.launches.entry(key).or_default();
+        *launches += 1;
+        let name = match launches {
+            1 => key.to_string(),
+            n => format!("{key}-{n}"),
         };
-        let folder = self.context.store.jobs(&recipe).join(name);
+        let folder = self.context.store.jobs(self.claim.id()).join(name);
         let job = self.job(index, key)?;
         let path = folder.join("job.json");
         let text = serde_json::to_vec(&job).map_err(|error| Failure::setup(error, ""))?;
@@ -276,17 +302,9 @@ impl Run<'_> {
         self.children.insert(index, child);
         let progress = self.node(index);
         progress.phase = Phase::Running;
-        progress.launches += 1;
+        progress.message.clear();
         self.emit(RunEvent::NodeStarted { node, key, log });
         Ok(())
-    }
-
-    /// How often nodes of the same recipe under other names were started: each start has a job folder of its own.
-    fn twins_before(&self, index: usize) -> usize {
-        let nodes = &self.context.pipeline.nodes;
-        let twins =
-            self.nodes.iter().filter(|(other, _)| **other != index && nodes[**other].recipe == nodes[index].recipe);
-        twins.map(|(_, node)| node.launches).sum()
     }
 
     fn job(&self, index: usize, key: Digest) -> Result<JobFile, Failure> {
@@ -306,7 +324,7 @@ impl Run<'_> {
             format: FORMAT,
             program: program::id()?.clone(),
             store: self.context.store.path().to_owned(),
-            run: self.id.to_owned(),
+            run: self.claim.id().to_owned(),
             node: self.label(index),
             version: node.version,
             recipe: node.recipe,
@@ -371,7 +389,9 @@ impl Run<'_> {
                 Some(need) => format!("It needs `{}`, which is not done.", self.label(*need)),
                 None => "The run stopped before.".to_owned(),
             };
-            self.node(index).message.clone_from(&reason);
+            let progress = self.node(index);
+            progress.phase = Phase::Skipped;
+            progress.message.clone_from(&reason);
             let node = self.label(index);
             self.emit(RunEvent::NodeSkipped { node, reason });
         }
@@ -388,8 +408,9 @@ impl Run<'_> {
         NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
     }
 
-    /// A node of the plan; every index in here is one.
+    /// A node of the plan, to be changed; every index in here is one.
     fn node(&mut self, index: usize) -> &mut Progress {
+        self.changed.insert(index);
         self.nodes.entry(index).or_insert_with(|| Progress::new(false))
     }
 

@@ -57,7 +57,7 @@ fn what_a_job_leaves_is_its_log_alone() {
     let mut bench = Bench::new();
     bench.work("a", "noise", &[]);
     let record = bench.run();
-    let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
+    let folder = bench.store.jobs(&record.id).join(record.nodes[0].key.unwrap().to_string());
     assert_eq!(fsio::list(&folder).unwrap(), ["events", "job.json", "log.txt"]);
     let log = fsio::read_to_string(&folder.join("log.txt")).unwrap();
     assert!(log.contains("made a") && log.contains("no line end here"), "{log}");

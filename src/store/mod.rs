@@ -9,27 +9,31 @@
 //! - what a living process writes is never swept, whatever any clock says;
 //! - a store that may not be written serves what is in it, and one that is only viewed ([`Store::view`]) stays as it is;
 //! - every stored format carries a version, and a newer one is refused in words;
-//! - the store knows no pipeline, no stage kind and no clock in what it names: only run ids hold a time.
+//! - the store knows no pipeline, no stage kind and no clock in what it names: only run ids hold a time, and nothing
+//!   goes by it;
+//! - what killed processes left goes when the next run begins, once nobody holds it (`sweep.rs`).
 //!
 //! ```text
 //! .repro/
 //!   format              "repro store 1"
 //!   objects/ab/cdef…    blobs; a tree is a blob that lists its files
 //!   actions/ab/….json   what a node with that action key made
-//!   runs/<id>.json      run records
+//!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
 //!   locks/              one file a lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
-//!   jobs/<recipe>/<run> job.json, log.txt, events, and while it runs out/ and temp/
+//!   jobs/<run>/<key>/   job.json, log.txt, events, and while it runs out/ and temp/
 //!   externals/          digests of files outside the store, by size, times and inode
 //!   quarantine/, tmp/
 //! ```
 
 mod fingerprints;
+mod lists;
 mod objects;
 mod opening;
 mod reader;
 mod records;
 mod runs;
+mod sweep;
 mod time;
 
 use std::collections::BTreeSet;
@@ -40,7 +44,7 @@ pub use fingerprints::Fingerprints;
 pub use objects::Entry;
 pub use reader::Reader;
 pub use records::ActionRecord;
-pub use runs::{RunClaim, RunNodeRecord, RunRecord, RunStatus, Status};
+pub use runs::{Journal, RunClaim, RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
 pub use time::rfc3339;
 
 pub use crate::fsio::Lock;
@@ -160,9 +164,9 @@ impl Store {
         self.root.join("scratch").join(key.to_string())
     }
 
-    /// The folder of all jobs of a recipe, each below it by run.
-    pub fn jobs(&self, recipe: &Digest) -> PathBuf {
-        self.root.join("jobs").join(recipe.to_string())
+    /// The folder of all jobs of a run, each below it by action key.
+    pub fn jobs(&self, run: &str) -> PathBuf {
+        self.root.join("jobs").join(run)
     }
 
     /// The memory of the digests of external files.

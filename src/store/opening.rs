@@ -133,7 +133,7 @@ fn tells(folder: &Path) -> bool {
     let hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
     let run = |name: &str| {
         let id = name.strip_suffix(".json").unwrap_or_default();
-        id.len() > 15 && id.as_bytes()[8] == b'-' && id.bytes().take(8).all(|b| b.is_ascii_digit())
+        id.len() > 15 && matches!(id.as_bytes()[8], b'-' | b'.') && id.bytes().take(8).all(|b| b.is_ascii_digit())
     };
     let names = fsio::entries(folder).unwrap_or_default();
     names.iter().filter_map(|name| name.to_str()).any(|name| hex(name, 2) || hex(name, 64) || run(name))
@@ -174,7 +174,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/.repro");
         let view = Store::view(&path).unwrap();
-        assert!(view.runs().unwrap().next().is_none());
+        assert!(view.runs(None).unwrap().next().is_none());
         let key = crate::hash::Digest::of(b"key");
         assert!(view.record(&key).unwrap().is_none() && !view.contains(&key));
         assert!(!fsio::exists(&dir.path().join("a")));

@@ -151,6 +151,11 @@ impl Store {
         Ok(fsio::try_lock(&path)?)
     }
 
+    /// Whether somebody holds the lock on an action key.
+    pub fn is_locked(&self, key: &Digest) -> Result<bool> {
+        Ok(fsio::is_locked(&self.lock_path(&key.to_string()))?)
+    }
+
     pub(super) fn lock_path(&self, name: &str) -> PathBuf {
         self.root.join("locks").join(name)
     }

@@ -43,6 +43,8 @@ mod program;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod tools;

@@ -17,6 +17,8 @@ impl Run<'_> {
     pub(super) fn conclude(&mut self, index: usize, mut child: Running) {
         self.node(index).seconds += child.since.elapsed().as_secs_f64();
         let status = child.reap();
+        // A killed child could not tidy up; its scratch stays, to go on from.
+        let _ = tidy(&child.folder);
         let failure = match (child.verdict.take(), status) {
             (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
                 Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
@@ -37,8 +39,6 @@ impl Run<'_> {
             },
             (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
         };
-        // A killed child could not tidy up; its scratch stays, to go on from.
-        let _ = tidy(&child.folder);
         self.fail(index, failure, Some(child));
     }
 
@@ -47,6 +47,7 @@ impl Run<'_> {
         let node = self.node(index);
         let old = node.record.replace(record);
         (node.phase, node.again, node.ran) = (Phase::Done, false, node.ran || ran);
+        node.message.clear();
         let seconds = node.seconds;
         if let (Some(old), true) = (old, ran) {
             self.compare(index, &old);
@@ -102,6 +103,7 @@ impl Run<'_> {
                 let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
                 if waits && self.context.pipeline.nodes[*other].needs().contains(&maker) {
                     node.phase = Phase::Pending;
+                    self.changed.insert(*other);
                 }
             }
         }

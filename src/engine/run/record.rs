@@ -1,8 +1,9 @@
-//! The run record: what a run leaves to be looked up later.
+//! The run record: what a run tells while it goes on, and leaves to be looked up later.
 
 use super::{Phase, Progress, Run};
 use crate::engine::identity::Context;
 use crate::engine::machine;
+use crate::engine::report::RunEvent;
 use crate::fsio;
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Status, rfc3339};
 
@@ -22,9 +23,10 @@ impl Run<'_> {
         let Context { pipeline, options, .. } = self.context;
         RunRecord {
             format: RunRecord::FORMAT,
-            id: self.id.to_owned(),
+            number: self.claim.number(),
+            id: self.claim.id().to_owned(),
             pipeline: pipeline.name.clone(),
-            file: pipeline.file.clone(),
+            file: pipeline.file.display().to_string(),
             profile: pipeline.profile.clone(),
             sets: pipeline.sets.clone(),
             resolved: pipeline.resolved.clone(),
@@ -37,6 +39,29 @@ impl Run<'_> {
             versions: machine::versions(),
             numeric: self.plan.numeric.clone(),
             params: pipeline.stages.iter().map(|(name, stage)| (name.clone(), stage.params.clone())).collect(),
+        }
+    }
+
+    /// Tells the journal what changed since it was last written.
+    pub(super) fn write_journal(&mut self) {
+        let changed = std::mem::take(&mut self.changed);
+        let Some(mut journal) = self.journal.take() else { return };
+        for index in changed {
+            let Some(progress) = self.nodes.get(&index) else { continue };
+            let node = self.node_record(index, progress);
+            let now = (node.status, node.message.clone());
+            if progress.told.as_ref() != Some(&now) {
+                let new = progress.told.is_none() || node.status != Status::Waiting;
+                journal.note(index, &node, new);
+                self.nodes.entry(index).and_modify(|progress| progress.told = Some(now));
+            }
+        }
+        match journal.write() {
+            Ok(()) => self.journal = Some(journal),
+            Err(error) => {
+                let text = format!("Others do not see how this run goes on. {error} {}", error.hint());
+                self.emit(RunEvent::Warning { node: None, text });
+            }
         }
     }
 
@@ -54,8 +79,10 @@ impl Run<'_> {
                 Phase::Done if progress.ran => Status::Ran,
                 Phase::Done => Status::Hit,
                 Phase::Failed => Status::Failed,
-                Phase::Running | Phase::Interrupted => Status::Interrupted,
-                Phase::Pending | Phase::Ready | Phase::Held { .. } => Status::Skipped,
+                Phase::Running => Status::Running,
+                Phase::Interrupted => Status::Interrupted,
+                Phase::Skipped => Status::Skipped,
+                Phase::Pending | Phase::Ready | Phase::Held { .. } => Status::Waiting,
             },
             seconds: progress.seconds,
             outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),

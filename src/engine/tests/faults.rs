@@ -64,7 +64,7 @@ fn a_panic_a_signal_and_an_error_each_end_one_stage_and_are_told() {
         bench.work("a", act, &[]).work("b", "plain", &["a"]);
         let record = bench.run();
         assert_eq!((record.status, statuses(&record)), (RunStatus::Failed, vec![Failed, Skipped]), "{act}");
-        let folder = bench.store.jobs(&record.nodes[0].recipe).join(&record.id);
+        let folder = bench.store.jobs(&record.id).join(record.nodes[0].key.unwrap().to_string());
         assert!(!fsio::exists(&folder.join("out")));
         bench.failure()
     };
@@ -143,7 +143,7 @@ fn a_child_stops_when_its_parent_is_gone() {
             cancel.request();
         }
     });
-    let job = bench.store.jobs(&record.nodes[0].recipe).join(&record.id).join("job.json");
+    let job = bench.store.jobs(&record.id).join(record.nodes[0].key.unwrap().to_string()).join("job.json");
     bench.ran();
     let mut command = launcher(&job).unwrap();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -1,0 +1,162 @@
+//! What a run and its nodes are on record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::Digest;
+use crate::stage::{Cell, Name, Outputs, Value};
+
+/// How a run stands, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It has not ended.
+    Running,
+    /// Every node that was asked for is done.
+    Done,
+    /// A node failed.
+    Failed,
+    /// Somebody stopped it, or its process died.
+    Interrupted,
+}
+
+/// How a node stands, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Its outputs were there.
+    Hit,
+    /// It ran.
+    Ran,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Interrupted,
+    /// It was not started: something that it needs failed, or the run stopped before.
+    Skipped,
+    /// It is at work. Only in a run that has not ended, as the next one.
+    Running,
+    /// It has not begun: something that it needs is not done, or it waits for its turn.
+    Waiting,
+}
+
+impl Status {
+    /// Whether the outputs are there.
+    pub fn is_done(self) -> bool {
+        matches!(self, Status::Hit | Status::Ran)
+    }
+}
+
+/// What a run did. Everything that changes by itself is here and nowhere else. This is a record as it is used and
+/// printed; how it is stored, `format.rs` says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// The version of the format that it was stored in.
+    pub format: u32,
+    /// Its number among the runs of the store, which orders them; 0 of runs from before there were numbers.
+    pub number: u64,
+    /// The run's id: its start in UTC and four digits.
+    pub id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The pipeline's file; bytes that are not UTF-8 are replaced.
+    pub file: String,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The `--set` arguments.
+    pub sets: Vec<String>,
+    /// The whole pipeline with all defaults, as RON.
+    pub resolved: String,
+    /// When it started (RFC 3339, UTC).
+    pub started: String,
+    /// When it ended; none while it runs.
+    pub finished: Option<String>,
+    /// How it stands, or how it ended.
+    pub status: RunStatus,
+    /// The device.
+    pub device: String,
+    /// The nodes in topological order.
+    pub nodes: Vec<RunNodeRecord>,
+    /// Host, system, processor, cores, memory.
+    pub machine: BTreeMap<String, String>,
+    /// The program's version and what it was built from.
+    pub versions: BTreeMap<String, String>,
+    /// What changes bits on the device; empty where nothing that was planned computes.
+    pub numeric: BTreeMap<String, String>,
+    /// The complete parameters by stage, each in each of its cells.
+    pub params: BTreeMap<String, Value>,
+}
+
+impl RunRecord {
+    /// The format that this program writes.
+    pub const FORMAT: u32 = 2;
+
+    /// The nodes of a stage, or of its part in some cells, if each of them is done.
+    pub fn finished_stage(&self, stage: &Name) -> Option<Vec<&RunNodeRecord>> {
+        let named = |node: &&RunNodeRecord| node.stage.starts_with(&stage.stage) && stage.covers(&node.name());
+        let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(named).collect();
+        (!nodes.is_empty() && nodes.iter().all(|node| node.status.is_done())).then_some(nodes)
+    }
+}
+
+/// What became of one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunNodeRecord {
+    /// The stage, with its cell in the matrix, as `train[prefilter=Average,seed=1]`.
+    pub stage: String,
+    /// The iteration, from 1, where the stage has several.
+    pub iteration: Option<u32>,
+    /// The kind.
+    pub kind: String,
+    /// What a reference to it yields.
+    pub yields: String,
+    /// The recipe.
+    pub recipe: Digest,
+    /// The action key, where it became known.
+    pub key: Option<Digest>,
+    /// How it stands, or how it ended.
+    pub status: Status,
+    /// How long it ran.
+    pub seconds: f64,
+    /// The outputs.
+    pub outputs: Outputs,
+    /// Single figures.
+    pub metrics: BTreeMap<String, f64>,
+    /// Every component of the key, where it became known.
+    pub preimage: BTreeMap<String, String>,
+    /// The error, or why it was skipped; else empty.
+    pub message: String,
+}
+
+impl RunNodeRecord {
+    /// The stage with its cell.
+    pub fn name(&self) -> Name {
+        Name::read(&self.stage).unwrap_or_else(|_| Name::new(&self.stage, Cell::new()))
+    }
+}
+
+/// A run on one line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunLine {
+    /// The id.
+    pub id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The profile.
+    pub profile: Option<String>,
+    /// How it stands, or how it ended.
+    pub status: RunStatus,
+    /// When it started (RFC 3339, UTC).
+    pub started: String,
+    /// How many nodes ran.
+    pub ran: usize,
+    /// How many were in the store.
+    pub cached: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many are at work.
+    pub running: usize,
+    /// How many have not begun.
+    pub waiting: usize,
+}

@@ -1,0 +1,185 @@
+//! Runs as others see them: in their order, while they go on, after they were killed, and by what they leave.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use crate::harness::{Bench, files};
+
+/// A stage that is done at once, one that waits for the file `go`, one that needs it, and one that waits for a turn.
+fn slow() -> Bench {
+    let bench = Bench::new();
+    let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", bench.path("go").display());
+    let stage = |name: &str, script: &str, inputs: &str| {
+        format!(
+            r#""{name}": Command(run: ["sh", "-c", "{script}; echo {name} > $0", "{{out:o}}"], inputs: {{{inputs}}}, outputs: {{"o": "o.txt"}}),"#
+        )
+    };
+    let stages = [
+        stage("first", "true", ""),
+        stage("second", &wait, r#""first": "first""#),
+        stage("third", "true", r#""second": "second""#),
+    ];
+    bench.write("slow.ron", format!("Pipeline(name: \"slow\", stages: {{ {} }})", stages.join("\n")));
+    bench
+}
+
+fn start(bench: &Bench) -> Child {
+    let mut command = bench.command("run slow.ron");
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn statuses(record: &Json) -> Vec<String> {
+    let nodes = record["nodes"].as_array().unwrap().iter();
+    nodes.map(|node| node["status"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until the newest run has nodes of these statuses.
+fn until(bench: &Bench, wanted: &[&str]) -> Json {
+    let begin = Instant::now();
+    loop {
+        let answer = bench.call("show latest --format json");
+        if let Some(record) = (answer.code == Some(0)).then(|| serde_json::from_str::<Json>(&answer.out).unwrap())
+            && statuses(&record) == wanted
+        {
+            return record;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited for {wanted:?}: {answer:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn size(folder: &Path) -> u64 {
+    files(folder).iter().map(|file| std::fs::metadata(folder.join(file)).unwrap().len()).sum()
+}
+
+#[test]
+fn a_run_that_goes_on_is_shown_so_and_what_it_finished_outlives_its_kill() {
+    let bench = slow();
+    let mut run = start(&bench);
+    let record = until(&bench, &["ran", "running", "waiting"]);
+    assert_eq!(record["status"], "running");
+    let text = bench.ok("show");
+    for word in ["status    running", "running", "waiting", "slow.ron"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let list: Json = serde_json::from_str(&bench.ok("runs --format json")).unwrap();
+    let counts = ["ran", "cached", "failed", "running", "waiting"].map(|name| list[0][name].as_u64().unwrap());
+    assert_eq!((list[0]["status"].as_str(), counts), (Some("running"), [1, 0, 0, 1, 1]));
+    signal(&run, "-KILL");
+    run.wait().unwrap();
+    let record = until(&bench, &["ran", "interrupted", "skipped"]);
+    assert_eq!(record["status"], "interrupted");
+    // What it finished is found by name.
+    bench.write(
+        "use.ron",
+        r#"Pipeline(name: "use", stages: {
+            "copy": Command(run: ["cp", "{in:a.o}", "{out:o}"], inputs: {"a": "run:slow/first"}, outputs: {"o": "o.txt"}),
+        })"#,
+    );
+    bench.ran("use.ron");
+    assert_eq!(std::fs::read_to_string(bench.path("results/use/copy/o.txt")).unwrap(), "first\n");
+    // Once its stage has ended too, a run that sweeps makes a record of its own for the killed one, which says the same.
+    let begin = Instant::now();
+    while files(&bench.path("store/runs")).iter().any(|name| name.ends_with(".nodes")) {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        bench.ran("use.ron");
+    }
+    assert_eq!(statuses(&bench.record("slow")), ["ran", "interrupted", "skipped"]);
+}
+
+#[test]
+fn the_end_of_the_terminal_stops_a_run_as_ctrl_c_does() {
+    for name in ["-HUP", "-TERM", "-INT"] {
+        let bench = slow();
+        let mut run = start(&bench);
+        until(&bench, &["ran", "running", "waiting"]);
+        signal(&run, name);
+        assert_eq!(run.wait().unwrap().code(), Some(130), "{name}");
+        let record = bench.record("latest");
+        assert_eq!((record["status"].as_str(), statuses(&record)[0].as_str()), (Some("interrupted"), "ran"), "{name}");
+    }
+    // One that was started to outlive its terminal does not heed it.
+    let bench = slow();
+    let line = bench.command("run slow.ron");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(line.get_program()).args(line.get_args());
+    command.current_dir(bench.path("")).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut run = command.spawn().unwrap();
+    until(&bench, &["ran", "running", "waiting"]);
+    signal(&run, "-HUP");
+    bench.write("go", "");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_run_that_waits_for_another_says_so_and_ctrl_c_ends_the_wait() {
+    let bench = slow();
+    let mut one = start(&bench);
+    until(&bench, &["ran", "running", "waiting"]);
+    let mut two = start(&bench);
+    let record = until(&bench, &["hit", "waiting", "waiting"]);
+    let message = record["nodes"][1]["message"].as_str().unwrap();
+    assert_eq!(message, "It waits for another stage that computes the same.");
+    signal(&two, "-INT");
+    assert_eq!(two.wait().unwrap().code(), Some(130));
+    bench.write("go", "");
+    assert_eq!(one.wait().unwrap().code(), Some(0));
+    assert_eq!(statuses(&bench.record("latest~1")), ["ran"; 3]);
+}
+
+#[test]
+fn a_run_with_nothing_to_do_leaves_a_head_and_no_more() {
+    let bench = Bench::small();
+    bench.ran("small.ron");
+    let before = size(&bench.path("store"));
+    for _ in 0..5 {
+        assert!(bench.ran("small.ron").is_empty());
+    }
+    let more = (size(&bench.path("store")) - before) / 5;
+    assert!(more < 2048, "a run with nothing to do leaves {more} bytes");
+    // And it is as complete as the first one.
+    let (first, last) = (bench.record("latest~5"), bench.record("latest"));
+    for name in ["resolved", "params", "numeric", "machine", "versions", "sets"] {
+        assert_eq!(first[name], last[name], "{name}");
+    }
+    for (first, last) in first["nodes"].as_array().unwrap().iter().zip(last["nodes"].as_array().unwrap()) {
+        for name in ["stage", "iteration", "kind", "key", "outputs", "metrics", "preimage"] {
+            assert_eq!(first[name], last[name], "{name}");
+        }
+    }
+    assert_eq!(bench.call("diff latest~5 latest").code, Some(0));
+    bench.ok("export latest run.tar.zst");
+}
+
+#[test]
+fn a_full_disk_at_the_last_record_skips_no_publishing_and_is_told() {
+    let mut told = 0;
+    for n in 1.. {
+        let bench = slow();
+        bench.write("go", "");
+        let answer = bench.call_failing("run slow.ron", &format!("run:write@{n}=full"));
+        if answer.code == Some(0) {
+            break;
+        }
+        assert_eq!(answer.code, Some(5), "{n}: {answer:?}");
+        if answer.err.contains("The record of this run could not be written") {
+            told += 1;
+            assert!(answer.err.contains("no storage space") && answer.err.contains("Free some space"), "{answer:?}");
+            assert_eq!(std::fs::read_to_string(bench.path("results/slow/third/o.txt")).unwrap(), "third\n");
+            let record = bench.record("latest");
+            assert_eq!(
+                (record["status"].as_str(), statuses(&record)),
+                (Some("interrupted"), vec!["ran".to_owned(); 3])
+            );
+        }
+        assert_eq!(bench.call("run slow.ron").code, Some(0), "{n}");
+    }
+    assert!(told >= 2, "{told}");
+}
