@@ -414,7 +414,9 @@ impl Run<'_> {
         self.nodes.entry(index).or_insert_with(|| Progress::new(false))
     }
 
+    /// Says what happened. The journal has it before: what was said to be done is on record, whoever is killed.
     fn emit(&mut self, event: RunEvent) {
+        self.write_journal();
         (self.sink)(event);
     }
 }

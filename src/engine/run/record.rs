@@ -44,9 +44,11 @@ impl Run<'_> {
 
     /// Tells the journal what changed since it was last written.
     pub(super) fn write_journal(&mut self) {
-        let changed = std::mem::take(&mut self.changed);
+        if self.changed.is_empty() {
+            return;
+        }
         let Some(mut journal) = self.journal.take() else { return };
-        for index in changed {
+        for index in std::mem::take(&mut self.changed) {
             let Some(progress) = self.nodes.get(&index) else { continue };
             let node = self.node_record(index, progress);
             let now = (node.status, node.message.clone());
