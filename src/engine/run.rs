@@ -153,6 +153,7 @@ pub fn run(
         }
         recorded => recorded,
     };
+    run.tell_notices();
     let count = |test: &dyn Fn(Status) -> bool| record.nodes.iter().filter(|node| test(node.status)).count();
     run.emit(RunEvent::RunFinished {
         run: claim.id().to_owned(),
