@@ -108,7 +108,7 @@ impl Store {
                 continue;
             }
             for path in entries(&folder)?.iter().map(|name| folder.join(name)).filter(|path| is_folder(path)) {
-                fsio::remove_dir_all(&path)?;
+                fsio::remove_own_dir_all(&path)?;
             }
         }
         Ok(free)
@@ -119,7 +119,7 @@ impl Store {
         for (folder, key) in jobs.all()? {
             let lock = key.map(|key| self.lock(&key)).transpose()?;
             if !matches!(lock, Some(None)) {
-                fsio::remove_dir_all(&folder)?;
+                fsio::remove_own_dir_all(&folder)?;
             }
         }
         for folder in jobs.folder.iter().map(PathBuf::as_path).chain(jobs.old.iter().filter_map(|job| job.parent())) {
@@ -138,7 +138,7 @@ impl Store {
             // A record that cannot be read is no reason to lose what may be gone on from.
             let finished = self.record(&key).is_ok_and(|record| record.is_some());
             if finished || entries(&folder)?.is_empty() {
-                fsio::remove_dir_all(&folder)?;
+                fsio::remove_own_dir_all(&folder)?;
             } else {
                 left.insert(key);
             }
@@ -156,7 +156,7 @@ impl Store {
         let needed: BTreeSet<Age> = by_run.keys().rev().take(RUNS_WITH_SCRATCH).cloned().collect();
         for key in by_run.iter().filter(|(age, _)| !needed.contains(age)).flat_map(|(_, keys)| keys) {
             if let Some(_lock) = self.lock(key)? {
-                fsio::remove_dir_all(&self.scratch(key))?;
+                fsio::remove_own_dir_all(&self.scratch(key))?;
             }
         }
         Ok(needed)
@@ -201,7 +201,7 @@ fn entries(folder: &Path) -> Result<Vec<OsString>> {
 }
 
 fn is_folder(path: &Path) -> bool {
-    !fsio::is_link(path) && fsio::stat(path).is_ok_and(|stat| stat.is_dir)
+    fsio::found(path).is_ok_and(|found| found == fsio::Found::Folder)
 }
 
 #[cfg(test)]
