@@ -23,6 +23,18 @@ use crate::hash::Digest;
 const DAMAGED: &str = "Download the archive again.";
 const HOSTILE: &str = "Do not use this archive.";
 
+/// The bytes that tell formats apart.
+const MAGIC: usize = 6;
+
+/// How files start that are archives, and not read.
+const OTHERS: [(&str, &[u8]); 5] = [
+    ("xz", b"\xfd7zXZ"),
+    ("bzip2", b"BZh"),
+    ("Zstandard", b"\x28\xb5\x2f\xfd"),
+    ("7-Zip", b"7z\xbc\xaf"),
+    ("RAR", b"Rar!"),
+];
+
 /// Chooses what is extracted: the name in the archive (with `/`, never leaving the folder) into the name below the
 /// folder, or nothing to leave the file out.
 pub type Keep<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -45,9 +57,13 @@ pub fn extract(
         }
     }
     let mut file = fsio::open(path)?;
-    let mut magic = [0; 4];
+    let mut magic = [0; MAGIC];
     let io = |error| Error::Io(fsio::Error::new("read", path, error));
     let read = file.read(&mut magic).map_err(io)?;
+    if let Some((name, _)) = OTHERS.iter().find(|(_, start)| magic[..read].starts_with(start)) {
+        let message = format!("It is a file of {name}; archives are tar, tar.gz or zip.");
+        return Err(Fault::new(place, message, "Unpack it, and pack its files as one of these.").into());
+    }
     let held = file.seek(SeekFrom::End(0)).map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     let room = Room { held, left: bounds::unpacked(held) };
@@ -55,7 +71,7 @@ pub fn extract(
     let mut extraction = Extraction { place, into, keep, room, names, folded, faults };
     match &magic[..read] {
         [0x1f, 0x8b, ..] => extraction.tar(MultiGzDecoder::new(BufReader::new(file)))?,
-        b"PK\x03\x04" | b"PK\x05\x06" => extraction.zip(BufReader::new(file))?,
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => extraction.zip(BufReader::new(file))?,
         _ => extraction.tar(BufReader::new(file))?,
     }
     match extraction.faults.into_vec() {

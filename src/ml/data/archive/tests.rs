@@ -96,6 +96,12 @@ fn another_digest_and_damaged_content_are_refused() {
         let (_dir, names) = unpack(damaged, None);
         assert!(!names.unwrap_err().faults().is_empty());
     }
+    let mut noise = plain.clone();
+    noise[148..156].fill(0xfe);
+    for other in [&b"\xfd7zXZ\0 "[..], b"BZh91AY", &noise] {
+        let told = unpack(other, None).1.unwrap_err().to_string();
+        assert!(told.is_ascii() && told.starts_with("a.tar: "), "{told}");
+    }
     // The size in the header says a billion bytes: neither memory nor a file of that size comes of it.
     let mut lying = plain.clone();
     lying[124..135].copy_from_slice(b"07346545000");
