@@ -106,7 +106,8 @@ fn check_broken(bench: &Bench, what: &str, broken: &Answer) {
         }
         (_, "full") => {
             assert_eq!(broken.code, Some(5), "{what}: {broken:?}");
-            let place = text.contains(&bench.path("").display().to_string());
+            // The folder itself is synced too, when the store is made in it: its path has no slash at the end.
+            let place = text.contains(bench.path("").display().to_string().trim_end_matches('/'));
             assert!(place && text.contains("no storage space") && text.contains("Free some space"), "{what}: {text}");
         }
         (_, "denied") => {

@@ -467,7 +467,7 @@ fn whoever_is_killed_nothing_of_the_program_goes_on() {
     // The run, its stage and the guard of the program: who is killed, by what, and the exit code.
     let cases: [(&str, &[usize], &str, Option<i32>); 9] = [
         ("", &[0], "-KILL", None),
-        ("", &[0], "-HUP", None),
+        ("", &[0], "-HUP", Some(130)),
         ("", &[0], "-QUIT", None),
         ("", &[0], "-TERM", Some(130)),
         ("", &[0], "-INT", Some(130)),
