@@ -208,6 +208,11 @@ fn rendered(mut diagnostics: Diagnostics, color: bool) -> String {
     if color { text } else { terminal::clean(&text).into_owned() }
 }
 
+/// Notes that the process began without a standard output: what is printed is an error, as on a full disk.
+pub fn stdout_was_closed() {
+    terminal::stdout_was_closed();
+}
+
 /// Runs the command line and gives the process's exit code.
 pub fn main(registry: &Registry) -> Exit {
     // A file that may not grow further (`ulimit -f`) is an error of its writer, as a full disk is, and no death. Where the

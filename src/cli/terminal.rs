@@ -9,12 +9,21 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Failure;
 use crate::cli::exit::Exit;
 
 /// Why standard output takes no more.
 static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Whether the process began without a standard output.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the process began without a standard output: the first text printed there is lost.
+pub fn stdout_was_closed() {
+    CLOSED.store(true, Ordering::Relaxed);
+}
 
 /// Whether errors go to a terminal, so that they may be coloured.
 pub fn stderr_is_terminal() -> bool {
@@ -24,6 +33,10 @@ pub fn stderr_is_terminal() -> bool {
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
 pub fn print(text: &str) {
     if LOST.get().is_some() {
+        return;
+    }
+    if CLOSED.load(Ordering::Relaxed) {
+        let _ = LOST.set(io::Error::other("it is closed"));
         return;
     }
     let mut out = io::stdout().lock();

@@ -51,11 +51,10 @@ pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
 
 /// Whether somebody holds the lock that is the file at `path`. Nothing is made or changed.
 pub fn is_locked(path: &Path) -> Result<bool> {
-    let file = match File::open(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(false);
-        }
-        opened => at("open", path, opened)?,
+    let file = match open_as("open", path, OpenOptions::new().read(true)) {
+        // What is no regular file is nobody's lock.
+        Err(error) if error.is_absent() || error.is_folder() || error.is_irregular() => return Ok(false),
+        opened => opened?,
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
@@ -93,6 +92,9 @@ mod tests {
         drop(held);
         assert!(!is_locked(&path).unwrap() && !path.exists());
         assert!(try_lock(&path).unwrap().is_some());
+        // A pipe holds no lock, and nobody waits for who writes to it.
+        assert!(std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status().unwrap().success());
+        assert!(!is_locked(&dir.path().join("pipe")).unwrap() && !is_locked(dir.path()).unwrap());
     }
 
     #[test]

@@ -55,6 +55,12 @@ params! {
     }
 }
 
+/// The longest name of a file or folder that file systems take, in bytes.
+const NAME: usize = 255;
+
+/// The longest path of an output, in bytes: a system takes some 4096, and results or store may lie deep.
+const PATH: usize = 1024;
+
 /// The kind.
 pub struct Command;
 
@@ -231,6 +237,12 @@ fn check_outputs(outputs: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
         let message = format!("The output `{name}` has the path `{path}`, which names no place in the job's folder.");
         fault(name, message, "Give a relative path of plain names, as `table.csv` or `pictures/a.png`.");
     }
+    for (name, path) in outputs.iter().filter(|(_, path)| path.len() > PATH || path.split('/').any(|p| p.len() > NAME))
+    {
+        let start: String = path.chars().take(40).collect();
+        let message = format!("The output `{name}` has the path `{start}…`, which is longer than disks take.");
+        fault(name, message, "Give each folder and file a name of at most 255 bytes, and a path at most 1024.");
+    }
     let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     for (name, path) in outputs {
         let others = || outputs.iter().filter(|(other, _)| *other != name);
@@ -264,6 +276,15 @@ mod tests {
         let faults = Command.check(&params.write());
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, [r#"outputs["table"]"#, "run[1]"]);
+    }
+
+    #[test]
+    fn outputs_that_no_disk_takes_are_refused() {
+        for (path, refused) in [("n".repeat(256), true), ("n".repeat(255), false), ("d/".repeat(600) + "f", true)] {
+            let mut faults = Vec::new();
+            check_outputs(&BTreeMap::from([("o".to_owned(), path)]), &mut faults);
+            assert_eq!(faults.iter().any(|fault| fault.message.contains("longer than disks take")), refused);
+        }
     }
 
     #[test]

@@ -63,6 +63,15 @@ fn what_cannot_be_printed_is_an_error_of_every_command() {
         let answer = Answer::of(to(bench.command(&line), full(), Stdio::piped()));
         assert_eq!(answer.code, Some(5), "{line} > /dev/full: {answer:?}");
         assert!(answer.err.contains("error: Could not write to standard output: "), "{line}: {answer:?}");
+        // The shell starts it without a standard output. `dash` and `bash` know `>&-`.
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg("exec \"$0\" \"$@\" >&-").arg(bench.command("").get_program());
+        let command = bench.command(&line);
+        shell.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(command.get_current_dir().unwrap());
+        let answer = Answer::of(to(shell, Stdio::null(), Stdio::piped()));
+        assert_eq!(answer.code, Some(5), "{line} >&-: {answer:?}");
+        assert!(answer.err.contains("error: Could not write to standard output: it is closed."), "{line}: {answer:?}");
         // A reader that went away knows that it did.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
