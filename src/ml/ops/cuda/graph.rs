@@ -108,7 +108,7 @@ mod tests {
     use crate::ml::weights::{Scheme, initialise};
     use crate::ml::{ops, optim};
 
-    use super::record;
+    use super::{Device, record};
 
     /// Work that panics, or fails, leaves a stream that is recorded no more, and on which other work can be.
     #[test]
@@ -180,7 +180,8 @@ mod tests {
                 }
                 let mut rng = Rng::new(3, "pixels", step);
                 let pixels: Vec<f32> = (0..2 * 3 * side * side).map(|_| rng.range(-100.0, 100.0)).collect();
-                let images = candle_core::Tensor::from_vec(pixels, (2, 3, side, side), &device).unwrap();
+                let pixels = candle_core::Tensor::from_vec(pixels, (2, 3, side, side), &Device::Cpu).unwrap();
+                let images = ops::activation::enter(&pixels, &device).unwrap();
                 let labels: Vec<u8> = (0..2 * side * side).map(|i| (i / (30 + step as usize) % 5) as u8).collect();
                 // Memory between the recorded places, which a graph may not take for its own.
                 let _other = ops::zeros(&[1 << 20], &device).unwrap();
