@@ -45,7 +45,7 @@ struct Row {
 }
 
 const SCENES: &str = "Dataset(source: Shapes(images: 1), classes: Shapes)";
-const WEIGHTS: &str = "Weights(source: Seeded(encoder: Tiny, seed: 1))";
+const WEIGHTS: &str = "Weights(encoder: Tiny, source: Seeded(seed: 1))";
 const TRAIN: &str = "Train(data: \"a\", weights: \"w\", model: DeepLabV2(encoder: Tiny, classes: 6), steps: 1, batch: 1, \
                      crop: (33, 33)";
 
@@ -176,7 +176,7 @@ const ROWS: &[Row] = &[
             let side = n.isqrt();
             let values = |n: usize| repeated(n, |k| format!("{},", k + 1));
             cells(&format!(
-                "\"s\": (set: [\"t.seed\"], values: [{}]), \"b\": (set: [\"v.batch\"], values: [{}])",
+                "\"s\": (set: [\"t.seed\"], values: [{}]), \"b\": (set: [\"t.steps\"], values: [{}])",
                 values(side),
                 values(n / side)
             ))
@@ -208,6 +208,20 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// The rows without a fault: they are planned too, and a fault there would measure something else.
+const SOUND: [&str; 10] = [
+    "lines of comments",
+    "items of a list",
+    "entries of a map",
+    "escapes of a text",
+    "equal stages",
+    "stages that each need the one before",
+    "cells of one axis",
+    "cells of two axes",
+    "included cells",
+    "iterations, each validated",
+];
+
 struct NoRuns;
 
 impl RunLookup for NoRuns {
@@ -225,6 +239,7 @@ fn one(row: &Row, n: usize) -> Result<(), Box<dyn Error>> {
     let registry = repro::stages::registry();
     let began = Instant::now();
     let said = match load(&Request { file, profile, sets: Vec::new() }, &registry, &NoRuns) {
+        Err(faults) if SOUND.contains(&row.name) => return Err(faults.to_string().into()),
         Err(faults) => faults.to_string(),
         Ok(pipeline) => {
             let store = Store::open(&folder.path().join("store"))?;
