@@ -150,7 +150,9 @@ fn each_room_imports_only_from_lower_ones() {
         let module: Vec<String> =
             relative.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").map(str::to_owned).collect();
         let room = module[0].as_str();
-        for line in &paths.unsafe_lines {
+        // What must be asked before Rust's own start has its place in `main`: one call, and nothing else.
+        let calls = if relative == "main.rs" { 1 } else { 0 };
+        for line in paths.unsafe_lines.iter().skip(calls) {
             if !relative.starts_with("ml/ops/") {
                 faults.push(format!("src/{relative}:{line}: unsafe code outside ml::ops"));
             }
