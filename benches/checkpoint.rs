@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use candle_core::Device;
 use clap::Parser;
+use repro::bench::workload::{Work, Workload, WorkloadSpec};
 use repro::ml::numerics::Precision;
 use repro::ml::ops::memory;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::state::Snapshot;
-use repro::ml::workload::{Plan, Work, Workload};
 use repro::stage::StageError;
 use repro::stages::inner::{Content, Inner, content};
 
@@ -40,10 +40,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     memory::keep_freed();
     let size = options.size;
-    let spec = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
+    let model = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
     let (work, precision) = (Work::Training, Precision::Fp32);
-    let plan = Plan { spec, work, batch: 1, size: [size, size], recompute: 0, graph: false, precision };
-    let mut workload = Workload::new(plan, &Device::Cpu)?;
+    let workload = WorkloadSpec { model, work, batch: 1, size: [size, size], recompute: 0, graph: false, precision };
+    let mut workload = Workload::new(workload, &Device::Cpu)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("checkpoint");

@@ -8,6 +8,7 @@
 use candle_core::{Device, Tensor};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use repro::bench::workload::{Work, Workload, WorkloadSpec};
 use repro::ml::layers::prefilter::{self, DilatedConv, Extra, LayerGradients, LayerSize, PREFILTERS};
 use repro::ml::layers::{Parameter, Role};
 use repro::ml::numerics::Precision;
@@ -16,7 +17,6 @@ use repro::ml::ops::{memory, zeros};
 use repro::ml::rng::Rng;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::weights::{Scheme, initial};
-use repro::ml::workload::{Plan, Work, Workload};
 
 fn main() {
     memory::keep_freed();
@@ -178,10 +178,10 @@ mod tiny {
     use super::*;
 
     fn pass(bencher: Bencher<'_, '_>, name: &str, work: Work) {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 21, prefilter: Choice::new(name) };
+        let model = ModelSpec { encoder: Choice::new("Tiny"), classes: 21, prefilter: Choice::new(name) };
         let precision = Precision::Fp32;
-        let plan = Plan { spec, work, batch: 2, size: [65, 65], recompute: 0, graph: false, precision };
-        let mut workload = Workload::new(plan, &Device::Cpu).unwrap();
+        let workload = WorkloadSpec { model, work, batch: 2, size: [65, 65], recompute: 0, graph: false, precision };
+        let mut workload = Workload::new(workload, &Device::Cpu).unwrap();
         bencher.counter(ItemsCount::new(workload.operations())).bench_local(|| workload.run().unwrap());
     }
 

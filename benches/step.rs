@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use candle_core::Device;
 use clap::Parser;
+use repro::bench::workload::{Work, Workload, WorkloadSpec};
 use repro::ml::error::{Error, Result};
 use repro::ml::numerics::Precision;
 use repro::ml::ops::memory;
 use repro::ml::spec::{Choice, ModelSpec};
-use repro::ml::workload::{Plan, Work, Workload};
 
 /// What is measured.
 #[derive(Debug, Parser)]
@@ -52,11 +52,12 @@ fn main() -> Result<()> {
 
 fn measure(options: &Options) -> Result<()> {
     let Options { size, batch, infer, recompute, .. } = *options;
-    let spec =
+    let model =
         ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new(&options.prefilter) };
     let work = if infer { Work::Prediction } else { Work::Training };
-    let plan = Plan { spec, work, batch, size: [size, size], recompute, graph: false, precision: Precision::Fp32 };
-    let mut workload = Workload::new(plan, &Device::Cpu)?;
+    let workload =
+        WorkloadSpec { model, work, batch, size: [size, size], recompute, graph: false, precision: Precision::Fp32 };
+    let mut workload = Workload::new(workload, &Device::Cpu)?;
     let (mut times, mut last) = (Vec::new(), 0.0);
     for at in 0..options.warmup + options.steps.max(1) {
         let start = Instant::now();

@@ -15,6 +15,7 @@
 //! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
 //! | 2 | [`pipeline`] | RON text into a checked plan; kinds are a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects, action records, locks |
+//! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
@@ -27,6 +28,8 @@
 //! - No random state: every draw is a function of seed, purpose and index ([`ml`]'s `rng`).
 //! - No silent fallback: a missing device, weight, file or an unknown key is an error.
 
+#[forbid(unsafe_code)]
+pub mod bench;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]

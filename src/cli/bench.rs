@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, bounded, cores, fail, print};
+use crate::bench::workload::{self, WorkloadSpec};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::ml::device;
@@ -18,7 +19,6 @@ use crate::ml::models::architecture;
 use crate::ml::numerics::{self, Numerics};
 use crate::ml::ops::peak;
 use crate::ml::spec::{Choice, ModelSpec};
-use crate::ml::workload::{self, Plan};
 use crate::stage::DeviceSpec;
 use crate::table::{self, Cell, Column, Style, Table};
 
@@ -138,7 +138,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let (mut peak, mut measured) = (0.0_f64, Vec::new());
     for &work in works {
         let start = |prefilter: &String| {
-            let order = Order { plan: plan(args, work, prefilter), device: args.device, numerics, threads };
+            let order = Order { workload: workload(args, work, prefilter), device: args.device, numerics, threads };
             Worker::start(&order)
         };
         let mut workers = prefilters.iter().map(start).collect::<Result<Vec<_>, _>>()?;
@@ -211,11 +211,11 @@ fn numerics(args: &BenchArgs) -> Numerics {
     Numerics { precision, deterministic: !args.fast }
 }
 
-fn plan(args: &BenchArgs, work: Work, prefilter: &str) -> Plan {
+fn workload(args: &BenchArgs, work: Work, prefilter: &str) -> WorkloadSpec {
     let (encoder, prefilter) = (Choice::new(&args.encoder), Choice::new(prefilter));
     let size = usize::from(args.size);
-    Plan {
-        spec: ModelSpec { encoder, classes: usize::from(args.classes), prefilter },
+    WorkloadSpec {
+        model: ModelSpec { encoder, classes: usize::from(args.classes), prefilter },
         work: match work {
             Work::Training => workload::Work::Training,
             Work::Prediction => workload::Work::Prediction,

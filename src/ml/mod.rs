@@ -72,5 +72,3 @@ pub mod state;
 pub mod train;
 #[forbid(unsafe_code)]
 pub mod weights;
-#[forbid(unsafe_code)]
-pub mod workload;

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("stage", &["hash", "fsio"]),
     ("table", &["hash", "fsio"]),
     ("ml", &["hash", "fsio"]),
+    ("bench", &["ml"]),
     ("tensorboard", &[]),
     ("program", &["fsio"]),
     ("store", &["hash", "fsio", "stage"]),

@@ -10,12 +10,12 @@ use std::time::Instant;
 use clap::Args;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::bench::workload::{Work, Workload, WorkloadSpec};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, fail, print};
 use crate::ml::error::Error;
 use crate::ml::numerics::Numerics;
 use crate::ml::ops::memory;
-use crate::ml::workload::{Plan, Work, Workload};
 use crate::program;
 use crate::stage::DeviceSpec;
 
@@ -30,7 +30,7 @@ pub struct WorkerArgs {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The work.
-    pub plan: Plan,
+    pub workload: WorkloadSpec,
     /// Where to do it.
     pub device: DeviceSpec,
     /// In which precision, and whether always in one order.
@@ -61,12 +61,11 @@ pub struct Worker {
 impl Worker {
     /// Starts a process and waits until it is ready.
     pub fn start(order: &Order) -> Result<Self, Failure> {
-        let plan = &order.plan;
-        let work = match plan.work {
+        let work = match order.workload.work {
             Work::Training => "training",
             Work::Prediction => "prediction",
         };
-        let what = format!("{work} with {}", plan.spec.prefilter.name);
+        let what = format!("{work} with {}", order.workload.model.prefilter.name);
         let failed =
             |error: std::io::Error| fail(Exit::Storage, format!("No process for {what} could be started: {error}."));
         let order = serde_json::to_string(order).map_err(|error| fail(Exit::Bug, error.to_string()))?;
@@ -118,7 +117,8 @@ impl Drop for Worker {
 pub fn serve(args: &WorkerArgs) -> Result<Exit, Failure> {
     memory::keep_freed();
     let order = serde_json::from_str::<Order>(&args.order);
-    let Order { plan, device, numerics, threads } = order.map_err(|error| fail(Exit::Usage, format!("{error}.")))?;
+    let Order { workload, device, numerics, threads } =
+        order.map_err(|error| fail(Exit::Usage, format!("{error}.")))?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| fail(Exit::Bug, format!("No threads could be started: {error}.")))?;
     let refused = |error: Error| {
@@ -126,7 +126,7 @@ pub fn serve(args: &WorkerArgs) -> Result<Exit, Failure> {
         fail(exit, error.to_string()).hint(error.hint())
     };
     let device = numerics.device(device.gpu()).map_err(refused)?;
-    let mut workload = pool.install(|| Workload::new(plan, &device)).map_err(refused)?;
+    let mut workload = pool.install(|| Workload::new(workload, &device)).map_err(refused)?;
     let parameters = workload.network().parameters().inventory().trainable_len() as u64;
     say(&Ready { parameters, operations: workload.operations() })?;
     for line in std::io::stdin().lock().lines() {

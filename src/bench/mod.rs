@@ -1,0 +1,3 @@
+//! What `repro bench` and the benchmarks in `benches/` share. Nothing of it is part of any result.
+
+pub mod workload;
