@@ -15,7 +15,7 @@ use repro::ml::ops::memory;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::state::Snapshot;
 use repro::stage::StageError;
-use repro::stages::inner::{Content, Inner, content};
+use repro::stages::train::inner::{Content, Inner, content};
 
 /// What is measured.
 #[derive(Debug, Parser)]

@@ -77,6 +77,22 @@ impl Choice {
         self.args.insert(name.to_owned(), arg);
         self
     }
+
+    /// The choice as a pipeline would state it, without the arguments that have their default in `specs`.
+    pub fn in_words(&self, specs: &[ArgSpec]) -> String {
+        let stated = |name: &str, arg: &Arg| specs.iter().all(|spec| spec.name != name || spec.default != *arg);
+        let arg = |arg: &Arg| match arg {
+            Arg::Bool(value) => value.to_string(),
+            Arg::Int(value) => value.to_string(),
+            Arg::Float(value) => format!("{value:?}"),
+            Arg::Text(value) => format!("{value:?}"),
+            Arg::Name(name) => name.clone(),
+            Arg::Ints(values) => format!("{values:?}"),
+        };
+        let args = self.args.iter().filter(|(key, value)| stated(key, value));
+        let args: Vec<String> = args.map(|(key, value)| format!("{key}: {}", arg(value))).collect();
+        if args.is_empty() { self.name.clone() } else { format!("{}({})", self.name, args.join(", ")) }
+    }
 }
 
 /// A segmentation network.

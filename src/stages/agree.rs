@@ -5,16 +5,16 @@
 
 use crate::ml::spec::ModelSpec;
 use crate::stage::params::Ref;
-use crate::stage::{Fault, Kind, Param, Peers};
+use crate::stage::{Fault, Param, Peers};
 
-use super::dataset::{Dataset, DatasetParams};
-use super::subject::choice_in_words;
-use super::train::{Train, TrainParams};
-use super::weights::{Source, Take, Weights, WeightsParams};
+use super::params::dataset::DatasetParams;
+use super::params::network;
+use super::params::train::TrainParams;
+use super::params::weights::{Source, Take, WeightsParams};
 
 /// The parameters of the stages of a kind that a reference leads to.
-fn peers<P: Param>(reference: &Ref, kind: &dyn Kind, peers: &Peers<'_>) -> Vec<P> {
-    let of_kind = peers(&reference.0).into_iter().filter(|peer| peer.kind == kind.name());
+fn peers<P: Param>(reference: &Ref, kind: &str, peers: &Peers<'_>) -> Vec<P> {
+    let of_kind = peers(&reference.0).into_iter().filter(|peer| peer.kind == kind);
     of_kind.filter_map(|peer| P::read(peer.params)).collect()
 }
 
@@ -24,7 +24,7 @@ fn fault(field: &str, message: String, hint: impl Into<String>) -> Fault {
 
 /// The data set `data` must have labels.
 pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Vec<Fault> {
-    let sets: Vec<DatasetParams> = peers(data, &Dataset, stages);
+    let sets: Vec<DatasetParams> = peers(data, "Dataset", stages);
     let bare = sets.iter().filter(|set| !set.source.has_labels());
     let message = || format!("The data set `{}` has images only, but labels are needed here.", data.0);
     bare.map(|_| fault("data", message(), "Use a data set with labels here.")).collect()
@@ -32,9 +32,9 @@ pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Vec<Fault> {
 
 /// The data set `data` must have the classes of the data set that each of the `models` is trained on.
 pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Vec<Fault> {
-    let sets: Vec<DatasetParams> = peers(data, &Dataset, stages);
-    let trainings = models.iter().flat_map(|model| peers::<TrainParams>(model, &Train, stages));
-    let trained = trainings.flat_map(|training| peers::<DatasetParams>(&training.data, &Dataset, stages));
+    let sets: Vec<DatasetParams> = peers(data, "Dataset", stages);
+    let trainings = models.iter().flat_map(|model| peers::<TrainParams>(model, "Train", stages));
+    let trained = trainings.flat_map(|training| peers::<DatasetParams>(&training.data, "Dataset", stages));
     let trained: Vec<Vec<String>> = trained.map(|set| set.classes.names()).collect();
     let pairs = sets.iter().flat_map(|set| trained.iter().map(|classes| (set.classes.names(), classes)));
     pairs.filter_map(|(found, trained)| other_classes(&found, trained)).collect()
@@ -44,10 +44,10 @@ pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Vec<Fault
 pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Vec<Fault> {
     let model = p.model.spec();
     let mut faults = labelled(&p.data, stages);
-    for set in peers::<DatasetParams>(&p.data, &Dataset, stages) {
+    for set in peers::<DatasetParams>(&p.data, "Dataset", stages) {
         faults.extend(other_count(&set.classes.names(), model.classes));
     }
-    for weights in peers::<WeightsParams>(&p.weights, &Weights, stages) {
+    for weights in peers::<WeightsParams>(&p.weights, "Weights", stages) {
         faults.extend(other_network(&p.weights.0, &weights, &model));
     }
     faults
@@ -79,7 +79,7 @@ fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Opti
     }
     let Source::Checkpoint { take: Take::Model { prefilter }, .. } = &weights.source else { return None };
     let message = || {
-        let (held, own) = (choice_in_words(&prefilter.0), choice_in_words(&model.prefilter));
+        let (held, own) = (network::in_words(&prefilter.0), network::in_words(&model.prefilter));
         format!("`{name}` takes the pre-filter {held}, but the model's is {own}.")
     };
     (prefilter.0 != model.prefilter).then(|| fault("weights", message(), "State the same pre-filter in both."))

@@ -11,23 +11,19 @@ mod dataset;
 mod erf;
 mod events;
 mod history;
-mod inference;
-pub mod inner;
-mod model;
+mod params;
 mod predict;
-mod ranks;
 mod report;
 mod subject;
 mod support;
-mod train;
-mod training;
+pub mod train;
 mod validate;
 mod weights;
 
 use std::collections::BTreeMap;
 
 pub use command::guard::{become_program, serve as serve_guard};
-pub use ranks::serve as serve_rank;
+pub use train::serve::serve as serve_rank;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 
@@ -41,7 +37,7 @@ pub fn registry() -> Registry {
         Box::new(events::Events),
         Box::new(predict::Predict),
         Box::new(report::Report),
-        Box::new(train::Train),
+        Box::new(train::kind::Train),
         Box::new(validate::Validate),
         Box::new(weights::Weights),
     ];

@@ -10,7 +10,7 @@ use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Peers, Produced,
 
 use super::agree;
 use super::data::Data;
-use super::inference::Inference;
+use super::params::inference::Inference;
 use super::subject::Model;
 use super::support;
 

@@ -10,16 +10,15 @@ use crate::ml::crf::Crf;
 use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::{Image, Labels, Rgb};
 use crate::ml::inference::{self, Scores};
-use crate::ml::layers::prefilter::PREFILTERS;
-use crate::ml::models::{ENCODERS, Network};
+use crate::ml::models::Network;
 use crate::ml::ops::{activation, elementwise, loss};
-use crate::ml::spec::{Arg, Choice};
 use crate::ml::state::State;
 use crate::stage::{Job, StageError};
 
 use super::columns::Values;
 use super::data::Data;
-use super::inference::Inference;
+use super::params::inference::Inference;
+use super::params::network;
 use super::support;
 
 /// What a model says of itself beside its network.
@@ -33,6 +32,14 @@ pub struct About {
     pub classes: Vec<String>,
     /// How pixels become numbers.
     pub input: InputForm,
+}
+
+impl About {
+    /// What a stored state holds beside the network, for [`about`] to read.
+    pub fn extra(&self) -> Result<BTreeMap<String, String>, StageError> {
+        let about = serde_json::to_string(self).map_err(|error| StageError::Bug(error.to_string()))?;
+        Ok(BTreeMap::from([("about".to_owned(), about)]))
+    }
 }
 
 /// How pixels become numbers, as it is stored.
@@ -158,8 +165,8 @@ impl Subject {
     pub fn of(digest: &Digest, state: &State, about: &About) -> Self {
         Subject {
             model: digest.short(),
-            encoder: choice_in_words(&state.spec.encoder),
-            prefilter: choice_in_words(&state.spec.prefilter),
+            encoder: network::in_words(&state.spec.encoder),
+            prefilter: network::in_words(&state.spec.prefilter),
             seed: about.seed,
             iteration: about.iteration,
             step: state.step,
@@ -196,23 +203,4 @@ impl Subject {
 /// A network and its seed in words, from the columns of a table: `ResNet101 Average seed 1`.
 pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
     format!("{encoder} {prefilter} seed {seed}")
-}
-
-/// A choice as a pipeline would state it, without the arguments that have their defaults.
-pub fn choice_in_words(choice: &Choice) -> String {
-    let encoder = ENCODERS.iter().find(|entry| entry.name == choice.name).map(|entry| (entry.args)());
-    let prefilter = || PREFILTERS.iter().find(|entry| entry.name == choice.name).map(|entry| (entry.args)());
-    let specs = encoder.or_else(prefilter).unwrap_or_default();
-    let stated = |name: &str, arg: &Arg| specs.iter().all(|spec| spec.name != name || spec.default != *arg);
-    let arg = |arg: &Arg| match arg {
-        Arg::Bool(value) => value.to_string(),
-        Arg::Int(value) => value.to_string(),
-        Arg::Float(value) => format!("{value:?}"),
-        Arg::Text(value) => format!("{value:?}"),
-        Arg::Name(name) => name.clone(),
-        Arg::Ints(values) => format!("{values:?}"),
-    };
-    let args = choice.args.iter().filter(|(key, value)| stated(key, value));
-    let args: Vec<String> = args.map(|(key, value)| format!("{key}: {}", arg(value))).collect();
-    if args.is_empty() { choice.name.clone() } else { format!("{}({})", choice.name, args.join(", ")) }
 }

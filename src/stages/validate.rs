@@ -15,7 +15,7 @@ use crate::table::Table;
 use super::agree;
 use super::columns::{self, Values};
 use super::data::Data;
-use super::inference::Inference;
+use super::params::inference::Inference;
 use super::subject::Model;
 use super::support;
 

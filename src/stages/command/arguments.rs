@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::CommandParams;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind, DataFault, InputNode, Job, StageError};
 use crate::stages::data::Data;
+use crate::stages::params::command::CommandParams;
 
 /// The kinds of placeholders.
 const KINDS: [&str; 5] = ["in", "root", "file", "out", "param"];

@@ -6,7 +6,7 @@ use crate::ml::spec::ModelSpec;
 use crate::tensorboard::proto::attr_value::Content;
 use crate::tensorboard::proto::{AttrValue, GraphDef, NodeDef};
 
-use super::super::subject::choice_in_words;
+use crate::stages::params::network;
 
 /// The graph of a network. A convolution stands for itself and the batch norm and ReLU behind it.
 pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
@@ -25,7 +25,7 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
             let dilated = [("size", 3), ("dilation", group.dilation), ("channels", inner)];
             let middle = graph.add(&name("conv"), "Conv2D", &[&reduced], &dilated);
             if group.dilation > 1 {
-                graph.say("prefilter", &choice_in_words(&spec.prefilter));
+                graph.say("prefilter", &network::in_words(&spec.prefilter));
             }
             let expanded = graph.add(&name("expand"), "Conv2D", &[&middle], &one(1, group.channels));
             let shortcut = match block {

@@ -4,13 +4,12 @@ use crate::ml::data::pictures::Style;
 use crate::ml::data::source::Images;
 use crate::ml::data::{Fault, Rgb, labels};
 use crate::stage::{Event, Job, StageError};
+use crate::stages::data::Data;
+use crate::stages::history::History;
+use crate::stages::params::inference::Inference;
+use crate::stages::subject::Model;
+use crate::stages::support;
 use crate::tensorboard::{EventFile, Picture};
-
-use super::super::data::Data;
-use super::super::history::History;
-use super::super::inference::Inference;
-use super::super::subject::Model;
-use super::super::support;
 
 /// An event file a training, with the first `count` images of the data set: `input/ID` and `label/ID` once,
 /// `prediction/ID` at the step of each model.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::stage::name::{covers, same};
 use crate::stage::{Cell, InputNode, StageError};
 use crate::stages::columns::{self, Values};
-use crate::stages::inference::PLAIN;
+use crate::stages::params::inference::PLAIN;
 use crate::stages::subject::SUBJECT;
 use crate::stages::support;
 use crate::stages::validate::INFERENCE;

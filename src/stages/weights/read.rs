@@ -14,7 +14,7 @@ use crate::ml::spec::ModelSpec;
 use crate::ml::state::State;
 use crate::stage::{DataFault, Event, Job, StageError};
 
-use super::{Names, Take};
+use crate::stages::params::weights::{Names, Take};
 use crate::stages::subject::{self, InputForm};
 use crate::stages::support;
 

@@ -7,9 +7,9 @@
 //! - the other ranks never outlive rank 0.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -20,20 +20,23 @@ use crate::ml::parallel::{self, Alone, Ranks, Star};
 use crate::ml::state::State;
 use crate::ml::train::Trainer;
 use crate::program;
-use crate::stage::{Cancel, DeviceSpec, Event, Events, InputNode, Job, StageError, Value};
-
-use super::support;
-use super::training;
+use crate::stage::{DeviceSpec, InputNode, Job, StageError, Value};
+use crate::stages::support;
 
 /// What another rank needs to know of the job.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    params: Value,
-    inputs: BTreeMap<String, Vec<InputNode>>,
+pub struct Order {
+    /// The parameters of the node.
+    pub params: Value,
+    /// Its inputs.
+    pub inputs: BTreeMap<String, Vec<InputNode>>,
+    /// The data roots.
     #[serde(with = "crate::fsio::exact::map")]
-    roots: BTreeMap<String, PathBuf>,
-    device: DeviceSpec,
-    threads: usize,
+    pub roots: BTreeMap<String, PathBuf>,
+    /// The device of rank 0.
+    pub device: DeviceSpec,
+    /// The threads of each rank.
+    pub threads: usize,
 }
 
 /// The other ranks of a training. When it is dropped they end.
@@ -56,7 +59,7 @@ impl Drop for Others {
 }
 
 /// The device of a rank: its own GPU, counted from the job's on, or the processor that all share.
-fn device(first: &DeviceSpec, rank: usize) -> DeviceSpec {
+pub fn device(first: &DeviceSpec, rank: usize) -> DeviceSpec {
     match first {
         DeviceSpec::Cpu => DeviceSpec::Cpu,
         DeviceSpec::Cuda(number) => DeviceSpec::Cuda(number + rank),
@@ -111,54 +114,6 @@ impl Crew {
 }
 
 /// An error of the numerics; that of another rank as it said it.
-fn told(error: Error) -> StageError {
+pub fn told(error: Error) -> StageError {
     support::ml_error(error, "the ranks")
-}
-
-/// Is rank `rank` of `size` of a training, joined to rank 0 by standard input.
-///
-/// # Errors
-/// What ended the training here, or in another rank.
-pub fn serve(rank: usize, size: usize) -> Result<(), StageError> {
-    let socket = std::io::stdin().as_fd().try_clone_to_owned();
-    let socket = socket.map_err(|error| StageError::Bug(format!("The rank has no socket: {error}.")))?;
-    let again = |socket: &OwnedFd| socket.try_clone().map(UnixStream::from);
-    let star = || {
-        let socket = again(&socket).map_err(|error| StageError::Bug(format!("The rank has no socket: {error}.")))?;
-        Star::spoke(rank, size, socket).map_err(told)
-    };
-    let result = follow(star()?);
-    if let Err(error) = &result {
-        let why = serde_json::to_string(error).unwrap_or_else(|_| error.to_string());
-        star()?.fail(&why);
-    }
-    result
-}
-
-fn follow(mut star: Star) -> Result<(), StageError> {
-    let order = star.broadcast(&[]).map_err(told)?;
-    let order: Order = serde_json::from_slice(&order).map_err(|error| StageError::Bug(error.to_string()))?;
-    let Order { params, inputs, roots, device: first, threads } = &order;
-    let job = Job {
-        params,
-        inputs,
-        files: &BTreeMap::new(),
-        roots,
-        out: Path::new(""),
-        temp: Path::new(""),
-        scratch: Path::new(""),
-        device: &device(first, star.rank()),
-        threads: *threads,
-        events: &Silent,
-        cancel: &Cancel::default(),
-    };
-    let state = star.broadcast(&[]).and_then(|state| State::read(&state)).map_err(told)?;
-    training::follow(&job, &state, star)
-}
-
-/// Rank 0 alone says what happens.
-struct Silent;
-
-impl Events for Silent {
-    fn emit(&self, _: Event) {}
 }

@@ -133,3 +133,13 @@ fn record(choice: &Choice) -> Value {
     let fields = choice.args.iter().map(|(key, arg)| (key.clone(), value(arg))).collect();
     Value::Struct(Record { name: choice.name.clone(), fields })
 }
+
+/// An encoder or a pre-filter as a pipeline would state it, without the arguments that have their defaults.
+pub fn in_words(choice: &Choice) -> String {
+    let encoder = models::ENCODERS.iter().find(|entry| entry.name == choice.name).map(|entry| (entry.args)());
+    let prefilter = || {
+        let entry = prefilter::PREFILTERS.iter().find(|entry| entry.name == choice.name);
+        entry.map(|entry| (entry.args)())
+    };
+    choice.in_words(&encoder.or_else(prefilter).unwrap_or_default())
+}

@@ -1,0 +1,94 @@
+//! The updates of a node: what each rank of a training makes alike.
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+
+use crate::ml::cycle::{Cycle, Iteration};
+use crate::ml::data;
+use crate::ml::data::augment;
+use crate::ml::data::source::Batching;
+use crate::ml::ops::activation;
+use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::parallel;
+use crate::ml::train::{Batch, Settings, StepReport, Trainer};
+use crate::stage::{Job, Param, StageError, Value};
+use crate::stages::params::train::{self, Augment, Optimizer, TrainParams};
+use crate::stages::support;
+
+/// A node's parameters: those of its stage, without the number of iterations that expansion took out.
+pub fn node_params(params: &Value) -> Result<TrainParams, StageError> {
+    let mut params = params.clone();
+    params.set_field("iterations", 1_u32.write());
+    support::read(&params)
+}
+
+/// How the optimiser and its schedule are set.
+pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
+    let Optimizer::Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr } = p.optimizer.clone();
+    let schedule = match p.schedule {
+        train::Schedule::Poly { power } => Schedule::Poly { power },
+        train::Schedule::Constant {} => Schedule::Constant,
+    };
+    let horizon = p.horizon.ok_or_else(|| StageError::Bug("A training node has no horizon.".into()))?;
+    Ok(Settings { optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr }, schedule, horizon })
+}
+
+/// The updates of a node.
+pub fn iteration(job: &Job<'_>, p: &TrainParams) -> Result<Iteration, StageError> {
+    let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
+    Ok(cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps)))
+}
+
+/// The numbers of the batches that are still to come, in the stream of all.
+pub fn numbers(p: &TrainParams, iteration: &Iteration, trainer: &Trainer) -> Range<u64> {
+    let batch = |update: u64| (iteration.stream + update) * u64::from(p.accumulate);
+    batch(iteration.done(trainer))..batch(iteration.updates)
+}
+
+/// The samples of each batch that fall to a rank.
+pub fn share(p: &TrainParams, rank: usize) -> Range<usize> {
+    parallel::share(p.batch as usize, rank, p.ranks as usize)
+}
+
+/// How the batches are made.
+pub fn batching(p: &TrainParams, ignore: u8) -> Batching {
+    let Augment { scale, mirror } = p.augment;
+    Batching {
+        seed: p.seed,
+        batch: p.batch as usize,
+        crop: (p.crop.0 as usize, p.crop.1 as usize),
+        normalise: p.input.normalise(),
+        augment: augment::Augment { scale: scale.map(|(low, high)| (low as f32, high as f32)), mirror },
+        ignore,
+    }
+}
+
+/// The batches of an update. They are waited for outside the pool, which makes them.
+pub fn take(
+    p: &TrainParams,
+    batches: &mut dyn Iterator<Item = Result<(Tensor, Tensor), data::Error>>,
+    device: &Device,
+) -> Result<Vec<(Tensor, Vec<u8>)>, StageError> {
+    let tensor = |error: candle_core::Error| StageError::Bug(format!("A batch could not be moved: {error}."));
+    let mut taken = Vec::with_capacity(p.accumulate as usize);
+    for _ in 0..p.accumulate {
+        let batch = batches.next().ok_or_else(|| StageError::Bug("The batches ended before the steps.".into()))?;
+        let (images, labels) = batch.map_err(support::data_error)?;
+        let labels = labels.flatten_all().and_then(|labels| labels.to_vec1::<u8>()).map_err(tensor)?;
+        let images = activation::enter(&images, device).map_err(|error| support::ml_error(error, "the batch"))?;
+        taken.push((images, labels));
+    }
+    Ok(taken)
+}
+
+/// Makes an update of the batches that were taken for it.
+pub fn update(
+    trainer: &mut Trainer,
+    p: &TrainParams,
+    settings: &Settings,
+    taken: &[(Tensor, Vec<u8>)],
+) -> Result<StepReport, StageError> {
+    let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
+    trainer.update(settings, &p.scales, &batches).map_err(|error| support::ml_error(error, "the batch"))
+}
