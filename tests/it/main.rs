@@ -13,6 +13,8 @@ mod cache;
 #[cfg(test)]
 mod checkpoints;
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod data;
