@@ -10,7 +10,8 @@
 //!
 //! | layer | room | job |
 //! |---|---|---|
-//! | 5 | `main`, [`cli`] | arguments, rendering, exit codes; the one place that joins kinds to the engine |
+//! | 5 | `main`, [`cli`] | arguments, words, exit codes; the one place that joins kinds to the engine |
+//! | 4 | [`results`] | what a run leaves for people: published files, archives, differences between runs |
 //! | 4 | [`stages`] | one adapter a kind: typed parameters, a call into `ml`, artifacts |
 //! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
 //! | 2 | [`pipeline`] | RON text into a checked plan; kinds are a registry of schemas |
@@ -45,6 +46,8 @@ pub mod ml;
 pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod program;
+#[forbid(unsafe_code)]
+pub mod results;
 #[forbid(unsafe_code)]
 pub mod stage;
 #[forbid(unsafe_code)]

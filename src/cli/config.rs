@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Failure, fail};
+use super::failure::{Failure, fail};
 use crate::cli::exit::Exit;
 use crate::fsio;
 

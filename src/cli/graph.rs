@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Cli, Failure, print, view_store};
+use super::failure::Failure;
+use super::places::{StoreArgs, view_store};
+use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::pipeline::{self, Pipeline};
 use crate::stage::Registry;
@@ -33,8 +35,8 @@ enum Language {
 }
 
 /// Prints the drawing.
-pub fn run(cli: &Cli, args: &GraphArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = view_store(cli, Some(&args.file))?;
+pub fn run(at: &StoreArgs, args: &GraphArgs, registry: &Registry) -> Result<Exit, Failure> {
+    let store = view_store(at, Some(&args.file))?;
     let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
     let pipeline = pipeline::load(&request, registry, &store)?;
     print(&match args.format {

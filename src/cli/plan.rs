@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Cli, Failure, PlanArgs, load, options, print, view_store, warn};
+use super::failure::Failure;
+use super::places::{StoreArgs, view_store};
+use super::request::{PlanArgs, load, options};
+use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
 use crate::pipeline::{Pipeline, cut};
@@ -18,8 +21,8 @@ const NEEDS: usize = 4;
 const WIDEST: usize = 80;
 
 /// Prints the plan; nothing runs.
-pub fn run(cli: &Cli, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = view_store(cli, Some(&args.file))?;
+pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
+    let store = view_store(at, Some(&args.file))?;
     let pipeline = load(args, registry, &store)?;
     let plan = engine::plan(&pipeline, registry, &store, &options(args)?)?;
     for notice in store.take_notices() {

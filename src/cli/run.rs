@@ -3,13 +3,17 @@
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::publish::{Damaged, Publisher};
+use super::failure::{Failure, fail};
+use super::places::{StoreArgs, open_store, project, view_store};
+use super::plan;
+use super::request::{PlanArgs, load, options};
+use super::terminal::{print, width};
 use super::ui::Ui;
-use super::{Cli, Failure, PlanArgs, fail, load, open_store, options, plan, print, project, view_store};
 use crate::cli::exit::Exit;
-use crate::engine::{self, Options, Plan, RunEvent};
+use crate::engine::{self, NodeLabel, Options, Plan, RunEvent};
+use crate::results::{Damaged, Publisher};
 use crate::stage::{Cancel, Registry, StageError};
-use crate::store::RunStatus;
+use crate::store::{RunRecord, RunStatus};
 
 /// The arguments of `repro run`.
 #[derive(Debug, Args)]
@@ -31,18 +35,18 @@ pub struct RunArgs {
 const SKIPPED: usize = 5;
 
 /// Runs a pipeline.
-pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
+pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
     let file = &args.plan.file;
     if args.dry_run {
-        return plan::run(cli, &args.plan, registry);
+        return plan::run(at, &args.plan, registry);
     }
     // What is wrong with the command line or the pipeline is told before a store is made.
-    let pipeline = load(&args.plan, registry, &view_store(cli, Some(file))?)?;
+    let pipeline = load(&args.plan, registry, &view_store(at, Some(file))?)?;
     let options = options(&args.plan)?;
     for names in [&options.only, &options.force] {
         pipeline.select(names)?;
     }
-    let store = open_store(cli, Some(file))?;
+    let store = open_store(at, Some(file))?;
     let made = engine::plan(&pipeline, registry, &store, &options)?;
     let cancel = Cancel::default();
     listen(&cancel)?;
@@ -73,12 +77,12 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
         Some(folder) => folder.clone(),
         None => project(Some(file))?.join("results"),
     };
-    let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel };
+    let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel, width: width() };
     let mut published = publisher.publish(&record, &mut |text| ui.event(&warning(text)))?;
     if record.status == RunStatus::Done && !published.damaged.is_empty() {
         for Damaged { node, digest } in &published.damaged {
             let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
-            ui.event(&RunEvent::Warning { node: Some(node.clone()), text });
+            ui.event(&RunEvent::Warning { node: label(&record, *node), text });
         }
         // What the user wanted to run although it was done has run.
         let options = Options { force: Vec::new(), ..options };
@@ -87,7 +91,8 @@ pub fn run(cli: &Cli, args: &RunArgs, registry: &Registry) -> Result<Exit, Failu
     }
     if record.status == RunStatus::Done {
         if let Some(Damaged { node, digest }) = published.damaged.first() {
-            let message = format!("`{node}`: its output {} is damaged or gone again.", digest.short());
+            let node = label(&record, *node).map_or_else(String::new, |node| format!("`{node}`: its "));
+            let message = format!("{node}output {} is damaged or gone again.", digest.short());
             return Err(fail(Exit::Storage, message).hint("Check the disk that holds the store."));
         }
         // What a failure is told by stays the last that is to be seen.
@@ -117,6 +122,12 @@ fn listen(cancel: &Cancel) -> Result<(), Failure> {
             .map_err(|error| fail(Exit::Bug, format!("Could not listen for signals: {error}.")))?;
     }
     Ok(())
+}
+
+/// The node of this number in a run's record.
+fn label(run: &RunRecord, number: usize) -> Option<NodeLabel> {
+    let node = run.nodes.get(number)?;
+    Some(NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() })
 }
 
 fn warning(text: String) -> RunEvent {

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::{Failure, Format, print};
+use super::failure::Failure;
+use super::format::{Format, aligned, figure, markdown, word};
+use super::terminal::print;
 use crate::cli::exit::Exit;
-use crate::store::{RunLine, RunRecord, RunStatus, Status, Store};
+use crate::store::{RunLine, RunRecord, Status, Store};
 
 /// The arguments of `repro runs`.
 #[derive(Debug, Args)]
@@ -102,21 +104,6 @@ fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) 
     format!("{out}\n{}\n\n{}", table(&header, &rows), run.resolved.trim_end())
 }
 
-/// A figure with four digits after the point, or none where it is whole.
-pub fn figure(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.4}") }
-}
-
-/// A run's status in a word.
-pub(super) fn word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running => "running",
-        RunStatus::Done => "done",
-        RunStatus::Failed => "failed",
-        RunStatus::Interrupted => "interrupted",
-    }
-}
-
 fn status(status: Status) -> &'static str {
     match status {
         Status::Hit => "cached",
@@ -127,21 +114,4 @@ fn status(status: Status) -> &'static str {
         Status::Running => "running",
         Status::Waiting => "waiting",
     }
-}
-
-fn aligned<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
-    let width = |at: usize| std::iter::once(header).chain(rows).map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let lines = std::iter::once(header).chain(rows).map(|row| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn markdown<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
-    let line = |cells: &[String; N]| format!("| {} |", cells.join(" | ").replace('\n', " "));
-    let rule = format!("|{}", "---|".repeat(N));
-    let lines = [line(header), rule].into_iter().chain(rows.iter().map(line));
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -11,8 +11,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Failure;
 use crate::cli::exit::Exit;
+
+/// The width of the narrowest terminal that tables are fitted to.
+const NARROWEST: usize = 40;
 
 /// Why standard output takes no more.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -28,6 +30,12 @@ pub fn stdout_was_closed() {
 /// Whether errors go to a terminal, so that they may be coloured.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The width of the terminal; none where output goes elsewhere, and lines may be as long as they are.
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
+    size.ok().filter(|&width| width >= NARROWEST)
 }
 
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
@@ -49,20 +57,6 @@ pub fn print(text: &str) {
 /// Prints a warning to standard error.
 pub fn warn(text: &str) {
     tell(&format!("warning: {}", clean(text)));
-}
-
-/// Prints a failure: what, where, what to do.
-pub fn failure(failure: &Failure) {
-    if !failure.message.is_empty() {
-        // Diagnostics of a pipeline come rendered, in colours of our own; everything else gets its label here.
-        tell(&match failure.rendered {
-            true => failure.message.trim_end().to_owned(),
-            false => format!("error: {}", clean(failure.message.trim_end())),
-        });
-    }
-    if !failure.hint.is_empty() {
-        tell(&format!("hint: {}", clean(&failure.hint)));
-    }
 }
 
 /// Prints what clap says of a command line, or the help that it was asked for, and gives the exit code.
@@ -90,7 +84,7 @@ pub fn end(exit: Exit) -> Exit {
 }
 
 /// A line on standard error. Where that cannot be written, the exit code still tells.
-fn tell(text: &str) {
+pub fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

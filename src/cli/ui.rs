@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::runs::figure;
+use super::format::figure;
 use super::terminal::{clean, print};
 use crate::engine::{self, NodeLabel, RunEvent};
 use crate::stage::{Event, StageError};

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Failure, fail, print};
+use super::failure::{Failure, fail};
+use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::hash::Digest;

@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["hash", "fsio", "stage"]),
     ("pipeline", &["hash", "dag", "fsio", "stage"]),
     ("engine", &["hash", "dag", "fsio", "program", "stage", "store", "pipeline"]),
+    ("results", &["hash", "fsio", "stage", "store", "table", "pipeline"]),
     ("stages", &["hash", "fsio", "program", "stage", "table", "ml", "tensorboard", "params"]),
 ];
 

@@ -8,17 +8,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Error;
-use crate::cli::exit::Exit;
-use crate::cli::{Failure, fail};
+use super::error::{Error, Result};
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, NodeRef, Publication};
-use crate::store::{RunNodeRecord, Store};
+use crate::stage::{Artifact, ArtifactKind, NodeRef, Publication, Registry};
+use crate::store::{RunNodeRecord, RunRecord, Store};
 use crate::table;
 
 /// A file that an output becomes.
-pub(in crate::cli) struct Placed {
+pub(super) struct Placed {
     /// Its path below the pipeline's folder.
     pub path: String,
     /// What it holds.
@@ -26,11 +24,24 @@ pub(in crate::cli) struct Placed {
 }
 
 /// What a file holds.
-pub(in crate::cli) enum Content {
+pub(super) enum Content {
     /// An object of the store as it is.
     Object { digest: Digest },
     /// A table as its publication asks for it.
     Table { digest: Digest, publication: Publication, format: &'static table::Format },
+}
+
+/// The node's name.
+pub(super) fn node_ref(node: &RunNodeRecord) -> NodeRef {
+    NodeRef { stage: node.stage.clone(), iteration: node.iteration }
+}
+
+/// What a node publishes, by its kind and its parameters as they were recorded.
+pub(super) fn publications(registry: &Registry, run: &RunRecord, node: &RunNodeRecord) -> Vec<Publication> {
+    match (registry.kind(&node.kind), run.params.get(&node.stage)) {
+        (Some(kind), Some(params)) => kind.publish(params),
+        _ => Vec::new(),
+    }
 }
 
 /// The folder of a node below `results/<pipeline>/`.
@@ -44,12 +55,12 @@ pub(super) fn place(node: &RunNodeRecord) -> String {
 
 /// The files that an output of a node becomes; none where the node has no such output. The files of a folder lie
 /// directly below the node's, or below the folder's own name where the node publishes `several` outputs.
-pub(in crate::cli) fn files(
+pub(super) fn files(
     store: &Store,
     node: &RunNodeRecord,
     publication: &Publication,
     several: bool,
-) -> Result<Vec<Placed>, Error> {
+) -> Result<Vec<Placed>> {
     let Some(artifact) = node.outputs.get(&publication.output) else { return Ok(Vec::new()) };
     let Artifact { digest, kind, ref file, .. } = *artifact;
     let place = place(node);
@@ -77,18 +88,18 @@ pub(in crate::cli) fn files(
     };
     match files.iter().find(|placed| !fsio::is_beneath(&placed.path)) {
         None => Ok(files),
-        Some(placed) => Err(foreign(node, &format!("would lie at `{}`, outside the results", placed.path)).into()),
+        Some(placed) => Err(foreign(node, &format!("would lie at `{}`, outside the results", placed.path))),
     }
 }
 
 /// Whether a node publishes several outputs, so that each folder among them keeps its name.
-pub(in crate::cli) fn several(node: &RunNodeRecord, publications: &[Publication]) -> bool {
+pub(super) fn several(node: &RunNodeRecord, publications: &[Publication]) -> bool {
     publications.iter().filter(|publication| node.outputs.contains_key(&publication.output)).count() > 1
 }
 
 /// The paths that are given away.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Taken {
+pub(super) struct Taken {
     files: BTreeSet<String>,
     folders: BTreeSet<String>,
 }
@@ -98,7 +109,7 @@ impl Taken {
     ///
     /// # Errors
     /// Where another file has it, or lies below it or above it.
-    pub fn take(&mut self, path: &str, node: &RunNodeRecord) -> Result<(), Failure> {
+    pub fn take(&mut self, path: &str, node: &RunNodeRecord) -> Result<()> {
         match self.add(path) {
             true => Ok(()),
             false => Err(foreign(node, &format!("would lie at `{path}`, where another output lies"))),
@@ -116,10 +127,8 @@ impl Taken {
 }
 
 /// What no program of this version records.
-fn foreign(node: &RunNodeRecord, what: &str) -> Failure {
-    let name = NodeRef { stage: node.stage.clone(), iteration: node.iteration };
-    fail(Exit::Storage, format!("An output of `{name}` {what}. This program records no such output."))
-        .hint(format!("Let the stage run again by `--force '{}'`.", node.stage))
+fn foreign(node: &RunNodeRecord, what: &str) -> Error {
+    Error::Foreign { node: node_ref(node), what: what.to_owned() }
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::exit::Exit;
-use crate::cli::{Failure, fail};
+use super::error::{Error, Result};
 use crate::fsio::{self, Found, Temporary};
 use crate::stage::Cancel;
 
@@ -46,7 +45,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The size of the regular file at `relative`; none where there is no such file, or one behind a link.
-    pub fn size(&self, relative: &str) -> Result<Option<u64>, Failure> {
+    pub fn size(&self, relative: &str) -> Result<Option<u64>> {
         if !self.is_plain(relative)? {
             return Ok(None);
         }
@@ -57,7 +56,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Whether each folder above `relative` is a folder, and no link.
-    fn is_plain(&self, relative: &str) -> Result<bool, Failure> {
+    fn is_plain(&self, relative: &str) -> Result<bool> {
         let mut folder = self.path();
         let mut plain = fsio::found(&folder)? == Found::Folder;
         for part in above(relative) {
@@ -68,7 +67,7 @@ impl<'a> Folder<'a> {
     }
 
     /// What the file at `relative` holds; none where there is no regular file.
-    pub fn read(&self, relative: &str) -> Result<Option<Vec<u8>>, Failure> {
+    pub fn read(&self, relative: &str) -> Result<Option<Vec<u8>>> {
         match self.size(relative)? {
             None => Ok(None),
             Some(_) => Ok(Some(fsio::read(&self.path().join(relative))?)),
@@ -76,7 +75,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Waits until no other process writes here. `tell` hears of the wait once; a request to stop ends it.
-    pub fn lock(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(String)) -> Result<fsio::Lock, Failure> {
+    pub fn lock(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(String)) -> Result<fsio::Lock> {
         fsio::create_dir_all(self.results)?;
         let path = self.clear(&[LOCKS, self.pipeline])?;
         let mut waits = false;
@@ -88,8 +87,7 @@ impl<'a> Folder<'a> {
             }
             let folder = self.path();
             if cancel.requested() {
-                let message = format!("Stopped while another run wrote to `{}`.", folder.display());
-                return Err(fail(Exit::Interrupted, message).hint("Run again to write the results there."));
+                return Err(Error::Stopped { folder });
             }
             if !waits {
                 let holder = fsio::read(&path).unwrap_or_default();
@@ -103,12 +101,12 @@ impl<'a> Folder<'a> {
     }
 
     /// Whether a process that is gone left parts of files.
-    pub fn holds_parts(&self) -> Result<bool, Failure> {
+    pub fn holds_parts(&self) -> Result<bool> {
         self.is_folder(PARTIAL)
     }
 
     /// Removes parts of files.
-    pub fn sweep(&mut self) -> Result<(), Failure> {
+    pub fn sweep(&mut self) -> Result<()> {
         if self.holds_parts()? {
             let path = self.path().join(PARTIAL);
             fsio::remove_dir_all(&path)?;
@@ -118,11 +116,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Writes the file at `relative`, which `fill` does, in the place of one that is there.
-    pub fn write<T, E: From<fsio::Error> + From<Failure>>(
-        &mut self,
-        relative: &str,
-        fill: impl FnOnce(&mut dyn Write, &Path) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn write<T>(&mut self, relative: &str, fill: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
         let parts: Vec<&str> = std::iter::once(self.pipeline).chain(relative.split('/')).collect();
         let target = self.clear(&parts)?;
         let part = self.clear(&[self.pipeline, PARTIAL, "part"])?;
@@ -134,7 +128,7 @@ impl<'a> Folder<'a> {
 
     /// Removes the file at `relative` if it is a regular one of so many bytes, behind no link, and then the folders
     /// above it that are empty. Anything else is not what was published, and stays.
-    pub fn remove(&mut self, relative: &str, bytes: u64) -> Result<(), Failure> {
+    pub fn remove(&mut self, relative: &str, bytes: u64) -> Result<()> {
         if self.size(relative)? != Some(bytes) {
             return Ok(());
         }
@@ -151,13 +145,13 @@ impl<'a> Folder<'a> {
     }
 
     /// Whether a folder is at `relative`.
-    pub fn is_folder(&self, relative: &str) -> Result<bool, Failure> {
+    pub fn is_folder(&self, relative: &str) -> Result<bool> {
         Ok(self.is_plain(relative)? && fsio::found(&self.path().join(relative))? == Found::Folder)
     }
 
     /// Makes sure that the path of these parts below `results` leads through folders alone and ends at a regular file or
     /// at nothing; moves aside what is in the way.
-    fn clear(&mut self, parts: &[&str]) -> Result<PathBuf, Failure> {
+    fn clear(&mut self, parts: &[&str]) -> Result<PathBuf> {
         let mut path = self.results.to_owned();
         let (last, folders) = parts.split_last().unwrap_or((&"", &[]));
         for folder in folders {
@@ -179,7 +173,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Renames what is at `path` to the first free name beside it. An empty folder is nothing that could be lost.
-    fn set_aside(&mut self, path: &Path) -> Result<(), Failure> {
+    fn set_aside(&mut self, path: &Path) -> Result<()> {
         if fsio::remove_empty_dir(path) {
             return Ok(());
         }
@@ -211,7 +205,7 @@ mod tests {
     use super::*;
 
     fn write(folder: &mut Folder<'_>, relative: &str, text: &str) {
-        let fill = |file: &mut dyn Write, _: &Path| -> Result<(), Failure> {
+        let fill = |file: &mut dyn Write, _: &Path| -> Result<()> {
             file.write_all(text.as_bytes()).unwrap();
             Ok(())
         };
@@ -309,7 +303,8 @@ mod tests {
             stop.request();
         });
         let failure = failure.unwrap_err();
-        assert_eq!((failure.exit, told.len()), (Exit::Interrupted, 1));
+        assert!(matches!(failure, Error::Stopped { .. }));
+        assert_eq!(told.len(), 1);
         assert!(told[0].contains(&format!("process {} on ", std::process::id())), "{told:?}");
         drop(held);
         Folder::new(dir.path(), "p").lock(&cancel, &mut |_| panic!("nobody holds it")).unwrap();

@@ -1,0 +1,151 @@
+//! The command line as a whole: every command, and what runs it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use signal_hook::consts::SIGXFSZ;
+
+use super::failure::{self, Failure, fail};
+use super::places::{StoreArgs, look};
+use super::request::PlanArgs;
+use super::{bench, diff, exit, export, graph, kinds, plan, run, runs, terminal, weights};
+use crate::cli::exit::Exit;
+use crate::cli::terminal::print;
+use crate::engine;
+use crate::ml::ops::memory;
+use crate::program;
+use crate::stage::{Registry, StageError};
+use crate::stages;
+
+/// Runs reproducible experiments stated in RON.
+#[derive(Debug, Parser)]
+#[command(name = "repro", version = program::VERSION, about, after_help = exit::help())]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run what is not cached of a pipeline, and write its tables.
+    Run(run::RunArgs),
+    /// Show what would run and why, stage by stage.
+    Plan(PlanArgs),
+    /// Show what differs between two runs and whether it matters.
+    Diff(diff::DiffArgs),
+    /// List the runs.
+    Runs(runs::RunsArgs),
+    /// Show one run: parameters, nodes, metrics, machine.
+    Show(runs::ShowArgs),
+    /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
+    Export(export::ExportArgs),
+    /// Draw a pipeline's graph.
+    Graph(graph::GraphArgs),
+    /// Describe the stage kinds and their parameters.
+    Kinds {
+        /// The kind; all kinds, a line each, if none is given.
+        kind: Option<String>,
+        /// The whole reference as Markdown.
+        #[arg(long, conflicts_with = "kind")]
+        markdown: bool,
+    },
+    /// Look into files of weights of any format, and convert them.
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
+    /// Measure what the types of dilated convolution cost on this machine, in time and memory.
+    Bench(bench::BenchArgs),
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Run one node of a plan: what `run` starts a process for.
+    #[command(hide = true)]
+    Exec {
+        /// The job file.
+        job: PathBuf,
+    },
+    /// Be one of the processes of a training.
+    #[command(hide = true)]
+    Rank {
+        /// The rank, from 1.
+        rank: usize,
+        /// How many ranks there are.
+        size: usize,
+    },
+    /// Watch over the program of a `Command`.
+    #[command(hide = true)]
+    Guard,
+    /// Become the program of a `Command`.
+    #[command(hide = true)]
+    Become,
+    /// Make the passes that `bench` asks for.
+    #[command(hide = true)]
+    BenchWorker(bench::WorkerArgs),
+}
+
+/// Runs the command line and gives the process's exit code.
+pub fn main(registry: &Registry) -> Exit {
+    // A file that may not grow further (`ulimit -f`) is an error of its writer, as a full disk is, and no death. Where the
+    // handler cannot be installed, it stays one.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return terminal::usage(&error),
+    };
+    let exit = dispatch(&cli, registry).unwrap_or_else(|failure| {
+        failure::report(&failure);
+        failure.exit
+    });
+    terminal::end(exit)
+}
+
+fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
+    let at = &cli.store;
+    match &cli.command {
+        Command::Run(args) => run::run(at, args, registry),
+        Command::Plan(args) => plan::run(at, args, registry),
+        Command::Diff(args) => look(at, |store| diff::run(store, registry, args)),
+        Command::Runs(args) => look(at, |store| runs::list(store, args)),
+        Command::Show(args) => look(at, |store| runs::show(store, args)),
+        Command::Export(args) => look(at, |store| export::run(store, registry, args)),
+        Command::Graph(args) => graph::run(at, args, registry),
+        Command::Kinds { markdown: true, .. } => {
+            print(&kinds::markdown(registry));
+            Ok(Exit::Success)
+        }
+        Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Weights(command) => weights::run(command),
+        Command::Bench(args) => bench::run(args),
+        Command::Rank { rank, size } => {
+            program::take_name();
+            memory::keep_freed();
+            let failed = |error: StageError| fail(Exit::Stage, format!("Rank {rank} of a training: {error}"));
+            stages::serve_rank(*rank, *size).map(|()| Exit::Success).map_err(failed)
+        }
+        Command::Guard => guard(stages::serve_guard()),
+        Command::Become => guard(stages::become_program()),
+        Command::BenchWorker(args) => {
+            program::take_name();
+            bench::serve(args)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            Ok(Exit::Success)
+        }
+        Command::Exec { job } => {
+            program::take_name();
+            memory::keep_freed();
+            std::process::exit(i32::from(engine::exec(job, registry)))
+        }
+    }
+}
+
+fn guard(result: Result<(), StageError>) -> Result<Exit, Failure> {
+    result.map(|()| Exit::Success).map_err(|error| fail(Exit::Bug, error.to_string()))
+}

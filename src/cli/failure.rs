@@ -1,0 +1,97 @@
+//! Why a command failed, in words and as an exit code. Every error of the rooms below becomes one here.
+
+use super::terminal::{clean, stderr_is_terminal, tell};
+use crate::cli::exit::Exit;
+use crate::pipeline::Diagnostics;
+use crate::results;
+use crate::store;
+
+/// Why a command failed: the exit code, one message that says what and where, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened; may be several lines.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+    /// Whether the message is rendered for the terminal as it is: with its label, and perhaps in colours.
+    pub rendered: bool,
+}
+
+/// A failure without a hint.
+pub fn fail(exit: Exit, message: impl Into<String>) -> Failure {
+    Failure { exit, message: message.into(), hint: String::new(), rendered: false }
+}
+
+impl Failure {
+    /// Adds what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl From<crate::fsio::Error> for Failure {
+    fn from(error: crate::fsio::Error) -> Self {
+        // What is no file is of the user's choice; the disk is not at fault.
+        let exit = if error.is_irregular() { Exit::Data } else { Exit::Storage };
+        fail(exit, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        fail(if matches!(error, store::Error::NoRun { .. }) { Exit::Usage } else { Exit::Storage }, error.to_string())
+            .hint(error.hint())
+    }
+}
+
+impl From<results::Error> for Failure {
+    fn from(error: results::Error) -> Self {
+        use results::Error;
+        let exit = match error {
+            Error::Store(error) => return error.into(),
+            Error::Disk(error) => return error.into(),
+            Error::Stopped { .. } => Exit::Interrupted,
+            Error::Newer { .. } | Error::Foreign { .. } | Error::ForeignPipeline { .. } | Error::Unreadable { .. } => {
+                Exit::Storage
+            }
+            Error::Unwritable { .. } => Exit::Bug,
+            Error::Exists(_) | Error::Nothing(_) => Exit::Usage,
+        };
+        fail(exit, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        let rendered = rendered(diagnostics, stderr_is_terminal());
+        Failure { rendered: true, ..fail(Exit::Usage, rendered) }
+    }
+}
+
+/// Faults of a pipeline as text for the terminal. What the user's files hold is made clean before it is coloured.
+fn rendered(mut diagnostics: Diagnostics, color: bool) -> String {
+    let escape = |text: &mut String| *text = clean(text).into_owned();
+    for fault in &mut diagnostics.faults {
+        [&mut fault.message, &mut fault.label, &mut fault.hint].into_iter().for_each(escape);
+        fault.related.iter_mut().for_each(|(_, label)| escape(label));
+    }
+    let text = diagnostics.render(color);
+    if color { text } else { clean(&text).into_owned() }
+}
+
+/// Prints a failure: what, where, what to do.
+pub fn report(failure: &Failure) {
+    if !failure.message.is_empty() {
+        // Diagnostics of a pipeline come rendered, in colours of our own; everything else gets its label here.
+        tell(&match failure.rendered {
+            true => failure.message.trim_end().to_owned(),
+            false => format!("error: {}", clean(failure.message.trim_end())),
+        });
+    }
+    if !failure.hint.is_empty() {
+        tell(&format!("hint: {}", clean(&failure.hint)));
+    }
+}

@@ -1,0 +1,93 @@
+//! What a command line asks of a pipeline: which one, which part of it, and where it runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::config;
+use super::failure::Failure;
+use super::places::project;
+use super::terminal::warn;
+use crate::engine;
+use crate::pipeline::{self, Pipeline};
+use crate::stage::{DeviceSpec, Registry};
+use crate::store::Store;
+
+/// What names a pipeline, a part of it, and where it runs.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The pipeline's RON file.
+    pub file: PathBuf,
+    /// A profile of the pipeline, as `tiny`.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Set a parameter to a value in RON, as `train.steps=50`; may be repeated.
+    #[arg(long = "set", value_name = "STAGE.FIELD=RON")]
+    sets: Vec<String>,
+    /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
+    #[arg(long = "data", value_name = "NAME=PATH")]
+    data: Vec<String>,
+    /// Only these stages and what they need: `validate`, `validate[2]` or `train[prefilter=Average,seed=1]`.
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<String>,
+    /// Run these stages even where they are cached.
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// Where to compute: `cpu`, `cuda` or `cuda:1`.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceSpec,
+    /// How many stages run at a time; at most one a core.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// How many threads all stages share; at most one a core [default: one a core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Take `--jobs` and `--threads` as they are, also where they are more than the cores, which takes longer.
+    #[arg(long)]
+    oversubscribe: bool,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// Loads the pipeline that the arguments name.
+pub fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
+    let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
+    Ok(pipeline::load(&request, registry, store)?)
+}
+
+pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
+    Ok(engine::Options {
+        project: Some(project(Some(&args.file))?),
+        roots: config::roots(&args.data)?,
+        device: args.device,
+        threads: args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe)),
+        jobs: bounded("--jobs", args.jobs, args.oversubscribe),
+        only: split(&args.only),
+        force: split(&args.force),
+        keep_going: args.keep_going,
+        ..engine::Options::default()
+    })
+}
+
+/// How many threads run at once on this machine.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The value of an option that is of use up to the number of cores: more threads hinder each other. `insists` takes more.
+pub fn bounded(option: &str, wanted: u16, insists: bool) -> usize {
+    let (wanted, cores) = (usize::from(wanted), cores());
+    if wanted <= cores || insists {
+        return wanted;
+    }
+    let text = "more would take longer. `--oversubscribe` takes it as it is.";
+    warn(&format!("`{option} {wanted}` is taken as {cores}, one a core: {text}"));
+    cores
+}
+
+/// The stages that arguments name, several in one with commas between; those in brackets belong to a cell.
+fn split(arguments: &[String]) -> Vec<String> {
+    let names = arguments.iter().flat_map(|argument| crate::stage::name::split(argument));
+    names.map(|name| name.trim().to_owned()).collect()
+}

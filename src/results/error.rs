@@ -1,0 +1,107 @@
+//! Why something is not published, exported or compared.
+
+use std::path::PathBuf;
+
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::NodeRef;
+use crate::store;
+use crate::table;
+
+/// A failed operation on results.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store refused, or an object of it is damaged or gone.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] fsio::Error),
+    /// The user ended a wait for another run.
+    #[error("Stopped while another run wrote to `{}`.", folder.display())]
+    Stopped {
+        /// The folder of results.
+        folder: PathBuf,
+    },
+    /// A newer program published to the folder.
+    #[error(
+        "`{}` has version {found}, which is newer than this program reads ({known}). The results stay as they are.",
+        path.display()
+    )]
+    Newer {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that this program reads.
+        known: u32,
+    },
+    /// A record names an output that no program of this version records.
+    #[error("An output of `{node}` {what}. This program records no such output.")]
+    Foreign {
+        /// The node.
+        node: NodeRef,
+        /// What is wrong with the output.
+        what: String,
+    },
+    /// A record names a pipeline that no program of this version records.
+    #[error("The run {run} is of a pipeline `{pipeline}`, which is no name of one.")]
+    ForeignPipeline {
+        /// The run's id.
+        run: String,
+        /// The pipeline's name.
+        pipeline: String,
+    },
+    /// A stored table cannot be read.
+    #[error("The stored table {} cannot be read: {error}", digest.short())]
+    Unreadable {
+        /// The table.
+        digest: Digest,
+        /// Why.
+        error: table::Error,
+    },
+    /// A table cannot be written in a format.
+    #[error("A table cannot be written as {format}: {error}")]
+    Unwritable {
+        /// The format's name.
+        format: &'static str,
+        /// Why.
+        error: table::Error,
+    },
+    /// The archive is there already.
+    #[error("`{}` is there already.", .0.display())]
+    Exists(PathBuf),
+    /// The run has nothing that could be exported.
+    #[error("The run {0} finished no stage that leaves anything.")]
+    Nothing(String),
+}
+
+/// The result of an operation on results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// What to do; may be empty.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::Store(error) => error.hint(),
+            Error::Disk(error) => error.hint().to_owned(),
+            Error::Stopped { .. } => "Run again to write the results there.".to_owned(),
+            Error::Newer { .. } => "Use the newer program, or another folder (`--results DIR`).".to_owned(),
+            Error::Foreign { node, .. } => format!("Let the stage run again by `--force '{}'`.", node.stage),
+            Error::ForeignPipeline { .. } => {
+                "Its record was not written by this program; export another run.".to_owned()
+            }
+            Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
+            Error::Exists(_) => "Name another file, or replace it by `--force`.".to_owned(),
+            Error::Nothing(_) => "`repro runs` lists the runs; `repro run` takes an unfinished one up.".to_owned(),
+        }
+    }
+
+    /// The object of the store that is damaged or gone, if that is the error.
+    pub fn damaged(&self) -> Option<Digest> {
+        match self {
+            Error::Store(store::Error::Corrupt { digest, .. } | store::Error::Missing(digest)) => Some(*digest),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What a finished run leaves for people: published files, archives, and what differs between two runs.
+//!
+//! Everything here reads the record of a run and the store, and computes nothing anew. Nothing here is an input of a
+//! stage.
+//!
+//! Invariants:
+//! - below `results`, only [`publish`] and [`folder`] write;
+//! - where a file lies in `results` and in an archive is decided in one place, [`layout`];
+//! - this room prints nothing. Its errors say what happened; the command line gives them an exit code.
+
+mod archive;
+mod compare;
+mod difference;
+mod error;
+mod export;
+mod folder;
+mod layout;
+mod log;
+mod manifest;
+mod publish;
+mod rendering;
+mod rows;
+mod wanted;
+
+pub use compare::compare;
+pub use difference::{Difference, MetricChange, OutputChange, ValueChange};
+pub use error::{Error, Result};
+pub use export::{Export, Exported};
+pub use publish::{Damaged, Published, Publisher};

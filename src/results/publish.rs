@@ -1,0 +1,262 @@
+//! Writes below `results/<pipeline>` what a run publishes, from the store, on hits too.
+//!
+//! Invariants:
+//! - nothing here is an input of anything: the folder may be deleted at any time;
+//! - the manifest says which artifact each file was made from; a file whose artifact did not change and that is still
+//!   there with its size is not written again;
+//! - what is removed is what the manifest lists, with the size that it says, behind no link;
+//! - an output is never held in memory: it is copied in parts, and verified on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::ops::Bound;
+use std::path::Path;
+
+use super::error::Result;
+use super::folder::Folder;
+use super::layout::{self, Content};
+use super::log;
+use super::manifest::{self, Manifest, PublishedFile};
+use super::rendering;
+use super::wanted::{self, LOG, Source, Wanted};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::{Cancel, Name, Registry};
+use crate::store::{RunRecord, Store};
+use crate::table;
+
+/// What came of publishing.
+#[derive(Default)]
+pub struct Published {
+    /// The tables to print.
+    pub tables: Vec<String>,
+    /// What could not be read. The store does not hold it any more, so that the node is not done.
+    pub damaged: Vec<Damaged>,
+}
+
+/// An output of a node that is damaged, or gone from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damaged {
+    /// The number of the node that made it, in the run's record.
+    pub node: usize,
+    /// The output, or a file in it.
+    pub digest: Digest,
+}
+
+impl Published {
+    /// Notes that an output is damaged or gone.
+    fn add(&mut self, node: usize, digest: Digest) {
+        let damaged = Damaged { node, digest };
+        if !self.damaged.contains(&damaged) {
+            self.damaged.push(damaged);
+        }
+    }
+
+    /// Notes what of a node is damaged, and goes on; any other error ends it.
+    fn note<T>(&mut self, node: usize, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => match error.damaged() {
+                None => Err(error),
+                Some(digest) => {
+                    self.add(node, digest);
+                    Ok(None)
+                }
+            },
+        }
+    }
+}
+
+/// Where and how results are written.
+pub struct Publisher<'a> {
+    /// The store that holds them.
+    pub store: &'a Store,
+    /// The kinds, which say what is published.
+    pub registry: &'a Registry,
+    /// The folder of all results.
+    pub results: &'a Path,
+    /// Ends a wait for another run.
+    pub cancel: &'a Cancel,
+    /// The longest line of a table to print; none: lines may be as long as they are.
+    pub width: Option<usize>,
+}
+
+impl Publisher<'_> {
+    /// Writes what the finished nodes of a run publish. Where something of it is damaged, only what is sound is written.
+    /// `tell` hears what the user should know, as sentences.
+    ///
+    /// # Errors
+    /// The disk's and the store's, but for objects that are damaged or gone; a folder of a newer program; a record with
+    /// outputs that this program does not record.
+    pub fn publish(&self, run: &RunRecord, tell: &mut dyn FnMut(String)) -> Result<Published> {
+        let mut published = Published::default();
+        let wanted = wanted::files(self.store, self.registry, run, &mut |node, digest| published.add(node, digest))?;
+        self.show(run, &mut published)?;
+        let mut folder = Folder::new(self.results, &run.pipeline);
+        // Where everything is there, nothing is locked: the results may be read-only.
+        if !published.damaged.is_empty() || !is_done(run, &wanted, &folder, &manifest::load(&folder)?)? {
+            let _lock = folder.lock(self.cancel, tell)?;
+            let written = self.write(run, &wanted, &mut folder, &mut published);
+            folder.told.drain(..).for_each(&mut *tell);
+            written?;
+        }
+        Ok(published)
+    }
+
+    /// The tables that are printed at the end of the run.
+    fn show(&self, run: &RunRecord, published: &mut Published) -> Result<()> {
+        for (number, node) in run.nodes.iter().enumerate().filter(|(_, node)| node.status.is_done()) {
+            for publication in layout::publications(self.registry, run, node).iter().filter(|found| found.print) {
+                let Some(artifact) = node.outputs.get(&publication.output) else { continue };
+                let read = rendering::read(self.store, &artifact.digest);
+                if let Some(table) = published.note(number, read)? {
+                    let style = rendering::style(&table, publication);
+                    published.tables.push(table::to_terminal(&table, &style, self.width));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is not there, removes what the pipeline has no more, and then the manifest.
+    fn write(
+        &self,
+        run: &RunRecord,
+        wanted: &[Wanted],
+        folder: &mut Folder<'_>,
+        published: &mut Published,
+    ) -> Result<()> {
+        folder.sweep()?;
+        let old = manifest::load(folder)?;
+        let mut new = Manifest { version: manifest::VERSION, files: kept(run, wanted, &old) };
+        let paths: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
+        let mut gone: BTreeMap<&str, u64> = old.files.iter().map(|(path, file)| (path.as_str(), file.bytes)).collect();
+        gone.retain(|path, _| !paths.contains(path) && !new.files.contains_key(*path));
+        let mut changing = false;
+        for wanted in wanted {
+            if let Some(file) = unchanged(wanted, folder, &old)? {
+                new.files.insert(wanted.path.clone(), file.clone());
+                continue;
+            }
+            if !changing {
+                // From here on the manifest is not true; killed now, the next run must write everything again.
+                manifest::remove(folder)?;
+                changing = true;
+            }
+            make_way(&wanted.path, &mut gone, folder)?;
+            let written = self.write_one(wanted, folder);
+            let bytes = match &wanted.source {
+                Source::Output(node, _) => published.note(*node, written)?,
+                Source::Logs(_) => match written {
+                    Ok(bytes) => Some(bytes),
+                    Err(error) => {
+                        let Some(digest) = error.damaged() else { return Err(error) };
+                        for (number, node) in run.nodes.iter().enumerate() {
+                            if node.outputs.get("log").is_some_and(|log| log.digest == digest) {
+                                published.add(number, digest);
+                            }
+                        }
+                        None
+                    }
+                },
+            };
+            if let Some(bytes) = bytes {
+                new.files.insert(wanted.path.clone(), wanted.published(bytes));
+            }
+        }
+        if published.damaged.is_empty() {
+            for (path, bytes) in &gone {
+                folder.remove(path, *bytes)?;
+            }
+            if changing || new != old {
+                let text = serde_json::to_vec_pretty(&new).unwrap_or_default();
+                folder.write(manifest::NAME, |file, target| write_all(file, target, &text))?;
+            }
+        }
+        folder.sweep()
+    }
+
+    /// Writes a file and gives its size.
+    fn write_one(&self, wanted: &Wanted, folder: &mut Folder<'_>) -> Result<u64> {
+        folder.write(&wanted.path, |file, target| match &wanted.source {
+            Source::Output(_, Content::Object { digest }) => Ok(self.store.reader(digest)?.copy_to(file, target)?),
+            Source::Output(_, Content::Table { digest, publication, format }) => {
+                let bytes = rendering::bytes(&rendering::read(self.store, digest)?, publication, format)?;
+                write_all(file, target, &bytes)
+            }
+            Source::Logs(parts) => {
+                let mut bytes = 0;
+                for (heads, part) in log::headed(parts) {
+                    bytes += write_all(file, target, heads.as_bytes())?;
+                    bytes += self.store.reader(&part.digest)?.copy_to(file, target)?;
+                }
+                Ok(bytes)
+            }
+        })
+    }
+}
+
+fn write_all(file: &mut dyn Write, target: &Path, bytes: &[u8]) -> Result<u64> {
+    file.write_all(bytes).map_err(|error| fsio::Error::new("write", target, error))?;
+    Ok(bytes.len() as u64)
+}
+
+/// The manifest's line of a file that is there already, made from the same artifact.
+fn unchanged<'m>(wanted: &Wanted, folder: &Folder<'_>, old: &'m Manifest) -> Result<Option<&'m PublishedFile>> {
+    let Some(file) = old.files.get(&wanted.path).filter(|file| wanted.is_made_as(file)) else { return Ok(None) };
+    Ok((folder.size(&wanted.path)? == Some(file.bytes)).then_some(file))
+}
+
+/// What stays as it is although this run does not publish it: of stages that it left out or did not finish.
+fn kept(run: &RunRecord, wanted: &[Wanted], old: &Manifest) -> BTreeMap<String, PublishedFile> {
+    let done: BTreeSet<&str> =
+        run.nodes.iter().filter(|node| node.status.is_done()).map(|node| node.stage.as_str()).collect();
+    let undone: Vec<String> =
+        run.params.keys().filter(|stage| !done.contains(stage.as_str())).map(|stage| beginning(stage)).collect();
+    let logs = wanted.iter().any(|wanted| wanted.path == LOG);
+    let left_out = |path: &str| match path {
+        LOG => !logs,
+        _ => undone.iter().any(|place| path.starts_with(place.as_str())),
+    };
+    let kept = old.files.iter().filter(|(path, _)| left_out(path));
+    kept.map(|(path, file)| (path.clone(), file.clone())).collect()
+}
+
+/// Whether the folder is as the run wants it.
+fn is_done(run: &RunRecord, wanted: &[Wanted], folder: &Folder<'_>, old: &Manifest) -> Result<bool> {
+    if old.files.len() != kept(run, wanted, old).len() + wanted.len() || folder.holds_parts()? {
+        return Ok(false);
+    }
+    for wanted in wanted {
+        if unchanged(wanted, folder, old)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes what was published before and is not any more where it is in the way of `path`: a file in the place of one of
+/// its folders, or the files of a folder in its own place.
+fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>) -> Result<()> {
+    let mut blocks: Vec<&str> = Path::new(path)
+        .ancestors()
+        .skip(1)
+        .filter_map(|above| gone.get_key_value(above.to_str()?).map(|(above, _)| *above))
+        .collect();
+    if folder.is_folder(path)? {
+        let below = format!("{path}/");
+        let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+        blocks.extend(gone.range::<str, _>(from).map(|(path, _)| *path).take_while(|path| path.starts_with(&below)));
+    }
+    for block in blocks {
+        if let Some(bytes) = gone.remove(block) {
+            folder.remove(block, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a stage's files are, as all their paths begin.
+fn beginning(stage: &str) -> String {
+    format!("{}/", Name::read(stage).unwrap_or_default().folder())
+}

@@ -1,0 +1,29 @@
+//! Stored tables as their publications ask for them.
+
+use super::error::{Error, Result};
+use crate::hash::Digest;
+use crate::stage::Publication;
+use crate::store::Store;
+use crate::table::{self, Kind, Style, Table};
+
+/// Reads a stored table.
+///
+/// # Errors
+/// An object that is missing, damaged or no table.
+pub(super) fn read(store: &Store, digest: &Digest) -> Result<Table> {
+    let unreadable = |error| Error::Unreadable { digest: *digest, error };
+    Table::from_canonical(&store.read(digest)?).map_err(unreadable)
+}
+
+/// The digits that a publication asks for, in every column of floating-point numbers.
+pub(super) fn style(table: &Table, publication: &Publication) -> Style {
+    let Some(digits) = publication.digits else { return Style::default() };
+    let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
+    floats.fold(Style::default(), |style, column| style.with(column.name.clone(), digits))
+}
+
+/// A table in a format.
+pub(super) fn bytes(table: &Table, publication: &Publication, format: &table::Format) -> Result<Vec<u8>> {
+    let unwritable = |error| Error::Unwritable { format: format.name, error };
+    (format.render)(table, &style(table, publication)).map_err(unwritable)
+}
