@@ -143,9 +143,9 @@ fn ignores_hangup() -> bool {
     mask >> (SIGHUP - 1) & 1 == 1
 }
 
-fn exit_of(failure: &engine::Failure) -> Exit {
+fn exit_of(failure: &engine::NodeFailure) -> Exit {
     match failure {
-        engine::Failure::Stage(error) => match error {
+        engine::NodeFailure::Stage(error) => match error {
             StageError::Data(_) => Exit::Data,
             StageError::Io { .. } | StageError::CorruptInput { .. } => Exit::Storage,
             StageError::Numeric { .. } => Exit::Numeric,
@@ -154,8 +154,8 @@ fn exit_of(failure: &engine::Failure) -> Exit {
             StageError::Cancelled => Exit::Interrupted,
             StageError::Bug(_) => Exit::Bug,
         },
-        engine::Failure::Setup { .. } => Exit::Storage,
-        engine::Failure::Killed { .. } | engine::Failure::Exited { .. } => Exit::Stage,
+        engine::NodeFailure::Setup { .. } => Exit::Storage,
+        engine::NodeFailure::Killed { .. } | engine::NodeFailure::Exited { .. } => Exit::Stage,
     }
 }
 

@@ -93,7 +93,7 @@ fn line(event: &RunEvent) -> Option<String> {
                 text += &format!("\nhint: {hint}");
             }
             // Where the stage itself says what is wrong, its log only says it again.
-            let told = matches!(failure, engine::Failure::Stage(e) if !matches!(e, StageError::Command { .. } | StageError::Bug(_)));
+            let told = matches!(failure, engine::NodeFailure::Stage(e) if !matches!(e, StageError::Command { .. } | StageError::Bug(_)));
             if !told && !tail.trim().is_empty() {
                 text += &format!("\nThe end of its log:\n  {}", tail.trim_end().replace('\n', "\n  "));
             }

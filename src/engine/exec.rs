@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::folder::{OUT, TEMP, is_still, tidy};
 use super::identity::missing_output;
-use super::job::{FRAME, Frame, JobFile, OUT, TEMP};
+use super::job::{FRAME, Frame, JobFile};
 use super::programs;
 use crate::fsio::{self, Found};
 use crate::hash::Digest;
@@ -105,20 +106,6 @@ fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<
         message: format!("The device `{}` is not what the run was planned for: {}.", job.device, differ.join("; ")),
         hint: "Run again: a result of this device has another key.".to_owned(),
     })
-}
-
-/// Removes what a job leaves in its folder, named by its canonical path: outputs that are not stored, and what it needed
-/// while it ran. What a program has put in the folder's place is not the job's to remove.
-pub(super) fn tidy(folder: &Path) -> fsio::Result<()> {
-    if !is_still(folder) {
-        return Ok(());
-    }
-    fsio::remove_own_dir_all(&folder.join(OUT)).and(fsio::remove_own_dir_all(&folder.join(TEMP)))
-}
-
-/// Whether the folder at this canonical path is where it was, and no link has taken its place or that of one above it.
-fn is_still(folder: &Path) -> bool {
-    fsio::canonical(folder).is_ok_and(|now| now == folder)
 }
 
 /// Runs the stage in the job's folder and stores what it made.

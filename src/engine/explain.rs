@@ -40,12 +40,12 @@ pub enum Why {
 pub(super) struct History<'a> {
     store: &'a Store,
     pipeline: &'a str,
-    known: Option<Known>,
+    known: Option<LastMet>,
 }
 
 /// The components of keys when they were last met.
 #[derive(Default)]
-struct Known {
+struct LastMet {
     by_place: BTreeMap<(String, Option<u32>), Rc<Components>>,
     by_recipe: BTreeMap<Digest, Rc<Components>>,
 }
@@ -84,8 +84,8 @@ impl<'a> History<'a> {
         Ok(found)
     }
 
-    fn read(&self) -> store::Result<Known> {
-        let (mut known, mut runs, mut nodes) = (Known::default(), 0, 0);
+    fn read(&self) -> store::Result<LastMet> {
+        let (mut known, mut runs, mut nodes) = (LastMet::default(), 0, 0);
         for run in self.store.runs(Some(self.pipeline))? {
             let run = run?;
             if runs == DEPTH || nodes > MOST_NODES {

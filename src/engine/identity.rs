@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::error::Error;
+use super::options::Options;
 use super::outside::Outside;
-use super::{Error, Options};
 use crate::hash::Digest;
 use crate::pipeline::Pipeline;
 use crate::pipeline::key::{Preimage, action};
@@ -20,7 +21,7 @@ pub(super) struct Context<'a> {
 }
 
 /// What the store knows under a key.
-pub(super) enum Known {
+pub(super) enum Lookup {
     /// A record whose outputs are there.
     Done(Box<ActionRecord>),
     /// A record of which this output is gone.
@@ -47,12 +48,12 @@ impl Context<'_> {
     }
 
     /// What the store knows under `key`. Outputs are looked for, and read of them are the listings of trees alone.
-    pub fn known(&self, key: &Digest) -> store::Result<Known> {
+    pub fn look_up(&self, key: &Digest) -> store::Result<Lookup> {
         Ok(match self.store.record(key)? {
-            None => Known::Nothing,
+            None => Lookup::Nothing,
             Some(record) => match missing_output(self.store, &record)? {
-                None => Known::Done(Box::new(record)),
-                Some(digest) => Known::OutputMissing(digest),
+                None => Lookup::Done(Box::new(record)),
+                Some(digest) => Lookup::OutputMissing(digest),
             },
         })
     }

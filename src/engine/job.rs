@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::NodeLabel;
+use super::event::NodeLabel;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::program;
@@ -17,10 +17,6 @@ pub(super) const FORMAT: u32 = 1;
 
 /// The byte that begins a frame. Standard output without it is text for the log.
 pub(super) const FRAME: u8 = 0x1e;
-
-/// The folders of a job that go when it ends: what it makes, and what it needs only while it runs.
-pub(super) const OUT: &str = "out";
-pub(super) const TEMP: &str = "temp";
 
 /// All that a child process needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

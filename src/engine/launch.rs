@@ -4,15 +4,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::failure::NodeFailure;
 use super::job::{FRAME, Frame};
-use super::report::Failure;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::program;
@@ -79,8 +79,8 @@ pub(super) fn launch(
     folder: &Path,
     key: Digest,
     node: usize,
-    messages: &Sender<(usize, Message)>,
-) -> Result<Running, Failure> {
+    messages: &SyncSender<(usize, Message)>,
+) -> Result<Running, NodeFailure> {
     let path = folder.join("log.txt");
     let mut log = fsio::append(&path)?;
     let stderr = fsio::append(&path)?;
@@ -88,7 +88,7 @@ pub(super) fn launch(
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(stderr));
     let hint = "Check that the program is still where it was started from.";
     let mut child =
-        command.spawn().map_err(|error| Failure::setup(format!("Could not start `{program}`: {error}."), hint))?;
+        command.spawn().map_err(|error| NodeFailure::setup(format!("Could not start `{program}`: {error}."), hint))?;
     let (stdin, stdout, pid) = (child.stdin.take(), child.stdout.take(), Pid::from_child(&child));
     let messages = messages.clone();
     thread::spawn(move || {

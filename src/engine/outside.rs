@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Options, programs};
+use super::error::Error;
+use super::failure::stage_hint;
+use super::options::Options;
+use super::programs;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
@@ -200,6 +203,6 @@ fn unreadable(path: &Path, error: &fsio::Error) -> DataFault {
 fn blame(place: &str, error: StageError) -> Vec<DataFault> {
     match error {
         StageError::Data(faults) => faults,
-        other => vec![DataFault::new(place, other.to_string(), super::report::stage_hint(&other))],
+        other => vec![DataFault::new(place, other.to_string(), stage_hint(&other))],
     }
 }

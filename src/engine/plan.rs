@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::error::Error;
 use super::explain::{History, Why};
-use super::identity::{Context, Known};
+use super::identity::{Context, Lookup};
+use super::options::Options;
 use super::outside::{Outside, gather};
 use super::programs;
-use super::{Error, Options};
 use crate::dag;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
@@ -43,6 +44,8 @@ pub enum State {
     Hit {
         /// Its action key.
         key: Digest,
+        /// The key's components.
+        preimage: Preimage,
         /// What it made.
         record: Box<ActionRecord>,
     },
@@ -113,14 +116,14 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
             State::Depends { on, why }
         } else {
             let key = preimage.digest();
-            match context.known(&key)? {
+            match context.look_up(&key)? {
                 _ if forced => State::Run { key, preimage, why: Why::Forced },
-                Known::Done(record) => {
+                Lookup::Done(record) => {
                     done.insert(index, record.outputs.clone());
-                    State::Hit { key, record }
+                    State::Hit { key, preimage, record }
                 }
-                Known::OutputMissing(digest) => State::Run { key, preimage, why: Why::OutputMissing(digest) },
-                Known::Nothing => {
+                Lookup::OutputMissing(digest) => State::Run { key, preimage, why: Why::OutputMissing(digest) },
+                Lookup::Nothing => {
                     let why = history.why(node, &preimage, &[])?;
                     State::Run { key, preimage, why }
                 }

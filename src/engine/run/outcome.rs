@@ -2,15 +2,20 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use super::{Phase, REMAKES, Run, TAIL};
-use crate::engine::exec::tidy;
+use super::state::Run;
+use crate::engine::event::RunEvent;
+use crate::engine::failure::{NodeFailure, signal_name};
+use crate::engine::folder::tidy;
 use crate::engine::job::Frame;
 use crate::engine::launch::Running;
-use crate::engine::report::{Failure, RunEvent, signal_name};
+use crate::engine::schedule::{News, Phase};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind, StageError};
 use crate::store::{ActionRecord, Store};
+
+/// How much of a failed stage's log is shown, in bytes.
+const TAIL: u64 = 4096;
 
 impl Run<'_> {
     /// A child ended: what came of it?
@@ -22,22 +27,24 @@ impl Run<'_> {
         let failure = match (child.verdict.take(), status) {
             (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
                 Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
-                Ok(None) => Failure::setup("The stage finished, but its record is not in the store.", "Run again."),
+                Ok(None) => NodeFailure::setup("The stage finished, but its record is not in the store.", "Run again."),
                 Err(error) => error.into(),
             },
-            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key),
-            (Some(Frame::Failed(StageError::Cancelled)), _) if self.deadline.is_some() => return self.interrupt(index),
+            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key, News::Held),
+            (Some(Frame::Failed(StageError::Cancelled)), _) if self.schedule.is_stopping() => {
+                return self.interrupt(index);
+            }
             (Some(Frame::Failed(StageError::CorruptInput { digest })), _) => match self.remake(index, digest) {
                 true => return,
-                false => Failure::Stage(StageError::CorruptInput { digest }),
+                false => NodeFailure::Stage(StageError::CorruptInput { digest }),
             },
-            (Some(Frame::Failed(error)), _) => Failure::Stage(error),
-            (_, _) if self.deadline.is_some() => return self.interrupt(index),
+            (Some(Frame::Failed(error)), _) => NodeFailure::Stage(error),
+            (_, _) if self.schedule.is_stopping() => return self.interrupt(index),
             (_, Ok(status)) => match status.signal() {
-                Some(signal) => Failure::Killed { signal, name: signal_name(signal) },
-                None => Failure::Exited { code: status.code().unwrap_or_default() },
+                Some(signal) => NodeFailure::Killed { signal, name: signal_name(signal) },
+                None => NodeFailure::Exited { code: status.code().unwrap_or_default() },
             },
-            (_, Err(error)) => Failure::setup(format!("Could not wait for the stage's process: {error}."), ""),
+            (_, Err(error)) => NodeFailure::setup(format!("Could not wait for the stage's process: {error}."), ""),
         };
         self.fail(index, failure, Some(child));
     }
@@ -46,12 +53,13 @@ impl Run<'_> {
         let (key, metrics) = (record.key, record.metrics.clone());
         let node = self.node(index);
         let old = node.record.replace(record);
-        (node.phase, node.again, node.ran) = (Phase::Done, false, node.ran || ran);
+        (node.again, node.ran) = (false, node.ran || ran);
         node.message.clear();
         let seconds = node.seconds;
         if let (Some(old), true) = (old, ran) {
             self.compare(index, &old);
         }
+        self.tell(index, News::Done);
         let node = self.label(index);
         self.emit(match ran {
             true => RunEvent::NodeDone { node, key, seconds, metrics },
@@ -82,7 +90,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lets the maker of a damaged input run again, and then the node. False if that is of no use.
+    /// Lets the maker of a damaged input run again, and then the node. False if that is of no use: the node has failed.
     fn remake(&mut self, index: usize, digest: Digest) -> bool {
         let store = self.context.store;
         let needs = self.context.pipeline.nodes[index].needs();
@@ -90,41 +98,33 @@ impl Run<'_> {
             let record = self.nodes.get(need).and_then(|node| node.record.as_ref());
             record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
         };
-        let Some(maker) = needs.iter().copied().find(makes) else { return false };
-        if self.closed || self.nodes[&index].remakes == REMAKES {
-            return false;
-        }
-        let node = self.node(index);
-        (node.phase, node.remakes) = (Phase::Pending, node.remakes + 1);
-        if self.nodes[&maker].phase == Phase::Done {
-            (self.node(maker).phase, self.node(maker).again) = (Phase::Pending, true);
-            // Keys that rest on the maker's outputs may change with them.
-            for (other, node) in &mut self.nodes {
-                let waits = matches!(node.phase, Phase::Ready | Phase::Held { .. });
-                if waits && self.context.pipeline.nodes[*other].needs().contains(&maker) {
-                    node.phase = Phase::Pending;
-                    self.changed.insert(*other);
-                }
-            }
+        let maker = needs.iter().copied().find(makes);
+        let was_done = maker.is_some_and(|maker| self.phase(maker) == Phase::Done);
+        self.tell(index, News::Corrupt { maker: maker.map(|maker| self.place(maker)) });
+        let Some(maker) = maker.filter(|_| self.phase(index) != Phase::Failed) else { return false };
+        if was_done {
+            self.node(maker).again = true;
         }
         let (node, wanted_by) = (self.label(maker), self.label(index));
         self.emit(RunEvent::NodeRemade { node, wanted_by, digest });
         true
     }
 
-    pub(super) fn fail(&mut self, index: usize, failure: Failure, child: Option<Running>) {
+    pub(super) fn fail(&mut self, index: usize, failure: NodeFailure, child: Option<Running>) {
         let log = child.map(|child| child.log());
         let tail = log.as_ref().and_then(|log| fsio::tail(log, TAIL).ok()).unwrap_or_default();
         let node = self.node(index);
-        (node.phase, node.message) = (Phase::Failed, format!("{failure} {}", failure.hint()).trim_end().to_owned());
+        node.message = format!("{failure} {}", failure.hint()).trim_end().to_owned();
+        if self.phase(index) != Phase::Failed {
+            self.tell(index, News::Failed);
+        }
         let node = self.label(index);
         self.emit(RunEvent::NodeFailed { node, failure, tail, log });
-        self.closed |= !self.context.options.keep_going;
     }
 
     fn interrupt(&mut self, index: usize) {
-        let node = self.node(index);
-        (node.phase, node.message) = (Phase::Interrupted, "Stopped at the user's wish.".to_owned());
+        "Stopped at the user's wish.".clone_into(&mut self.node(index).message);
+        self.tell(index, News::Interrupted);
         let node = self.label(index);
         self.emit(RunEvent::NodeInterrupted { node });
     }

@@ -1,18 +1,19 @@
 //! The run record: what a run tells while it goes on, and leaves to be looked up later.
 
-use super::{Phase, Progress, Run};
+use super::state::{NodeRun, Run};
+use crate::engine::event::RunEvent;
 use crate::engine::identity::Context;
 use crate::engine::machine;
-use crate::engine::report::RunEvent;
+use crate::engine::schedule::Phase;
 use crate::fsio;
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Status, rfc3339};
 
 impl Run<'_> {
     pub(super) fn status(&self) -> RunStatus {
-        let any = |test: &dyn Fn(Phase) -> bool| self.nodes.values().any(|node| test(node.phase));
-        if any(&|phase| phase == Phase::Failed) {
+        let any = |test: fn(Phase) -> bool| self.schedule.phases().any(test);
+        if any(|phase| phase == Phase::Failed) {
             RunStatus::Failed
-        } else if any(&|phase| phase != Phase::Done) {
+        } else if any(|phase| phase != Phase::Done) {
             RunStatus::Interrupted
         } else {
             RunStatus::Done
@@ -49,13 +50,13 @@ impl Run<'_> {
         }
         let Some(mut journal) = self.journal.take() else { return };
         for index in std::mem::take(&mut self.changed) {
-            let Some(progress) = self.nodes.get(&index) else { continue };
-            let node = self.node_record(index, progress);
+            let Some(known) = self.nodes.get(&index) else { continue };
+            let node = self.node_record(index, known);
             let now = (node.status, node.message.clone());
-            if progress.told.as_ref() != Some(&now) {
-                let new = progress.told.is_none() || node.status != Status::Waiting;
+            if known.told.as_ref() != Some(&now) {
+                let new = known.told.is_none() || node.status != Status::Waiting;
                 journal.note(index, &node, new);
-                self.nodes.entry(index).and_modify(|progress| progress.told = Some(now));
+                self.nodes.entry(index).and_modify(|known| known.told = Some(now));
             }
         }
         match journal.write() {
@@ -67,30 +68,42 @@ impl Run<'_> {
         }
     }
 
-    fn node_record(&self, index: usize, progress: &Progress) -> RunNodeRecord {
-        let node = &self.context.pipeline.nodes[index];
-        let done = progress.record.as_ref().filter(|_| progress.phase == Phase::Done);
+    fn node_record(&self, index: usize, known: &NodeRun) -> RunNodeRecord {
+        let (node, phase) = (&self.context.pipeline.nodes[index], self.phase(index));
+        let done = known.record.as_ref().filter(|_| phase == Phase::Done);
         RunNodeRecord {
             stage: node.stage.clone(),
             iteration: node.iteration,
             kind: node.kind.clone(),
             yields: self.context.registry.kind(&node.kind).map(|kind| kind.yields().to_owned()).unwrap_or_default(),
             recipe: node.recipe,
-            key: progress.key,
-            status: match progress.phase {
-                Phase::Done if progress.ran => Status::Ran,
+            key: known.key,
+            status: match phase {
+                Phase::Done if known.ran => Status::Ran,
                 Phase::Done => Status::Hit,
                 Phase::Failed => Status::Failed,
                 Phase::Running => Status::Running,
                 Phase::Interrupted => Status::Interrupted,
                 Phase::Skipped => Status::Skipped,
-                Phase::Pending | Phase::Ready | Phase::Held { .. } => Status::Waiting,
+                Phase::Waiting | Phase::Ready | Phase::Held => Status::Waiting,
             },
-            seconds: progress.seconds,
+            seconds: known.seconds,
             outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),
             metrics: done.map(|record| record.metrics.clone()).unwrap_or_default(),
-            preimage: progress.preimage.0.clone(),
-            message: progress.message.clone(),
+            preimage: known.preimage.0.clone(),
+            message: known.message.clone(),
         }
+    }
+
+    pub(super) fn tell_notices(&mut self) {
+        for text in self.context.store.take_notices() {
+            self.emit(RunEvent::Warning { node: None, text });
+        }
+    }
+
+    /// Says what happened. The journal has it before: what was said to be done is on record, whoever is killed.
+    pub(super) fn emit(&mut self, event: RunEvent) {
+        self.write_journal();
+        (self.sink)(event);
     }
 }

@@ -1,0 +1,23 @@
+//! The folder of a job.
+
+use std::path::Path;
+
+use crate::fsio;
+
+/// The folders of a job that go when it ends: what it makes, and what it needs only while it runs.
+pub(super) const OUT: &str = "out";
+pub(super) const TEMP: &str = "temp";
+
+/// Removes what a job leaves in its folder, named by its canonical path: outputs that are not stored, and what it needed
+/// while it ran. What a program has put in the folder's place is not the job's to remove.
+pub(super) fn tidy(folder: &Path) -> fsio::Result<()> {
+    if !is_still(folder) {
+        return Ok(());
+    }
+    fsio::remove_own_dir_all(&folder.join(OUT)).and(fsio::remove_own_dir_all(&folder.join(TEMP)))
+}
+
+/// Whether the folder at this canonical path is where it was, and no link has taken its place or that of one above it.
+pub(super) fn is_still(folder: &Path) -> bool {
+    fsio::canonical(folder).is_ok_and(|now| now == folder)
+}

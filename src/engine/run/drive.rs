@@ -1,0 +1,148 @@
+//! The loop of a run: it does what the schedule orders, and tells it what came of it.
+
+use std::time::Duration;
+
+use super::state::{Run, TICK};
+use crate::engine::error::Error;
+use crate::engine::event::RunEvent;
+use crate::engine::failure::NodeFailure;
+use crate::engine::identity::Context;
+use crate::engine::job::Frame;
+use crate::engine::launch::{Message, Running};
+use crate::engine::options::Options;
+use crate::engine::plan::{Plan, State};
+use crate::engine::schedule::Order;
+use crate::pipeline::Pipeline;
+use crate::stage::{Cancel, Registry};
+use crate::store::{self, RunRecord, RunStatus, Status, Store};
+
+/// Carries out `plan`. A failed stage is not an error here: the record and the events tell it.
+///
+/// # Errors
+/// If the run record cannot be written: at the beginning, when nothing ran, or at the end, when all is done.
+pub fn run(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    registry: &Registry,
+    store: &Store,
+    options: &Options,
+    cancel: &Cancel,
+    sink: &mut dyn FnMut(RunEvent),
+) -> Result<RunRecord, Error> {
+    let unwritten = |error: &store::Error| error.is_denied() && plan.is_done();
+    let claim = match store.claim_run(&pipeline.name) {
+        Err(error) if unwritten(&error) => store.unclaimed_run(&pipeline.name)?,
+        claim => claim?,
+    };
+    let context = Context { pipeline, registry, store, options };
+    let mut run = Run::new(context, plan, &claim, cancel, sink);
+    let hits = plan.nodes.iter().filter(|planned| matches!(planned.state, State::Hit { .. })).count();
+    let (id, name) = (claim.id().to_owned(), pipeline.name.clone());
+    run.emit(RunEvent::RunStarted { run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
+    if let Err(error) = store.sweep_runs()
+        && !unwritten(&error)
+    {
+        let text = format!("What earlier runs left could not be removed. {error}");
+        run.emit(RunEvent::Warning { node: None, text });
+    }
+    if !plan.is_done() {
+        run.journal = Some(store.begin_run(&claim, &run.record(RunStatus::Running))?);
+    }
+    run.drive();
+    let status = run.status();
+    let record = run.record(status);
+    let recorded = match store.end_run(&claim, &record) {
+        // Nothing was to be done, so nothing is lost but the record of that.
+        Err(error) if unwritten(&error) => {
+            let text = format!("This run leaves no record. {error}");
+            run.emit(RunEvent::Warning { node: None, text });
+            Ok(())
+        }
+        recorded => recorded,
+    };
+    run.tell_notices();
+    let count = |test: &dyn Fn(Status) -> bool| record.nodes.iter().filter(|node| test(node.status)).count();
+    let seconds = run.now().as_secs_f64();
+    run.emit(RunEvent::RunFinished {
+        run: claim.id().to_owned(),
+        status,
+        ran: count(&|status| status == Status::Ran),
+        hits: count(&|status| status == Status::Hit),
+        failed: count(&|status| status == Status::Failed),
+        skipped: count(&|status| matches!(status, Status::Skipped | Status::Interrupted)),
+        seconds,
+    });
+    match recorded {
+        Ok(()) => Ok(record),
+        Err(error) => Err(Error::Unrecorded(Box::new(record), error)),
+    }
+}
+
+impl Run<'_> {
+    fn drive(&mut self) {
+        self.write_journal();
+        loop {
+            if self.cancel.requested() {
+                self.schedule.cancel(self.now());
+            }
+            match self.schedule.next(self.now()) {
+                Order::LookUp(place) => self.attempt(self.index(place), Self::look_up),
+                Order::TryAgain(place) => self.attempt(self.index(place), Self::try_again),
+                Order::Start(place) => self.attempt(self.index(place), Self::start),
+                Order::AskToStop => self.children.values_mut().for_each(Running::ask_to_stop),
+                Order::Kill => self.children.values().for_each(Running::kill),
+                Order::Wait(until) => self.wait(until),
+                Order::Skip { node, needs } => self.skip(self.index(node), needs.map(|need| self.index(need))),
+                Order::End => break,
+            }
+        }
+        self.tell_notices();
+    }
+
+    fn attempt(&mut self, index: usize, what: fn(&mut Self, usize) -> Result<(), NodeFailure>) {
+        if let Err(failure) = what(self, index) {
+            self.fail(index, failure, None);
+        }
+    }
+
+    /// Hears what a child says, for no longer than `until`.
+    fn wait(&mut self, until: Option<Duration>) {
+        self.tell_notices();
+        self.write_journal();
+        let most = until.map_or(TICK, |until| until.saturating_sub(self.now()).min(TICK));
+        if let Ok((node, message)) = self.messages.recv_timeout(most) {
+            self.hear(node, message);
+        }
+    }
+
+    fn hear(&mut self, index: usize, message: Message) {
+        match message {
+            Message::Frame(Frame::Started { .. }) => {}
+            Message::Frame(Frame::Event(what)) => {
+                let node = self.label(index);
+                self.emit(RunEvent::NodeEvent { node, what });
+            }
+            Message::Frame(verdict) => {
+                if let Some(child) = self.children.get_mut(&index) {
+                    child.verdict = Some(verdict);
+                }
+            }
+            Message::Ended => {
+                if let Some(child) = self.children.remove(&index) {
+                    self.conclude(index, child);
+                }
+            }
+        }
+    }
+
+    /// The node is not started any more.
+    fn skip(&mut self, index: usize, needs: Option<usize>) {
+        let reason = match needs {
+            Some(need) => format!("It needs `{}`, which is not done.", self.label(need)),
+            None => "The run stopped before.".to_owned(),
+        };
+        self.node(index).message.clone_from(&reason);
+        let node = self.label(index);
+        self.emit(RunEvent::NodeSkipped { node, reason });
+    }
+}

@@ -1,0 +1,148 @@
+//! What is done for one node: it is looked up, and a child is started for it.
+
+use super::state::Run;
+use crate::engine::event::RunEvent;
+use crate::engine::failure::NodeFailure;
+use crate::engine::identity::Lookup;
+use crate::engine::job::{Check, FORMAT, JobFile};
+use crate::engine::launch::launch;
+use crate::engine::plan::State;
+use crate::engine::schedule::News;
+use crate::fsio;
+use crate::hash::Digest;
+use crate::pipeline::Source;
+use crate::program;
+use crate::stage::InputNode;
+
+impl Run<'_> {
+    /// All inputs are done: computes the key and looks it up.
+    pub(super) fn look_up(&mut self, index: usize) -> Result<(), NodeFailure> {
+        let place = self.place(index);
+        if let State::Hit { key, preimage, record } = &self.plan.nodes[place].state
+            && self.nodes[&index].key.is_none()
+        {
+            // The plan has just looked it up.
+            let node = self.node(index);
+            (node.preimage, node.key) = (preimage.clone(), Some(*key));
+            self.finish(index, record.clone(), false);
+            return Ok(());
+        }
+        let outputs = |need: usize| {
+            let record = self.nodes.get(&need).and_then(|node| node.record.as_ref());
+            record.map(|record| record.outputs.clone()).unwrap_or_default()
+        };
+        let preimage = self.context.preimage(index, &self.plan.outside, &self.plan.numeric, &outputs)?;
+        let key = preimage.digest();
+        let found = self.context.look_up(&key)?;
+        let node = self.node(index);
+        (node.preimage, node.key) = (preimage, Some(key));
+        match found {
+            Lookup::Done(record) if !node.again => {
+                self.finish(index, record, false);
+                return Ok(());
+            }
+            Lookup::Done(record) => node.record = Some(record),
+            Lookup::OutputMissing(_) | Lookup::Nothing => {}
+        }
+        self.tell(index, News::Missing);
+        Ok(())
+    }
+
+    /// Somebody held the lock when it was last tried.
+    pub(super) fn try_again(&mut self, index: usize) -> Result<(), NodeFailure> {
+        if let Some(key) = self.nodes[&index].key
+            && let Some(held) = self.holder(&key)?
+        {
+            self.tell(index, held);
+            return Ok(());
+        }
+        self.look_up(index)
+    }
+
+    /// Who holds the lock on a key, if anybody does.
+    fn holder(&self, key: &Digest) -> Result<Option<News>, NodeFailure> {
+        if let Some((twin, _)) = self.children.iter().find(|(_, child)| child.key == *key) {
+            return Ok(Some(News::HeldBy(self.place(*twin))));
+        }
+        Ok(self.context.store.is_locked(key)?.then_some(News::Held))
+    }
+
+    /// The node waits for whoever holds its lock.
+    pub(super) fn wait_for_others(&mut self, index: usize, key: Digest, held: News) {
+        "It waits for another stage that computes the same.".clone_into(&mut self.node(index).message);
+        self.tell(index, held);
+        let node = self.label(index);
+        self.emit(RunEvent::NodeWaiting { node, key });
+    }
+
+    /// Starts a child, unless somebody holds the lock.
+    pub(super) fn start(&mut self, index: usize) -> Result<(), NodeFailure> {
+        let Some(key) = self.nodes[&index].key else {
+            return Err(NodeFailure::setup("The stage has no key. This is a bug in repro.", ""));
+        };
+        if let Some(held) = self.holder(&key)? {
+            self.wait_for_others(index, key, held);
+            return Ok(());
+        }
+        let launches = self.launches.entry(key).or_default();
+        *launches += 1;
+        let name = match launches {
+            1 => key.to_string(),
+            n => format!("{key}-{n}"),
+        };
+        let folder = self.context.store.jobs(self.claim.id()).join(name);
+        let job = self.job(index, key)?;
+        let path = folder.join("job.json");
+        let text = serde_json::to_vec(&job).map_err(|error| NodeFailure::setup(error, ""))?;
+        self.context.store.make_way(&path)?;
+        fsio::write_atomic(&path, &text)?;
+        let folder = fsio::canonical(&folder)?;
+        let program = (self.context.options.launcher)(&path)
+            .map_err(|error| NodeFailure::setup(format!("Could not find this program's own file: {error}."), ""))?;
+        let child = launch(program, &folder, key, index, &self.sender)?;
+        let (node, log) = (self.label(index), child.log());
+        self.children.insert(index, child);
+        self.node(index).message.clear();
+        self.emit(RunEvent::NodeStarted { node, key, log });
+        Ok(())
+    }
+
+    fn job(&self, index: usize, key: Digest) -> Result<JobFile, NodeFailure> {
+        let (node, options) = (&self.context.pipeline.nodes[index], self.context.options);
+        let outside = self.plan.outside.get(&index).cloned().unwrap_or_default();
+        let checks = outside.all().into_iter().zip(outside.all_digests());
+        let input = |source: &Source| match source {
+            Source::Node(need) => InputNode {
+                outputs: self.nodes[need].record.as_ref().map(|record| record.outputs.clone()).unwrap_or_default(),
+                root: self.plan.outside.get(need).and_then(|outside| outside.root.clone()),
+            },
+            Source::Run { node, .. } => {
+                InputNode { outputs: node.outputs.clone(), root: outside.run_roots.get(&node.key).cloned() }
+            }
+        };
+        Ok(JobFile {
+            format: FORMAT,
+            program: program::id()?.clone(),
+            store: self.context.store.path().to_owned(),
+            run: self.claim.id().to_owned(),
+            node: self.label(index),
+            version: node.version,
+            recipe: node.recipe,
+            key,
+            preimage: self.nodes[&index].preimage.0.clone(),
+            params: node.params.clone(),
+            inputs: node
+                .inputs
+                .iter()
+                .map(|(slot, sources)| (slot.clone(), sources.iter().map(input).collect()))
+                .collect(),
+            checks: checks.map(|(external, digest)| Check { path: external.path, digest }).collect(),
+            files: outside.files,
+            roots: outside.roots,
+            device: options.device,
+            threads: (options.threads / options.jobs.max(1)).max(1),
+            grace: options.grace,
+            force: self.nodes[&index].again,
+        })
+    }
+}

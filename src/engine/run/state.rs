@@ -1,0 +1,149 @@
+//! What is known of a run and its nodes while it goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use crate::engine::event::{NodeLabel, RunEvent};
+use crate::engine::identity::Context;
+use crate::engine::launch::{Message, Running};
+use crate::engine::plan::Plan;
+use crate::engine::schedule::{News, Phase, Place, Rules, Schedule};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::pipeline::key::Preimage;
+use crate::stage::Cancel;
+use crate::store::{ActionRecord, Journal, RunClaim, Status};
+
+/// How long a request to stop, or at first a freed lock, may go unnoticed.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// How often the makers of a node's damaged inputs run again before it is given up.
+const REMAKES: usize = 2;
+
+/// How many messages of children wait to be heard. A child that says more waits.
+const UNHEARD: usize = 256;
+
+/// One node of the plan while it runs.
+#[derive(Default)]
+pub(super) struct NodeRun {
+    /// Whether to run even if there is a record: the user's wish, or a damaged output.
+    pub again: bool,
+    /// Whether it ran in this run.
+    pub ran: bool,
+    pub key: Option<Digest>,
+    pub preimage: Preimage,
+    pub record: Option<Box<ActionRecord>>,
+    pub seconds: f64,
+    pub message: String,
+    /// What the journal says of it.
+    pub told: Option<(Status, String)>,
+}
+
+pub(super) struct Run<'a> {
+    pub context: Context<'a>,
+    pub plan: &'a Plan,
+    pub claim: &'a RunClaim,
+    /// None where nothing is to run, and once it could not be written.
+    pub journal: Option<Journal>,
+    /// The nodes that changed since the journal was last written.
+    pub changed: BTreeSet<usize>,
+    pub started: i128,
+    pub begin: Instant,
+    pub cancel: &'a Cancel,
+    pub sink: &'a mut dyn FnMut(RunEvent),
+    /// The nodes by their number in the pipeline.
+    pub nodes: BTreeMap<usize, NodeRun>,
+    /// Their places in the plan.
+    places: BTreeMap<usize, Place>,
+    pub schedule: Schedule,
+    pub children: BTreeMap<usize, Running>,
+    /// How often each action key was started: each start has a job folder of its own.
+    pub launches: BTreeMap<Digest, usize>,
+    pub sender: SyncSender<(usize, Message)>,
+    pub messages: Receiver<(usize, Message)>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        context: Context<'a>,
+        plan: &'a Plan,
+        claim: &'a RunClaim,
+        cancel: &'a Cancel,
+        sink: &'a mut dyn FnMut(RunEvent),
+    ) -> Self {
+        let (sender, messages) = sync_channel(UNHEARD);
+        let options = context.options;
+        let places: BTreeMap<usize, Place> =
+            plan.nodes.iter().enumerate().map(|(place, planned)| (planned.node, place)).collect();
+        let needs = plan.nodes.iter().map(|planned| {
+            let needs = context.pipeline.nodes[planned.node].needs();
+            // Each stage that runs takes one of the jobs.
+            (needs.iter().map(|need| places[need]).collect(), vec![1])
+        });
+        let rules = Rules {
+            room: vec![options.jobs.max(1)],
+            keep_going: options.keep_going,
+            grace: options.grace,
+            retry: TICK,
+            remakes: REMAKES,
+        };
+        let schedule = Schedule::new(needs, rules);
+        let node = |index: &usize| NodeRun { again: plan.forced.contains(index), ..NodeRun::default() };
+        Run {
+            context,
+            plan,
+            claim,
+            journal: None,
+            changed: places.keys().copied().collect(),
+            started: fsio::now(),
+            begin: Instant::now(),
+            cancel,
+            sink,
+            nodes: places.keys().map(|index| (*index, node(index))).collect(),
+            places,
+            schedule,
+            children: BTreeMap::new(),
+            launches: BTreeMap::new(),
+            sender,
+            messages,
+        }
+    }
+
+    /// The time since the run began.
+    pub fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    pub fn phase(&self, index: usize) -> Phase {
+        self.schedule.phase(self.places[&index])
+    }
+
+    /// Tells the schedule what became of a node.
+    pub fn tell(&mut self, index: usize, news: News) {
+        let now = self.now();
+        self.schedule.tell(self.places[&index], news, now);
+        self.changed.insert(index);
+    }
+
+    /// The place of a node in the plan.
+    pub fn place(&self, index: usize) -> Place {
+        self.places[&index]
+    }
+
+    /// The number in the pipeline of the node at a place in the plan.
+    pub fn index(&self, place: Place) -> usize {
+        self.plan.nodes[place].node
+    }
+
+    pub fn label(&self, index: usize) -> NodeLabel {
+        let node = &self.context.pipeline.nodes[index];
+        NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
+    }
+
+    /// A node of the plan, to be changed; every index in here is one.
+    pub fn node(&mut self, index: usize) -> &mut NodeRun {
+        self.changed.insert(index);
+        self.nodes.entry(index).or_default()
+    }
+}
