@@ -15,6 +15,7 @@ use repro::fsio;
 use repro::ml::ops::memory;
 use repro::pipeline::{Request, RunLookup, RunNode, limits, load};
 use repro::store::Store;
+use repro::syntax;
 
 /// The size from which the exponent is fitted: below, what does not grow is most of the time.
 const FROM: usize = 1000;
@@ -68,35 +69,35 @@ fn cells(axes: &str) -> String {
 const ROWS: &[Row] = &[
     Row {
         name: "unknown fields of the pipeline",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| format!("Pipeline(name: \"x\", stages: {{}}, {})", repeated(n, |k| format!("f{k}: 1,"))),
     },
     Row {
         name: "unknown fields of a stage",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| stages(&format!("\"a\": Dataset({})", repeated(n, |k| format!("f{k}: 1,")))),
     },
-    Row { name: "fields stated twice", most: limits::VALUES, make: |n| format!("({})", "a: 1,".repeat(n)) },
-    Row { name: "characters that mean nothing", most: limits::VALUES, make: |n| "@ ".repeat(n) },
-    Row { name: "brackets that do not fit", most: limits::VALUES, make: |n| "[)".repeat(n) },
+    Row { name: "fields stated twice", most: syntax::limits::VALUES, make: |n| format!("({})", "a: 1,".repeat(n)) },
+    Row { name: "characters that mean nothing", most: syntax::limits::VALUES, make: |n| "@ ".repeat(n) },
+    Row { name: "brackets that do not fit", most: syntax::limits::VALUES, make: |n| "[)".repeat(n) },
     Row {
         name: "lines of comments",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| stages(&format!("{}\"a\": {SCENES}", "// nothing\n".repeat(n))),
     },
     Row {
         name: "values of the wrong type",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "1,".repeat(n))),
     },
     Row {
         name: "items of a list",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| stages(&format!("\"a\": Command(run: [{}], outputs: {{\"o\": \"o\"}})", "\"true\",".repeat(n))),
     },
     Row {
         name: "entries of a map",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| {
             let entries = repeated(n, |k| format!("\"k{k}\": \"x\","));
             stages(&format!("\"a\": Command(run: [\"true\"], outputs: {{\"o\": \"o\"}}, parameters: {{{entries}}})"))
@@ -104,7 +105,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "escapes of a text",
-        most: limits::TEXT,
+        most: syntax::limits::TEXT,
         make: |n| {
             stages(&format!("\"a\": Command(run: [\"true\", \"{}\"], outputs: {{\"o\": \"o\"}})", "\\n".repeat(n)))
         },
@@ -184,7 +185,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "labels stated twice",
-        most: limits::VALUES,
+        most: syntax::limits::VALUES,
         make: |n| cells(&format!("\"s\": (set: [\"t.seed\"], values: [{}])", "1,".repeat(n))),
     },
     Row {

@@ -14,13 +14,14 @@
 //! | 4 | [`results`] | what a run leaves for people: published files, archives, differences between runs |
 //! | 4 | [`stages`] | one adapter a kind: typed parameters, a call into `ml`, artifacts |
 //! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
-//! | 2 | [`pipeline`] | RON text into a checked plan; kinds are a registry of schemas |
+//! | 2 | [`pipeline`] | files into a checked plan; kinds are a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects, action records, locks |
 //! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
+//! | 0 | [`syntax`] | RON text into a tree with places, and faults in words: the reader of all that users write |
 //!
 //! # What is deliberately absent
 //!
@@ -54,6 +55,8 @@ pub mod stage;
 pub mod stages;
 #[forbid(unsafe_code)]
 pub mod store;
+#[forbid(unsafe_code)]
+pub mod syntax;
 #[forbid(unsafe_code)]
 pub mod table;
 #[forbid(unsafe_code)]

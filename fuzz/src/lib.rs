@@ -14,11 +14,12 @@ mod program {
     pub mod hash;
     pub mod pipeline;
     pub mod stage;
+    pub mod syntax;
 }
 
 pub mod pipelines;
 
-pub use program::{dag, fsio, hash, pipeline, stage};
+pub use program::{dag, fsio, hash, pipeline, stage, syntax};
 
 #[path = "../../src/ml"]
 pub mod ml {

@@ -7,6 +7,7 @@ use crate::fsio;
 use crate::pipeline::{Request, RunLookup, RunNode, limits, load};
 use crate::stage::kind::references;
 use crate::stage::schema::{Bounds, Enumeration, Structure, Variant};
+use crate::syntax;
 use crate::stage::{Extents, Fault, Field, InputRef, Job, Kind, Produced, Registry, StageError, Step, Type, Value};
 
 /// A stage of as many nodes as it says.
@@ -90,7 +91,7 @@ pub fn read(data: &[u8]) {
         let sets = set.into_iter().collect();
         match load(&Request { file: file.clone(), profile, sets }, &registry, &NoRuns) {
             Ok(pipeline) => assert!(pipeline.nodes.len() <= limits::NODES),
-            Err(faults) => assert!(faults.render(true).len() <= limits::MESSAGES),
+            Err(faults) => assert!(faults.render(true).len() <= syntax::limits::MESSAGES),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::terminal::{clean, stderr_is_terminal, tell};
 use crate::cli::exit::Exit;
-use crate::pipeline::Diagnostics;
 use crate::results;
 use crate::store;
+use crate::syntax::Diagnostics;
 
 /// Why a command failed: the exit code, one message that says what and where, and what to do.
 #[derive(Debug)]

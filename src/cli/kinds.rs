@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Failure, fail, print};
 use crate::cli::exit::Exit;
-use crate::pipeline::suggestion;
 use crate::stage::{Bare, Field, Kind, Registry, Type};
+use crate::syntax::suggestion;
 
 /// Prints one kind, or all.
 pub fn run(registry: &Registry, name: Option<&str>) -> Result<Exit, Failure> {

@@ -8,8 +8,9 @@ use super::request::{PlanArgs, load, options};
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
-use crate::pipeline::{Pipeline, cut};
+use crate::pipeline::Pipeline;
 use crate::stage::Registry;
+use crate::syntax::cut;
 
 /// How many changed components are shown of one node.
 const SHOWN: usize = 8;

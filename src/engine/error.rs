@@ -1,10 +1,10 @@
 //! Why a plan could not be made, or a run not be recorded.
 
 use super::failure::{NodeFailure, stage_hint};
-use crate::pipeline::Diagnostics;
 use crate::stage::job::DataFault;
 use crate::stage::{NodeRef, StageError};
 use crate::store;
+use crate::syntax::Diagnostics;
 
 /// Why a plan could not be made, or a run not be recorded. A stage's failure is no such error: see [`NodeFailure`].
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,10 @@ use super::programs;
 use crate::dag;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
-use crate::pipeline::{Diagnostic, Diagnostics, Pipeline, Source};
+use crate::pipeline::{Pipeline, Source};
 use crate::stage::{Outputs, Registry};
 use crate::store::{ActionRecord, Store};
+use crate::syntax::{Diagnostic, Diagnostics};
 
 /// What a run would do.
 #[derive(Debug, Clone)]

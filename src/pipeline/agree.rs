@@ -1,15 +1,15 @@
 //! Stages against those that they refer to, each in its own cell of the matrix.
 
 use super::cells::{Instance, Instances};
-use super::diagnose::Faults;
-use super::reference::Target;
+use super::reference::Reference;
 use crate::stage::{Peer, Peers};
+use crate::syntax::Faults;
 
 /// Lets every kind tell where a stage and those that it refers to do not fit. What several cells have in common is told
 /// once.
 pub(super) fn check(instances: &Instances<'_>, faults: &mut Faults) {
     let peers = |reference: &str| {
-        let Ok(Target { run: None, name }) = Target::read(reference) else { return Vec::new() };
+        let Ok(Reference { run: None, name }) = Reference::read(reference) else { return Vec::new() };
         instances.of(&name).into_iter().filter_map(|number| peer(&instances.all[number])).collect()
     };
     let peers: &Peers<'_> = &peers;

@@ -1,89 +1,25 @@
 //! Stages in the cells of the matrix.
 //!
-//! A stage is told apart by the axes that set a part of it, and by those of the stages that it refers to, so that what
-//! cells share is there once. A reference that stands in a list gathers all cells of its stage; any other leads to the
-//! cell of its own stage's labels.
+//! The cells of a stage differ in the axes that set a part of it, and in the axes of the stages that it refers to. What
+//! several cells of the matrix share is there once. A reference that stands in a list gathers all cells of its stage. Any
+//! other reference leads to the cell that has the same labels as the stage that states it.
 //!
 //! Invariants:
-//! - a stage is checked once for each combination of the axes that set a part of it, never for those that it inherits;
 //! - what stages and cells make together is counted, and stops at its limit;
 //! - references of what comes out name one cell, or, in a list, the cells meant by the labels that they share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::check::{self, Checked, Reference};
-use super::diagnose::{Diagnostic, Faults, Span, cut, names, suggestion};
-use super::include::Declared;
-use super::limits::{self, LABEL, TEXT_UNIT, weight};
-use super::matrix::{Matrix, Projection, near};
-use super::reference::{SHOWN, Target};
-use crate::stage::name::key;
-use crate::stage::{Cell, Kind, Name, Registry, Value};
-
-/// A stage as the axes that set a part of it make it.
-pub(super) struct Variants<'a> {
-    axes: BTreeSet<usize>,
-    checked: BTreeMap<Projection, Checked<'a>>,
-}
-
-impl<'a> Variants<'a> {
-    /// Any of them: kind and place are the same for all.
-    pub fn any(&self) -> Option<&Checked<'a>> {
-        self.checked.values().next()
-    }
-
-    pub fn kind(&self) -> Option<&'a dyn Kind> {
-        self.any().and_then(|checked| checked.kind)
-    }
-
-    pub fn checked(&self) -> impl Iterator<Item = &Checked<'a>> {
-        self.checked.values()
-    }
-
-    pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.checked.values().flat_map(|checked| &checked.references)
-    }
-}
-
-/// Checks every stage with the values that axes set.
-pub(super) fn check<'a>(
-    declared: &BTreeMap<String, Declared>,
-    matrix: &Matrix,
-    registry: &'a Registry,
-    faults: &mut Faults,
-) -> BTreeMap<String, Variants<'a>> {
-    let mut stages = BTreeMap::new();
-    let mut values = 0;
-    for (name, stage) in declared {
-        let axes = matrix.axes_of(name);
-        let mut checked = BTreeMap::new();
-        let stated = stage.tree.weight();
-        for projection in matrix.project(&axes) {
-            values += stated;
-            if values > limits::VALUES {
-                faults.push(too_many(&stage.name.span, limits::VALUES, "values in its stages, over all cells"));
-                return stages;
-            }
-            match matrix.apply(stage, &axes, &projection) {
-                Ok(stage) => {
-                    let stage = check::stage(&stage, registry, faults);
-                    values += stage.params.as_ref().map_or(0, weight);
-                    checked.insert(projection, stage);
-                }
-                Err(fault) => faults.push(*fault),
-            }
-        }
-        stages.insert(name.clone(), Variants { axes, checked });
-    }
-    stages
-}
-
-/// A fault: the stage at `span` makes too much of something.
-pub(super) fn too_many(span: &Span, most: usize, what: &str) -> Diagnostic {
-    Diagnostic::new(span, format!("With this stage, the pipeline has more than {most} {what}."))
-        .hint("Share it among several pipelines, or cross fewer values.")
-}
+use super::cell_index::CellIndex;
+use super::check::Checked;
+use super::limits::{self, too_many, weight};
+use super::matrix::{Matrix, Projection};
+use super::reference::Reference;
+use super::variants::Variants;
+use crate::stage::{Cell, Name, Value};
+use crate::syntax::limits::{TEXT_UNIT, VALUES};
+use crate::syntax::{Diagnostic, Faults, Span};
 
 /// A stage in one cell.
 pub(super) struct Instance<'a> {
@@ -142,8 +78,8 @@ pub(super) fn spread<'a>(
             };
             let words: usize = cell.iter().map(|(axis, label)| 1 + (axis.len() + label.len()) / TEXT_UNIT).sum();
             values += words + checked.params.as_ref().map_or(0, weight);
-            if values > limits::VALUES {
-                faults.push(too_many(span, limits::VALUES, "values in its stages, over all cells"));
+            if values > VALUES {
+                faults.push(too_many(span, VALUES, "values in its stages, over all cells"));
                 return spread;
             }
             let aim = |text: &str, gathers: bool| aim(text, gathers, cell, &spread.layouts);
@@ -175,10 +111,11 @@ pub(super) fn spread<'a>(
             numbers.push(Some(spread.all.len()));
             spread.all.push(Instance { name: Name::new(name, cell.clone()), checked, params, references });
         }
-        spread.layouts.insert(name, Layout { cells: Shelf::new(&cells), axes, instances: numbers });
+        spread.layouts.insert(name, Layout { cells: CellIndex::new(&cells), axes, instances: numbers });
     }
+    let used: BTreeSet<usize> = spread.layouts.values().flat_map(|layout| layout.axes.iter().copied()).collect();
     for (number, axis) in matrix.axes.iter().enumerate() {
-        if !spread.layouts.values().any(|layout| layout.axes.contains(&number)) {
+        if !used.contains(&number) {
             let message = format!("The axis `{}` changes nothing that this pipeline runs.", axis.name.text);
             faults
                 .push(Diagnostic::new(&axis.name.span, message).hint("Set a stage of the pipeline, or one it needs."));
@@ -190,114 +127,16 @@ pub(super) fn spread<'a>(
 /// Where a stage is in the matrix.
 struct Layout {
     axes: BTreeSet<usize>,
-    cells: Shelf,
+    cells: CellIndex,
     /// The number of the instance of each cell, if there is one.
     instances: Vec<Option<usize>>,
-}
-
-/// The cells of a stage, found by the labels of some of their axes in a time that does not grow with all of them.
-#[derive(Default)]
-pub(super) struct Shelf {
-    axes: BTreeMap<String, ByLabel>,
-    /// The labels of each cell by number, in the order of the axes.
-    labels: Vec<Vec<usize>>,
-}
-
-/// The labels of an axis by their keys, each with the cells that have it.
-#[derive(Default)]
-struct ByLabel {
-    numbers: BTreeMap<String, usize>,
-    labels: Vec<(String, Vec<usize>)>,
-}
-
-impl Shelf {
-    /// Cells that all have the same axes.
-    pub fn new<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Self {
-        let mut shelf = Shelf::default();
-        for (at, cell) in cells.into_iter().enumerate() {
-            let labels = cell.iter().map(|(axis, label)| {
-                let by_label = shelf.axes.entry(axis.clone()).or_default();
-                let number = *by_label.numbers.entry(key(label)).or_insert(by_label.labels.len());
-                if number == by_label.labels.len() {
-                    by_label.labels.push((label.clone(), Vec::new()));
-                }
-                by_label.labels[number].1.push(at);
-                number
-            });
-            let labels = labels.collect();
-            shelf.labels.push(labels);
-        }
-        shelf
-    }
-
-    /// The cells that have each of these labels, by number, in order.
-    pub fn find(&self, wanted: &Cell) -> Vec<usize> {
-        let mut conditions = Vec::with_capacity(wanted.len());
-        let mut fewest: Option<&Vec<usize>> = None;
-        for (axis, label) in wanted {
-            let Some(place) = self.axes.keys().position(|known| known == axis) else { return Vec::new() };
-            let by_label = &self.axes[axis];
-            let Some(&number) = by_label.numbers.get(&key(label)) else { return Vec::new() };
-            conditions.push((place, number));
-            let cells = &by_label.labels[number].1;
-            fewest = Some(fewest.filter(|fewest| fewest.len() <= cells.len()).unwrap_or(cells));
-        }
-        let fits = |cell: &usize| conditions.iter().all(|&(place, number)| self.labels[*cell][place] == number);
-        match fewest {
-            Some(cells) => cells.iter().copied().filter(fits).collect(),
-            None => (0..self.labels.len()).collect(),
-        }
-    }
-
-    /// The labels of a cell.
-    fn cell(&self, at: usize) -> Cell {
-        let label = |((axis, by_label), &number): ((&String, &ByLabel), &usize)| {
-            (axis.clone(), by_label.labels[number].0.clone())
-        };
-        self.axes.iter().zip(&self.labels[at]).map(label).collect()
-    }
-
-    /// Checks the labels that narrow a name against these cells of its stage, and writes them as these do. The error
-    /// is a message and what to do.
-    pub fn narrow(&self, name: &mut Name) -> Result<(), (String, String)> {
-        let stage = &name.stage;
-        for (axis, wanted) in &mut name.cell {
-            let axes = || self.axes.keys().map(String::as_str);
-            let Some(by_label) = self.axes.get(axis) else {
-                let near = suggestion(axis, axes());
-                let message = format!("`{}` has no axis `{}`{near}", cut(stage, LABEL), cut(axis, LABEL));
-                return Err(match self.axes.is_empty() {
-                    true => (message, format!("`{stage}` is the same in all cells; write its name alone.")),
-                    false => (message, format!("Its axes are {}.", names(axes()))),
-                });
-            };
-            let Some(&number) = by_label.numbers.get(&key(wanted)) else {
-                let labels: BTreeSet<&str> = by_label.labels.iter().map(|(label, _)| label.as_str()).collect();
-                let near = near(wanted, labels.iter().copied());
-                let hint = format!("The values of `{axis}` are {}.", names(labels.iter().copied().take(SHOWN)));
-                return Err((format!("`{stage}` has no cell with `{axis}={}`{near}", cut(wanted, LABEL)), hint));
-            };
-            wanted.clone_from(&by_label.labels[number].0);
-        }
-        Ok(())
-    }
-
-    /// A fault: no cell has all of these labels.
-    pub fn missing(&self, name: &Name) -> (String, String) {
-        let shown = 0..self.labels.len().min(SHOWN);
-        let cells: Vec<String> = shown.map(|at| Name::new(&name.stage, self.cell(at)).to_string()).collect();
-        let left = self.labels.len() - cells.len();
-        let more = if left > 0 { format!(", and {left} more") } else { String::new() };
-        let hint = format!("The cells are {}{more}.", names(cells.iter().map(String::as_str)));
-        (format!("The matrix has no cell `{name}`."), hint)
-    }
 }
 
 /// The axes that tell the cells of a stage apart: its own, and those that it has by its references.
 fn inherited(stage: &Variants<'_>, layouts: &BTreeMap<&str, Layout>, matrix: &Matrix) -> BTreeSet<usize> {
     let mut axes = stage.axes.clone();
     for reference in stage.references().filter(|reference| !reference.gathers) {
-        let Ok(Target { run: None, name }) = Target::read(&reference.text) else { continue };
+        let Ok(Reference { run: None, name }) = Reference::read(&reference.text) else { continue };
         let of = layouts.get(name.stage.as_str()).into_iter().flat_map(|layout| &layout.axes);
         axes.extend(of.filter(|&&axis| !name.cell.contains_key(&matrix.axes[axis].name.text)));
     }
@@ -311,18 +150,18 @@ fn aim(
     own: &Cell,
     layouts: &BTreeMap<&str, Layout>,
 ) -> Result<(String, usize), (String, String)> {
-    let Ok(Target { run: None, mut name }) = Target::read(text) else { return Ok((text.to_owned(), 1)) };
+    let Ok(Reference { run: None, mut name }) = Reference::read(text) else { return Ok((text.to_owned(), 1)) };
     // What is said of stages that are not there is said elsewhere.
     let Some(Layout { cells, .. }) = layouts.get(name.stage.as_str()) else { return Ok((text.to_owned(), 1)) };
     cells.narrow(&mut name)?;
-    for axis in cells.axes.keys() {
+    for axis in cells.axes() {
         if let (None, Some(label)) = (name.cell.get(axis), own.get(axis)) {
             name.cell.insert(axis.clone(), label.clone());
         }
     }
     match cells.find(&name.cell).len() {
         0 => Err(cells.missing(&name)),
-        _ if !gathers && name.cell.len() < cells.axes.len() => Err(cells.missing(&name)),
+        _ if !gathers && name.cell.len() < cells.axes().len() => Err(cells.missing(&name)),
         found => Ok((name.to_string(), found)),
     }
 }

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnose::{Diagnostic, Faults, Span, cut, names, suggestion};
-use super::include::{Declared, tidy};
-use super::limits::LABEL;
-use super::tree::{FieldTree, Form, Tree};
+use super::paths::tidy;
+use super::stated::Declared;
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
 use crate::stage::{Fault, Field, Kind, Registry, Type, Value};
+use crate::syntax::limits::LABEL;
+use crate::syntax::{Diagnostic, Faults, FieldTree, Form, Span, Tree, cut, names, suggestion};
 
 /// A stage that was checked.
 pub(super) struct Checked<'a> {
@@ -26,11 +26,11 @@ pub(super) struct Checked<'a> {
     /// Where each stated value stands, by its path.
     pub places: BTreeMap<String, Span>,
     /// The references that the stage states.
-    pub references: Vec<Reference>,
+    pub references: Vec<StatedReference>,
 }
 
 /// A reference as stated.
-pub(super) struct Reference {
+pub(super) struct StatedReference {
     pub text: String,
     pub span: Span,
     /// What the stage referred to may yield.
@@ -95,7 +95,7 @@ pub(super) fn stage<'a>(declared: &Declared, registry: &'a Registry, faults: &mu
 struct Checker<'a> {
     faults: &'a mut Faults,
     places: BTreeMap<String, Span>,
-    references: Vec<Reference>,
+    references: Vec<StatedReference>,
     /// The path of the value being checked.
     path: String,
     /// Whether it is in a list.
@@ -140,7 +140,7 @@ impl Checker<'_> {
             (Type::Ref(yields), Form::Str(text)) if !text.is_empty() => {
                 let (text, span) = (text.clone(), tree.span.clone());
                 let (yields, gathers) = (yields.clone(), self.listed);
-                self.references.push(Reference { text: text.clone(), span, yields, gathers });
+                self.references.push(StatedReference { text: text.clone(), span, yields, gathers });
                 Some(Value::Ref(text))
             }
             (Type::Str | Type::File | Type::Ref(_), Form::Word(word)) => {

@@ -8,23 +8,27 @@
 use std::cell::{Cell as Counter, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::cells::{Instance, Instances, too_many};
-use super::diagnose::{Diagnostic, Faults};
-use super::limits::{self, weight};
-use super::reference::{Runs, Target};
-use super::{Node, RunNode, Source, key};
+use super::cells::{Instance, Instances};
+use super::earlier::EarlierRuns;
+use super::graph::{Node, RunNode, Source};
+use super::key;
+use super::limits::{self, too_many, weight};
+use super::paths::seen_from;
+use super::reference::Reference;
 use crate::dag;
 use crate::stage::kind::files;
 use crate::stage::{Bare, Cell, Extents, Fault, InputRef, Kind, Name, Step, Type, Value};
+use crate::syntax::limits::VALUES;
+use crate::syntax::{Diagnostic, Faults};
 
 /// The nodes of the `instances`, of which those of the stages in `targets` are wanted. `folder` is what files are told
 /// apart by: their paths from there enter a recipe.
 pub(super) fn expand(
     instances: &Instances<'_>,
     targets: &BTreeSet<String>,
-    runs: &Runs<'_>,
+    runs: &EarlierRuns<'_>,
     folder: &Path,
     faults: &mut Faults,
 ) -> Vec<Node> {
@@ -67,7 +71,7 @@ pub(super) fn expand(
 
 struct Expander<'a> {
     instances: &'a Instances<'a>,
-    runs: &'a Runs<'a>,
+    runs: &'a EarlierRuns<'a>,
     nodes: Vec<Node>,
     /// The nodes of the instances expanded so far; none where one has faults.
     parts: Vec<Option<Range<usize>>>,
@@ -125,7 +129,7 @@ impl Extents for Expander<'_> {
 
     fn cells(&self, reference: &str) -> Vec<Name> {
         let groups = self.groups(reference).unwrap_or_default();
-        let target = Target::read(reference).map(|target| (target.run, target.name.stage));
+        let target = Reference::read(reference).map(|target| (target.run, target.name.stage));
         let stage = match target.unwrap_or_default() {
             (Some(run), stage) => format!("run:{run}/{stage}"),
             (None, stage) => stage,
@@ -171,8 +175,8 @@ impl<'a> Expander<'a> {
         if self.nodes.len().saturating_add(count) > limits::NODES {
             return Err(Refused::TooMany(limits::NODES, "nodes"));
         }
-        if self.values.saturating_add(values) > limits::VALUES {
-            return Err(Refused::TooMany(limits::VALUES, "values in its nodes"));
+        if self.values.saturating_add(values) > VALUES {
+            return Err(Refused::TooMany(VALUES, "values in its nodes"));
         }
         self.values += values;
         let bug = |message: String| {
@@ -193,7 +197,7 @@ impl<'a> Expander<'a> {
                 return Err(Refused::TooMany(limits::INPUTS, "inputs of its nodes"));
             }
             let identity = ty.identity(&step.params);
-            let files = files(&step.params).into_iter().map(|(slot, file)| (slot, from(folder, file))).collect();
+            let files = files(&step.params).into_iter().map(|(slot, file)| (slot, seen_from(folder, file))).collect();
             let recipe_of = |node: usize| match self.nodes.get(node) {
                 Some(node) => node.recipe,
                 None => nodes[node - self.nodes.len()].recipe,
@@ -244,7 +248,7 @@ impl<'a> Expander<'a> {
 
     /// Every node that a reference stands for, by cell.
     fn groups<'s>(&'s self, reference: &'s str) -> Result<Vec<Group<'s>>, String> {
-        let target = Target::read(reference)?;
+        let target = Reference::read(reference)?;
         let mut groups: Vec<Group<'_>> = match &target.run {
             Some(run) => {
                 let group = |nodes: Vec<&'s RunNode>| {
@@ -309,16 +313,4 @@ fn wanted(nodes: Vec<Node>, roots: Vec<usize>) -> Vec<Node> {
         Some(node)
     };
     nodes.into_iter().enumerate().filter_map(keep).collect()
-}
-
-/// An absolute path as seen from `folder`; what is below a data root stays as it is.
-fn from(folder: &Path, file: String) -> String {
-    let path = Path::new(&file);
-    if !path.is_absolute() {
-        return file;
-    }
-    let common = path.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
-    let up = folder.components().skip(common).map(|_| Path::new(".."));
-    let down = path.components().skip(common).map(|component| Path::new(component.as_os_str()));
-    up.chain(down).collect::<PathBuf>().display().to_string()
 }

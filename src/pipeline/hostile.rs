@@ -4,15 +4,16 @@ use insta::assert_snapshot;
 
 use super::limits;
 use super::testing::Case;
+use crate::syntax::limits::{COLUMNS, FAULTS, MESSAGES, NAME, TEXT};
 
 /// What is said of a pipeline, which must have faults; it fits a screen's width and has its bound.
 fn said(case: &Case) -> String {
     let faults = case.load().expect_err("no fault was found");
-    assert!(faults.render(true).len() <= limits::MESSAGES);
+    assert!(faults.render(true).len() <= MESSAGES);
     let text = case.faults();
     // Line numbers and the bar stand before a line that is shown.
     for line in text.lines().filter(|line| line.split_once('|').is_some_and(|(n, _)| n.trim().parse::<u32>().is_ok())) {
-        assert!(line.chars().count() <= limits::COLUMNS + 10, "{line}");
+        assert!(line.chars().count() <= COLUMNS + 10, "{line}");
     }
     text
 }
@@ -67,7 +68,7 @@ fn of_many_faults_few_are_told() {
     ];
     for case in cases {
         let text = file(&case);
-        assert!(text.matches("error: ").count() <= limits::FAULTS, "{text}");
+        assert!(text.matches("error: ").count() <= FAULTS, "{text}");
     }
     let text = file(&format!("Pipeline(name: \"x\", stages: {{}}, {bad})"));
     assert!(text.ends_with("2980 more places have faults; they are told when these are mended."), "{text}");
@@ -136,9 +137,9 @@ fn long_names_and_texts_are_refused_and_cut() {
         let text = stages(&case);
         assert!(text.len() < 2500, "{} bytes: {text}", text.len());
     }
-    let name = "n".repeat(limits::NAME + 1);
+    let name = "n".repeat(NAME + 1);
     assert!(stages(&format!("\"{name}\": Images()")).contains("has more than 255 characters."));
-    let text = stages(&format!("\"a\": Images(title: \"{}\")", "x".repeat(limits::TEXT + 1)));
+    let text = stages(&format!("\"a\": Images(title: \"{}\")", "x".repeat(TEXT + 1)));
     assert!(text.contains("This text has more than 1048576 bytes."), "{text}");
     let profile = Case::stages("\"a\": Images()").profile(&long);
     assert!(said(&profile).len() < 2000);

@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Node, RunNode, Source};
+use super::graph::{Node, RunNode, Source};
 use crate::hash::Digest;
 use crate::stage::{Outputs, Value};
 

@@ -1,9 +1,12 @@
-//! How large a pipeline may be, and how long what is said of it.
+//! How large a pipeline may be. The limits of one text are in [`syntax::limits`](crate::syntax::limits).
 //!
-//! Each limit is stated here alone, and in `docs/limits.md`, which a test holds against this file. A limit is checked
-//! before the memory is taken. Where a limit is on what stages and cells make together, a running sum is checked.
+//! Each limit is stated in one of these two files alone, and in `docs/limits.md`, which a test holds against them. A limit
+//! is checked before the memory is taken. Where a limit is on what stages and cells make together, a running sum is
+//! checked.
 
 use crate::stage::Value;
+use crate::syntax::limits::TEXT_UNIT;
+use crate::syntax::{Diagnostic, Span};
 
 /// Bytes of a pipeline's files, all together.
 pub const BYTES: usize = 1 << 24;
@@ -11,18 +14,8 @@ pub const BYTES: usize = 1 << 24;
 pub const INCLUDES: usize = 1000;
 /// Files that include each other, one below the other.
 pub const CHAIN: usize = 64;
-/// Brackets inside each other.
-pub const DEPTH: usize = 128;
-/// Values in the files; in all stages over all cells; in all nodes. A text counts once more for each [`TEXT_UNIT`] bytes.
-pub const VALUES: usize = 2_500_000;
-/// The bytes of a text that count as one value.
-pub const TEXT_UNIT: usize = 64;
-/// Characters of any other name: of a field, a key, an axis, a profile.
-pub const NAME: usize = 255;
 /// Characters of the name of a pipeline or a stage: with what is added to it, it stays below the 255 bytes that disks take.
 pub const FOLDER: usize = 200;
-/// Bytes of one text in quotes.
-pub const TEXT: usize = 1 << 20;
 /// `--set` arguments.
 pub const SETS: usize = 1000;
 /// Axes of a matrix.
@@ -31,29 +24,12 @@ pub const AXES: usize = 100;
 pub const PLACES: usize = 1000;
 /// Cells of a matrix, with included ones.
 pub const CELLS: usize = 10_000;
-/// Characters of a label.
-pub const LABEL: usize = 80;
 /// Stages that the files of a pipeline state.
 pub const STAGES: usize = 100_000;
 /// Nodes of a pipeline, and stages in their cells.
 pub const NODES: usize = 100_000;
 /// Inputs of all nodes together.
 pub const INPUTS: usize = 1_000_000;
-
-/// Faults that are shown.
-pub const FAULTS: usize = 20;
-/// Bytes of all messages of a pipeline.
-pub const MESSAGES: usize = 1 << 16;
-/// Columns of a line that is shown.
-pub const COLUMNS: usize = 140;
-/// Characters of a message.
-pub const MESSAGE: usize = 400;
-/// Characters of what to do.
-pub const HINT: usize = 1200;
-/// Names that are listed in a message.
-pub const LISTED: usize = 40;
-/// Names among which one is sought that was meant.
-pub const CANDIDATES: usize = 1000;
 
 /// How many values `value` has, long texts counted by their length.
 pub(super) fn weight(value: &Value) -> usize {
@@ -67,6 +43,12 @@ pub(super) fn weight(value: &Value) -> usize {
     }
 }
 
+/// A fault: the stage at `span` makes too much of something.
+pub(super) fn too_many(span: &Span, most: usize, what: &str) -> Diagnostic {
+    Diagnostic::new(span, format!("With this stage, the pipeline has more than {most} {what}."))
+        .hint("Share it among several pipelines, or cross fewer values.")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -74,12 +56,13 @@ mod tests {
 
     use crate::fsio;
 
-    /// The tables on pipelines and messages in `docs/limits.md` against the constants of this file.
+    /// The tables on pipelines and messages in `docs/limits.md` against the constants of this file and of `syntax::limits`.
     #[test]
     fn the_page_states_these_limits() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let read = |name: &str| fsio::read_to_string(&root.join(name)).unwrap();
-        let (page, source) = (read("docs/limits.md"), read("src/pipeline/limits.rs"));
+        let page = read("docs/limits.md");
+        let source = read("src/syntax/limits.rs") + &read("src/pipeline/limits.rs");
         let number = |text: &str| match text.split_once(" << ") {
             Some((one, by)) => one.parse::<usize>().unwrap() << by.parse::<u32>().unwrap(),
             None => text.replace('_', "").parse().unwrap(),

@@ -1,16 +1,13 @@
 //! Profiles: changes to stages, made before anything is checked.
-//!
-//! One rule: a structure without a name changes the fields that it states and leaves the others as they are;
-//! every other value replaces what was there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::diagnose::{Diagnostic, Faults, Span, Text, cut, names, suggestion};
-use super::include::{Declared, Document};
-use super::limits::LABEL;
-use super::matrix::{self, MATRIX};
-use super::tree::{FieldTree, Form, Index, Tree, Word};
+use super::matrix;
+use super::merge::merge;
+use super::stated::{Declared, Document, MATRIX, unknown_stage};
+use crate::syntax::limits::LABEL;
+use crate::syntax::{Diagnostic, Faults, FieldTree, Form, Span, Text, Tree, Word, cut, names, suggestion};
 
 /// Applies the profile `name` of every file, included files first.
 pub(super) fn profile(
@@ -91,50 +88,5 @@ fn changes(tree: &Tree, faults: &mut Faults) -> Vec<FieldTree> {
             faults.push(fault(tree, "a map from stages to changes"));
             Vec::new()
         }
-    }
-}
-
-/// A fault: no stage of that name among those that are `visible`.
-pub(super) fn unknown_stage<'a, I: Iterator<Item = &'a str>>(stage: &Word, visible: &dyn Fn() -> I) -> Diagnostic {
-    let message = format!("There is no stage `{}`{}", cut(&stage.text, LABEL), suggestion(&stage.text, visible()));
-    let hint = format!("The stages that can be changed here are {}.", names(visible()));
-    Diagnostic::new(&stage.span, message).hint(hint)
-}
-
-/// Changes `base` by `change`.
-pub(super) fn merge(base: &mut Tree, change: Tree) {
-    if let (Some(inner), Some((None, _))) = (base.some_mut(), change.structure()) {
-        return merge(inner, change);
-    }
-    match (fields_mut(base), change) {
-        (Some(fields), Tree { form: Form::Struct { name: None, fields: changed }, .. }) => {
-            let mut index = Index::default();
-            for (field, value) in changed {
-                match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &field.text) {
-                    Some(at) => merge(&mut fields[at].1, value),
-                    None => fields.push((field, value)),
-                }
-            }
-        }
-        // `()` changes nothing.
-        (Some(_), Tree { form: Form::Tuple { name: None, items }, .. }) if items.is_empty() => {}
-        (_, change) => *base = change,
-    }
-}
-
-/// The fields of a structure, which `Name`, `Name()` and `()` become as well; none for other forms.
-pub(super) fn fields_mut(tree: &mut Tree) -> Option<&mut Vec<FieldTree>> {
-    let name = match &mut tree.form {
-        Form::Struct { .. } => None,
-        Form::Word(word) if word.text != "None" => Some(Some(word.clone())),
-        Form::Tuple { name, items } if items.is_empty() => Some(name.take()),
-        _ => return None,
-    };
-    if let Some(name) = name {
-        tree.form = Form::Struct { name, fields: Vec::new() };
-    }
-    match &mut tree.form {
-        Form::Struct { fields, .. } => Some(fields),
-        _ => None,
     }
 }

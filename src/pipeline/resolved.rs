@@ -8,13 +8,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::Span;
-use super::cells::Variants;
-use super::include::Declared;
 use super::matrix::{self, Matrix};
-use super::tree::Tree;
+use super::stated::Declared;
+use super::variants::Variants;
 use crate::stage::Value;
 use crate::stage::kind::files;
+use crate::syntax::{Span, Tree};
 
 /// The pipeline `name` with the stages in `order`, by name.
 pub(super) fn text(
@@ -66,7 +65,7 @@ struct Files(BTreeMap<(String, usize), String>);
 impl Files {
     fn of(variants: &BTreeMap<String, Variants<'_>>) -> Self {
         let mut all = BTreeMap::new();
-        for checked in variants.values().flat_map(Variants::checked) {
+        for checked in variants.values().flat_map(Variants::each) {
             for (path, file) in checked.params.as_ref().map(files).unwrap_or_default() {
                 all.extend(checked.places.get(&path).map(|span| (key(span), file)));
             }

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnose::{Diagnostic, Fallible, Faults, Span, Text, cut};
-use super::include::Declared;
-use super::limits;
-use super::matrix::MATRIX;
-use super::overrides::{fields_mut, merge, unknown_stage};
-use super::syntax::parse;
-use super::tree::{Form, Tree, Word};
+use super::path::{FieldPath, PathReader, set_at};
+use super::stated::{Declared, MATRIX, unknown_stage};
+use crate::syntax::limits::{LABEL, VALUES};
+use crate::syntax::{Faults, Text, Tree, cut, parse};
 
 /// Applies `--set PATH=VALUE`, as `train.steps=50`, `"my.stage".crop[0]=64` or `train=Train(…)`, and returns the path.
 /// `matrix.axes.seed.values=[1]` changes the matrix.
@@ -20,18 +17,18 @@ pub(super) fn set(
     stages: &mut BTreeMap<String, Declared>,
     matrix: &mut Option<Tree>,
     faults: &mut Faults,
-) -> Option<Place> {
-    let text = Text::new(format!("--set '{}'", cut(argument, limits::LABEL)), argument, folder);
-    let mut cursor = Cursor { text: Arc::new(text), at: 0 };
+) -> Option<FieldPath> {
+    let text = Text::new(format!("--set '{}'", cut(argument, LABEL)), argument, folder);
+    let mut cursor = PathReader { text: Arc::new(text), at: 0 };
     let path = cursor.path().map_err(|fault| faults.push(*fault)).ok()?;
-    let parsed = parse(&cursor.text, cursor.at, limits::VALUES);
+    let parsed = parse(&cursor.text, cursor.at, VALUES);
     faults.append(parsed.faults);
     if !parsed.whole {
         return None;
     }
     let stage = stages.get_mut(&path.stage.text).map(|declared| &mut declared.tree);
     let result = match stage.or(matrix.as_mut().filter(|_| path.stage.text == MATRIX)) {
-        Some(base) => place(base, &path.steps, parsed.tree),
+        Some(base) => set_at(base, &path.steps, parsed.tree),
         None => {
             faults.push(unknown_stage(&path.stage, &|| stages.keys().map(String::as_str)));
             return None;
@@ -41,198 +38,4 @@ pub(super) fn set(
         faults.push(*fault);
     }
     Some(path)
-}
-
-/// What a path leads to: a stage, or a part of it.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub stage: Word,
-    pub steps: Vec<Step>,
-}
-
-/// A step of a path.
-#[derive(Debug)]
-pub(super) enum Step {
-    Field(Word),
-    Index(usize, Span),
-    Key(String, Span),
-}
-
-impl Place {
-    /// Reads the path of a field that a file states in quotes; `at` is where. None where it is none.
-    pub fn read(path: &str, at: &Span) -> Option<Self> {
-        let content = format!("{path}=");
-        let mut cursor = Cursor { text: Arc::new(Text::new("", content, "")), at: 0 };
-        let mut place = cursor.path().ok().filter(|_| cursor.at == cursor.text.content.len())?;
-        place.stage.span = at.clone();
-        for Step::Field(Word { span, .. }) | Step::Index(_, span) | Step::Key(_, span) in &mut place.steps {
-            *span = at.clone();
-        }
-        Some(place)
-    }
-
-    /// The field of the stage that this is or is in.
-    pub fn field(&self) -> Option<&str> {
-        match self.steps.first() {
-            Some(Step::Field(field)) => Some(&field.text),
-            _ => None,
-        }
-    }
-
-    /// Whether `other` is the same place or a part of it.
-    pub fn holds(&self, other: &Place) -> bool {
-        let same = |(a, b): (&Step, &Step)| match (a, b) {
-            (Step::Field(a), Step::Field(b)) => a.text == b.text,
-            (Step::Index(a, _), Step::Index(b, _)) => a == b,
-            (Step::Key(a, _), Step::Key(b, _)) => a == b,
-            _ => false,
-        };
-        let inside = self.steps.len() <= other.steps.len();
-        self.stage.text == other.stage.text && inside && self.steps.iter().zip(&other.steps).all(same)
-    }
-}
-
-/// Changes what `steps` lead to below `base`.
-pub(super) fn place(base: &mut Tree, steps: &[Step], value: Tree) -> Fallible<()> {
-    let Some((step, rest)) = steps.split_first() else {
-        merge(base, value);
-        return Ok(());
-    };
-    if let Some(inner) = base.some_mut() {
-        return place(inner, steps, value);
-    }
-    let empty = |span: &Span| Tree { span: span.clone(), form: Form::Struct { name: None, fields: Vec::new() } };
-    let fresh = |span: &Span| if rest.is_empty() { value.clone() } else { empty(span) };
-    match step {
-        Step::Field(field) => {
-            if fields_mut(base).is_none() {
-                // What stands there has no fields; the check says what its type is.
-                *base = empty(&field.span);
-            }
-            let Some(fields) = fields_mut(base) else { return Ok(()) };
-            let at = match fields.iter().position(|(existing, _)| existing.text == field.text) {
-                Some(at) => at,
-                None => {
-                    if let Some(Step::Index(_, span) | Step::Key(_, span)) = rest.first() {
-                        let message =
-                            format!("The pipeline does not state `{}`, so no part of it can be set.", field.text);
-                        return Diagnostic::new(span, message).hint("Set it as a whole.").stop();
-                    }
-                    fields.push((field.clone(), fresh(&field.span)));
-                    fields.len() - 1
-                }
-            };
-            place(&mut fields[at].1, rest, value)
-        }
-        Step::Index(index, span) => {
-            let found = base.describe();
-            match &mut base.form {
-                Form::List(items) | Form::Tuple { name: None, items } if *index < items.len() => {
-                    place(&mut items[*index], rest, value)
-                }
-                Form::List(items) | Form::Tuple { name: None, items } => {
-                    let message = format!("There is no item {index}: there are {}, counted from 0.", items.len());
-                    Diagnostic::new(span, message).hint("To add items, set the list as a whole.").stop()
-                }
-                _ => Diagnostic::new(span, format!("Expected a list or a tuple here, found {found}."))
-                    .hint("Only lists and tuples have numbered items.")
-                    .stop(),
-            }
-        }
-        Step::Key(key, span) => {
-            let Form::Map(entries) = &mut base.form else {
-                let message = format!("Expected a map here, found {}.", base.describe());
-                return Diagnostic::new(span, message).hint("Only maps have keys in quotes.").stop();
-            };
-            let form = Form::Str(key.clone());
-            let at = entries.iter().position(|(existing, _)| existing.form == form).unwrap_or_else(|| {
-                entries.push((Tree { span: span.clone(), form }, fresh(span)));
-                entries.len() - 1
-            });
-            place(&mut entries[at].1, rest, value)
-        }
-    }
-}
-
-/// Reads the path of a `--set`.
-struct Cursor {
-    text: Arc<Text>,
-    at: usize,
-}
-
-impl Cursor {
-    fn rest(&self) -> &str {
-        &self.text.content[self.at..]
-    }
-
-    fn fault(&self, expected: &str) -> Diagnostic {
-        let len = self.rest().chars().next().map_or(0, char::len_utf8);
-        let span = Span { text: self.text.clone(), start: self.at, end: self.at + len };
-        let found = if len == 0 { "the end".to_owned() } else { format!("`{}`", &self.rest()[..len]) };
-        Diagnostic::new(&span, format!("Expected {expected}, found {found}."))
-            .hint("Write `--set stage.field=VALUE`, as `train.steps=50`, `train.crop[0]=64` or `train=Train(…)`.")
-    }
-
-    /// Moves behind `symbol` if it is next.
-    fn eat(&mut self, symbol: char) -> bool {
-        let found = self.rest().starts_with(symbol);
-        self.at += if found { symbol.len_utf8() } else { 0 };
-        found
-    }
-
-    fn take(&mut self, keep: impl Fn(char) -> bool) -> Word {
-        let len = self.rest().find(|c| !keep(c)).unwrap_or(self.rest().len());
-        let span = Span { text: self.text.clone(), start: self.at, end: self.at + len };
-        let text = self.rest()[..len].to_owned();
-        self.at += len;
-        Word { text, span }
-    }
-
-    fn name(&mut self, what: &str) -> Fallible<Word> {
-        let word = if self.eat('"') {
-            let word = self.take(|c| c != '"');
-            if !self.eat('"') {
-                return self.fault("a closing quote").stop();
-            }
-            word
-        } else {
-            self.take(|c| c.is_alphanumeric() || c == '_' || c == '-')
-        };
-        match word.text.chars().take(limits::NAME + 1).count() {
-            0 => self.fault(what).stop(),
-            length if length > limits::NAME => {
-                let message = format!("This name has more than {} characters.", limits::NAME);
-                Diagnostic::new(&word.span, message).hint("Write a shorter one.").stop()
-            }
-            _ => Ok(word),
-        }
-    }
-
-    fn path(&mut self) -> Fallible<Place> {
-        let stage = self.name("the name of a stage")?;
-        let mut steps = Vec::new();
-        loop {
-            if steps.len() > limits::DEPTH {
-                return self.fault("`=`").stop();
-            } else if self.eat('=') {
-                return Ok(Place { stage, steps });
-            } else if self.eat('.') {
-                steps.push(Step::Field(self.name("the name of a field")?));
-            } else if self.eat('[') {
-                if self.rest().starts_with('"') {
-                    let key = self.name("a key")?;
-                    steps.push(Step::Key(key.text, key.span));
-                } else {
-                    let number = self.take(|c| c.is_ascii_digit());
-                    let index = number.text.parse().map_err(|_| self.fault("a number or a key in quotes"))?;
-                    steps.push(Step::Index(index, number.span));
-                }
-                if !self.eat(']') {
-                    return self.fault("`]`").stop();
-                }
-            } else {
-                return self.fault("`.`, `[` or `=`").stop();
-            }
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use super::{Diagnostics, Pipeline, Request, RunLookup, RunNode, load};
+use super::{Pipeline, Request, RunLookup, RunNode, load};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
@@ -12,6 +12,7 @@ use crate::stage::{
     Artifact, ArtifactKind, Bare, Cell, Extents, Fault, InputRef, Job, Kind, Outputs, Param, Produced, Registry,
     StageError, Step, Type, Value,
 };
+use crate::syntax::Diagnostics;
 
 crate::params! {
     /// Images with labels.

@@ -1,10 +1,12 @@
 //! Whole pipelines: what they become, and what changes an identity and what does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use super::testing::{Case, WHOLE, outputs};
 use super::*;
+use crate::hash::Digest;
+use crate::stage::{Outputs, Value};
 
 pub(super) fn recipes(pipeline: &Pipeline) -> BTreeSet<String> {
     pipeline.nodes.iter().map(|node| node.recipe.to_string()).collect()

@@ -17,7 +17,7 @@ fn faults(edits: &[(&str, &str)], sets: &[&str]) -> String {
         Ok(_) => Vec::new(),
         Err(faults) => faults.faults,
     };
-    let line = |fault: &repro::pipeline::Diagnostic| {
+    let line = |fault: &repro::syntax::Diagnostic| {
         let file = fault.file().rsplit('/').next().unwrap_or_default();
         let (line, column) = fault.position();
         format!("{file}:{line}:{column}: {} {}", fault.message, fault.hint)

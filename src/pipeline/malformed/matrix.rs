@@ -117,7 +117,7 @@ fn cells_that_cannot_be() {
     let rest = |told: String| told.replace(axes, "");
     assert_snapshot!(matrices.map(|more| rest(told(&format!("{axes}, {more})")))).join("\n"), @r#"
     , zip: [["a", "b"]]) <- "b"
-        `b` has 3 values, but `a` 2. Axes that advance together need as many values as each other.
+        `b` has 3 values, but `a` has 2. Axes that advance together need as many values as each other.
     , zip: [["a", "c"]]) <- "c"
         There is no axis `c`, did you mean `a`? The axes are `a`, `b`.
     , zip: ["a"]) <- "a"

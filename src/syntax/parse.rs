@@ -9,13 +9,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::diagnose::{Diagnostic, Faults, Span, Text, cut};
-use super::lex::{Lexeme, Lexer, Token};
+use super::diagnostic::Diagnostic;
+use super::faults::Faults;
+use super::index::NameIndex;
 use super::limits;
-use super::tree::{FieldTree, Form, Index, Tree, Word};
+use super::text::{Span, Text};
+use super::token::Token;
+use super::tokens::Tokens;
+use super::tree::{FieldTree, Form, Tree, Word};
+use super::words::cut;
 
 /// What a text was found to be.
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     pub tree: Tree,
     pub faults: Faults,
     /// Whether all of the text is in the tree; a key stated twice is a fault, but loses nothing else.
@@ -25,51 +30,22 @@ pub(super) struct Parsed {
 }
 
 /// Reads the RON in `text` from byte `from` on, of at most `most` values, telling as many faults as can be told apart.
-pub(super) fn parse(text: &Arc<Text>, from: usize, most: usize) -> Parsed {
-    let mut lexer = Lexer::new(&text.content, from);
-    let next = [lexer.next(), lexer.next(), lexer.next()];
-    let mut parser = Parser {
-        text,
-        lexer,
-        next,
-        before: None,
-        taken: 0,
-        open: Vec::new(),
-        faults: Faults::default(),
-        places: Vec::new(),
-        whole: true,
-        muted: false,
-        ended: false,
-        values: 0,
-        most,
-    };
-    parser.hear();
+pub(crate) fn parse(text: &Arc<Text>, from: usize, most: usize) -> Parsed {
+    let mut parser = Parser { tokens: Tokens::new(text, from), open: Vec::new(), ended: false, values: 0, most };
     let tree = parser.value();
-    if *parser.peek() != Token::End {
+    if *parser.tokens.peek() != Token::End {
         let hint = "A file holds one value; remove what follows it, or check the brackets before.";
-        parser.unexpected("the end of the text", hint);
+        parser.tokens.unexpected("the end of the text", hint);
         // What cannot be read at all is told wherever it stands.
-        while parser.bump() != Token::End {}
+        while parser.tokens.bump() != Token::End {}
     }
-    Parsed { tree, faults: parser.faults, whole: parser.whole, values: parser.values }
+    Parsed { tree, faults: parser.tokens.faults, whole: parser.tokens.whole, values: parser.values }
 }
 
 struct Parser<'a> {
-    text: &'a Arc<Text>,
-    lexer: Lexer<'a>,
-    /// The next tokens.
-    next: [Lexeme; 3],
-    /// The token before these.
-    before: Option<Lexeme>,
-    /// How many tokens lie before these.
-    taken: usize,
+    tokens: Tokens<'a>,
     /// The brackets that are open, with their places.
     open: Vec<(char, Range<usize>)>,
-    faults: Faults,
-    /// Where the faults are that are kept: of several that start at one byte, the first is told.
-    places: Vec<usize>,
-    whole: bool,
-    muted: bool,
     /// Whether a bracket was found open at the end.
     ended: bool,
     values: usize,
@@ -77,117 +53,16 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> &Token {
-        self.ahead(0)
-    }
-
-    fn ahead(&self, n: usize) -> &Token {
-        &self.next[n].token
-    }
-
-    fn range(&self) -> Range<usize> {
-        self.next[0].range.clone()
-    }
-
-    /// Moves on, but never behind the end.
-    fn bump(&mut self) -> Token {
-        if *self.peek() == Token::End {
-            return Token::End;
-        }
-        self.next.rotate_left(1);
-        let taken = std::mem::replace(&mut self.next[2], self.lexer.next());
-        self.taken += 1;
-        self.hear();
-        let before = if matches!(taken.token, Token::Str(_)) { Token::Str(String::new()) } else { Token::Bad };
-        self.before = Some(Lexeme { token: before, range: taken.range });
-        taken.token
-    }
-
-    /// Tells what the lexer has found at fault.
-    fn hear(&mut self) {
-        for fault in std::mem::take(&mut self.lexer.faults) {
-            self.fault(fault.range, fault.message, fault.hint);
-        }
-    }
-
-    /// Goes to the end, telling nothing more.
-    fn stop(&mut self) {
-        self.muted = true;
-        self.lexer.stop();
-        let end = self.text.content.len();
-        self.next = [0; 3].map(|_| Lexeme { token: Token::End, range: end..end });
-    }
-
-    fn span(&self, range: Range<usize>) -> Span {
-        Span { text: self.text.clone(), start: range.start, end: range.end }
-    }
-
-    /// From `start` to the end of the token before this one.
-    fn since(&self, start: usize) -> Span {
-        let end = self.before.as_ref().map_or(start, |before| before.range.end);
-        self.span(start..end.max(start))
-    }
-
-    fn fault(&mut self, range: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
-        let span = self.span(range);
-        self.report(&span.clone(), || Diagnostic::new(&span, message).hint(hint));
-    }
-
-    /// Tells a fault that starts at `span`.
-    fn report(&mut self, span: &Span, fault: impl FnOnce() -> Diagnostic) {
-        self.whole = false;
-        if self.muted || self.places.contains(&span.start) {
-            return;
-        }
-        if !self.faults.is_full() {
-            self.places.push(span.start);
-        }
-        self.faults.tell(span, fault);
-    }
-
-    /// A fault that ends the reading: what follows is not looked at.
-    fn refuse(&mut self, range: Range<usize>, message: String, hint: &str) {
-        self.fault(range, message, hint);
-        self.stop();
-    }
-
-    /// Reports that something else was expected here, unless the lexer has already said what is wrong.
-    fn unexpected(&mut self, expected: &str, hint: &str) {
-        let range = self.range();
-        let found = match self.peek() {
-            Token::Bad => {
-                self.whole = false;
-                return;
-            }
-            Token::End => "the end".to_owned(),
-            _ => format!("`{}`", cut(&self.text.content[range.clone()], limits::LABEL)),
-        };
-        let torn = self.before.as_ref().filter(|lexeme| {
-            matches!(lexeme.token, Token::Str(_)) && self.text.content[lexeme.range.clone()].contains('\n')
-        });
-        let related = torn.map(|lexeme| self.span(lexeme.range.start..lexeme.range.start + 1));
-        let span = self.span(range);
-        self.report(&span.clone(), || {
-            let fault = Diagnostic::new(&span, format!("Expected {expected}, found {found}.")).hint(hint);
-            match related {
-                Some(start) => {
-                    fault.related(&start, "this text goes over several lines; is its closing quote missing?")
-                }
-                None => fault,
-            }
-        });
-    }
-
     fn value(&mut self) -> Tree {
-        let range = self.range();
+        let range = self.tokens.range();
         let start = range.start;
         self.values += 1;
         if self.values > self.most {
             let message = format!("The pipeline has more than {} values.", limits::VALUES);
-            self.refuse(range, message, "Share it among several pipelines.");
-            return Tree { span: self.since(start), form: Form::Broken };
+            self.tokens.refuse(range, message, "Share it among several pipelines.");
+            return Tree { span: self.tokens.since(start), form: Form::Broken };
         }
-        let form = match self.peek() {
+        let form = match self.tokens.peek() {
             Token::Open('(') => self.parenthesis(None),
             Token::Open('[') => {
                 let mut items = Vec::new();
@@ -200,36 +75,41 @@ impl Parser<'_> {
             Token::Open(_) => self.map(),
             Token::Word(_) => {
                 let word = self.word();
-                match (word.text.as_str(), self.peek()) {
+                match (word.text.as_str(), self.tokens.peek()) {
                     ("true" | "false", _) => Form::Bool(word.text == "true"),
                     (_, Token::Open('(')) => self.parenthesis(Some(word)),
                     _ => Form::Word(word),
                 }
             }
             Token::Comma | Token::Colon | Token::Close(_) | Token::End => {
-                self.unexpected("a value", "A value is a number, a text in quotes, `Name(…)`, `(…)`, `[…]` or `{…}`.");
+                self.tokens
+                    .unexpected("a value", "A value is a number, a text in quotes, `Name(…)`, `(…)`, `[…]` or `{…}`.");
                 Form::Broken
             }
             _ => self.leaf(),
         };
-        Tree { span: self.since(start), form }
+        Tree { span: self.tokens.since(start), form }
     }
 
     /// A value of one token.
     fn leaf(&mut self) -> Form {
-        let range = self.range();
-        match self.bump() {
+        let range = self.tokens.range();
+        match self.tokens.bump() {
             Token::Int(value) => Form::Int(value),
             Token::Float(value) => Form::Float(value),
             Token::Char(c) => Form::Char(c),
             Token::Str(text) if text.len() > limits::TEXT => {
                 let message = format!("This text has more than {} bytes.", limits::TEXT);
-                self.fault(range, message, "Is a closing quote missing? A large text belongs into a file of its own.");
+                self.tokens.fault(
+                    range,
+                    message,
+                    "Is a closing quote missing? A large text belongs into a file of its own.",
+                );
                 Form::Broken
             }
             Token::Str(text) => Form::Str(text),
             _ => {
-                self.whole = false;
+                self.tokens.whole = false;
                 Form::Broken
             }
         }
@@ -237,8 +117,8 @@ impl Parser<'_> {
 
     /// The name that stands here.
     fn word(&mut self) -> Word {
-        let span = self.span(self.range());
-        let Token::Word(text) = self.bump() else { return Word { text: String::new(), span } };
+        let span = self.tokens.span(self.tokens.range());
+        let Token::Word(text) = self.tokens.bump() else { return Word { text: String::new(), span } };
         self.name(&text, &span);
         Word { text, span }
     }
@@ -247,37 +127,41 @@ impl Parser<'_> {
     fn name(&mut self, text: &str, span: &Span) {
         if text.len() > limits::NAME && text.chars().count() > limits::NAME {
             let message = format!("The name `{}` has more than {} characters.", cut(text, limits::LABEL), limits::NAME);
-            self.fault(span.start..span.end, message, "Write a shorter one.");
+            self.tokens.fault(span.start..span.end, message, "Write a shorter one.");
         }
     }
 
     fn parenthesis(&mut self, name: Option<Word>) -> Form {
-        if !matches!((self.ahead(1), self.ahead(2)), (Token::Word(_), Token::Colon)) {
+        if !matches!((self.tokens.ahead(1), self.tokens.ahead(2)), (Token::Word(_), Token::Colon)) {
             let mut items = Vec::new();
             self.items(|parser| {
                 items.push(parser.value());
-                let field = *parser.peek() == Token::Colon;
+                let field = *parser.tokens.peek() == Token::Colon;
                 if field {
-                    parser.unexpected("`,` or `)`", "Names of fields stand without quotes; a map is written `{…}`.");
+                    parser
+                        .tokens
+                        .unexpected("`,` or `)`", "Names of fields stand without quotes; a map is written `{…}`.");
                 }
                 !field
             });
             return Form::Tuple { name, items };
         }
         let mut fields: Vec<FieldTree> = Vec::new();
-        let mut index = Index::default();
+        let mut index = NameIndex::default();
         self.items(|parser| {
-            if !matches!(parser.peek(), Token::Word(_)) {
-                parser.unexpected("the name of a field", "Every value in this structure needs a name: `name: value`.");
+            if !matches!(parser.tokens.peek(), Token::Word(_)) {
+                parser
+                    .tokens
+                    .unexpected("the name of a field", "Every value in this structure needs a name: `name: value`.");
                 return false;
             }
             let word = parser.word();
-            if *parser.peek() == Token::Colon {
-                parser.bump();
+            if *parser.tokens.peek() == Token::Colon {
+                parser.tokens.bump();
             } else {
                 let name = cut(&word.text, limits::LABEL);
-                parser.unexpected(&format!("`:` after `{name}`"), "A field is written `name: value`.");
-                if !parser.starts_value() {
+                parser.tokens.unexpected(&format!("`:` after `{name}`"), "A field is written `name: value`.");
+                if !parser.tokens.starts_value() {
                     return false;
                 }
             }
@@ -294,7 +178,7 @@ impl Parser<'_> {
 
     fn map(&mut self) -> Form {
         let mut entries: Vec<(Tree, Tree)> = Vec::new();
-        let mut index = Index::default();
+        let mut index = NameIndex::default();
         self.items(|parser| {
             let key = parser.value();
             if let Form::Str(text) = &key.form {
@@ -303,11 +187,11 @@ impl Parser<'_> {
             if key.form == Form::Broken {
                 return false;
             }
-            if *parser.peek() != Token::Colon {
-                parser.unexpected("`:` after the key", "An entry of a map is written `\"key\": value`.");
+            if *parser.tokens.peek() != Token::Colon {
+                parser.tokens.unexpected("`:` after the key", "An entry of a map is written `\"key\": value`.");
                 return false;
             }
-            parser.bump();
+            parser.tokens.bump();
             let value = parser.value();
             let broken = value.form == Form::Broken;
             let earlier = key.text().and_then(|text| index.find(entries.len(), |at| entries[at].0.text(), text));
@@ -321,35 +205,31 @@ impl Parser<'_> {
     }
 
     fn duplicate(&mut self, what: &str, name: &str, span: &Span, earlier: &Span) {
-        let whole = self.whole;
-        self.report(span, || {
+        let whole = self.tokens.whole;
+        self.tokens.report(span, || {
             Diagnostic::new(span, format!("The {what} `{}` is stated twice.", cut(name, limits::LABEL)))
                 .label("again")
                 .related(earlier, "first stated here")
                 .hint("Keep one of them.")
         });
-        self.whole = whole;
-    }
-
-    fn starts_value(&self) -> bool {
-        !matches!(self.peek(), Token::Comma | Token::Colon | Token::Close(_) | Token::End)
+        self.tokens.whole = whole;
     }
 
     /// Reads what stands between the bracket here and its partner. `item` returns whether it got to its end;
     /// where it did not, reading goes on behind the next comma, or at the end of the bracket.
     fn items(&mut self, mut item: impl FnMut(&mut Self) -> bool) {
-        let opening = self.range();
-        let Token::Open(open) = self.bump() else { return };
+        let opening = self.tokens.range();
+        let Token::Open(open) = self.tokens.bump() else { return };
         let close = partner(open);
         if self.open.len() >= limits::DEPTH {
             let message = format!("Brackets are nested deeper than {} levels.", limits::DEPTH);
-            return self.refuse(opening, message, "Is something here by accident?");
+            return self.tokens.refuse(opening, message, "Is something here by accident?");
         }
         self.open.push((open, opening.clone()));
         loop {
-            match *self.peek() {
+            match *self.tokens.peek() {
                 Token::Close(found) if found == close => {
-                    self.bump();
+                    self.tokens.bump();
                     break;
                 }
                 Token::Close(_) | Token::End => {
@@ -358,19 +238,19 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
-            let before = self.taken;
+            let before = self.tokens.taken;
             if !item(self) {
                 self.skip();
-            } else if *self.peek() == Token::Comma {
-                self.bump();
-            } else if !matches!(self.peek(), Token::Close(_) | Token::End) {
-                self.unexpected(&format!("`,` or `{close}`"), "Items are separated by `,`.");
-                if !self.starts_value() {
+            } else if *self.tokens.peek() == Token::Comma {
+                self.tokens.bump();
+            } else if !matches!(self.tokens.peek(), Token::Close(_) | Token::End) {
+                self.tokens.unexpected(&format!("`,` or `{close}`"), "Items are separated by `,`.");
+                if !self.tokens.starts_value() {
                     self.skip();
                 }
             }
-            if self.taken == before {
-                self.bump();
+            if self.tokens.taken == before {
+                self.tokens.bump();
             }
         }
         self.open.pop();
@@ -379,27 +259,27 @@ impl Parser<'_> {
     /// At a closing bracket of the wrong kind, or at the end. The bracket is left to an outer one that it fits.
     fn unclosed(&mut self, close: char, opening: &Range<usize>) {
         let hint = format!("Close it with `{close}`.");
-        match *self.peek() {
+        match *self.tokens.peek() {
             Token::Close(found) => {
-                let at = self.span(self.range());
-                let opening = self.span(opening.clone());
-                self.report(&at, || {
+                let at = self.tokens.span(self.tokens.range());
+                let opening = self.tokens.span(opening.clone());
+                self.tokens.report(&at, || {
                     Diagnostic::new(&at, format!("Expected `{close}`, found `{found}`."))
                         .related(&opening, "opened here")
                         .hint(hint)
                 });
                 if self.open.iter().all(|(open, _)| partner(*open) != found) {
-                    self.bump();
+                    self.tokens.bump();
                 }
             }
             // Which of the open brackets lacks its partner cannot be known: one fault shows them all.
             _ if self.ended => {}
             _ => {
                 self.ended = true;
-                let at = self.span(opening.clone());
+                let at = self.tokens.span(opening.clone());
                 let outer = &self.open[..self.open.len().saturating_sub(1)];
-                let outer: Vec<Span> = outer.iter().map(|(_, range)| self.span(range.clone())).collect();
-                self.report(&at, || {
+                let outer: Vec<Span> = outer.iter().map(|(_, range)| self.tokens.span(range.clone())).collect();
+                self.tokens.report(&at, || {
                     let fault = Diagnostic::new(&at, "This bracket is never closed.").label("opened here").hint(hint);
                     outer.iter().fold(fault, |fault, other| fault.related(other, "still open as well"))
                 });
@@ -411,10 +291,10 @@ impl Parser<'_> {
     fn skip(&mut self) {
         let mut depth = 0_usize;
         loop {
-            match self.peek() {
+            match self.tokens.peek() {
                 Token::End => return,
                 Token::Comma if depth == 0 => {
-                    self.bump();
+                    self.tokens.bump();
                     return;
                 }
                 Token::Close(_) if depth == 0 => return,
@@ -422,7 +302,7 @@ impl Parser<'_> {
                 Token::Open(_) => depth += 1,
                 _ => {}
             }
-            self.bump();
+            self.tokens.bump();
         }
     }
 }

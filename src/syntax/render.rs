@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::diagnose::{Diagnostic, Span, Text, cut};
+use super::diagnostic::Diagnostic;
 use super::limits;
+use super::text::{Span, Text};
+use super::words::cut;
 
 /// How many lines a place may have that is shown as a whole; of a longer one, the first line is.
 const MOST_LINES: usize = 12;
@@ -30,9 +32,9 @@ pub(super) fn fault(fault: &Diagnostic, color: bool) -> String {
     let mut marks = Vec::new();
     let mut group = Group::with_title(Level::ERROR.primary_title(&fault.message));
     if let Some(span) = &fault.span {
-        let mut places = vec![Place::new(span, &fault.label, true)];
+        let mut places = vec![Mark::new(span, &fault.label, true)];
         let related = fault.related.iter().take(MOST_RELATED);
-        places.extend(related.map(|(span, label)| Place::new(span, label, false)));
+        places.extend(related.map(|(span, label)| Mark::new(span, label, false)));
         for (number, piece) in pieces(places).into_iter().enumerate() {
             let mark = format!("{MARK}{number}{MARK}");
             let (snippet, place) = piece.snippet(mark.clone());
@@ -56,7 +58,7 @@ pub(super) fn fault(fault: &Diagnostic, color: bool) -> String {
 }
 
 /// A place of a fault.
-struct Place<'a> {
+struct Mark<'a> {
     span: &'a Span,
     text: &'a Arc<Text>,
     range: Range<usize>,
@@ -66,12 +68,12 @@ struct Place<'a> {
     primary: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Mark<'a> {
     fn new(span: &'a Span, label: &'a str, primary: bool) -> Self {
         let text = &span.text;
         let first = text.line(span.start);
         let last = text.line(span.end.saturating_sub(1).max(span.start));
-        let mut place = Place { span, text, range: span.start..span.end, lines: (first, last), label, primary };
+        let mut place = Mark { span, text, range: span.start..span.end, lines: (first, last), label, primary };
         if last - first >= MOST_LINES || (first..=last).any(|line| is_long(text, line)) {
             place.lines.1 = first;
             place.range.end = span.end.min(text.line_range(first).1).max(span.start);
@@ -92,11 +94,11 @@ impl<'a> Place<'a> {
 
 /// What is shown in one piece: places on lines that lie close together, or one place on a long line.
 struct Piece<'a> {
-    places: Vec<Place<'a>>,
+    places: Vec<Mark<'a>>,
 }
 
 /// The pieces of a fault, that of its own place first.
-fn pieces(places: Vec<Place<'_>>) -> Vec<Piece<'_>> {
+fn pieces(places: Vec<Mark<'_>>) -> Vec<Piece<'_>> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for place in places {
         let fits = |piece: &&mut Piece<'_>| {
@@ -164,7 +166,7 @@ fn is_long(text: &Text, line: usize) -> bool {
 }
 
 /// A long line as far as it is shown, with `…` for what is left out, and where the place is in it.
-fn around(place: &Place<'_>) -> (String, Range<usize>) {
+fn around(place: &Mark<'_>) -> (String, Range<usize>) {
     let (start, end) = place.text.line_range(place.lines.0);
     let content = &place.text.content;
     let (before, behind) = (&content[start..place.range.start], &content[place.range.start..end]);
@@ -192,8 +194,8 @@ fn around(place: &Place<'_>) -> (String, Range<usize>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::diagnose::Diagnostics;
     use super::*;
+    use crate::syntax::faults::Diagnostics;
 
     fn span(content: &str, start: usize, end: usize) -> Span {
         Span { text: Arc::new(Text::new("x.ron", content, "")), start, end }

@@ -1,20 +1,19 @@
 //! RON as a tree that keeps what `ron::Value` loses: names of structures, order, and places.
 
-use std::collections::HashMap;
-
-use super::diagnose::{Span, cut};
 use super::limits::{LABEL, TEXT_UNIT};
+use super::text::Span;
+use super::words::cut;
 
 /// A piece of RON and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     pub span: Span,
     pub form: Form,
 }
 
 /// What a piece of RON is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -29,37 +28,13 @@ pub(super) enum Form {
 }
 
 /// A field of a structure.
-pub(super) type FieldTree = (Word, Tree);
+pub(crate) type FieldTree = (Word, Tree);
 
 /// A name that stands without quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub(crate) struct Word {
     pub text: String,
     pub span: Span,
-}
-
-/// Finds names in a list that only grows, in the same time however long it is.
-#[derive(Default)]
-pub(super) struct Index(HashMap<String, usize>, usize);
-
-impl Index {
-    /// Up to this length, lists are looked through.
-    const SHORT: usize = 16;
-
-    /// The first of `count` items that `name_of` gives this name.
-    pub fn find<'a>(&mut self, count: usize, name_of: impl Fn(usize) -> Option<&'a str>, name: &str) -> Option<usize> {
-        if count <= Self::SHORT {
-            return (0..count).find(|&at| name_of(at) == Some(name));
-        }
-        let Index(known, seen) = self;
-        for at in *seen..count {
-            if let Some(name) = name_of(at) {
-                known.entry(name.to_owned()).or_insert(at);
-            }
-        }
-        *seen = count;
-        known.get(name).copied()
-    }
 }
 
 impl Tree {

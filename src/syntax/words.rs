@@ -1,0 +1,85 @@
+//! Words of messages: texts of bounded length, lists of names, and what was probably meant.
+
+use std::borrow::Cow;
+
+use super::limits;
+
+/// `text` of at most `most` characters: the middle of a longer one is left out.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most || text.chars().nth(most).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let tail = most / 3;
+    let head = text.char_indices().nth(most - tail - 1).map_or(text.len(), |(at, _)| at);
+    let tail = text.char_indices().rev().nth(tail.saturating_sub(1)).map_or(0, |(at, _)| at);
+    Cow::Owned(format!("{}…{}", &text[..head], &text[tail..]))
+}
+
+pub(super) fn shorten(text: String, most: usize) -> String {
+    match cut(&text, most) {
+        Cow::Owned(short) => short,
+        Cow::Borrowed(_) => text,
+    }
+}
+
+/// How much of a word and of a candidate is compared, in characters.
+const COMPARED: usize = 100;
+
+/// `, did you mean x?` where one of `candidates` resembles `word`, else a full stop. Of many candidates, the first
+/// [`limits::CANDIDATES`] are looked at.
+pub fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let length = |text: &str| text.chars().take(COMPARED + 1).count();
+    let own = length(word);
+    let far = |candidate: &str| {
+        let other = length(candidate);
+        own > COMPARED || other > COMPARED || own.abs_diff(other) > other.div_ceil(3)
+    };
+    let distance = |candidate: &str| match candidate.eq_ignore_ascii_case(word) {
+        true => 0,
+        false => strsim::damerau_levenshtein(word, candidate),
+    };
+    let near = candidates.into_iter().take(limits::CANDIDATES).filter(|candidate| !far(candidate));
+    match near.map(|candidate| (distance(candidate), candidate)).min() {
+        Some((distance, candidate)) if distance <= candidate.chars().count().div_ceil(3) => {
+            format!(", did you mean `{candidate}`?")
+        }
+        _ => ".".to_owned(),
+    }
+}
+
+/// The names in a row, each in backquotes: "`a`, `b`"; of many, the first.
+pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> =
+        names.by_ref().take(limits::LISTED).map(|name| format!("`{}`", cut(name, limits::LABEL))).collect();
+    match names.count() {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        assert_eq!(cut("äbcdefghij", 10), "äbcdefghij");
+        assert_eq!(cut("äbcdefghijk", 6), "äbc…jk");
+    }
+
+    #[test]
+    fn a_hint_lists_so_many_names() {
+        let all: Vec<String> = (0..limits::LISTED + 5).map(|i| i.to_string()).collect();
+        let listed = names(all.iter().map(String::as_str));
+        assert!(listed.ends_with("`39`, and 5 more"), "{listed}");
+    }
+
+    #[test]
+    fn a_suggestion_must_be_near() {
+        assert_eq!(suggestion("momentun", ["lr", "momentum"]), ", did you mean `momentum`?");
+        assert_eq!(suggestion("sgd", ["Sgd"]), ", did you mean `Sgd`?");
+        assert_eq!(suggestion("banana", ["lr", "momentum"]), ".");
+    }
+}
