@@ -61,10 +61,10 @@ mod prefilters {
             }
         }
 
-        fn layer(&self) -> prefilter::Layer<'_> {
+        fn layer(&self) -> prefilter::DilatedLayer<'_> {
             let op = Conv2d { stride: 1, dilation: self.kind.dilation(SIZE.dilation, 0) };
             let (weights, own, shared) = (&self.weights, self.own.as_slice(), self.shared.as_slice());
-            prefilter::Layer { op, weights, scale: None, shift: None, relu: true, own, shared }
+            prefilter::DilatedLayer { op, weights, scale: None, shift: None, relu: true, own, shared }
         }
     }
 

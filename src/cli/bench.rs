@@ -188,7 +188,7 @@ fn output_format(path: &std::path::Path) -> Result<&'static table::Format, Failu
 /// The types to measure: those named, each once, or all.
 fn names(args: &BenchArgs) -> Result<Vec<String>, Failure> {
     let unknown = |error: crate::ml::error::Error| fail(Exit::Usage, error.to_string());
-    architecture::architecture(&Choice::new(&args.encoder)).map_err(unknown)?;
+    architecture(&Choice::new(&args.encoder)).map_err(unknown)?;
     let mut names: Vec<String> = Vec::new();
     for name in &args.prefilter {
         prefilter::build(&Choice::new(name)).map_err(unknown)?;

@@ -40,7 +40,7 @@ pub fn conv(network: &Network, block: &str) -> Result<Map> {
     let conv = network.dilated(block)?;
     let side = 4 * conv.dilation() + 5;
     let seed = centre([1, conv.outputs(), side, side], network.device())?;
-    Map::of(&conv.gradient(&seed)?, (side, side))
+    Map::of(&conv.linear_gradient(&seed)?, (side, side))
 }
 
 /// The gradient of the sum over channels of the centre, by a tensor of the shape `[1, C, H, W]`.

@@ -31,6 +31,11 @@ impl Arg {
 /// Arguments by name.
 pub type Args = BTreeMap<String, Arg>;
 
+/// The alternative that the argument `name` names; nothing where it is no [`Arg::Name`].
+pub fn chosen<'a>(args: &'a Args, name: &str) -> &'a str {
+    if let Some(Arg::Name(chosen)) = args.get(name) { chosen } else { "" }
+}
+
 /// What an entry of a registry says of one of its arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArgSpec {

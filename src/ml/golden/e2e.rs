@@ -22,7 +22,7 @@ use crate::ml::data::{Image, Labels, index, labels, list, photo};
 use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
-use crate::ml::models::{Architecture, Network};
+use crate::ml::models::{Network, bottlenecks};
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
@@ -148,7 +148,7 @@ fn files_become_the_predictions_of_the_definition() {
 
     let prefilter = Choice::new("SeparableShared");
     let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: prefilter.clone() };
-    let shape = Architecture::new(4, [8, 16, 16, 32], [1, 1, 2, 2]);
+    let shape = bottlenecks(4, [8, 16, 16, 32], [1, 1, 2, 2]);
     let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 6, parameter));
     let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
     let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 110.0, 90.25] };

@@ -11,7 +11,7 @@ use super::{Golden, Tally, Worst, nchw};
 use crate::ml::erf::{self, Map};
 use crate::ml::layers::prefilter::{self, DilatedConv, LayerSize, variants};
 use crate::ml::layers::{Parameter, Role};
-use crate::ml::models::{Architecture, Network};
+use crate::ml::models::{Network, bottlenecks};
 use crate::ml::ops;
 use crate::ml::ops::conv::Conv2d;
 use crate::ml::rng::Rng;
@@ -165,7 +165,7 @@ fn network(choice: &Choice) -> Network {
         }
         Ok(values)
     };
-    Network::with_architecture(&spec, &Architecture::new(4, [8; 4], [1, 1, 2, 2]), &Device::Cpu, values).unwrap()
+    Network::with_architecture(&spec, &bottlenecks(4, [8; 4], [1, 1, 2, 2]), &Device::Cpu, values).unwrap()
 }
 
 /// The positions with no influence, of those in the box of all with some, in the map of one convolution with dilation 4

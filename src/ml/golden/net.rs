@@ -13,8 +13,7 @@ use super::{File, Golden, Tally, Worst, difference, values};
 use crate::ml::import::Tensors;
 use crate::ml::layers::{Gradients, Inventory, Parameter, Role};
 use crate::ml::loss::cross_entropy;
-use crate::ml::models::architecture::architecture;
-use crate::ml::models::{Architecture, Network, Tape};
+use crate::ml::models::{Architecture, Network, Tape, architecture, bottlenecks};
 use crate::ml::ops::elementwise::sum_of;
 use crate::ml::ops::loss::argmax;
 use crate::ml::ops::resize;
@@ -53,8 +52,7 @@ impl Small {
         let units = arch["res50_units_kept"].as_object().unwrap().values();
         assert!(units.map(|units| units.as_array().unwrap().len()).eq(blocks), "the encoders differ in depth");
         let stem = arch["conv1"].as_u64().unwrap() as usize;
-        let shape =
-            Architecture { rates: sizes(&arch["aspp_rates"]), ..Architecture::new(stem, four(channels), blocks) };
+        let shape = Architecture { rates: sizes(&arch["aspp_rates"]), ..bottlenecks(stem, four(channels), blocks) };
         let classes = index["num_classes"].as_u64().unwrap() as usize;
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: choice(theirs) };
         Small { inventory: Network::inventory(&spec, &shape).unwrap(), spec, shape }

@@ -10,7 +10,7 @@ use super::stack::{self, like};
 use super::{File, Golden, Tally, Worst, difference, values};
 use crate::ml::layers::affine::NormStart;
 use crate::ml::layers::conv::ConvSize;
-use crate::ml::layers::prefilter::{self, Layer, LayerSize};
+use crate::ml::layers::prefilter::{self, DilatedLayer, LayerSize};
 use crate::ml::layers::{ConvNorm, Gradients, Inventory, Parameter, Parameters, Role};
 use crate::ml::loss::cross_entropy;
 use crate::ml::ops::conv::{Conv2d, Epilogue};
@@ -206,7 +206,8 @@ fn gaussian_kernels_are_tensorflows() {
         let own: Vec<Tensor> = extras.iter().map(|extra| zeros(&extra.shape, &Device::Cpu).unwrap()).collect();
         let weights = zeros(&[1, 1, 3, 3], &Device::Cpu).unwrap();
         let op = Conv2d { stride: 1, dilation };
-        let layer = Layer { op, weights: &weights, scale: None, shift: None, relu: false, own: &own, shared: &[] };
+        let layer =
+            DilatedLayer { op, weights: &weights, scale: None, shift: None, relu: false, own: &own, shared: &[] };
         let mut impulse = [0.0_f32; 81];
         impulse[4 * 9 + 4] = 1.0;
         let impulse = Tensor::from_slice(&impulse, (1, 1, 9, 9), &Device::Cpu).unwrap();

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use serde_json::Value;
 
 use super::{File, values};
-use crate::ml::layers::prefilter::{self, DilatedConv, Extra, Layer, LayerGradients, LayerSize};
+use crate::ml::layers::prefilter::{self, DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize};
 use crate::ml::layers::{Parameter, Role};
 use crate::ml::ops::conv::Conv2d;
 use crate::ml::ops::{elementwise, nchw, zeros};
@@ -81,10 +81,18 @@ pub fn pass(
 ) -> Passed {
     let views = |variables: &[Variable]| variables.iter().map(|v| v.value.clone()).collect::<Vec<_>>();
     let (owns, common): (Vec<_>, _) = (stack.iter().map(|stacked| views(&stacked.own)).collect(), views(shared));
-    let layer = |at: usize| -> Layer<'_> {
+    let layer = |at: usize| -> DilatedLayer<'_> {
         let Stacked { op, weights, bias, relu, .. } = &stack[at];
         let shift = bias.as_ref().map(|bias| &bias.value);
-        Layer { op: *op, weights: &weights.value, scale: None, shift, relu: *relu, own: &owns[at], shared: &common }
+        DilatedLayer {
+            op: *op,
+            weights: &weights.value,
+            scale: None,
+            shift,
+            relu: *relu,
+            own: &owns[at],
+            shared: &common,
+        }
     };
     let (mut inputs, mut saves) = (vec![x], Vec::new());
     for at in 0..stack.len() {

@@ -10,7 +10,9 @@ pub mod affine;
 pub mod conv;
 pub mod parameters;
 pub mod prefilter;
+pub mod smoothed_conv;
 
 pub use affine::Affine;
-pub use conv::ConvNorm;
-pub use parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
+pub use conv::{ConvNorm, Folded};
+pub use parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role, Views};
+pub use smoothed_conv::SmoothedConv;

@@ -205,6 +205,31 @@ impl Parameters {
     }
 }
 
+/// Some parameters, and views of their values: training changes these in place.
+#[derive(Debug, Clone, Default)]
+pub struct Views {
+    ids: Vec<ParameterId>,
+    values: Vec<Tensor>,
+}
+
+impl Views {
+    /// Views of the parameters `ids`.
+    pub fn new(parameters: &Parameters, ids: Vec<ParameterId>) -> Result<Self> {
+        let values = ids.iter().map(|&id| parameters.view(id)).collect::<Result<_>>()?;
+        Ok(Views { ids, values })
+    }
+
+    /// The values.
+    pub fn values(&self) -> &[Tensor] {
+        &self.values
+    }
+
+    /// Where the gradients of the parameters go; none where one is frozen.
+    pub fn slots(&self, gradients: &Gradients) -> Result<Vec<Option<Tensor>>> {
+        self.ids.iter().map(|&id| gradients.slot(id)).collect()
+    }
+}
+
 /// The gradients of all trainable parameters in one flat buffer.
 #[derive(Debug, Clone)]
 pub struct Gradients {

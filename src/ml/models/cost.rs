@@ -7,8 +7,9 @@
 //! the loss and the update: by their operations less than a hundredth. That one computes less, as a transform of
 //! Winograd's does, changes no count, so that a share of the peak can be compared.
 
-use super::network::{Block, Network};
-use crate::ml::layers::conv::Folded;
+use super::block::Block;
+use super::network::Network;
+use crate::ml::layers::Folded;
 use crate::ml::ops::conv::Conv2d;
 
 /// Floating-point operations.
@@ -39,22 +40,23 @@ impl Network {
         let mut plane = plane.map(|size| size.div_ceil(2));
         let mut rest = 0;
         for block in &self.blocks {
-            rest += block.products(self, &mut plane);
+            rest += block.products(&mut plane);
         }
-        let inventory = self.parameters().inventory();
-        rest += self.head.iter().map(|branch| products(&inventory.get(branch.weights).shape, plane)).sum::<u64>();
+        rest += self.head.filters().map(|filter| products(filter.dims(), plane)).sum::<u64>();
         Cost { forward: operations(stem + rest), training: operations(2 * stem + 3 * rest) }
     }
 }
 
 impl Block {
     /// The products for one image, a plane of which becomes that of the output.
-    fn products(&self, network: &Network, plane: &mut [usize; 2]) -> u64 {
-        *plane = behind(self.reduce.op, *plane);
-        let convs = [Some(&self.reduce), Some(&self.middle), Some(&self.expand), self.shortcut.as_ref()];
-        let convs: u64 = convs.into_iter().flatten().map(|conv: &Folded| products(conv.weights.dims(), *plane)).sum();
-        let taps = self.kind(network).taps(self.middle.op.dilation);
-        convs + products(&[self.middle.weights.dims()[1], taps], *plane)
+    fn products(&self, plane: &mut [usize; 2]) -> u64 {
+        let mut sum = 0;
+        for (_, unit) in &self.path {
+            let Folded { op, weights, .. } = unit.conv();
+            *plane = behind(*op, *plane);
+            sum += products(weights.dims(), *plane) + products(&[weights.dims()[1], unit.taps()], *plane);
+        }
+        sum + self.shortcut.as_ref().map_or(0, |shortcut| products(shortcut.weights.dims(), *plane))
     }
 }
 

@@ -1,12 +1,23 @@
 //! Networks: DeepLab-v2 over a choice of encoders.
 
-pub mod architecture;
+mod architecture;
+mod backbone;
+mod backward;
+mod block;
+mod blueprint;
+mod bottleneck;
 mod cost;
-mod dilated;
-pub mod network;
-mod pass;
+mod encoders;
+mod forward;
+mod head;
+mod network;
+mod tape;
 
-pub use architecture::{Architecture, ENCODERS, Encoder, Group};
+pub use architecture::{Architecture, Encoder, PlacedBlock};
+pub use backbone::{Backbone, BlockShape, ConvShape, Group};
+pub use bottleneck::bottlenecks;
 pub use cost::Cost;
-pub use dilated::Dilated;
-pub use network::{Network, Site, Tape};
+pub use encoders::{ENCODERS, architecture};
+pub use head::Head;
+pub use network::Network;
+pub use tape::{Site, Tape};

@@ -23,6 +23,18 @@ pub fn masked(g: &Tensor, by: &Tensor) -> Result<Tensor> {
     Ok(out)
 }
 
+/// The sum of two activations.
+///
+/// # Shapes
+/// Both of one shape, which is that of the sum.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let shape = activation::sizes("A term of a sum", a)?;
+    activation::check("A term of a sum", b, &shape)?;
+    let out = activation::blank(shape, a)?;
+    launch(&Added, &[a, b], &out)?;
+    Ok(out)
+}
+
 /// Writes `from` to `to`, which has the same type and shape and lies in the same order.
 pub fn copy(from: &Tensor, to: &Tensor) -> Result<()> {
     check("A tensor to be copied", from, to.dims())?;
@@ -132,6 +144,25 @@ impl Kernel for Masked {
 unsafe impl Portable for Masked {
     fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
         Plan::each("masked", output, [Activation(0), Activation(1), ActivationOutput])
+    }
+}
+
+struct Added;
+
+impl Kernel for Added {
+    const NAME: &'static str = "sum of two";
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        for ((out, a), b) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
+            *out = a + b;
+        }
+    }
+}
+
+// SAFETY: `add` compares the shapes of its operands, and makes the output of that shape.
+unsafe impl Portable for Added {
+    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+        Plan::each("added", output, [Activation(0), Activation(1), ActivationOutput])
     }
 }
 

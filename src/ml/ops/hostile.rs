@@ -268,6 +268,11 @@ const OPERATIONS: &[Operation] = &[
         run: |_, x| depthwise::backward_weights(&x[0], &x[1], &x[2]),
     },
     Operation {
+        name: "elementwise::add",
+        operands: |s| [0, 1].map(|_| given(Activation, s.image(s.channels), &[])).to_vec(),
+        run: |_, x| elementwise::add(&x[0], &x[1]).map(drop),
+    },
+    Operation {
         name: "elementwise::masked",
         operands: |s| [0, 1].map(|_| given(Activation, s.image(s.channels), &[])).to_vec(),
         run: |_, x| elementwise::masked(&x[0], &x[1]).map(drop),

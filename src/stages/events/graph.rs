@@ -1,7 +1,7 @@
 //! A network as a graph that TensorBoard draws: groups fold into one box each, blocks inside them likewise.
 
 use crate::ml::error::Result;
-use crate::ml::models::architecture::architecture;
+use crate::ml::models::{ConvShape, architecture};
 use crate::ml::spec::ModelSpec;
 use crate::tensorboard::proto::attr_value::Content;
 use crate::tensorboard::proto::{AttrValue, GraphDef, NodeDef};
@@ -15,25 +15,20 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
     let image = graph.add("input", "Placeholder", &[], &[]);
     let stem = graph.add("stem/conv", "Conv2D", &[&image], &[("size", 7), ("stride", 2), ("channels", shape.stem)]);
     let mut x = graph.add("stem/pool", "MaxPool", &[&stem], &[("size", 3), ("stride", 2)]);
-    for (number, group) in (2..).zip(&shape.groups) {
-        for block in 1..=group.blocks {
-            let name = |part: &str| format!("group{number}/block{block}/{part}");
-            let stride = if block == 1 { group.stride } else { 1 };
-            let inner = group.channels / 4;
-            let one = |stride, channels| [("size", 1), ("stride", stride), ("channels", channels)];
-            let reduced = graph.add(&name("reduce"), "Conv2D", &[&x], &one(stride, inner));
-            let dilated = [("size", 3), ("dilation", group.dilation), ("channels", inner)];
-            let middle = graph.add(&name("conv"), "Conv2D", &[&reduced], &dilated);
-            if group.dilation > 1 {
+    for block in shape.blocks() {
+        let name = |part: &str| format!("{}/{part}", block.name);
+        let mut path = x.clone();
+        for conv in &block.shape.path {
+            path = graph.add(&name(label(conv)), "Conv2D", &[&path], &settings(conv));
+            if conv.is_dilated() {
                 graph.say("prefilter", &network::in_words(&spec.prefilter));
             }
-            let expanded = graph.add(&name("expand"), "Conv2D", &[&middle], &one(1, group.channels));
-            let shortcut = match block {
-                1 => graph.add(&name("shortcut"), "Conv2D", &[&x], &one(stride, group.channels)),
-                _ => x,
-            };
-            x = graph.add(&name("sum"), "Add", &[&expanded, &shortcut], &[]);
         }
+        let shortcut = match &block.shape.shortcut {
+            Some(conv) => graph.add(&name(label(conv)), "Conv2D", &[&x], &settings(conv)),
+            None => x,
+        };
+        x = graph.add(&name("sum"), "Add", &[&path, &shortcut], &[]);
     }
     let branch = |(number, rate): (usize, &usize)| {
         let settings = [("size", 3), ("dilation", *rate), ("channels", spec.classes)];
@@ -42,6 +37,24 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
     let branches: Vec<String> = (1..).zip(&shape.rates).map(branch).collect();
     graph.add("logits", "AddN", &branches.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     Ok(GraphDef { node: graph.nodes })
+}
+
+/// What a convolution is called in the drawing.
+fn label(conv: &ConvShape) -> &'static str {
+    if conv.part == "middle" { "conv" } else { conv.part }
+}
+
+/// What is said of a convolution: the stride of those of 1x1, the dilation of larger ones, and their stride unless it
+/// is 1.
+fn settings(conv: &ConvShape) -> Vec<(&'static str, usize)> {
+    let mut settings = vec![("size", conv.kernel), ("channels", conv.output)];
+    if conv.kernel == 1 || conv.op.stride > 1 {
+        settings.push(("stride", conv.op.stride));
+    }
+    if conv.kernel > 1 {
+        settings.push(("dilation", conv.op.dilation));
+    }
+    settings
 }
 
 #[derive(Default)]

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::super::Worst;
 use super::super::stack::like;
 use super::{Array, Num, Tape, Values, compare, compare_gradient, convolve, dilated};
-use crate::ml::layers::prefilter::{self, DilatedConv, Extra, Layer, LayerGradients, LayerSize, variants};
+use crate::ml::layers::prefilter::{self, DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize, variants};
 use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::nchw;
 use crate::ml::spec::Choice;
@@ -88,7 +88,7 @@ fn check(worst: &mut Worst, choice: &Choice, kind: &dyn DilatedConv, d: usize, [
     let tensors = |extras: &[(String, Extra)]| extras.iter().map(|(name, _)| v[name].tensor()).collect::<Vec<_>>();
     let (own_tensors, shared_tensors) = (tensors(&own), tensors(&shared));
     let (image, weights) = (x.tensor(), v["layer/weights"].tensor());
-    let layer = Layer {
+    let layer = DilatedLayer {
         op: Conv2d { stride: 1, dilation: d },
         weights: &weights,
         scale: Some(&scale.tensor()),

@@ -11,7 +11,7 @@ use super::{
 use crate::ml::layers::prefilter::variants;
 use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
-use crate::ml::models::{Architecture, Network, Site};
+use crate::ml::models::{Architecture, Network, Site, bottlenecks};
 use crate::ml::ops::resize;
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
@@ -132,7 +132,7 @@ fn networks_of_every_type_are_their_definition() {
     let mut worsts = Worsts { tensors: Worst::within(1e-5), numbers: Worst::within(1e-4) };
     for prefilter in variants().into_iter().chain([multigrid]) {
         for (trainable_norm, images, size) in [(false, 2, [33, 65]), (true, 1, [47, 61])] {
-            let shape = Architecture { trainable_norm, ..Architecture::new(4, [8, 16, 16, 32], [1, 2, 2, 3]) };
+            let shape = Architecture { trainable_norm, ..bottlenecks(4, [8, 16, 16, 32], [1, 2, 2, 3]) };
             let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 5, prefilter: prefilter.clone() };
             let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
             let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();

@@ -7,10 +7,10 @@
 use candle_core::Tensor;
 
 use super::average::mean;
-use super::bell::{self, Bell, FIXED, ONE};
+use super::contract::{DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
+use super::kernel::{self, FIXED, GaussianKernel, ONE};
 use super::separable::SeparableShared;
 use super::smoothed::{Filter, Smoothed, slot};
-use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::blend::{Blend, Factors};
@@ -20,21 +20,21 @@ pub(super) const ENTRY: Entry = Entry {
     doc: "Adds up the image and what Average, Gaussian and SeparableShared make of it, \
           with four learned factors, before the dilated convolution. With a learned sigma, the second factor is the \
           Gaussian's and the third the average's, as in the reference's code.",
-    args: || bell::args(&[FIXED, ONE]),
-    build: |args| Ok(Box::new(Smoothed(Aggregation(Bell::new(args))))),
+    args: || kernel::args(&[FIXED, ONE]),
+    build: |args| Ok(Box::new(Smoothed(Aggregation(GaussianKernel::new(args))))),
 };
 
 /// The sum of pre-filters. A layer's parameters are the averages, the separable filter and those of the Gaussian; the
 /// network's are the factors and those of the Gaussian.
 #[derive(Debug)]
-struct Aggregation(Bell);
+struct Aggregation(GaussianKernel);
 
 impl Aggregation {
-    fn blend<'a>(&'a self, layer: &Layer<'a>) -> Blend<'a> {
+    fn blend<'a>(&'a self, layer: &DilatedLayer<'a>) -> Blend<'a> {
         let places = if self.0.one_learned() { [2, 1] } else { [1, 2] };
         Blend {
             side: self.side(layer.op.dilation),
-            inner: bell::side(layer.op.dilation),
+            inner: kernel::side(layer.op.dilation),
             factors: Factors::Learned(&layer.shared[0], places),
             means: Some(&layer.own[0]),
             bell: Some(self.0.bell(&layer.own[2..], &layer.shared[1..])),
@@ -60,11 +60,11 @@ impl Filter for Aggregation {
         2 * dilation - 1
     }
 
-    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
+    fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
         self.blend(layer).filter(layer.weights.device())
     }
 
-    fn gradients(&self, layer: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
+    fn gradients(&self, layer: &DilatedLayer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
         let blend = self.blend(layer);
         if let Some(slot) = slot(&gradients.shared, 0) {
             blend.by_factors(filter, slot)?;

@@ -5,9 +5,9 @@
 
 use candle_core::Tensor;
 
-use super::bell;
+use super::contract::{DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
+use super::kernel;
 use super::smoothed::{Filter, Smoothed, slot};
-use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::elementwise;
@@ -35,7 +35,7 @@ struct Average {
 
 /// The mean's parameter, a filter for each channel.
 pub(super) fn mean(name: &'static str, size: LayerSize, trainable: bool) -> Extra {
-    let k = bell::side(size.dilation);
+    let k = kernel::side(size.dilation);
     Extra { name, shape: vec![size.channels, 1, k, k], init: Init::Constant(1.0 / (k * k) as f32), trainable }
 }
 
@@ -45,14 +45,14 @@ impl Filter for Average {
     }
 
     fn side(&self, dilation: usize) -> usize {
-        bell::side(dilation)
+        kernel::side(dilation)
     }
 
-    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
+    fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
         Ok(layer.own[0].clone())
     }
 
-    fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
+    fn gradients(&self, _: &DilatedLayer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
         slot(&gradients.own, 0).map_or(Ok(()), |slot| elementwise::copy(filter, slot))
     }
 }

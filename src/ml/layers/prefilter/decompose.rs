@@ -4,7 +4,7 @@
 //! It is the regular dilated convolution, product by product: the unrolled matrix of [`crate::ml::ops::conv`] holds the
 //! same elements in the same order either way, so there is one kernel for both.
 
-use super::Entry;
+use super::contract::Entry;
 use super::regular::Regular;
 
 pub(super) const ENTRY: Entry = Entry {

@@ -10,15 +10,15 @@
 
 use candle_core::Tensor;
 
+use super::contract::{DilatedConv, DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
 use super::regular::Regular;
 use super::smoothed::slot;
-use super::{DilatedConv, Entry, Extra, Layer, LayerGradients, LayerSize, is};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::conv::Epilogue;
 use crate::ml::ops::phases::{Finish, Phases};
 use crate::ml::ops::{elementwise, interaction, nchw, zeros};
-use crate::ml::spec::ArgSpec;
+use crate::ml::spec::{ArgSpec, chosen};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "GroupInteraction",
@@ -33,7 +33,9 @@ pub(super) const ENTRY: Entry = Entry {
             ],
         )]
     },
-    build: |args| Ok(Box::new(GroupInteraction(if is(args, "form", "Paper") { Form::Paper } else { Form::Code }))),
+    build: |args| {
+        Ok(Box::new(GroupInteraction(if chosen(args, "form") == "Paper" { Form::Paper } else { Form::Code })))
+    },
 };
 
 /// The group interaction.
@@ -48,7 +50,7 @@ enum Form {
 }
 
 impl GroupInteraction {
-    fn matrix(&self, layer: &Layer<'_>) -> Result<Tensor> {
+    fn matrix(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
         match self.0 {
             Form::Code => interaction::matrix(&layer.own[0]),
             Form::Paper => Ok(layer.own[0].clone()),
@@ -66,7 +68,7 @@ impl DilatedConv for GroupInteraction {
         dilation.pow(2)
     }
 
-    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+    fn forward(&self, layer: &DilatedLayer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let [_, _, height, width] = nchw("The input of a dilated convolution", x)?;
         let whole = layer.op.forward_whole(x, layer.weights, Epilogue::default())?;
         let finish = Finish { scale: layer.scale, shift: layer.shift, relu: layer.relu };
@@ -77,7 +79,7 @@ impl DilatedConv for GroupInteraction {
 
     fn backward(
         &self,
-        layer: &Layer<'_>,
+        layer: &DilatedLayer<'_>,
         x: &Tensor,
         saved: &[Tensor],
         g: &Tensor,
@@ -96,6 +98,6 @@ impl DilatedConv for GroupInteraction {
         }
         let g = phases.backward_input(g, &matrix, layer.scale, [height, width])?;
         // The scale comes behind the mixing.
-        Regular.backward(&Layer { scale: None, ..*layer }, x, &[], &g, gradients, mask)
+        Regular.backward(&DilatedLayer { scale: None, ..*layer }, x, &[], &g, gradients, mask)
     }
 }

@@ -1,7 +1,7 @@
 //! Multigrid: plain dilated convolutions whose dilations differ within a group of blocks (Chen et al., arXiv
 //! 1706.05587, section 3.3).
 
-use super::{DilatedConv, Entry};
+use super::contract::{DilatedConv, Entry};
 use crate::ml::spec::{Arg, ArgSpec};
 
 pub(super) const ENTRY: Entry = Entry {

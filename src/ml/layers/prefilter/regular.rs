@@ -1,6 +1,6 @@
 //! The plain dilated convolution.
 
-use super::{DilatedConv, Entry};
+use super::contract::{DilatedConv, Entry};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Regular",

@@ -5,8 +5,8 @@
 
 use candle_core::Tensor;
 
+use super::contract::{DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
 use super::smoothed::{Filter, Smoothed, slot};
-use super::{Entry, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::blend::{Blend, Factors};
@@ -34,14 +34,14 @@ impl Filter for SeparableShared {
         2 * dilation - 1
     }
 
-    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor> {
+    fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
         let side = self.side(layer.op.dilation);
         let separable = Some(&layer.own[0]);
         let blend = Blend { side, inner: 1, factors: Factors::Only(3), means: None, bell: None, separable };
         blend.filter(layer.weights.device())
     }
 
-    fn gradients(&self, _: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
+    fn gradients(&self, _: &DilatedLayer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
         slot(&gradients.own, 0).map_or(Ok(()), |slot| elementwise::copy(filter, slot))
     }
 }

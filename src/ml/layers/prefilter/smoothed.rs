@@ -5,8 +5,8 @@
 
 use candle_core::Tensor;
 
+use super::contract::{DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize};
 use super::regular::Regular;
-use super::{DilatedConv, Extra, Layer, LayerGradients, LayerSize};
 use crate::ml::error::Result;
 use crate::ml::ops::{depthwise, zeros};
 
@@ -24,10 +24,10 @@ pub(super) trait Filter: std::fmt::Debug + Send + Sync {
     fn side(&self, dilation: usize) -> usize;
 
     /// The filter of a layer: `[C, 1, K, K]`, or `[1, 1, K, K]` for all channels.
-    fn filter(&self, layer: &Layer<'_>) -> Result<Tensor>;
+    fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor>;
 
     /// Writes the gradients by the layer's own parameters and adds those by the network's, from the one by the filter.
-    fn gradients(&self, layer: &Layer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()>;
+    fn gradients(&self, layer: &DilatedLayer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()>;
 }
 
 /// A dilated convolution behind a filter.
@@ -47,7 +47,7 @@ impl<F: Filter> DilatedConv for Smoothed<F> {
         self.0.side(dilation).pow(2)
     }
 
-    fn forward(&self, layer: &Layer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+    fn forward(&self, layer: &DilatedLayer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let filter = self.0.filter(layer)?;
         let smooth = depthwise::forward(x, &filter)?;
         Ok((Regular.forward(layer, &smooth)?.0, vec![smooth, filter]))
@@ -55,7 +55,7 @@ impl<F: Filter> DilatedConv for Smoothed<F> {
 
     fn backward(
         &self,
-        layer: &Layer<'_>,
+        layer: &DilatedLayer<'_>,
         x: &Tensor,
         saved: &[Tensor],
         g: &Tensor,

@@ -1,4 +1,4 @@
-// Copies and masks of activations, sums over them, and their way from one type to another.
+// Copies, masks and sums of activations, sums over them, and their way from one type to another.
 
 TYPED(copy)(const REAL* from, REAL* to, int n) {
   const int i = item();
@@ -8,6 +8,13 @@ TYPED(copy)(const REAL* from, REAL* to, int n) {
 TYPED(masked)(const REAL* g, const REAL* by, REAL* out, int n) {
   const int i = item();
   if (i < n) out[i] = by[i] > 0.0f ? g[i] : REAL(0.0f);
+}
+
+TYPED(added)(const REAL* a, const REAL* b, REAL* out, int n) {
+  const int i = item();
+  if (i >= n) return;
+  const float left = a[i], right = b[i];
+  out[i] = REAL(left + right);
 }
 
 TYPED(rounded)(const float* x, REAL* out, int n) {

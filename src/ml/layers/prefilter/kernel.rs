@@ -7,12 +7,12 @@
 
 use candle_core::Tensor;
 
+use super::contract::{Extra, LayerSize};
 use super::smoothed::slot;
-use super::{Extra, LayerSize, is};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::blend::{self, Blend};
-use crate::ml::spec::{Arg, ArgSpec, Args};
+use crate::ml::spec::{Arg, ArgSpec, Args, chosen};
 
 /// No sigma is trained.
 pub(super) const FIXED: (&str, &str) = ("Fixed", "None: sigma is the number that is given.");
@@ -40,15 +40,15 @@ pub(super) fn args(learning: &'static [(&'static str, &'static str)]) -> Vec<Arg
 
 /// A Gaussian kernel. Its parameters come in this order: sigma where it is learned, the offset `w` where there is one.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct GaussianKernel {
     paper: bool,
     sigma: f64,
-    learned: Learned,
+    learning: Learning,
 }
 
 /// Which sigmas are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Learned {
+enum Learning {
     Fixed,
     One,
     Each,
@@ -59,28 +59,28 @@ pub(super) fn side(dilation: usize) -> usize {
     (dilation - 1).max(1)
 }
 
-impl Bell {
+impl GaussianKernel {
     /// The kernel that complete arguments describe.
     pub fn new(args: &Args) -> Self {
-        let learned = match () {
-            () if is(args, "learning", ONE.0) => Learned::One,
-            () if is(args, "learning", EACH.0) => Learned::Each,
-            () => Learned::Fixed,
+        let learning = match chosen(args, "learning") {
+            name if name == ONE.0 => Learning::One,
+            name if name == EACH.0 => Learning::Each,
+            _ => Learning::Fixed,
         };
         let sigma = if let Some(Arg::Float(sigma)) = args.get("sigma") { *sigma } else { 1.0 };
-        Bell { paper: is(args, "form", "Paper"), sigma, learned }
+        GaussianKernel { paper: chosen(args, "form") == "Paper", sigma, learning }
     }
 
     /// Whether all layers share a sigma that is trained.
     pub fn one_learned(&self) -> bool {
-        self.learned == Learned::One
+        self.learning == Learning::One
     }
 
     /// The parameters of a layer.
     pub fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
         let k = side(size.dilation);
         let offset = Extra { name: "offset", shape: vec![1, 1, k, k], init: Init::Constant(0.0), trainable: false };
-        let sigma = (self.learned == Learned::Each).then(|| self.sigma_parameter());
+        let sigma = (self.learning == Learning::Each).then(|| self.sigma_parameter());
         sigma.into_iter().chain((!self.paper).then_some(offset)).collect()
     }
 
@@ -95,12 +95,12 @@ impl Bell {
 
     /// The kernel of a layer with these parameters of its own, and these of the network.
     pub fn bell<'a>(&self, own: &'a [Tensor], shared: &'a [Tensor]) -> blend::Bell<'a> {
-        let learned = match self.learned {
-            Learned::Fixed => None,
-            Learned::One => shared.first(),
-            Learned::Each => own.first(),
+        let learned = match self.learning {
+            Learning::Fixed => None,
+            Learning::One => shared.first(),
+            Learning::Each => own.first(),
         };
-        let offset = if self.paper { None } else { own.get(usize::from(self.learned == Learned::Each)) };
+        let offset = if self.paper { None } else { own.get(usize::from(self.learning == Learning::Each)) };
         blend::Bell { sigma: self.sigma, learned, offset }
     }
 
@@ -112,10 +112,10 @@ impl Bell {
         own: &[Option<Tensor>],
         shared: &[Option<Tensor>],
     ) -> Result<()> {
-        match self.learned {
-            Learned::Fixed => Ok(()),
-            Learned::One => slot(shared, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, true)),
-            Learned::Each => slot(own, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, false)),
+        match self.learning {
+            Learning::Fixed => Ok(()),
+            Learning::One => slot(shared, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, true)),
+            Learning::Each => slot(own, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, false)),
         }
     }
 }
