@@ -1,4 +1,4 @@
-//! Says which commit is built, where the sources are a checkout, and compiles the GPU's kernels (`src/ml/ops/cuda/*.cu`) to
+//! Says which commit is built, where the sources are a checkout, and compiles the GPU's kernels (`src/ml/gpu/kernels`) to
 //! PTX, where the feature `cuda` asks for them.
 //!
 //! PTX of compute capability 8.0 runs on every GPU from Ampere on: the driver makes machine code of it when it is
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 /// What the program is made of. Where git knows a change of it, the commit alone does not say what was built.
 const BUILT: [&str; 5] = ["src", "stages/names", "build.rs", "Cargo.toml", "Cargo.lock"];
 
-const SOURCES: &str = "src/ml/ops/cuda/kernels";
+const SOURCES: &str = "src/ml/gpu/kernels";
 
 fn main() -> ExitCode {
     for path in BUILT.iter().filter(|path| Path::new(path).exists()) {

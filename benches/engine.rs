@@ -12,7 +12,7 @@ use clap::Parser;
 use repro::cli::plan::text;
 use repro::engine;
 use repro::fsio;
-use repro::ml::ops::memory;
+use repro::ml::cpu::memory;
 use repro::pipeline::{Request, RunLookup, RunNode, limits, load};
 use repro::store::Store;
 use repro::syntax;

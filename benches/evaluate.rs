@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use clap::Parser;
+use repro::ml::cpu::memory;
 use repro::ml::metrics::Confusion;
-use repro::ml::ops::{memory, upsampled};
+use repro::ml::ops::upsampled;
 use repro::ml::rng::Rng;
 
 /// What is measured.

@@ -8,9 +8,9 @@ use std::time::Instant;
 use candle_core::Device;
 use clap::Parser;
 use repro::bench::workload::{Work, Workload, WorkloadSpec};
+use repro::ml::cpu::memory;
 use repro::ml::error::{Error, Result};
 use repro::ml::numerics::Precision;
-use repro::ml::ops::memory;
 use repro::ml::spec::{Choice, ModelSpec};
 
 /// What is measured.

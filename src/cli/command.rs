@@ -13,7 +13,7 @@ use super::{bench, diff, exit, export, graph, kinds, plan, run, runs, terminal, 
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::engine;
-use crate::ml::ops::memory;
+use crate::ml::cpu::memory;
 use crate::program;
 use crate::stage::{Registry, StageError};
 use crate::stages;

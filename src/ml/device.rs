@@ -9,12 +9,14 @@ use super::error::Error;
 use super::error::Result;
 use super::numerics::Numerics;
 
-/// The device `cpu`, or the GPU of that number, which computes as `numerics` say. One that is missing is an error;
-/// nothing else is taken in its place.
-pub fn device(gpu: Option<usize>, numerics: Numerics) -> Result<Device> {
-    match gpu {
-        None => Ok(Device::Cpu),
-        Some(number) => cuda(number, numerics),
+impl Numerics {
+    /// The device of that number, or the processor, computing so.
+    ///
+    /// # Errors
+    /// A device that is missing, and one that cannot compute so: nothing else is taken in its place.
+    pub fn device(self, gpu: Option<usize>) -> Result<Device> {
+        self.check(gpu)?;
+        gpu.map_or(Ok(Device::Cpu), |number| cuda(number, self))
     }
 }
 
@@ -29,14 +31,14 @@ pub fn look_for_ranks(first: Option<usize>, size: usize) -> Result<()> {
     (first..first + size).try_for_each(look_for_gpu)?;
     #[cfg(feature = "cuda")]
     if size > 1 {
-        super::ops::cuda::device::look_for_difference(first, size)?;
-        super::ops::cuda::nccl::look_for()?;
+        super::gpu::device::look_for_difference(first, size)?;
+        super::gpu::nccl::look_for()?;
     }
     Ok(())
 }
 
 #[cfg(feature = "cuda")]
-use super::ops::cuda::device::{look_for as look_for_gpu, open as cuda, profile as gpu_profile};
+use super::gpu::device::{look_for as look_for_gpu, open as cuda, profile as gpu_profile};
 
 #[cfg(not(feature = "cuda"))]
 fn gpu_profile(number: usize) -> Result<Vec<(&'static str, String)>> {
@@ -60,7 +62,7 @@ fn cuda(number: usize, _: Numerics) -> Result<Device> {
 /// computed, not of the device.
 ///
 /// On the processor that is neither the instruction set nor the number of threads: all kernels compute the same
-/// chains of fused multiply-adds (see [`super::ops::gemm`]), so that all processors give the same bits. On a GPU it is
+/// chains of fused multiply-adds (see [`super::cpu::gemm`]), so that all processors give the same bits. On a GPU it is
 /// its kind (name, compute capability and number of multiprocessors), the versions of the libraries, and the variables
 /// that these heed: each may let sums be made in another order or of other parts.
 ///
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_missing_gpu_is_an_error_that_names_it() {
-        let device = |gpu| device(gpu, Numerics::default());
+        let device = |gpu| Numerics::default().device(gpu);
         assert!(device(None).unwrap().is_cpu());
         let error = device(Some(63)).unwrap_err();
         assert!(error.to_string().contains("cuda:63") && error.hint().contains("--device cpu"), "{error}");

@@ -23,6 +23,7 @@
 pub mod checkpoint;
 #[forbid(unsafe_code)]
 pub mod colors;
+pub mod cpu;
 #[forbid(unsafe_code)]
 pub mod crf;
 #[forbid(unsafe_code)]
@@ -35,14 +36,19 @@ pub mod device;
 pub mod erf;
 #[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
+pub mod geometry;
 #[cfg(test)]
 mod golden;
+pub mod gpu;
 #[forbid(unsafe_code)]
 pub mod import;
 #[forbid(unsafe_code)]
 pub mod inference;
 #[forbid(unsafe_code)]
 pub mod layers;
+#[forbid(unsafe_code)]
+mod layout;
 #[forbid(unsafe_code)]
 pub mod loss;
 #[forbid(unsafe_code)]

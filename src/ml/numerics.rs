@@ -1,9 +1,8 @@
 //! How numbers are computed: in which precision, and whether always in one order.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-use super::device;
 use super::error::{Error, Result};
 
 /// The precision of products, sums and what is stored of them. Parameters, momentum and the loss are 32-bit floats in each.
@@ -55,15 +54,6 @@ impl Default for Numerics {
 }
 
 impl Numerics {
-    /// The device of that number, or the processor, computing so.
-    ///
-    /// # Errors
-    /// A device that is missing, and one that cannot compute so: nothing else is taken in its place.
-    pub fn device(self, gpu: Option<usize>) -> Result<Device> {
-        self.check(gpu)?;
-        device::device(gpu, self)
-    }
-
     /// An error where that device cannot compute so. Opens nothing.
     pub fn check(self, gpu: Option<usize>) -> Result<()> {
         if gpu.is_some() || self.precision == Precision::Fp32 {

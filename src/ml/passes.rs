@@ -10,9 +10,9 @@
 use candle_core::{DType, Tensor};
 
 use super::error::{Error, Result};
+use super::gpu::graph::{Graph, record};
 use super::layers::{Gradients, Parameters};
 use super::models::{Network, Tape};
-use super::ops::cuda::graph::{Graph, record};
 use super::ops::{activation, elementwise, nchw};
 
 /// The passes over images of one size.

@@ -11,10 +11,10 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::gpu::exclusive::in_turn;
 use super::import::{self, Tensors};
 use super::layers::Parameters;
 use super::models::Network;
-use super::ops::cuda::in_turn;
 use super::optim::Momentum;
 use super::spec::ModelSpec;
 use super::train::Trainer;

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::bench::workload::{Work, Workload, WorkloadSpec};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, fail, print};
+use crate::ml::cpu::memory;
 use crate::ml::error::Error;
 use crate::ml::numerics::Numerics;
-use crate::ml::ops::memory;
 use crate::program;
 use crate::stage::DeviceSpec;
 

@@ -9,7 +9,7 @@ use super::augment::{self, Channels, Draws, Normalise};
 use super::planes::{Planes, Window};
 use super::raster::Labels;
 use super::resize;
-use crate::ml::ops::simd::{Loop, vectorised};
+use crate::ml::cpu::simd::{Loop, vectorised};
 
 /// Where the pixels of a crop come from.
 #[derive(Debug, Clone, PartialEq)]

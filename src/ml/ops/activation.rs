@@ -10,9 +10,13 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::cuda::Argument::{Activation, ActivationOutput, Input, Int, Output};
-use super::cuda::{self, Plan};
+use super::dispatch::{self, applies, upload};
+use super::shapes::{self, filled};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::plan::Argument::{Activation, ActivationOutput, Input, Int, Output};
+use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::run::run;
+use crate::ml::layout::is_channels_last;
 
 /// One for a kernel to fill, of the type of `like` and where it is.
 pub fn blank(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
@@ -21,8 +25,8 @@ pub fn blank(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
 
 /// One for a kernel to fill.
 pub fn typed(shape: [usize; 4], dtype: DType, device: &Device) -> Result<Tensor> {
-    if !cuda::applies(device) {
-        return super::blank(&shape, device);
+    if !applies(device) {
+        return dispatch::blank(&shape, device);
     }
     let [n, c, h, w] = shape;
     #[cfg(test)]
@@ -38,7 +42,7 @@ pub fn typed(shape: [usize; 4], dtype: DType, device: &Device) -> Result<Tensor>
 
 /// One of zeros, of the type of `like` and where it is.
 pub fn zeros(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
-    if !cuda::applies(like.device()) {
+    if !applies(like.device()) {
         return Ok(Tensor::zeros(&shape, like.dtype(), like.device())?);
     }
     let [n, c, h, w] = shape;
@@ -47,8 +51,8 @@ pub fn zeros(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
 
 /// The four sizes of one, none of which is 0; an error where it does not lie as activations do.
 pub fn sizes(what: &str, tensor: &Tensor) -> Result<[usize; 4]> {
-    let sizes = super::filled(what, tensor)?;
-    let expected = match cuda::applies(tensor.device()) {
+    let sizes = filled(what, tensor)?;
+    let expected = match applies(tensor.device()) {
         true if is_channels_last(tensor) => return Ok(sizes),
         true => "an activation, its channels last in memory",
         false if tensor.is_contiguous() => return Ok(sizes),
@@ -59,13 +63,8 @@ pub fn sizes(what: &str, tensor: &Tensor) -> Result<[usize; 4]> {
 
 /// An error unless `tensor` is one of the shape `shape`.
 pub fn check(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
-    super::check(what, tensor, shape)?;
+    shapes::check(what, tensor, shape)?;
     sizes(what, tensor).map(drop)
-}
-
-/// Whether the elements lie in the order `N, H, W, C`.
-pub(super) fn is_channels_last(tensor: &Tensor) -> bool {
-    tensor.permute((0, 2, 3, 1)).is_ok_and(|tensor| tensor.is_contiguous())
 }
 
 /// Images `x`, contiguous in the processor's memory, as an activation on `device`.
@@ -73,14 +72,14 @@ pub(super) fn is_channels_last(tensor: &Tensor) -> bool {
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn enter(x: &Tensor, device: &Device) -> Result<Tensor> {
-    if !cuda::applies(device) {
+    if !applies(device) {
         return Ok(x.clone());
     }
-    let [n, c, h, w] = super::filled("Images", x)?;
+    let [n, c, h, w] = filled("Images", x)?;
     let out = typed([n, c, h, w], DType::F32, device)?;
     let plan = Plan::each("channels_last", out.elem_count(), [Input(0), Output, Int(c), Int(h * w)]);
     // SAFETY: the kernel has a thread for each element, of as many in the images as in the activation.
-    unsafe { cuda::run("the way of images to a GPU", &plan, &[&cuda::upload(&x.contiguous()?, device)?], &out)? };
+    unsafe { run("the way of images to a GPU", &plan, &[&upload(&x.contiguous()?, device)?], &out)? };
     Ok(out)
 }
 
@@ -90,7 +89,7 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let device = x.device();
-    if !cuda::applies(device) {
+    if !applies(device) {
         return Err(Error::Device {
             message: format!("Activations of the type {dtype:?} were asked for on the processor."),
             hint: "The processor computes in 32-bit floats: `precision: Fp32`.".to_owned(),
@@ -102,6 +101,6 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
         _ => ("rounded", [Input(0), ActivationOutput]),
     };
     // SAFETY: the kernel has a thread for each element, of which both have as many.
-    unsafe { cuda::run("a change of type", &Plan::each(name, out.elem_count(), arguments), &[x], &out)? };
+    unsafe { run("a change of type", &Plan::each(name, out.elem_count(), arguments), &[x], &out)? };
     Ok(out)
 }

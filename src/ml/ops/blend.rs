@@ -10,10 +10,10 @@
 
 use candle_core::{Device, Tensor};
 
-use super::cuda::Argument::{self, Absent, Float, Input, Int, Output};
-use super::cuda::{Plan, Step};
-use super::{Kernel, Portable, blank, launch};
+use super::dispatch::{Kernel, Portable, blank, launch};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::plan::Argument::{self, Absent, Float, Input, Int, Output};
+use crate::ml::gpu::plan::{Plan, Step};
 
 /// What a filter is made from.
 #[derive(Debug, Clone, Copy)]

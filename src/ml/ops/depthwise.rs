@@ -9,11 +9,14 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
-use super::cuda::{self, Plan, Room, Step};
-use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, Portable, activation, filled, launch, same};
+use super::activation;
+use super::dispatch::{Kernel, Portable, launch};
+use super::shapes::filled;
+use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
+use crate::ml::geometry::same;
+use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
+use crate::ml::gpu::plan::{self, Plan, Room, Step};
 
 /// Rows that are summed at a time.
 const ROWS: usize = 4;
@@ -256,7 +259,7 @@ unsafe impl Portable for Weights {
         let products = [&[Activation(0), Activation(1), Scratch(0)], &sizes[..]].concat();
         let step = if self.plane.filters == 1 { 1 } else { self.channels };
         let sums = [&[Scratch(0), Output], &[taps, step, pieces * self.channels].map(Int)[..]].concat();
-        let blocks = pieces * self.channels.div_ceil(cuda::CHANNELS);
+        let blocks = pieces * self.channels.div_ceil(plan::CHANNELS);
         Plan {
             scratch: vec![Room::Bytes(pieces * self.channels * taps * size_of::<f64>())],
             steps: vec![Step::blocks("depthwise_products", blocks, products), Step::blocks("sum_planes", output, sums)],

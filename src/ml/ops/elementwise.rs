@@ -1,16 +1,22 @@
 //! Sums, masks and tests over whole tensors.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Activation, ActivationOutput, Int, Output, Scratch};
-use super::cuda::{self, Plan, Room, Step, Term};
-use super::simd::{LANES, Loop, vectorised};
-use super::{Kernel, Portable, activation, check, launch, read};
+use super::activation;
+use super::dispatch::{Kernel, Portable, applies, launch, read};
+use super::shapes::check;
+use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::plan::Argument::{Activation, ActivationOutput, Int, Output, Scratch};
+use crate::ml::gpu::plan::{self, Argument, Plan, Room, Step, THREADS};
+use crate::ml::gpu::run::run;
 
 /// Elements that are summed in one piece.
 const PIECE: usize = 1 << 14;
+/// The most blocks that a sum over a whole tensor is cut into, and the least elements of a block.
+const PARTS: usize = 512;
+const PART: usize = 16 * THREADS;
 /// Pixels whose channels a block of a GPU sums.
 const PIXELS: usize = 128;
 
@@ -61,8 +67,8 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
 
 /// The sum of the squares of all tensors, in 64-bit arithmetic.
 pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
-    let sums = if tensors.first().is_some_and(|tensor| cuda::applies(tensor.device())) {
-        cuda::sums(tensors, Term::Square)?
+    let sums = if tensors.first().is_some_and(|tensor| applies(tensor.device())) {
+        sums_by_plan(tensors, Term::Square)?
     } else {
         let squares = |x: &Tensor| read("the sum of squares", x, |x| sum(x, |v| v * v));
         tensors.iter().map(squares).collect::<Result<_>>()?
@@ -72,7 +78,7 @@ pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
 
 /// The sum, in 64-bit arithmetic.
 pub fn sum_of(x: &Tensor) -> Result<f64> {
-    if cuda::applies(x.device()) {
+    if applies(x.device()) {
         return sum_by_plan(x, Term::Value);
     }
     read("the sum", x, |x| sum(x, |v| v))
@@ -80,14 +86,41 @@ pub fn sum_of(x: &Tensor) -> Result<f64> {
 
 /// Whether every element is finite.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
-    if cuda::applies(x.device()) {
+    if applies(x.device()) {
         return Ok(sum_by_plan(x, Term::NotFinite)? == 0.0);
     }
     read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| vectorised(Finite(x))))
 }
 
+/// What is added up over a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Term {
+    /// The elements.
+    Value = 0,
+    /// Their squares.
+    Square = 1,
+    /// One for each that is not finite.
+    NotFinite = 2,
+}
+
+/// The sum of a term over each of `tensors`, in 64-bit arithmetic; they are read once all are summed.
+fn sums_by_plan(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
+    let Some(first) = tensors.first() else { return Ok(Vec::new()) };
+    let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
+    for (at, tensor) in tensors.iter().enumerate() {
+        let len = tensor.elem_count();
+        let [from, to] = [Argument::Activation(0), Argument::Written(DType::F64)];
+        let arguments = [from, to, Argument::Int(term as usize), Argument::Int(len)];
+        let steps = vec![Step::blocks("sum", len.div_ceil(PART).min(PARTS), arguments)];
+        let plan = Plan { scratch: Vec::new(), steps };
+        // SAFETY: the kernel stops at the tensor's length, and has no more blocks than there are parts.
+        unsafe { run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)? };
+    }
+    Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
+}
+
 fn sum_by_plan(x: &Tensor, term: Term) -> Result<f64> {
-    Ok(cuda::sums(std::slice::from_ref(x), term)?.iter().sum())
+    Ok(sums_by_plan(std::slice::from_ref(x), term)?.iter().sum())
 }
 
 fn sum(x: &[f32], term: impl Fn(f64) -> f64 + Sync) -> f64 {
@@ -207,7 +240,7 @@ unsafe impl Portable for ChannelSums {
         let pieces = pixels.div_ceil(PIXELS);
         let sums = [&[Activation(0), Scratch(0)], &[self.channels, PIXELS, pixels].map(Int)[..]].concat();
         let all = [&[Scratch(0), Output], &[1, self.channels, pieces * self.channels].map(Int)[..]].concat();
-        let blocks = pieces * self.channels.div_ceil(cuda::CHANNELS);
+        let blocks = pieces * self.channels.div_ceil(plan::CHANNELS);
         Plan {
             scratch: vec![Room::Bytes(pieces * self.channels * size_of::<f64>())],
             steps: vec![Step::blocks("channel_sums", blocks, sums), Step::blocks("sum_planes", output, all)],

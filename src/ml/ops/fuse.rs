@@ -3,10 +3,11 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Input, Int, Output};
-use super::cuda::Plan;
-use super::{Kernel, Portable, activation, launch};
+use super::activation;
+use super::dispatch::{Kernel, Portable, launch};
 use crate::ml::error::Result;
+use crate::ml::gpu::plan::Argument::{Input, Int, Output};
+use crate::ml::gpu::plan::Plan;
 
 /// Elements that one task takes.
 const PIECE: usize = 1 << 14;

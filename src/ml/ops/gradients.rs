@@ -3,8 +3,10 @@
 use candle_core::{Device, Tensor};
 
 use super::conv::{Conv2d, Epilogue};
+use super::dispatch::zeros;
 use super::phases::{Finish, Phases};
-use super::{depthwise, elementwise, loss::argmax, nchw, pool, resize, zeros};
+use super::shapes::nchw;
+use super::{depthwise, elementwise, loss::argmax, pool, resize};
 use crate::ml::loss;
 use crate::ml::rng::Rng;
 

@@ -15,11 +15,12 @@ use syn::visit::{self, Visit};
 
 use super::blend::{Bell, Blend, Factors};
 use super::conv::{Conv2d, Epilogue};
-use super::cuda::{applies, emulated};
+use super::dispatch::{applies, read};
 use super::phases::{Finish, Phases};
-use super::{activation, depthwise, elementwise, fuse, interaction, loss, pool, read, resize, update, upsampled};
+use super::{activation, depthwise, elementwise, fuse, interaction, loss, pool, resize, update, upsampled};
 use crate::fsio;
 use crate::ml::error::Result;
+use crate::ml::gpu::emulated;
 
 /// Elements before and behind an operand.
 const GUARD: usize = 64;
@@ -121,9 +122,9 @@ const READERS: &[&str] = &[
     "elementwise::sum_of_squares",
     "elementwise::sum_of_all_squares",
     "elementwise::is_finite",
-    "mod::read",
-    "mod::nchw",
-    "mod::check",
+    "dispatch::read",
+    "shapes::nchw",
+    "shapes::check",
 ];
 
 fn bytes(labels: &Tensor) -> Vec<u8> {
@@ -707,8 +708,9 @@ fn every_operation_is_tried() {
     }
     let mut found = BTreeSet::new();
     for name in fsio::list(&folder).unwrap() {
-        let Some(room) = name.strip_suffix(".rs") else { continue };
-        let parsed = syn::parse_file(&fsio::read_to_string(&folder.join(&name)).unwrap()).unwrap();
+        let room = name.strip_suffix(".rs").unwrap_or(&name);
+        let file = if name == room { folder.join(room).join("mod.rs") } else { folder.join(&name) };
+        let parsed = syn::parse_file(&fsio::read_to_string(&file).unwrap()).unwrap();
         found.extend(functions(room, &parsed));
     }
     let tried = OPERATIONS.iter().map(|operation| operation.name).chain(READERS.iter().copied());

@@ -3,10 +3,11 @@
 
 use candle_core::Tensor;
 
-use super::cuda::Argument::{Input, Int, Output};
-use super::cuda::Plan;
-use super::{Kernel, Portable, blank, check, launch};
+use super::dispatch::{Kernel, Portable, blank, launch};
+use super::shapes::check;
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::plan::Argument::{Input, Int, Output};
+use crate::ml::gpu::plan::Plan;
 
 /// The matrix.
 pub fn matrix(w: &Tensor) -> Result<Tensor> {

@@ -3,10 +3,13 @@
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Bytes, Float, Input, Int, Output, Written};
-use super::cuda::{self, Plan};
-use super::{Kernel, Portable, activation, blank, check_labels, launch, read};
+use super::activation;
+use super::dispatch::{Kernel, Portable, applies, blank, launch, read};
+use super::shapes::check_labels;
 use crate::ml::error::Result;
+use crate::ml::gpu::plan::Argument::{Bytes, Float, Input, Int, Output, Written};
+use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::run::run;
 
 /// The loss at each pixel, zero where the label is ignored.
 ///
@@ -41,11 +44,11 @@ pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) ->
 pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let [n, classes, height, width] = activation::sizes("The logits", logits)?;
     let area = height * width;
-    if cuda::applies(logits.device()) {
+    if applies(logits.device()) {
         let classes_of = Tensor::zeros(n * area, DType::U8, logits.device())?;
         let plan = Plan::each("argmax", n * area, [Input(0), Written(DType::U8), Int(classes)]);
         // SAFETY: the output has a class for each pixel of the logits, whose classes the kernel has.
-        unsafe { cuda::run("argmax", &plan, &[logits], &classes_of)? };
+        unsafe { run("argmax", &plan, &[logits], &classes_of)? };
         return Ok(classes_of.to_vec1()?);
     }
     read("argmax", logits, |logits| {

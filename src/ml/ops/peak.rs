@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use super::gemm::Isa;
-use super::simd::{LANES, Loop, vectorised};
+use crate::ml::cpu::isa::Isa;
+use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 
 /// Independent chains: enough to keep two units busy that take four or five cycles for a result.
 const CHAINS: usize = 12;

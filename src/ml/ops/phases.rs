@@ -7,11 +7,13 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
-use super::cuda::{self, Plan, Room, Step};
-use super::simd::{Loop, dot, vectorised};
-use super::{Kernel, Portable, activation, check, launch};
+use super::activation;
+use super::dispatch::{Kernel, Portable, applies, launch};
+use super::shapes::check;
+use crate::ml::cpu::simd::{Loop, dot, vectorised};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
+use crate::ml::gpu::plan::{Plan, Room, Step};
 
 /// Planes whose gradients by the matrix are summed in one piece.
 const PIECE: usize = 16;
@@ -79,7 +81,7 @@ impl Phases {
         if let Some(scale) = scale {
             check("A factor of channels", scale, &[c])?;
         }
-        if cuda::applies(x.device()) && self.dilation > MOST_ON_GPU {
+        if applies(x.device()) && self.dilation > MOST_ON_GPU {
             return Err(Error::Model(format!(
                 "Phases are mixed up to dilation {MOST_ON_GPU} on a GPU, not {}.",
                 self.dilation

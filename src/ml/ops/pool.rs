@@ -5,11 +5,13 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{self, Activation, ActivationOutput, Int};
-use super::cuda::Plan;
-use super::simd::{Loop, vectorised};
-use super::{Kernel, Portable, activation, launch, same};
+use super::activation;
+use super::dispatch::{Kernel, Portable, launch};
+use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
+use crate::ml::geometry::same;
+use crate::ml::gpu::plan::Argument::{self, Activation, ActivationOutput, Int};
+use crate::ml::gpu::plan::Plan;
 
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;

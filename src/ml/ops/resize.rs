@@ -4,10 +4,12 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{self, Float, Input, Int, Output};
-use super::cuda::Plan;
-use super::{Kernel, Portable, activation, check_size, launch};
+use super::activation;
+use super::dispatch::{Kernel, Portable, launch};
+use super::shapes::check_size;
 use crate::ml::error::Result;
+use crate::ml::gpu::plan::Argument::{self, Float, Input, Int, Output};
+use crate::ml::gpu::plan::Plan;
 
 /// Where an output reads along one axis: two neighbours, and the weight of the second.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,10 +3,12 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::cuda::Argument::{Float, Input, Output};
-use super::cuda::Plan;
-use super::{Kernel, Portable, check, check_apart, launch};
+use super::dispatch::{Kernel, Portable, launch};
+use super::shapes::check;
 use crate::ml::error::Result;
+use crate::ml::gpu::plan::Argument::{Float, Input, Output};
+use crate::ml::gpu::plan::Plan;
+use crate::ml::layout::check_apart;
 
 /// Elements that one task takes.
 const PIECE: usize = 1 << 14;

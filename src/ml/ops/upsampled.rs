@@ -7,9 +7,11 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::dispatch::{Kernel, applies, launch_on_cpu, read, zeros};
 use super::resize::{self, Tap, bilinear_taps};
-use super::simd::{Loop, vectorised};
-use super::{Kernel, activation, check_labels, check_size, cuda, launch_on_cpu, loss, read, zeros};
+use super::shapes::{check_labels, check_size};
+use super::{activation, loss};
+use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
 
 /// Rows of the image that one task takes.
@@ -22,7 +24,7 @@ const TILE: usize = 64;
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
 pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
-    if cuda::applies(logits.device()) {
+    if applies(logits.device()) {
         return loss::argmax(&resize::bilinear(logits, height, width)?);
     }
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
@@ -39,7 +41,7 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, height, width]` -> `[N, height, width]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize) -> Result<Tensor> {
-    if cuda::applies(logits.device()) {
+    if applies(logits.device()) {
         return loss::cross_entropy(&resize::bilinear(logits, height, width)?, labels);
     }
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;

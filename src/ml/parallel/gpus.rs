@@ -13,8 +13,8 @@ use candle_core::{Device, Tensor};
 
 use super::{Ranks, Star};
 use crate::ml::error::Result;
+use crate::ml::gpu::nccl::{self, Comm, Transfer};
 use crate::ml::numerics::Numerics;
-use crate::ml::ops::cuda::nccl::{self, Comm, Transfer};
 use crate::ml::ops::{blank, elementwise, update};
 
 /// The values of a sum that are exchanged at a time, for which a GPU keeps as much memory: 64 MiB.

@@ -11,8 +11,8 @@ use super::colours;
 use super::header::{Component, Header, ZIGZAG};
 use super::huffman::Bits;
 use super::idct::{self, BLOCKS, Group};
+use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::data::planes::{Planes, Window};
-use crate::ml::ops::simd::{Loop, vectorised};
 
 /// The part of an image that `choose` names when it is told height and width; none where the other decoder is needed.
 pub(super) fn decode(bytes: &[u8], choose: &dyn Fn((usize, usize)) -> Window) -> Option<Planes> {

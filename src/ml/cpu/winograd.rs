@@ -1,0 +1,518 @@
+//! Convolutions with filters of three by three taps, by Winograd's minimal algorithm: tiles of three by three outputs
+//! take 25 products where their definition takes 81.
+//!
+//! With the points 0, 1, -1, 2 and infinity (Lavin and Gray, CVPR 2016; matrices by Toom and Cook), for a tile `x` of five by
+//! five inputs and a filter `w`, summed over channels:
+//! - forward: `y = A'(sum_c (G w G') * (B' x B)) A`, `*` element by element: 25 matrix products over all tiles;
+//! - gradient by the input: the same with the filter turned by half a circle, over the gradient of the output;
+//! - gradient by the weights: `dw = A'(sum_tiles (G g G') * (B' x B)) A`, `g` the three by three gradients of a tile.
+//!
+//! A dilated convolution is an undilated one on each of its phases, the pixels `dilation` apart. Tiles of all phases are
+//! rows of the same products, so that it costs no more.
+//!
+//! What is transformed lies with sixteen channels of a pixel side by side, so that every tile is arithmetic of whole
+//! vectors, wherever its pixels are: inputs `[25, tiles, C]`, filters `[25, C, O]`, products `[25, tiles, O]`.
+//!
+//! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (held against 64-bit arithmetic below).
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::epilogue::{Finish, Sums};
+use super::gemm::{self, ByRows, COLUMNS, Left, Panel};
+use super::isa::Isa;
+use super::scratch::Lines;
+use super::shared::Shared;
+use super::simd::{LANES, Lanes, Loop, vectorised};
+use super::transpose::{transpose, transpose_to};
+use crate::ml::geometry::Window;
+
+/// Products of a tile.
+const PRODUCTS: usize = 25;
+
+/// Channels below which the products are too thin to pay for the transformations.
+const THIN: usize = 32;
+
+/// A transformation of one axis of a tile.
+trait Transform<const N: usize, const M: usize>: Copy + Sync {
+    fn apply(self, values: [Lanes; N]) -> [Lanes; M];
+}
+
+/// `B' x`.
+#[derive(Clone, Copy)]
+struct OfInputs;
+
+impl Transform<5, 5> for OfInputs {
+    #[inline(always)]
+    fn apply(self, [a, b, c, d, e]: [Lanes; 5]) -> [Lanes; 5] {
+        let twice = b + b;
+        [(a + a) - b - (c + c) + d, d - c - twice, d - c * 3.0 + twice, d - b, e - (d + d) - c + twice]
+    }
+}
+
+/// `G w`.
+#[derive(Clone, Copy)]
+struct OfFilter;
+
+impl Transform<3, 5> for OfFilter {
+    #[inline(always)]
+    fn apply(self, [a, b, c]: [Lanes; 3]) -> [Lanes; 5] {
+        let sixth = 1.0 / 6.0;
+        [a * 0.5, (a + b + c) * -0.5, (b - a - c) * sixth, (a + b * 2.0 + c * 4.0) * sixth, c]
+    }
+}
+
+/// `A' m`.
+#[derive(Clone, Copy)]
+struct OfProducts;
+
+impl Transform<5, 3> for OfProducts {
+    #[inline(always)]
+    fn apply(self, [a, b, c, d, e]: [Lanes; 5]) -> [Lanes; 3] {
+        [a + b + c + d, b - c + (d + d), b + c + d * 4.0 + e]
+    }
+}
+
+/// Applies a transformation to the columns of the tile that `load` gives, then to the rows of what comes, and hands the
+/// result to `store`, each with its row and column.
+#[inline(always)]
+fn tile<const N: usize, const M: usize>(
+    of: impl Transform<N, M>,
+    load: impl Fn(usize, usize) -> Lanes,
+    mut store: impl FnMut(usize, usize, &[f32; LANES]),
+) {
+    let mut half = [[Lanes([0.0; LANES]); N]; M];
+    for j in 0..N {
+        let mut column = [Lanes([0.0; LANES]); N];
+        for (i, lanes) in column.iter_mut().enumerate() {
+            *lanes = load(i, j);
+        }
+        let column = of.apply(column);
+        for (row, lanes) in half.iter_mut().zip(column) {
+            row[j] = lanes;
+        }
+    }
+    for (i, row) in half.iter().enumerate() {
+        for (j, lanes) in of.apply(*row).iter().enumerate() {
+            store(i, j, &lanes.0);
+        }
+    }
+}
+
+/// The tiles of a convolution of stride 1.
+#[derive(Debug, Clone)]
+pub(in crate::ml) struct Winograd {
+    /// Channels of the input, and of the output.
+    channels: [usize; 2],
+    source: [usize; 2],
+    grid: [usize; 2],
+    dilation: usize,
+    /// The first output row of every row of tiles, and the first output column of every column of tiles.
+    starts: [Vec<usize>; 2],
+}
+
+impl Winograd {
+    /// Where `window` is of three by three taps with stride 1, and tiles pay.
+    pub fn of(window: &Window, outputs: usize) -> Option<Self> {
+        let Window { channels, source, grid, dilation, .. } = *window;
+        let pad = dilation as isize;
+        let plain = window.kernel == [3, 3] && window.step == 1 && window.divide == 1 && window.pad == [pad, pad];
+        if !plain || channels < THIN || outputs < THIN {
+            return None;
+        }
+        let starts = grid.map(|size| {
+            (0..dilation.min(size)).flat_map(|phase| (phase..size).step_by(3 * dilation)).collect::<Vec<_>>()
+        });
+        // Two thirds of the products of the definition, at most.
+        let pays = PRODUCTS * starts[0].len() * starts[1].len() <= 6 * grid[0] * grid[1];
+        pays.then_some(Winograd { channels: [channels, outputs], source, grid, dilation, starts })
+    }
+
+    /// The convolution of `images` images `x` with a filter.
+    pub fn correlate(&self, images: usize, x: &[f32], filter: Filter<'_>, output: Shared<'_>, finish: Finish<'_>) {
+        let ([channels, outputs], [c, o]) = (self.channels, self.pitches());
+        let (tiles, isa) = (self.count(), Isa::detect());
+        let filters = filter.transformed(channels, outputs);
+        let (of_inputs, of_filters, of_products) = (stride(tiles, c), stride(channels, o), stride(tiles, o));
+        let mut products = Lines::new(PRODUCTS * of_products);
+        for image in 0..images {
+            let area = self.source[0] * self.source[1];
+            let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
+            let out = products.shared();
+            each_product(tiles, outputs, |product, rows, columns, panel| {
+                let left = Left::by_rows(&inputs.as_slice()[product * of_inputs..], c, channels);
+                let right = ByRows { data: &filters.as_slice()[product * of_filters..], pitch: o };
+                let sums = Sums::scaled(out.from(product * of_products), o, true, None);
+                // SAFETY: tasks differ in the product, or in the rows or the columns.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
+            });
+            drop(inputs);
+            let area = self.grid[0] * self.grid[1];
+            (0..outputs).into_par_iter().step_by(LANES).for_each(|first| {
+                let (start, here) = ((image * outputs + first) * area, LANES.min(outputs - first));
+                // SAFETY: tasks differ in channels.
+                let planes = unsafe { output.slice(start, here * area) };
+                vectorised(Collect { tiles: self, products: products.as_slice(), first, planes });
+                // SAFETY: all of them were just written, line by line.
+                let planes = unsafe { planes.assume_init_mut() };
+                for (channel, plane) in planes.chunks_exact_mut(area).enumerate() {
+                    finish.apply(plane, first + channel, start + channel * area);
+                }
+            });
+        }
+    }
+
+    /// The gradient by the weights `[O, C, 3, 3]`, each output channel times `scale`, from the inputs `x` and the
+    /// gradients `g` of the output.
+    pub fn weight_gradient(&self, images: usize, x: &[f32], g: &[f32], scale: Option<&[f32]>, output: &mut [f32]) {
+        let ([channels, outputs], [c, o]) = (self.channels, self.pitches());
+        let (tiles, isa) = (self.count(), Isa::detect());
+        let (of_inputs, of_gradients, of_sums) = (stride(tiles, c), stride(tiles, o), stride(outputs, c));
+        let mut sums = Lines::new(PRODUCTS * of_sums);
+        let out = sums.shared();
+        for image in 0..images {
+            let part = |of: &'_ [f32]| image * of.len() / images..(image + 1) * of.len() / images;
+            let inputs = self.inputs(&x[part(x)]);
+            let gradients = self.gradients(&g[part(g)]);
+            each_product(outputs, channels, |product, rows, columns, panel| {
+                let left = Left::by_columns(&gradients.as_slice()[product * of_gradients..], o, tiles);
+                let right = ByRows { data: &inputs.as_slice()[product * of_inputs..], pitch: c };
+                let sums = Sums::scaled(out.from(product * of_sums), c, image == 0, None);
+                // SAFETY: tasks differ in the product, or in the rows or the columns; the first image's sums overwrite.
+                unsafe { gemm::multiply(isa, left, rows, &right, columns, panel, &sums) };
+            });
+        }
+        let sums = sums.as_slice();
+        output.par_chunks_mut(9 * channels).enumerate().for_each(|(row, out)| {
+            let scale = scale.map_or(1.0, |scale| scale[row]);
+            vectorised(FilterGradients { sums, row, channels, outputs, pitch: c, scale, out });
+        });
+    }
+
+    fn count(&self) -> usize {
+        self.starts[0].len() * self.starts[1].len()
+    }
+
+    /// From the values of one tile to those of the next, of the input and of the output: whole vectors.
+    fn pitches(&self) -> [usize; 2] {
+        self.channels.map(|channels| channels.next_multiple_of(LANES))
+    }
+
+    /// `B' x B` of every tile of an image.
+    fn inputs(&self, image: &[f32]) -> Lines {
+        self.spread(OfInputs, image, self.source, self.dilation)
+    }
+
+    /// `G g G'` of every tile of an output's gradient.
+    fn gradients(&self, image: &[f32]) -> Lines {
+        self.spread(OfFilter, image, self.grid, 0)
+    }
+
+    /// The tiles of planes of `size`, each of which begins `lead` pixels before its first output, transformed.
+    fn spread<const N: usize>(&self, of: impl Transform<N, 5>, image: &[f32], size: [usize; 2], lead: usize) -> Lines {
+        let area = size[0] * size[1];
+        let channels = image.len() / area;
+        let pitch = channels.next_multiple_of(LANES);
+        let mut to = Lines::new(PRODUCTS * stride(self.count(), pitch));
+        let shared = to.shared();
+        image.par_chunks(LANES * area).enumerate().for_each(|(block, planes)| {
+            vectorised(Spread { tiles: self, of, planes, size, lead, first: block * LANES, pitch, to: shared });
+        });
+        to
+    }
+}
+
+/// From the values of a product to those of the next: a cache line more than they take, so that what is read and
+/// written together does not fall into one set of a cache.
+fn stride(rows: usize, pitch: usize) -> usize {
+    rows * pitch + LANES
+}
+
+/// Calls `task` with every product, and with one half of its sums: of the columns, since all rows then share a panel, or of
+/// the rows where columns are few.
+fn each_product(rows: usize, columns: usize, task: impl Fn(usize, Range<usize>, Range<usize>, &mut Panel) + Sync) {
+    let by_columns = columns > 2 * COLUMNS;
+    let half = match by_columns {
+        true => columns.div_ceil(2).next_multiple_of(COLUMNS),
+        false => rows.div_ceil(2).next_multiple_of(8).min(rows),
+    };
+    (0..2 * PRODUCTS).into_par_iter().for_each_init(Panel::default, |panel, at| match (by_columns, at % 2) {
+        (true, 0) => task(at / 2, 0..rows, 0..half, panel),
+        (true, _) => task(at / 2, 0..rows, half..columns, panel),
+        (false, 0) => task(at / 2, 0..half, 0..columns, panel),
+        (false, _) => task(at / 2, half..rows, 0..columns, panel),
+    });
+}
+
+/// A filter of a convolution.
+#[derive(Clone, Copy)]
+pub(in crate::ml) enum Filter<'a> {
+    /// `[O, C, 3, 3]`.
+    Plain(&'a [f32]),
+    /// That of the gradient by the input, `[C, O, 3, 3]`, turned by half a circle, with a factor for each `C`.
+    Turned(&'a [f32], Option<&'a [f32]>),
+}
+
+impl Filter<'_> {
+    /// `G w G'`.
+    fn transformed(self, channels: usize, outputs: usize) -> Lines {
+        let pitch = outputs.next_multiple_of(LANES);
+        let mut to = Lines::new(PRODUCTS * stride(channels, pitch));
+        let shared = to.shared();
+        (0..channels).into_par_iter().for_each(|channel| {
+            vectorised(FilterRow { filter: self, channel, channels, outputs, pitch, to: shared });
+        });
+        to
+    }
+
+    #[inline(always)]
+    fn taps(self, output: usize, channel: usize, channels: usize, outputs: usize) -> [f32; 9] {
+        match self {
+            Filter::Plain(weights) => {
+                let mut taps = [0.0; 9];
+                taps.copy_from_slice(&weights[(output * channels + channel) * 9..][..9]);
+                taps
+            }
+            Filter::Turned(weights, scale) => {
+                let scale = scale.map_or(1.0, |scale| scale[channel]);
+                let mut taps = [0.0; 9];
+                taps.copy_from_slice(&weights[(channel * outputs + output) * 9..][..9]);
+                taps.reverse();
+                taps.map(|tap| tap * scale)
+            }
+        }
+    }
+}
+
+/// Transforms the filters of one channel of the input.
+struct FilterRow<'a> {
+    filter: Filter<'a>,
+    channel: usize,
+    channels: usize,
+    outputs: usize,
+    pitch: usize,
+    to: Shared<'a>,
+}
+
+impl Loop for FilterRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let FilterRow { filter, channel, channels, outputs, pitch, to } = self;
+        for first in (0..outputs).step_by(LANES) {
+            let mut taps = [Lanes([0.0; LANES]); 9];
+            for lane in 0..LANES.min(outputs - first) {
+                let values = filter.taps(first + lane, channel, channels, outputs);
+                for (tap, value) in taps.iter_mut().zip(values) {
+                    tap.0[lane] = value;
+                }
+            }
+            tile(
+                OfFilter,
+                |i, j| taps[i * 3 + j],
+                |i, j, values| {
+                    let at = (i * 5 + j) * stride(channels, pitch) + channel * pitch + first;
+                    // SAFETY: tasks differ in channels.
+                    unsafe { to.slice(at, LANES) }.write_copy_of_slice(values);
+                },
+            );
+        }
+    }
+}
+
+/// `A' m A` of the summed products of one output: gradients of its filters.
+struct FilterGradients<'a> {
+    sums: &'a [f32],
+    row: usize,
+    channels: usize,
+    outputs: usize,
+    pitch: usize,
+    scale: f32,
+    out: &'a mut [f32],
+}
+
+impl Loop for FilterGradients<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let FilterGradients { sums, row, channels, outputs, pitch, scale, out } = self;
+        for first in (0..channels).step_by(LANES) {
+            let here = LANES.min(channels - first);
+            let load =
+                |i: usize, j: usize| Lanes::of(&sums[(i * 5 + j) * stride(outputs, pitch) + row * pitch + first..]);
+            tile(OfProducts, load, |i, j, values| {
+                let out = out[first * 9 + i * 3 + j..].iter_mut().step_by(9);
+                out.zip(&values[..here]).for_each(|(out, value)| *out = value * scale);
+            });
+        }
+    }
+}
+
+/// Transforms the tiles of at most sixteen planes of `size`, the first of which is channel `first`.
+struct Spread<'a, const N: usize, F: Transform<N, 5>> {
+    tiles: &'a Winograd,
+    of: F,
+    planes: &'a [f32],
+    size: [usize; 2],
+    lead: usize,
+    first: usize,
+    pitch: usize,
+    to: Shared<'a>,
+}
+
+impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Spread { tiles, of, planes, size: [height, width], lead, first, pitch, to } = self;
+        let (d, [ys, xs], area, count) = (tiles.dilation, &tiles.starts, height * width, tiles.count());
+        // Pixels with zeros around them, as far as tiles reach.
+        let [high, wide] = [0, 1].map(|axis| (lead + self.size[axis]).max(tiles.grid[axis] + N * d));
+        let mut pixels = Lines::new(high * wide * LANES);
+        let pixels = pixels.as_mut_slice();
+        pixels.fill(0.0);
+        for y in 0..height {
+            let to = &mut pixels[((y + lead) * wide + lead) * LANES..];
+            transpose(&planes[y * width..], area, planes.len() / area, width, to, LANES);
+        }
+        let starts = ys.iter().flat_map(|y| xs.iter().map(move |x| y * wide + x));
+        for (at, start) in starts.enumerate() {
+            let load = |i: usize, j: usize| Lanes::of(&pixels[(start + (i * wide + j) * d) * LANES..]);
+            tile(of, load, |i, j, values| {
+                let at = (i * 5 + j) * stride(count, pitch) + at * pitch + first;
+                // SAFETY: tasks differ in channels.
+                unsafe { to.slice(at, LANES) }.write_copy_of_slice(values);
+            });
+        }
+    }
+}
+
+/// Makes at most sixteen planes of the output, the first of which is channel `first`, from their products.
+struct Collect<'a> {
+    tiles: &'a Winograd,
+    products: &'a [f32],
+    first: usize,
+    planes: &'a mut [MaybeUninit<f32>],
+}
+
+impl Loop for Collect<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Collect { tiles, products, first, planes } = self;
+        let ([height, width], d, [ys, xs], [_, pitch]) = (tiles.grid, tiles.dilation, &tiles.starts, tiles.pitches());
+        let (area, count, [high, wide]) = (height * width, tiles.count(), tiles.grid.map(|size| size + 3 * d));
+        let mut pixels = Lines::new(high * wide * LANES);
+        let pixels = pixels.as_mut_slice();
+        let starts = ys.iter().flat_map(|y| xs.iter().map(move |x| y * wide + x));
+        for (at, start) in starts.enumerate() {
+            let load =
+                |i: usize, j: usize| Lanes::of(&products[(i * 5 + j) * stride(count, pitch) + at * pitch + first..]);
+            tile(OfProducts, load, |i, j, values| {
+                pixels[(start + (i * wide + j) * d) * LANES..][..LANES].copy_from_slice(values);
+            });
+        }
+        let channels = planes.len() / area;
+        for y in 0..height {
+            transpose_to(&pixels[y * wide * LANES..], LANES, width, channels, &mut planes[y * width..], area);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use crate::ml::ops::conv::{Conv2d, Epilogue};
+    use crate::ml::ops::{elementwise, zeros};
+    use crate::ml::rng::Rng;
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn normal(name: &str, shape: [usize; 4]) -> Tensor {
+        let mut rng = Rng::new(1, name, 0);
+        let data = (0..shape.iter().product()).map(|_| rng.normal()).collect();
+        Tensor::from_vec(data, &shape, &Device::Cpu).unwrap()
+    }
+
+    /// The greatest difference over the greatest value.
+    fn error(found: &Tensor, expected: &[f64]) -> f64 {
+        let greatest = expected.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let found = values(found);
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(expected).fold(0.0_f64, |m, (f, e)| m.max((f64::from(*f) - e).abs())) / greatest
+    }
+
+    /// Calls `with` with the places in the output, the input and the filter of every product of the definition.
+    fn products([n, c, h, w]: [usize; 4], o: usize, d: usize, mut with: impl FnMut(usize, usize, usize)) {
+        for (image, out, channel) in (0..n * o * c).map(|i| (i / c / o, i / c % o, i % c)) {
+            for (y, x, tap) in (0..h * w * 9).map(|i| (i / 9 / w, i / 9 % w, i % 9)) {
+                let (sy, sx) = ((y + tap / 3 * d).wrapping_sub(d), (x + tap % 3 * d).wrapping_sub(d));
+                if sy < h && sx < w {
+                    let from = ((image * c + channel) * h + sy) * w + sx;
+                    with(((image * o + out) * h + y) * w + x, from, (out * c + channel) * 9 + tap);
+                }
+            }
+        }
+    }
+
+    /// A gradient at one pixel reaches the nine around it, and nothing else where that must show.
+    #[test]
+    fn exact_sums_of_nothing_are_zero() {
+        let (shape, op) = ([1, 32, 12, 12], Conv2d { stride: 1, dilation: 1 });
+        let weights = normal("w", [32, 32, 3, 3]);
+        let mut one = vec![0.0_f32; 32 * 144];
+        one[5 * 12 + 6] = 1.0;
+        let g = Tensor::from_vec(one, &shape, &Device::Cpu).unwrap();
+        let alive = |exact| {
+            let epilogue = Epilogue { exact, ..Epilogue::default() };
+            let dx = op.backward_input(shape, &g, &weights, None, epilogue).unwrap();
+            values(&dx).iter().filter(|value| **value != 0.0).count()
+        };
+        assert_eq!(alive(true), 32 * 9);
+        assert!(alive(false) > 32 * 9, "tiles leave no rounding: then nothing need be exact");
+    }
+
+    #[test]
+    fn tiles_give_what_the_definition_gives_in_64_bits() {
+        for (shape, outputs, dilation) in [([2, 35, 13, 19], 40, 1), ([1, 64, 21, 17], 33, 2), ([2, 33, 25, 27], 70, 4)]
+        {
+            let what = format!("{shape:?} to {outputs}, dilation {dilation}");
+            let [n, c, h, w] = shape;
+            let op = Conv2d { stride: 1, dilation };
+            let (x, g) = (normal("x", shape), normal("g", [n, outputs, h, w]));
+            let weights = normal("w", [outputs, c, 3, 3]);
+            let scale = values(&normal("scale", [1, outputs, 1, 1]));
+            let scaled = Tensor::from_slice(&scale, outputs, &Device::Cpu).unwrap();
+            let [xs, gs, ws] = [&x, &g, &weights].map(|t| values(t).into_iter().map(f64::from).collect::<Vec<_>>());
+            let (mut y, mut dx, mut dw) = (vec![0.0; gs.len()], vec![0.0; xs.len()], vec![0.0; ws.len()]);
+            products(shape, outputs, dilation, |at, from, tap| {
+                let scale = f64::from(scale[tap / 9 / c]);
+                y[at] += xs[from] * ws[tap];
+                dx[from] += gs[at] * ws[tap] * scale;
+                dw[tap] += gs[at] * xs[from] * scale;
+            });
+            let found = op.forward(&x, &weights, Epilogue::default()).unwrap();
+            let by_input = op.backward_input(shape, &g, &weights, Some(&scaled), Epilogue::default()).unwrap();
+            let by_weights = zeros(weights.dims(), &Device::Cpu).unwrap();
+            op.backward_weights(&x, &g, Some(&scaled), &by_weights).unwrap();
+            let errors = [error(&found, &y), error(&by_input, &dx), error(&by_weights, &dw)];
+            eprintln!("{what}: {errors:?}");
+            assert!(errors.iter().all(|e| *e < 5e-6), "{what}: {errors:?}");
+
+            let (add, mask) = (normal("add", shape), normal("mask", shape));
+            let epilogue = Epilogue { add: Some(&add), mask: Some(&mask), ..Epilogue::default() };
+            let fused = op.backward_input(shape, &g, &weights, Some(&scaled), epilogue).unwrap();
+            let expected = elementwise::masked(&(by_input + add).unwrap(), &mask).unwrap();
+            assert_eq!(values(&fused), values(&expected), "{what}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Which source element each tap of a sliding window reads, and the matrix that this unrolls an image into.
+
+use std::ops::Range;
+
+/// How many zeros stand before the first element along an axis, and how many outputs there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    /// Zeros before.
+    pub before: usize,
+    /// Outputs along the axis.
+    pub outputs: usize,
+}
+
+/// TensorFlow's `SAME` padding along one axis: `ceil(size / stride)` outputs, half of the padding before (rounded
+/// down), the rest after.
+pub fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> Padding {
+    let outputs = size.div_ceil(stride);
+    let reach = (kernel - 1) * dilation + 1;
+    let total = ((outputs.max(1) - 1) * stride + reach).saturating_sub(size);
+    Padding { before: total / 2, outputs }
+}
+
+/// A sliding window over one image `[channels, source height, source width]`.
+///
+/// Column `p = (oy, ox)` and row `k = (c, i, j)` of the unrolled matrix hold the source element of channel `c` at
+/// `y = (oy * step + i * dilation - pad_y) / divide` and likewise `x`, or zero where that is outside or no integer.
+/// `divide` is 1 for a convolution and the stride for the gradient of one.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ml) struct Window {
+    pub channels: usize,
+    pub source: [usize; 2],
+    pub grid: [usize; 2],
+    pub kernel: [usize; 2],
+    pub step: usize,
+    pub dilation: usize,
+    pub pad: [isize; 2],
+    pub divide: usize,
+}
+
+impl Window {
+    /// Rows of the unrolled matrix.
+    pub fn rows(&self) -> usize {
+        self.channels * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Columns of the unrolled matrix.
+    pub fn columns(&self) -> usize {
+        self.grid[0] * self.grid[1]
+    }
+
+    /// Whether the unrolled matrix is the image itself.
+    pub fn is_identity(&self) -> bool {
+        self.kernel == [1, 1] && self.step == 1 && self.divide == 1 && self.pad == [0, 0] && self.source == self.grid
+    }
+
+    /// Writes the given part of the unrolled matrix to `out`, row by row at distance `ld`.
+    pub fn unroll(&self, image: &[f32], rows: Range<usize>, columns: Range<usize>, out: &mut [f32], ld: usize) {
+        let area = self.source[0] * self.source[1];
+        if self.is_identity() {
+            for (row, k) in rows.enumerate() {
+                let from = k * area + columns.start;
+                out[row * ld..row * ld + columns.len()].copy_from_slice(&image[from..from + columns.len()]);
+            }
+            return;
+        }
+        let taps = self.kernel[0] * self.kernel[1];
+        for (row, k) in rows.enumerate() {
+            let (channel, tap) = (k / taps, k % taps);
+            let offset = |axis: usize, tap: usize| (tap * self.dilation) as isize - self.pad[axis];
+            let dy = offset(0, tap / self.kernel[1]);
+            let dx = offset(1, tap % self.kernel[1]);
+            let plane = &image[channel * area..(channel + 1) * area];
+            let out = &mut out[row * ld..row * ld + columns.len()];
+            let mut done = 0;
+            while done < out.len() {
+                let p = columns.start + done;
+                let (oy, ox) = (p / self.grid[1], p % self.grid[1]);
+                let run = (self.grid[1] - ox).min(out.len() - done);
+                let run_out = &mut out[done..done + run];
+                match self.line(oy, dy) {
+                    None => run_out.fill(0.0),
+                    Some(y) => self.copy_line(&plane[y * self.source[1]..(y + 1) * self.source[1]], ox, dx, run_out),
+                }
+                done += run;
+            }
+        }
+    }
+
+    /// The source row behind grid row `oy` at offset `dy`.
+    fn line(&self, oy: usize, dy: isize) -> Option<usize> {
+        let at = (oy * self.step) as isize + dy;
+        let divide = self.divide as isize;
+        (at >= 0 && at % divide == 0 && at / divide < self.source[0] as isize).then(|| (at / divide) as usize)
+    }
+
+    /// Copies the source elements behind grid columns `ox..` at offset `dx`.
+    fn copy_line(&self, line: &[f32], ox: usize, dx: isize, out: &mut [f32]) {
+        let first = (ox * self.step) as isize + dx;
+        if self.divide == 1 {
+            let (len, step) = (out.len() as isize, self.step as isize);
+            let up_to = |end: isize| (end - first + step - 1).div_euclid(step);
+            let low = up_to(0).clamp(0, len);
+            let high = up_to(line.len() as isize).clamp(low, len);
+            out[..low as usize].fill(0.0);
+            if low < high {
+                let (from, to) = (&line[(first + low * step) as usize..], &mut out[low as usize..high as usize]);
+                match self.step {
+                    1 => to.copy_from_slice(&from[..to.len()]),
+                    step => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                }
+            }
+            out[high as usize..].fill(0.0);
+            return;
+        }
+        // Only every `divide`-th column meets a source element, and `step` is 1.
+        let divide = self.divide as isize;
+        let skip = (-first).rem_euclid(divide) as usize;
+        out.fill(0.0);
+        for (i, value) in out.iter_mut().enumerate().skip(skip).step_by(self.divide) {
+            let at = (first + i as isize) / divide;
+            *value = if at >= 0 { line.get(at as usize).copied().unwrap_or(0.0) } else { 0.0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_tensorflows() {
+        assert_eq!(same(321, 7, 2, 1), Padding { before: 3, outputs: 161 });
+        assert_eq!(same(32, 7, 2, 1), Padding { before: 2, outputs: 16 });
+        assert_eq!(same(32, 3, 2, 1), Padding { before: 0, outputs: 16 });
+        assert_eq!(same(33, 3, 2, 1), Padding { before: 1, outputs: 17 });
+        assert_eq!(same(41, 3, 1, 12), Padding { before: 12, outputs: 41 });
+        assert_eq!(same(9, 2, 1, 1), Padding { before: 0, outputs: 9 });
+        assert_eq!(same(41, 1, 2, 1), Padding { before: 0, outputs: 21 });
+    }
+
+    #[test]
+    fn a_part_of_the_unrolled_matrix_is_the_matrix_of_the_definition() {
+        let image: Vec<f32> = (1..=2 * 5 * 6).map(|v| v as f32).collect();
+        for (step, divide, dilation) in [(1, 1, 2), (2, 1, 1), (1, 2, 1)] {
+            let window = Window {
+                channels: 2,
+                source: [5, 6],
+                grid: [4, 7],
+                kernel: [3, 2],
+                step,
+                dilation,
+                pad: [1, 2],
+                divide,
+            };
+            let (rows, columns) = (2..11, 3..26);
+            let mut out = vec![f32::NAN; 9 * 30];
+            window.unroll(&image, rows.clone(), columns.clone(), &mut out, 30);
+            for k in rows.clone() {
+                for p in columns.clone() {
+                    let source = |grid: usize, tap: usize, pad: isize, size: usize| {
+                        let at = (grid * step + tap * dilation) as isize - pad;
+                        let inside = at >= 0 && at % divide as isize == 0 && at / (divide as isize) < size as isize;
+                        inside.then(|| at as usize / divide)
+                    };
+                    let (c, i, j) = (k / 6, k / 2 % 3, k % 2);
+                    let expected = match (source(p / 7, i, 1, 5), source(p % 7, j, 2, 6)) {
+                        (Some(y), Some(x)) => image[c * 30 + y * 6 + x],
+                        _ => 0.0,
+                    };
+                    assert_eq!(out[(k - rows.start) * 30 + p - columns.start], expected, "{k} {p}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Plans carried out on the processor: the kernels' own sources, compiled by the host's C++ compiler, and convolutions
+//! by their definition.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor};
+use half::bf16;
+
+use super::plan::{Argument, Convolution, Element, Pass, Plan, Step};
+use crate::fsio;
+use crate::ml::error::Result;
+
+thread_local! {
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether operations on this thread happen by plans, carried out here.
+pub fn active() -> bool {
+    ACTIVE.get()
+}
+
+/// Runs `body`, with every operation of this thread carried out as a GPU would.
+pub fn on_gpu<T>(body: impl FnOnce() -> T) -> T {
+    struct Ends;
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            ACTIVE.set(false);
+        }
+    }
+    ACTIVE.set(true);
+    let _ends = Ends;
+    body()
+}
+
+/// Runs `plan` where the output is.
+///
+/// # Safety
+/// As for [`super::run::run`]; the operands are of the types that the steps take, and none shares memory with the output.
+pub unsafe fn run(plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
+    Ok(output.inplace_op1(&Run { plan, element, inputs })?)
+}
+
+struct Run<'a> {
+    plan: &'a Plan<'a>,
+    element: Element,
+    inputs: &'a [&'a Tensor],
+}
+
+/// The address of a tensor's first element, which is only read.
+fn address(storage: &CpuStorage, layout: &Layout) -> *mut c_void {
+    let start = layout.start_offset();
+    match storage {
+        CpuStorage::F32(data) => data[start..].as_ptr().cast_mut().cast(),
+        CpuStorage::BF16(data) => data[start..].as_ptr().cast_mut().cast(),
+        _ => panic!("an operand of no type that kernels know"),
+    }
+}
+
+/// The address of a tensor's first element, which is written.
+fn written(storage: &mut CpuStorage, layout: &Layout) -> *mut c_void {
+    let start = layout.start_offset();
+    match storage {
+        CpuStorage::F32(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::BF16(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::F64(data) => data[start..].as_mut_ptr().cast(),
+        CpuStorage::U8(data) => data[start..].as_mut_ptr().cast(),
+        _ => panic!("an output of no type that kernels know"),
+    }
+}
+
+impl InplaceOp1 for Run<'_> {
+    fn name(&self) -> &'static str {
+        "an emulated plan"
+    }
+
+    fn cpu_fwd(&self, output: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let output = written(output, layout);
+        let inputs: Vec<*mut c_void> = self
+            .inputs
+            .iter()
+            .map(|tensor| {
+                let (guard, layout) = tensor.storage_and_layout();
+                let Storage::Cpu(storage) = &*guard else { panic!("an operand on another device") };
+                address(storage, layout)
+            })
+            .collect();
+        // Whatever lies in a scratch buffer at first must not matter.
+        let mut scratch: Vec<Vec<f32>> =
+            self.plan.scratch.iter().map(|room| vec![f32::NAN; room.bytes(self.element).div_ceil(4)]).collect();
+        let scratch: Vec<*mut c_void> = scratch.iter_mut().map(|buffer| buffer.as_mut_ptr().cast()).collect();
+        let at = |argument: Argument<'_>| match argument {
+            Argument::Input(number) | Argument::Activation(number) => inputs[number],
+            Argument::Output | Argument::Written(_) | Argument::ActivationOutput => output,
+            Argument::Scratch(number) => scratch[number],
+            Argument::Bytes(bytes) => bytes.as_ptr().cast_mut().cast(),
+            _ => std::ptr::null_mut(),
+        };
+        for step in &self.plan.steps {
+            match step {
+                Step::Conv(conv) => {
+                    let operands = [conv.x, conv.w, conv.y].map(at);
+                    // SAFETY: promised by the caller of `run`.
+                    unsafe {
+                        match self.element {
+                            Element::F32 => convolve::<f32>(conv, operands.map(|at| at.cast())),
+                            Element::Bf16 => convolve::<bf16>(conv, operands.map(|at| at.cast())),
+                        }
+                    }
+                }
+                Step::Kernel { name, blocks, arguments } => {
+                    let values = arguments.iter().map(|&argument| match argument {
+                        Argument::Int(value) => Value { int: i32::try_from(value).unwrap() },
+                        Argument::Float(float) => Value { float },
+                        address => Value { address: at(address) },
+                    });
+                    let codes: Vec<u8> = arguments.iter().map(|argument| code(*argument)).collect();
+                    let name = self.plan.kernel(name, arguments, self.element);
+                    // SAFETY: promised by the caller of `run`.
+                    unsafe { Kernels::get().run(&name, *blocks, values.collect(), &codes) };
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An argument as a kernel takes it.
+#[repr(C)]
+union Value {
+    int: i32,
+    float: f32,
+    address: *mut c_void,
+}
+
+fn code(argument: Argument<'_>) -> u8 {
+    match argument {
+        Argument::Int(_) => b'i',
+        Argument::Float(_) => b'f',
+        _ => b'p',
+    }
+}
+
+/// The compiled kernels.
+struct Kernels(libloading::Library);
+
+type Entry = unsafe extern "C" fn(u32, *const *const Value, *const u8, usize) -> bool;
+
+impl Kernels {
+    /// The kernels, for one user at a time: blocks share their variables.
+    fn get() -> MutexGuard<'static, Self> {
+        static KERNELS: Mutex<Option<&'static Mutex<Kernels>>> = Mutex::new(None);
+        let mut kernels = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
+        kernels.get_or_insert_with(|| Box::leak(Box::new(Mutex::new(Self::build())))).lock().unwrap()
+    }
+
+    fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = fsio::read_to_string(&sources(EMULATION).join("kernels.cpp")).unwrap();
+        let entries: String = names().iter().map(|name| format!("ENTRY({name})\n")).collect();
+        let entry = "#define ENTRY(name) extern \"C\" bool run_##name(unsigned blocks, void** values, const char* codes, \
+                     std::size_t count) { return run(name, blocks, values, codes, count); }\n";
+        let (file, library) = (folder.path().join("emulated.cpp"), folder.path().join("emulated.so"));
+        fsio::write_atomic(&file, format!("{text}\n{entry}{entries}").as_bytes()).unwrap();
+        let mut compiler = Command::new("c++");
+        compiler.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall", "-Werror", "-I"]);
+        let status = compiler.arg(sources(KERNELS)).arg("-o").arg(&library).arg(&file).status().unwrap();
+        assert!(status.success(), "the kernels do not compile");
+        // SAFETY: the library has no initialisers.
+        Kernels(unsafe { libloading::Library::new(&library).unwrap() })
+    }
+
+    /// # Safety
+    /// With these arguments, the kernel touches no elements but those of the plan's operands.
+    unsafe fn run(&self, name: &str, blocks: usize, values: Vec<Value>, codes: &[u8]) {
+        let pointers: Vec<*const Value> = values.iter().map(std::ptr::from_ref).collect();
+        // SAFETY: the entry compares the arguments with the kernel's signature; what it touches, the caller promises.
+        let ran = unsafe {
+            let entry = self.0.get::<Entry>(format!("run_{name}")).unwrap();
+            entry(u32::try_from(blocks).unwrap(), pointers.as_ptr(), codes.as_ptr(), codes.len())
+        };
+        assert!(ran, "the kernel `{name}` takes other arguments");
+    }
+}
+
+/// A folder of the sources; a program that was carried elsewhere does not have it.
+fn sources(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+/// The kernels' sources.
+const KERNELS: &str = "src/ml/gpu/kernels";
+/// What runs them on the processor.
+const EMULATION: &str = "tests/emulation";
+
+/// Whether plans can be carried out here; says so where they cannot.
+pub fn possible() -> bool {
+    let possible = sources(KERNELS).exists() && Command::new("c++").arg("--version").output().is_ok();
+    if !possible {
+        eprintln!("skipped: there is no C++ compiler here, or no source, to run the GPU's kernels on the processor");
+    }
+    possible
+}
+
+/// The names of all kernels.
+pub fn names() -> Vec<String> {
+    let read = |file: &str| fsio::read_to_string(&sources(KERNELS).join(file)).unwrap();
+    let all = read("all.cu");
+    let typed = read("activations.cuh");
+    let files = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
+        names.filter(|name| *name != "activations.cuh").map(str::to_owned).collect()
+    };
+    let kernels = |file: &String, prefix: &str, end: char| -> Vec<String> {
+        let text = read(file);
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
+        lines.filter_map(|line| Some(line.split_once(end)?.0.to_owned())).collect()
+    };
+    let plain = files(&all).into_iter().flat_map(|file| kernels(&file, "KERNEL ", '('));
+    let typed = files(&typed).into_iter().flat_map(|file| kernels(&file, "TYPED(", ')'));
+    plain.chain(typed.flat_map(|name| [Element::Bf16.kernel(&name), name])).collect()
+}
+
+/// A number that convolutions take.
+trait Number: Copy {
+    fn wide(self) -> f64;
+    fn rounded(sum: f64) -> Self;
+}
+
+impl Number for f32 {
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn rounded(sum: f64) -> Self {
+        sum as f32
+    }
+}
+
+impl Number for bf16 {
+    fn wide(self) -> f64 {
+        self.to_f64()
+    }
+
+    fn rounded(sum: f64) -> Self {
+        bf16::from_f32(sum as f32)
+    }
+}
+
+/// A convolution of channels-last operands by its definition, in 64-bit arithmetic; what is written, is overwritten.
+///
+/// # Safety
+/// The operands have the lengths that the geometry says, and the one that is written shares memory with no other.
+unsafe fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
+    let g = &conv.geometry;
+    let ([h, width], [rows, columns], [kh, kw]) = (g.source, g.grid, g.kernel);
+    let len =
+        [g.images * g.channels * h * width, g.outputs * g.channels * kh * kw, g.images * g.outputs * rows * columns];
+    // The library's own rule for the size of an output.
+    for axis in 0..2 {
+        let room = g.source[axis] + 2 * g.pad[axis] - ((g.kernel[axis] - 1) * g.dilation + 1);
+        assert_eq!(g.grid[axis], room / g.stride + 1, "{g:?}");
+    }
+    // SAFETY: promised by the caller; nothing is written yet.
+    let [x, w, y] = [0, 1, 2].map(|at: usize| unsafe { std::slice::from_raw_parts(operands[at], len[at]) });
+    let target = match conv.pass {
+        Pass::Input => 0,
+        Pass::Weights => 1,
+        Pass::Forward => 2,
+    };
+    let mut sums = vec![0.0_f64; len[target]];
+    let place = |at: usize, tap: usize, axis: usize| {
+        let at = (at * g.stride + tap * g.dilation).checked_sub(g.pad[axis])?;
+        (at < g.source[axis]).then_some(at)
+    };
+    // Image, row and column of the output; row and column of the filter.
+    for (p, k) in (0..g.images * rows * columns).flat_map(|p| (0..kh * kw).map(move |k| (p, k))) {
+        let (column, row, image) = (p % columns, p / columns % rows, p / columns / rows);
+        let (Some(row), Some(column)) = (place(row, k / kw, 0), place(column, k % kw, 1)) else { continue };
+        let source = ((image * h + row) * width + column) * g.channels;
+        for o in 0..g.outputs {
+            let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
+            for c in 0..g.channels {
+                let (sum, a, b) = match conv.pass {
+                    Pass::Forward => (out, x[source + c], w[tap + c]),
+                    Pass::Input => (source + c, y[out], w[tap + c]),
+                    Pass::Weights => (tap + c, y[out], x[source + c]),
+                };
+                sums[sum] += a.wide() * b.wide();
+            }
+        }
+    }
+    // SAFETY: promised by the caller; nothing is read any more.
+    let target = unsafe { std::slice::from_raw_parts_mut(operands[target], len[target]) };
+    target.iter_mut().zip(sums).for_each(|(target, sum)| *target = T::rounded(sum));
+}

@@ -1,0 +1,449 @@
+//! Every operation on a GPU against its processor's body: by emulation everywhere, and on the GPU itself where there is
+//! one. Inputs of four dimensions are activations there, which lie channels last; a body takes those that are filters by
+//! [`parameter`].
+
+mod training;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::emulated;
+use crate::ml::ops::blend::{Bell, Blend, Factors};
+use crate::ml::ops::conv::{Conv2d, Epilogue};
+use crate::ml::ops::dispatch::applies;
+use crate::ml::ops::phases::{Finish, Phases};
+use crate::ml::ops::{activation, depthwise, elementwise, fuse, interaction, loss, nchw, pool, resize, update, zeros};
+use crate::ml::rng::Rng;
+
+/// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
+const SUMS: f32 = 2e-6;
+
+fn random(name: &str, shape: &[usize]) -> Tensor {
+    let mut rng = Rng::new(3, name, 0);
+    let data: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-1.0, 1.0)).collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The GPU of this machine, where the program was built for one.
+fn gpu() -> Option<Device> {
+    #[cfg(feature = "cuda")]
+    match crate::ml::numerics::Numerics::default().device(Some(0)) {
+        Ok(device) => return Some(device),
+        Err(error) => eprintln!("skipped on the GPU: {error}"),
+    }
+    None
+}
+
+/// Runs `body` on the processor, as emulated, and on a GPU, on copies of `inputs`; the tensors that it gives must agree
+/// within `tolerance`.
+#[track_caller]
+fn agree(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    agree_in(DType::F32, what, tolerance, inputs, body);
+}
+
+/// As [`agree`], and again with activations in bfloat16, within the rounding of a few of them.
+#[track_caller]
+fn agree_in_both(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    agree_in(DType::F32, what, tolerance, inputs, &body);
+    let rounded = |x: &Tensor| match x.rank() {
+        4 => x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap(),
+        _ => x.clone(),
+    };
+    let inputs: Vec<Tensor> = inputs.iter().map(rounded).collect();
+    agree_in(DType::BF16, &format!("{what}, bfloat16,"), 1.0 / 128.0, &inputs, body);
+}
+
+#[track_caller]
+fn agree_in(dtype: DType, what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
+    let copies = |device: &Device| -> Vec<Tensor> {
+        let copy = |x: &Tensor| match x.rank() {
+            4 if applies(device) => activation::cast(&activation::enter(x, device).unwrap(), dtype).unwrap(),
+            _ => x.copy().unwrap().to_device(device).unwrap(),
+        };
+        inputs.iter().map(copy).collect()
+    };
+    let expected: Vec<Vec<f32>> = body(&copies(&Device::Cpu)).iter().map(values).collect();
+    let compare = |on: &str, found: Vec<Tensor>| {
+        assert_eq!(found.len(), expected.len(), "{what} {on}");
+        for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let found = values(found);
+            assert_eq!(found.len(), expected.len(), "{what} {on}, result {number}");
+            let greatest = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+                let near = a == b || (a - b).abs() <= tolerance * greatest || a.is_nan() && b.is_nan();
+                assert!(near, "{what} {on}, result {number}, element {at}: {a} for {b}");
+            }
+        }
+    };
+    if emulated::possible() {
+        compare("emulated", emulated::on_gpu(|| body(&copies(&Device::Cpu))));
+    }
+    if let Some(device) = gpu() {
+        compare("on the GPU", body(&copies(&device)));
+    }
+}
+
+/// The filter that was given as an activation.
+fn parameter(x: &Tensor) -> Tensor {
+    let x = x.to_dtype(DType::F32).unwrap();
+    x.to_device(&Device::Cpu).unwrap().contiguous().unwrap().to_device(x.device()).unwrap()
+}
+
+/// A tensor that a body may overwrite, with what must not be left of it.
+fn stale(shape: &[usize], device: &Device) -> Tensor {
+    Tensor::full(f32::NAN, shape, device).unwrap()
+}
+
+#[test]
+fn elementwise_operations_agree() {
+    let inputs = [random("a", &[3, 5, 7, 9]), random("b", &[3, 5, 7, 9])];
+    agree_in_both("masked", 0.0, &inputs, |x| vec![elementwise::masked(&x[0], &x[1]).unwrap()]);
+    agree("copy", 0.0, &inputs, |x| {
+        elementwise::copy(&x[0], &x[1]).unwrap();
+        vec![x[1].clone()]
+    });
+    agree_in_both("sums of channels", SUMS, &inputs, |x| {
+        let sums = stale(&[5], x[0].device());
+        elementwise::sum_by_channel(&x[0], &sums).unwrap();
+        vec![sums]
+    });
+    let scalar = |value: f64| Tensor::new(value as f32, &Device::Cpu).unwrap();
+    agree("sums", SUMS, &[random("many", &[300_001])], |x| {
+        vec![scalar(elementwise::sum_of(&x[0]).unwrap()), scalar(elementwise::sum_of_all_squares(x).unwrap())]
+    });
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+        let x = Tensor::new(&[1.0, odd, 2.0], &Device::Cpu).unwrap();
+        agree("the search for infinities", 0.0, &[x], |x| {
+            vec![scalar(f64::from(u8::from(elementwise::is_finite(&x[0]).unwrap())))]
+        });
+    }
+}
+
+#[test]
+fn steps_of_the_optimiser_agree() {
+    let inputs = ["v", "g", "w"].map(|name| random(name, &[1000]));
+    agree("the optimiser", 0.0, &inputs, |x| {
+        update::accumulate(&x[0], &x[1], &x[2], 0.9, 1e-4).unwrap();
+        update::descend(&x[2], &x[0], 0.03).unwrap();
+        update::add_part(&x[1], &x[0], 3.0).unwrap();
+        x.to_vec()
+    });
+    agree("an upload", 0.0, &inputs, |x| {
+        let again = |x: &Tensor| {
+            let x4 = x.to_device(&Device::Cpu).unwrap().reshape((2, 5, 4, 25)).unwrap();
+            activation::enter(&x4, x.device()).unwrap()
+        };
+        x.iter().chain(x).map(again).collect()
+    });
+    // A slot of a flat buffer.
+    agree("a slot", 0.0, &inputs, |x| {
+        update::descend(&x[2].narrow(0, 33, 500).unwrap(), &x[0].narrow(0, 101, 500).unwrap(), 0.5).unwrap();
+        vec![x[2].clone()]
+    });
+}
+
+#[test]
+fn fusions_agree() {
+    let inputs = ["a", "b", "c"].map(|name| (random(name, &[2, 3, 4, 5]) * 2.0).unwrap().round().unwrap());
+    agree("the maximum", 0.0, &inputs, |x| {
+        let y = x[0].copy().unwrap();
+        fuse::maximum(&y, &x[1]).unwrap();
+        let mut all = fuse::maximum_backward(&x[..2], &y, &x[2]).unwrap();
+        all.push(y);
+        all
+    });
+    agree("probabilities", 1e-6, &inputs, |x| {
+        let y = fuse::log_softmax(&x[0]).unwrap();
+        fuse::log_add(&y, &x[1]).unwrap();
+        vec![y, fuse::mirrored(&x[2]).unwrap()]
+    });
+}
+
+#[test]
+fn pooling_agrees() {
+    for [height, width] in [[9, 8], [8, 13], [1, 2]] {
+        // Few values, so that maxima are shared; and one that is no number.
+        let mut data = values(&(random("x", &[2, 3, height, width]) * 2.0).unwrap().round().unwrap());
+        data[height * width / 2] = f32::NAN;
+        let x = Tensor::from_vec(data, (2, 3, height, width), &Device::Cpu).unwrap();
+        let g = random("g", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
+        agree_in_both(&format!("the max pool of {height} x {width}"), 0.0, &[x, g], |x| {
+            let of = |mask| pool::backward(&x[0], &x[1], mask).unwrap();
+            vec![pool::forward(&x[0]).unwrap(), of(false), of(true)]
+        });
+    }
+}
+
+#[test]
+fn resizing_agrees() {
+    for ([h, w], [height, width]) in
+        [([5, 7], [37, 50]), ([41, 41], [321, 321]), ([33, 40], [7, 11]), ([1, 6], [4, 1]), ([9, 6], [9, 6])]
+    {
+        let inputs = [random("x", &[1, 2, h, w]), random("g", &[1, 2, height, width])];
+        agree(&format!("the resize of {h} x {w} to {height} x {width}"), 0.0, &inputs, |x| {
+            let y = resize::bilinear(&x[0], height, width).unwrap();
+            vec![y, resize::bilinear_backward(&x[1], h, w).unwrap()]
+        });
+    }
+}
+
+#[test]
+fn losses_agree() {
+    let logits = (random("logits", &[2, 5, 6, 7]) * 4.0).unwrap();
+    let labels: Vec<u8> = (0..2 * 42).map(|i| [0, 255, 3, 5, 4, 1, 2][i % 7]).collect();
+    agree("cross entropy", 1e-6, &[logits], |x| {
+        let classes = loss::argmax(&x[0]).unwrap().into_iter().map(f32::from);
+        vec![
+            loss::cross_entropy(&x[0], &labels).unwrap(),
+            loss::cross_entropy_backward(&x[0], &labels, 60).unwrap(),
+            Tensor::from_iter(classes, &Device::Cpu).unwrap(),
+        ]
+    });
+}
+
+#[test]
+fn depthwise_convolutions_agree() {
+    for (kernel, [height, width]) in [(1, [4, 5]), (2, [6, 5]), (3, [9, 17]), (7, [5, 12]), (3, [1, 2])] {
+        for filters in [3, 1] {
+            let size = [2, 3, height, width];
+            let inputs = [random("x", &size), random("w", &[filters, 1, kernel, kernel]), random("g", &size)];
+            agree_in_both(&format!("depthwise {kernel} of {filters}"), SUMS, &inputs, |x| {
+                let (w, dw) = (parameter(&x[1]), stale(x[1].dims(), x[1].device()));
+                depthwise::backward_weights(&x[0], &x[2], &dw).unwrap();
+                let dx = |mask| depthwise::backward_input(&x[2], &w, mask).unwrap();
+                vec![depthwise::forward(&x[0], &w).unwrap(), dx(None), dx(Some(&x[0])), dw]
+            });
+        }
+    }
+}
+
+#[test]
+fn mixing_of_phases_agrees() {
+    for (d, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (3, [6, 9])] {
+        let whole = [height, width].map(|size: usize| size.next_multiple_of(d));
+        let shape = |size: [usize; 2]| [2, 3, size[0], size[1]];
+        let inputs = [
+            random("x", &shape(whole)),
+            random("m", &[d * d, d * d]),
+            random("scale", &[3]),
+            random("shift", &[3]),
+            random("g", &shape([height, width])),
+        ];
+        agree_in_both(&format!("phases {d}"), SUMS, &inputs, |x| {
+            let phases = Phases { dilation: d };
+            let finish = Finish { scale: Some(&x[2]), shift: Some(&x[3]), relu: true };
+            let dm = |scale| {
+                let dm = stale(x[1].dims(), x[1].device());
+                phases.backward_matrix(&x[0], &x[4], scale, &dm).unwrap();
+                dm
+            };
+            vec![
+                phases.mix(&x[0], &x[1], [height, width], finish).unwrap(),
+                phases.mix(&x[4], &x[1], whole, Finish { shift: Some(&x[3]), ..Finish::default() }).unwrap(),
+                phases.backward_input(&x[4], &x[1], Some(&x[2]), whole).unwrap(),
+                dm(Some(&x[2])),
+                dm(None),
+            ]
+        });
+    }
+}
+
+/// The shapes of the network and the odd ones: padding that is and is not the same on both sides.
+const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 11] = [
+    ([5, 3, 3, 3], [7, 7], 1, 1),
+    ([4, 2, 3, 3], [9, 12], 1, 4),
+    ([4, 2, 3, 3], [7, 9], 2, 1),
+    ([4, 2, 3, 3], [8, 6], 2, 1),
+    ([6, 4, 1, 1], [5, 6], 1, 1),
+    ([6, 4, 1, 1], [5, 6], 2, 1),
+    ([4, 3, 7, 7], [13, 13], 2, 1),
+    ([4, 3, 7, 7], [14, 9], 2, 1),
+    ([3, 2, 2, 3], [6, 7], 1, 3),
+    ([3, 2, 3, 3], [5, 5], 1, 12),
+    ([3, 8, 3, 3], [41, 41], 1, 2),
+];
+
+#[test]
+fn convolutions_agree() {
+    for (filter, [height, width], stride, dilation) in CONVOLUTIONS {
+        let op = Conv2d { stride, dilation };
+        let (o, c) = (filter[0], filter[1]);
+        let size = [2, o, height.div_ceil(stride), width.div_ceil(stride)];
+        let inputs = [
+            random("x", &[2, c, height, width]),
+            random("w", &filter),
+            random("g", &size),
+            random("scale", &[o]),
+            random("shift", &[o]),
+            random("mask", &[2, c, height, width]),
+            random("add", &size),
+        ];
+        agree_in_both(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
+            let [input, g, scale, shift, mask, add] = [0, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
+            let w = &parameter(&x[1]);
+            let shape = nchw("x", input).unwrap();
+            let epilogue =
+                Epilogue { scale: Some(scale), shift: Some(shift), add: Some(add), relu: true, ..Epilogue::default() };
+            let dw = |scale| {
+                let dw = stale(w.dims(), w.device());
+                op.backward_weights(input, g, scale, &dw).unwrap();
+                dw
+            };
+            let dx = |scale, add, mask| {
+                op.backward_input(shape, g, w, scale, Epilogue { add, mask, ..Epilogue::default() }).unwrap()
+            };
+            vec![
+                op.forward(input, w, Epilogue::default()).unwrap(),
+                op.forward(input, w, epilogue).unwrap(),
+                dx(None, None, None),
+                dx(Some(scale), Some(input), Some(mask)),
+                dw(None),
+                dw(Some(scale)),
+            ]
+        });
+    }
+}
+
+#[test]
+fn convolutions_of_whole_cells_agree() {
+    for (dilation, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (4, [8, 4]), (4, [3, 5])] {
+        let op = Conv2d { stride: 1, dilation };
+        let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
+        let inputs =
+            [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];
+        agree_in_both(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
+            let w = parameter(&x[1]);
+            let dw = zeros(w.dims(), w.device()).unwrap();
+            op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
+            let dx = op.backward_input([2, 3, height, width], &x[2], &w, None, Epilogue::default()).unwrap();
+            vec![op.forward_whole(&x[0], &w, Epilogue::default()).unwrap(), dx, dw]
+        });
+    }
+}
+
+#[test]
+fn small_filters_agree() {
+    for (side, inner) in [(7, 3), (3, 1), (5, 2), (11, 5)] {
+        let taps = side * side;
+        let inputs = [
+            random("factors", &[4]),
+            random("means", &[300, inner * inner]),
+            random("separable", &[taps]),
+            (random("offset", &[inner * inner]) * 0.1).unwrap(),
+            Tensor::new(&[1.3_f32], &Device::Cpu).unwrap(),
+            random("g", &[300, taps]),
+        ];
+        for (places, paper, learned) in [([1, 2], false, false), ([2, 1], true, true), ([1, 2], true, false)] {
+            agree(&format!("a blend of {side} and {inner}, {paper} {learned}"), 1e-6, &inputs, |x| {
+                let offset = (!paper).then_some(&x[3]);
+                let bell = Some(Bell { sigma: 0.75, learned: learned.then_some(&x[4]), offset });
+                let (means, separable) = (Some(&x[1]), Some(&x[2]));
+                let blend = Blend { side, inner, factors: Factors::Learned(&x[0], places), means, bell, separable };
+                let by = |len: usize, write: &dyn Fn(&Tensor)| {
+                    let gradient = Tensor::ones(len, DType::F32, x[0].device()).unwrap();
+                    write(&gradient);
+                    gradient
+                };
+                let alone = |only, bell, separable| {
+                    let blend = Blend { side: if only == 2 { inner } else { side }, bell, separable, ..blend };
+                    let blend = Blend { factors: Factors::Only(only), means: None, ..blend };
+                    blend.filter(x[0].device()).unwrap()
+                };
+                vec![
+                    blend.filter(x[0].device()).unwrap(),
+                    by(taps, &|slot| blend.by_separable(&x[5], slot).unwrap()),
+                    by(300 * inner * inner, &|slot| blend.by_means(&x[5], slot).unwrap()),
+                    by(4, &|slot| blend.by_factors(&x[5], slot).unwrap()),
+                    by(1, &|slot| blend.by_sigma(&x[5], slot, true).unwrap()),
+                    by(1, &|slot| blend.by_sigma(&x[5], slot, false).unwrap()),
+                    alone(2, bell, None),
+                    alone(3, None, separable),
+                ]
+            });
+        }
+    }
+    agree("the matrix of an interaction", 1e-7, &[random("w", &[16, 16])], |x| {
+        let gradient = stale(&[16, 16], x[0].device());
+        interaction::gradient(&x[0], &gradient).unwrap();
+        vec![interaction::matrix(&x[0]).unwrap(), gradient]
+    });
+}
+
+/// bfloat16 rounds to the nearest, to the even one of two, as the processor's conversion does, odd values included.
+#[test]
+fn rounding_to_bfloat16_agrees() {
+    if !emulated::possible() {
+        return;
+    }
+    let mut odd: Vec<f32> = [0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x7f7f_ffff, 0x0000_0001, 0x8000_8000, 0x7f80_0000]
+        .map(f32::from_bits)
+        .to_vec();
+    odd.extend([f32::NAN, f32::NEG_INFINITY, -0.0, 1.0, std::f32::consts::PI, -1e-40]);
+    odd.extend((0..299).map(|i| f32::from_bits(0x0123_4567_u32.wrapping_mul(2 * i + 1))));
+    let x = Tensor::from_vec(odd, (1, 3, 8, 13), &Device::Cpu).unwrap();
+    let expected: Vec<u32> = values(&x.to_dtype(DType::BF16).unwrap()).into_iter().map(f32::to_bits).collect();
+    let there = emulated::on_gpu(|| {
+        let x = activation::cast(&activation::enter(&x, &Device::Cpu).unwrap(), DType::BF16).unwrap();
+        assert_eq!(x.dtype(), DType::BF16);
+        activation::cast(&x, DType::F32).unwrap()
+    });
+    for (found, expected) in values(&there).into_iter().zip(expected) {
+        let expected = f32::from_bits(expected);
+        assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(), "{found} {expected}");
+    }
+}
+
+/// An activation that lies as the processor's do, a filter that does not, and mixed types are refused in words.
+#[test]
+fn operands_that_lie_otherwise_are_refused() {
+    if !emulated::possible() {
+        return;
+    }
+    let (x, w) = (random("x", &[2, 3, 5, 6]), random("w", &[3, 1, 3, 3]));
+    emulated::on_gpu(|| {
+        let refused = pool::forward(&x).unwrap_err().to_string();
+        assert!(refused.contains("channels last"), "{refused}");
+        let entered = activation::enter(&x, &Device::Cpu).unwrap();
+        let narrow = activation::cast(&entered, DType::BF16).unwrap();
+        let refused = elementwise::masked(&entered, &narrow).unwrap_err().to_string();
+        assert!(refused.contains("F32") && refused.contains("BF16"), "{refused}");
+        let refused = fuse::maximum(&narrow, &narrow).unwrap_err().to_string();
+        assert!(refused.contains("BF16"), "{refused}");
+        let turned = activation::enter(&w.broadcast_as((3, 2, 3, 3)).unwrap().contiguous().unwrap(), &Device::Cpu);
+        let y = Conv2d { stride: 1, dilation: 1 }.forward(&narrow, &turned.unwrap(), Epilogue::default());
+        assert!(y.is_err());
+    });
+}
+
+/// A kernel that nothing runs would be dead weight, and held against nothing.
+#[test]
+fn every_kernel_is_part_of_a_plan() {
+    if !emulated::possible() {
+        return;
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
+    let files = [
+        "activation",
+        "blend",
+        "conv/mod",
+        "depthwise",
+        "elementwise",
+        "fuse",
+        "interaction",
+        "loss",
+        "phases",
+        "pool",
+        "resize",
+        "update",
+        "conv/gpu",
+    ];
+    let texts = files.map(|file| crate::fsio::read_to_string(&folder.join(format!("{file}.rs"))).unwrap());
+    let names = emulated::names();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names.iter().filter(|name| !name.ends_with("_bf16")) {
+        assert!(texts.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Whole trainings on a GPU against the processor's, in 32-bit floats and in bfloat16, and against themselves.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::super::emulated;
+use super::{agree, gpu, random, values};
+use crate::ml::layers::prefilter::{PREFILTERS, variants};
+use crate::ml::numerics::Precision;
+use crate::ml::ops::activation;
+use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::spec::{Arg, Choice, ModelSpec};
+use crate::ml::train::{Batch, Settings, Trainer};
+use crate::ml::weights::{Scheme, initialise};
+
+const SETTINGS: Settings = Settings {
+    optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+    schedule: Schedule::Constant,
+    horizon: 2,
+};
+
+/// Two steps of training of a small network of each dilated type in all variants, learned batch norms included: what the
+/// steps saw, and the weights after them.
+#[test]
+fn training_agrees() {
+    let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
+    let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
+    let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
+    for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
+        let spec = ModelSpec { encoder, classes: 4, prefilter };
+        agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
+            let mut trainer = Trainer::new(initialise(&spec, x[0].device(), Scheme::Stable, 7).unwrap()).unwrap();
+            let reports = [0, 1]
+                .map(|_| trainer.update(&SETTINGS, &[1.0, 0.75], &[Batch { images: &x[0], labels: &labels }]).unwrap());
+            let losses = reports.iter().map(|report| report.loss as f32);
+            vec![
+                Tensor::from_iter(losses, &Device::Cpu).unwrap(),
+                trainer.gradients().flat().clone(),
+                trainer.network.parameters().trainable().clone(),
+            ]
+        });
+    }
+}
+
+/// Training in bfloat16 goes the way of training in 32-bit floats, but not quite: of a small network of each dilated type,
+/// at two scales, two steps. Losses are within a hundredth, and the gradient's direction is the same within a few degrees.
+/// What is computed again has the same bits here too.
+#[test]
+fn training_in_bfloat16_goes_the_same_way() {
+    let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let pixels = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
+    let trained = |device: &Device, prefilter: &str, precision: Precision, recompute: usize| {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let mut trainer = Trainer::new(initialise(&spec, device, Scheme::Stable, 7).unwrap()).unwrap();
+        (trainer.precision, trainer.recompute) = (precision, recompute);
+        let images = activation::enter(&pixels, device).unwrap();
+        let batch = [Batch { images: &images, labels: &labels }];
+        let steps = [0, 1].map(|_| trainer.update(&SETTINGS, &[1.0, 0.75], &batch).unwrap().cross_entropy);
+        (steps, values(trainer.gradients().flat()))
+    };
+    let compare = |device: &Device| {
+        for entry in PREFILTERS {
+            let [wide, narrow] = [Precision::Fp32, Precision::Bf16].map(|p| trained(device, entry.name, p, 0));
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let norms = (dot(&wide.1, &wide.1) * dot(&narrow.1, &narrow.1)).sqrt();
+            let (cosine, losses) = (dot(&wide.1, &narrow.1) / norms, wide.0.into_iter().zip(narrow.0));
+            let apart: Vec<f64> = losses.map(|(a, b)| (a - b).abs() / a).collect();
+            eprintln!("{}: losses apart by {apart:?}, cosine of the gradients {cosine}", entry.name);
+            assert!(apart.iter().all(|apart| (1e-7..1e-2).contains(apart)), "{}: {apart:?}", entry.name);
+            assert!((0.99..0.9999999).contains(&cosine), "{}: {cosine}", entry.name);
+            assert!(trained(device, entry.name, Precision::Bf16, 2) == narrow, "{}", entry.name);
+        }
+    };
+    if emulated::possible() {
+        emulated::on_gpu(|| compare(&Device::Cpu));
+    }
+    if let Some(device) = gpu() {
+        compare(&device);
+    }
+    let refused = activation::cast(&pixels, DType::BF16).unwrap_err();
+    assert!(refused.to_string().contains("BF16") && refused.hint().contains("Fp32"), "{refused}");
+}
+
+/// Two trainings on the GPU, the deterministic way: the same bytes.
+#[test]
+fn training_twice_gives_the_same_bytes() {
+    let Some(device) = gpu() else { return };
+    let labels: Vec<u8> = (0..2 * 161 * 161).map(|i| (i / 50 % 5) as u8).collect();
+    let images = activation::enter(&(random("images", &[2, 3, 161, 161]) * 100.0).unwrap(), &device).unwrap();
+    let types = ["Regular", "Average", "Aggregation", "GroupInteraction"];
+    for (prefilter, precision) in types.iter().flat_map(|&t| [(t, Precision::Fp32), (t, Precision::Bf16)]) {
+        let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
+        let trained = || {
+            let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
+            trainer.precision = precision;
+            (0..4).for_each(|_| drop(trainer.step(&SETTINGS, &images, &labels).unwrap()));
+            values(trainer.network.parameters().trainable())
+        };
+        assert!(trained() == trained(), "{prefilter} {precision:?}");
+    }
+}
