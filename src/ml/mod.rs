@@ -39,6 +39,7 @@ pub mod error;
 #[forbid(unsafe_code)]
 pub mod geometry;
 #[cfg(test)]
+#[path = "../../tests/golden/mod.rs"]
 mod golden;
 pub mod gpu;
 #[forbid(unsafe_code)]
@@ -62,6 +63,8 @@ pub mod numerics;
 pub mod ops;
 #[forbid(unsafe_code)]
 pub mod optim;
+#[cfg(test)]
+mod oracle;
 #[forbid(unsafe_code)]
 pub mod parallel;
 #[forbid(unsafe_code)]

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn small_sets_of_real_photographs_pass() {
         for (name, classes, images) in [("voc-mini", 21, 40), ("camvid-mini", 11, 55)] {
-            let Some(root) = super::super::golden::folder(&format!("../data/{name}")) else { return };
+            let Some(root) = crate::ml::golden::folder(&format!("../data/{name}")) else { return };
             let mut rows = Vec::new();
             for list in ["train.txt", "val.txt"] {
                 let text = fsio::read_to_string(&root.join(list)).unwrap();

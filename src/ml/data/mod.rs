@@ -104,21 +104,3 @@ fn both<A, B>(a: Result<A, Fault>, b: Result<B, Fault>) -> Result<(A, B), Error>
         (a, b) => Err(Error::Faults(a.err().into_iter().chain(b.err()).collect())),
     }
 }
-
-#[cfg(test)]
-pub(crate) mod golden {
-    //! Where the recorded numbers of the reference are.
-
-    use std::path::PathBuf;
-
-    /// The folder of recorded arrays below `REPRO_GOLDEN` or `../shared/golden`; none where it is absent.
-    pub fn folder(name: &str) -> Option<PathBuf> {
-        let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
-        let path = std::env::var_os("REPRO_GOLDEN").map_or(beside, PathBuf::from).join(name);
-        if path.is_dir() {
-            return Some(path);
-        }
-        eprintln!("skipped: no golden data at {}", path.display());
-        None
-    }
-}

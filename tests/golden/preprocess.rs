@@ -5,13 +5,14 @@
 
 use serde_json::Value;
 
-use super::{File, Golden, Tally, Worst, difference, e2e, values};
+use super::{File, Golden, Tally, e2e};
 use crate::fsio;
 use crate::ml::colors;
 use crate::ml::data::augment::{self, Channels, Draws, Normalise, apply, mirrors};
 use crate::ml::data::pictures::Style;
 use crate::ml::data::source::{Batching, Images};
 use crate::ml::data::{Image, Labels, Rgb, index, jpeg, labels, list, resize};
+use crate::ml::oracle::{Worst, difference, values};
 use crate::ml::rng::Rng;
 
 /// How far ours is from libjpeg's accurate transform, at most and on average, in levels.

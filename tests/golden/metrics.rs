@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Golden, Tally, Worst};
+use super::{Golden, Tally};
 use crate::ml::metrics::Confusion;
+use crate::ml::oracle::Worst;
 use crate::ml::rng::Rng;
 
 /// A figure of the index, where "nan" is a text.

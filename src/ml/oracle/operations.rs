@@ -1,129 +1,18 @@
-//! Operations, dilated types, the network and its loss by their definitions in 64-bit arithmetic.
-//!
-//! The definitions are written loop by loop, and share nothing with what they check. Their gradients are the chain
-//! rule's ([`tape`]). They run on values made here, with and without golden data.
+//! Operations, dilated types and the loss, as they are defined.
 
-mod layers;
-mod network;
-mod tape;
-
-use std::collections::BTreeMap;
-
-use candle_core::{Device, Tensor};
-
-use super::{Worst, values};
-use crate::ml::rng::Rng;
+use super::array::{Array, Values};
+use super::tape::Num;
 use crate::ml::spec::{Arg, Choice};
 
-pub use layers::parameter;
-pub use network::{logits, relu, variables};
-pub use tape::{Gradient, Num, Tape};
-
-/// Below it, a derivative is zero in exact arithmetic.
-const FLOOR: f64 = 1e-9;
-
-/// An array with its shape; images are NCHW, filters OIHW.
-#[derive(Debug, Clone)]
-pub struct Array<'t> {
-    pub shape: Vec<usize>,
-    pub data: Vec<Num<'t>>,
-}
-
-/// Arrays by name.
-pub type Values<'t> = BTreeMap<String, Array<'t>>;
-
-impl<'t> Array<'t> {
-    /// Variables with the values of `data`.
-    pub fn variables(tape: &'t Tape, shape: &[usize], data: &[f32]) -> Self {
-        assert_eq!(data.len(), shape.iter().product::<usize>());
-        let data = data.iter().map(|&value| tape.variable(f64::from(value))).collect();
-        Array { shape: shape.to_vec(), data }
-    }
-
-    /// Variables of 32 bits from -1 to 1.
-    pub fn random(tape: &'t Tape, name: &str, shape: &[usize]) -> Self {
-        let mut rng = Rng::new(7, name, 0);
-        let data: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-1.0, 1.0)).collect();
-        Self::variables(tape, shape, &data)
-    }
-
-    pub fn tensor(&self) -> Tensor {
-        let data: Vec<f32> = self.data.iter().map(|number| number.value as f32).collect();
-        Tensor::from_vec(data, self.shape.as_slice(), &Device::Cpu).unwrap()
-    }
-
-    pub fn sizes(&self) -> [usize; 4] {
-        self.shape.as_slice().try_into().unwrap()
-    }
-
-    pub fn at(&self, [n, c, y, x]: [usize; 4]) -> Num<'t> {
-        let [_, channels, height, width] = self.sizes();
-        self.data[((n * channels + c) * height + y) * width + x]
-    }
-
-    /// The element at `(y, x)`, zero outside.
-    fn padded(&self, n: usize, c: usize, y: isize, x: isize) -> Num<'t> {
-        let [_, _, height, width] = self.sizes();
-        let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
-        if inside { self.at([n, c, y as usize, x as usize]) } else { Num::from(0.0) }
-    }
-
-    /// An image whose elements `value` gives.
-    pub fn image(shape: [usize; 4], value: impl Fn([usize; 4]) -> Num<'t>) -> Self {
-        let [n, c, height, width] = shape;
-        let mut data = Vec::with_capacity(n * c * height * width);
-        for (image, channel) in (0..n).flat_map(|n| (0..c).map(move |c| (n, c))) {
-            data.extend((0..height * width).map(|p| value([image, channel, p / width, p % width])));
-        }
-        Array { shape: shape.to_vec(), data }
-    }
-
-    fn greatest(&self) -> f64 {
-        self.data.iter().fold(0.0, |most, number| most.max(number.value.abs()))
-    }
-
-    /// Notes decisions at these distances among the array's values.
-    fn decided(&self, distances: impl Iterator<Item = f64>) {
-        if let Some(tape) = self.data.iter().find_map(|number| number.tape()) {
-            let greatest = self.greatest();
-            distances.for_each(|distance| tape.decided(distance / greatest));
-        }
-    }
-}
-
-/// Holds values against those of the definition.
-#[track_caller]
-pub fn compare(worst: &mut Worst, what: &str, found: &Tensor, expected: &Array<'_>) {
-    assert_eq!(found.dims(), expected.shape, "{what}");
-    let expected: Vec<f64> = expected.data.iter().map(|number| number.value).collect();
-    worst.note(what, gap(&values(found), &expected));
-}
-
-/// Holds a gradient by `array` against the chain rule's.
-#[track_caller]
-pub fn compare_gradient(worst: &mut Worst, what: &str, found: &Tensor, gradient: &Gradient, array: &Array<'_>) {
-    assert_eq!(found.dims(), array.shape, "{what}");
-    let expected: Vec<f64> = array.data.iter().map(|&number| gradient.by(number)).collect();
-    worst.note(&format!("{what}, gradient"), gap(&values(found), &expected));
-}
-
-/// The greatest difference over the greatest magnitude, or over one where all is zero in exact arithmetic.
-fn gap(found: &[f32], expected: &[f64]) -> f64 {
-    let greatest = expected.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-    let gap = found.iter().zip(expected).fold(0.0_f64, |most, (f, e)| most.max((f64::from(*f) - e).abs()));
-    assert!(found.iter().all(|value| value.is_finite()));
-    if greatest < FLOOR { gap } else { gap / greatest }
-}
-
 /// TensorFlow's `SAME`: outputs, and zeros before.
-fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, isize) {
+pub fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, isize) {
     let outputs = size.div_ceil(stride);
     let total = ((outputs - 1) * stride + (kernel - 1) * dilation + 1).saturating_sub(size);
     (outputs, (total / 2) as isize)
 }
 
 /// The places of a `k` by `l` window.
-fn window(k: usize, l: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+pub fn window(k: usize, l: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
     (0..k).flat_map(move |i| (0..l).map(move |j| (i, j)))
 }
 
@@ -247,6 +136,12 @@ pub fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Va
         }
         other => panic!("`{other}` has no definition here: write it"),
     }
+}
+
+pub fn relu<'t>(x: &Array<'t>) -> Array<'t> {
+    x.decided(x.data.iter().map(|number| number.value.abs()));
+    let positive = |number: &Num<'t>| if number.value > 0.0 { *number } else { Num::from(0.0) };
+    Array { shape: x.shape.clone(), data: x.data.iter().map(positive).collect() }
 }
 
 /// The logits or images at another size: output `i` stands at `i in / out`, between its two neighbours.

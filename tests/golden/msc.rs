@@ -2,15 +2,15 @@
 
 use candle_core::{Device, Tensor};
 
-use super::exact::{self, Array, Num, Tape, resized};
 use super::names::Names;
 use super::net::Small;
 use super::traj::{Stream, compare_trained, settings};
-use super::{Golden, Tally, Worst, difference, values};
+use super::{Golden, Tally};
 use crate::ml::loss::over_scales;
 use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::ops::loss::argmax;
 use crate::ml::ops::{resize, update};
+use crate::ml::oracle::{self, Array, Num, Tape, Worst, difference, resized, values};
 use crate::ml::rng::Rng;
 use crate::ml::scales::{Fused, at_scale};
 use crate::ml::spec::{Choice, ModelSpec};
@@ -96,7 +96,7 @@ fn definition<'t>(scales: &[Array<'t>], labels: &[u8], size: [usize; 2]) -> Num<
     let fused =
         Array::image(scales[0].sizes(), |at| brought.iter().map(|scale| scale.at(at)).reduce(greatest).unwrap());
     let losses: Vec<Num<'t>> =
-        scales.iter().chain([&fused]).map(|logits| exact::cross_entropy(logits, labels, size)).collect();
+        scales.iter().chain([&fused]).map(|logits| oracle::cross_entropy(logits, labels, size)).collect();
     Num::sum(losses.into_iter())
 }
 
@@ -113,7 +113,7 @@ fn the_multi_scale_loss_and_its_gradients_are_those_of_its_definition() {
     worst.note("loss", (joint.cross_entropy / expected.value - 1.0).abs());
     let gradient = tape.gradient(expected);
     for (found, scale) in joint.gradients.iter().zip(&scales) {
-        exact::compare_gradient(&mut worst, &format!("{:?}", scale.shape), found, &gradient, scale);
+        oracle::compare_gradient(&mut worst, &format!("{:?}", scale.shape), found, &gradient, scale);
     }
     eprintln!("the multi-scale loss against 64-bit arithmetic: {worst}");
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::names::Names;
 use super::stack::choice;
-use super::{File, Golden, Tally, Worst, difference, values};
+use super::{File, Golden, Tally};
 use crate::ml::import::Tensors;
 use crate::ml::layers::{Gradients, Inventory, Parameter, Role};
 use crate::ml::loss::cross_entropy;
@@ -18,6 +18,7 @@ use crate::ml::ops::elementwise::sum_of;
 use crate::ml::ops::loss::argmax;
 use crate::ml::ops::resize;
 use crate::ml::optim::{self, Sgd};
+use crate::ml::oracle::{Worst, difference, values};
 use crate::ml::spec::{Choice, ModelSpec};
 
 /// Our encoder and the names of its variables, by the reference's name of it.

@@ -1,11 +1,13 @@
-//! Numbers of the original implementation under TensorFlow, where they are at hand.
+//! Holds the program against numbers that the original implementation gave under TensorFlow.
+//!
+//! This is a module of the library's unit tests (`#[path]` in `src/ml/mod.rs`), since it reaches what is private:
+//! `cargo test --release --lib golden` runs it.
 //!
 //! The data lie in `../shared/golden`, or where `REPRO_GOLDEN` says; tests skip with a word where they are absent.
 
 mod ckpt;
 mod e2e;
 mod erf;
-mod exact;
 mod metrics;
 mod msc;
 mod names;
@@ -21,6 +23,7 @@ use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::ml::import::{Tensors, hwio_to_oihw};
+use crate::ml::oracle::Worst;
 
 #[test]
 fn every_category_has_a_test() {
@@ -30,13 +33,24 @@ fn every_category_has_a_test() {
     assert!(index["categories"].as_object().unwrap().keys().all(|category| tested.contains(&category.as_str())));
 }
 
+/// The folder `name` of recorded numbers, below `REPRO_GOLDEN` or `../shared/golden`; none, with a word, where it is absent.
+pub fn folder(name: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
+    let path = std::env::var_os("REPRO_GOLDEN").map_or(beside, PathBuf::from).join(name);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: no golden data at {}", path.display());
+    None
+}
+
 /// A folder of golden data: an index and files of tensors.
 struct Golden(PathBuf);
 
 impl Golden {
     /// The folder `category`; none, with a word, where there are no golden data.
     fn open(category: &str) -> Option<Self> {
-        crate::ml::data::golden::folder(category).map(Golden)
+        folder(category).map(Golden)
     }
 
     fn index(&self) -> serde_json::Value {
@@ -126,43 +140,6 @@ fn nchw(shape: &[usize], data: &[f32]) -> Tensor {
     Tensor::from_vec(out, (n, c, shape[1], shape[2]), &Device::Cpu).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The greatest difference over the greatest magnitude of what is expected.
-fn difference(found: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    assert!(found.iter().all(|f| f.is_finite()));
-    let greatest = expected.iter().fold(0.0_f64, |m, e| m.max(f64::from(e.abs())));
-    let gap = found.iter().zip(expected).fold(0.0_f64, |m, (f, e)| m.max(f64::from((f - e).abs())));
-    if greatest == 0.0 { gap } else { gap / greatest }
-}
-
-/// The worst of many comparisons within one tolerance.
-struct Worst {
-    tolerance: f64,
-    error: f64,
-}
-
-impl Worst {
-    fn within(tolerance: f64) -> Self {
-        Worst { tolerance, error: 0.0 }
-    }
-
-    #[track_caller]
-    fn compare(&mut self, what: &str, found: &Tensor, expected: &Tensor) {
-        assert_eq!(found.dims(), expected.dims(), "{what}");
-        self.note(what, difference(&values(found), &values(expected)));
-    }
-
-    #[track_caller]
-    fn note(&mut self, what: &str, error: f64) {
-        assert!(error <= self.tolerance, "{what}: {error:e} is over {:e}", self.tolerance);
-        self.error = self.error.max(error);
-    }
-}
-
 /// What a category's test has executed, against what its index lists.
 struct Tally {
     category: &'static str,
@@ -195,11 +172,5 @@ impl Tally {
         let Tally { category, listed, executed, error } = self;
         eprintln!("{category}: {executed} of {listed} cases, largest relative error {error:.1e}");
         assert_eq!(executed, listed, "{category}: not every case of the index was executed");
-    }
-}
-
-impl std::fmt::Display for Worst {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1e} of {:.0e}", self.error, self.tolerance)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
-use super::stack::{self, like};
-use super::{File, Golden, Tally, Worst, difference, values};
+use super::stack;
+use super::{File, Golden, Tally};
 use crate::ml::layers::affine::NormStart;
 use crate::ml::layers::conv::ConvSize;
 use crate::ml::layers::prefilter::{self, DilatedLayer, LayerSize};
@@ -16,6 +16,7 @@ use crate::ml::loss::cross_entropy;
 use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::{elementwise, nchw, pool, resize, update, zeros};
 use crate::ml::optim::Schedule;
+use crate::ml::oracle::{Worst, difference, like, values};
 
 const TOLERANCE: f64 = 2e-6;
 

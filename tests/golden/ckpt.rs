@@ -8,10 +8,11 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::net::Small;
-use super::{Golden, Tally, Worst};
+use super::{Golden, Tally};
 use crate::fsio;
 use crate::ml::checkpoint::{Checkpoint, Dtype, Tensor};
 use crate::ml::import::{detect, smoothed, translate};
+use crate::ml::oracle::Worst;
 
 type Expected = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 

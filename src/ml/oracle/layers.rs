@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::super::Worst;
-use super::super::stack::like;
-use super::{Array, Num, Tape, Values, compare, compare_gradient, convolve, dilated};
+use super::array::{Array, Values};
+use super::compare::{Worst, compare, compare_gradient, like};
+use super::operations::{convolve, dilated};
+use super::tape::{Num, Tape};
 use crate::ml::layers::prefilter::{self, DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize, variants};
 use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::nchw;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
-use super::{File, values};
+use super::File;
 use crate::ml::layers::prefilter::{self, DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize};
 use crate::ml::layers::{Parameter, Role};
 use crate::ml::ops::conv::Conv2d;
-use crate::ml::ops::{elementwise, nchw, zeros};
+use crate::ml::ops::{elementwise, nchw};
+use crate::ml::oracle::{like, values};
 use crate::ml::spec::{Arg, Choice};
 use crate::ml::weights::{Scheme, initial};
 
@@ -197,9 +198,4 @@ fn own_name(extra: &str, at: usize, scope: &str, own_sigma: bool) -> String {
         "shared" | "mixing" => format!("{scope}/fix_w"),
         other => panic!("`{other}` has no name in the reference"),
     }
-}
-
-/// Zeros of the shape of `tensor`.
-pub fn like(tensor: &Tensor) -> Tensor {
-    zeros(tensor.dims(), &Device::Cpu).unwrap()
 }

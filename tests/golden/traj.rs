@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::names::Names;
 use super::net::Small;
-use super::{File, Golden, Tally, Worst, difference, nchw, values};
+use super::{File, Golden, Tally, nchw};
 use crate::ml::cycle::Cycle;
 use crate::ml::import::{self, Tensors};
 use crate::ml::inference::{Inference, scores};
@@ -15,6 +15,7 @@ use crate::ml::layers::Role;
 use crate::ml::metrics::Confusion;
 use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::oracle::{Worst, difference, values};
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state::State;

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
 
-use super::exact::{self, Array, Num, Tape, Values, parameter};
 use super::stack::{self, Passed, Stacked, Variable};
-use super::{Golden, Tally, Worst, nchw};
+use super::{Golden, Tally, nchw};
 use crate::ml::erf::{self, Map};
 use crate::ml::layers::prefilter::{self, DilatedConv, LayerSize, variants};
 use crate::ml::layers::{Parameter, Role};
 use crate::ml::models::{Network, bottlenecks};
 use crate::ml::ops;
 use crate::ml::ops::conv::Conv2d;
+use crate::ml::oracle::{self, Array, Num, Tape, Values, Worst, parameter, values};
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
@@ -80,7 +80,7 @@ fn receptive_fields_are_tensorflows() {
 
 /// The error of the output whose gradient is taken, over the greatest magnitude of the outputs.
 fn objective(passed: &Passed, at: [usize; 2], expected: f64) -> f64 {
-    let (output, seed) = (super::values(&passed.output), super::values(&centre(&passed.output, at)));
+    let (output, seed) = (values(&passed.output), values(&centre(&passed.output, at)));
     let greatest = output.iter().fold(0.0_f64, |most, value| most.max(f64::from(value.abs())));
     let found: f64 = output.iter().zip(&seed).map(|(y, g)| f64::from(y * g)).sum();
     (found - expected).abs() / greatest
@@ -121,8 +121,8 @@ impl<'t> Made<'t> {
     /// The output for `x`, by the definitions.
     fn defined(&self, choice: &Choice, x: &Array<'t>) -> Array<'t> {
         self.layers.iter().enumerate().fold(x.clone(), |x, (at, layer)| {
-            let y = exact::dilated(choice, layer.op.dilation, &x, &at.to_string(), &self.values);
-            if layer.relu { exact::relu(&y) } else { y }
+            let y = oracle::dilated(choice, layer.op.dilation, &x, &at.to_string(), &self.values);
+            if layer.relu { oracle::relu(&y) } else { y }
         })
     }
 }
@@ -190,8 +190,8 @@ fn receptive_fields_of_single_convolutions_are_those_of_their_definitions() {
         for (block, dilation, side) in [("group4/block1", 2, 13), ("group5/block1", 4, 21)] {
             let (what, tape) = (format!("{choice:?} in {block}"), Tape::new());
             let x = Array::random(&tape, "x", &[1, 2, side, side]);
-            let values = exact::variables(&tape, &network);
-            let y = exact::dilated(&choice, dilation, &x, &format!("{block}/middle"), &values);
+            let values = oracle::variables(&tape, &network);
+            let y = oracle::dilated(&choice, dilation, &x, &format!("{block}/middle"), &values);
             let expected = Map::of(&chained(&tape, &y, &x, [side / 2; 2]), (side, side)).unwrap();
             let found = erf::conv(&network, block).unwrap();
             worst.note(&what, apart(&found, &expected));

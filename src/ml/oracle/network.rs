@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::super::{Worst, values};
-use super::{
-    Array, Num, Tape, Values, compare, compare_gradient, convolve, cross_entropy, dilated, resized, same, window,
-};
+use super::array::{Array, Values};
+use super::compare::{Worst, compare, compare_gradient, values};
+use super::operations::{convolve, cross_entropy, dilated, relu, resized, same, window};
+use super::tape::{Num, Tape};
 use crate::ml::layers::prefilter::variants;
 use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
@@ -16,12 +16,6 @@ use crate::ml::ops::resize;
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
-
-pub fn relu<'t>(x: &Array<'t>) -> Array<'t> {
-    x.decided(x.data.iter().map(|number| number.value.abs()));
-    let positive = |number: &Num<'t>| if number.value > 0.0 { *number } else { Num::from(0.0) };
-    Array { shape: x.shape.clone(), data: x.data.iter().map(positive).collect() }
-}
 
 /// The greatest of 3x3 values, 2 apart; of what comes from a ReLU.
 fn max_pool<'t>(x: &Array<'t>) -> Array<'t> {

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 
-use super::exact::{self, Array, Num, Tape, logits, resized};
 use super::names::Names;
 use super::net::Small;
-use super::{Golden, Tally, Worst, difference, values};
+use super::{Golden, Tally};
 use crate::fsio;
 use crate::ml::colors;
 use crate::ml::data::augment::{Channels, Normalise};
@@ -23,6 +22,7 @@ use crate::ml::inference::{Inference, scores};
 use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
 use crate::ml::models::{Network, bottlenecks};
+use crate::ml::oracle::{self, Array, Num, Tape, Worst, difference, logits, resized, values};
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
@@ -159,11 +159,11 @@ fn files_become_the_predictions_of_the_definition() {
         let tape = Tape::new();
         let colour = |[_, c, y, x]: [usize; 4]| f64::from(scene.image.at(y, x)[c]) - f64::from(normalise.mean[c]);
         let x = Array::image([1, 3, size[0], size[1]], |at| Num::from(colour(at)));
-        let expected = resized(&logits(&prefilter, &shape, &exact::variables(&tape, &network), &x), size);
+        let expected = resized(&logits(&prefilter, &shape, &oracle::variables(&tape, &network), &x), size);
 
         let image = images.image(at).unwrap();
         let input = input(&normalise.apply(&image));
-        exact::compare(
+        oracle::compare(
             &mut worst,
             "scores",
             &scores(&network, &input, &Inference::default()).unwrap().whole().unwrap(),
