@@ -31,6 +31,9 @@ pub use parts::{Parts, read_to_string_within, read_within};
 pub use regular::{check_regular, open, open_own, walk};
 pub use temporary::{Temporary, is_temporary, sweep};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use regular::open_as;
 
 /// A failed operation on a path.
@@ -237,6 +240,29 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     sync_parent(to)
 }
 
+/// As [`rename`], but what is at `to` stays. Whether the file came there: false if something else was there first.
+fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+    if let Some(parent) = to.parent() {
+        create_dir_all(parent)?;
+    }
+    failpoint(Point::Rename, to)?;
+    let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The file system does not know the flag, as some that are shared by hosts do not. A second name is as exclusive.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
+        }
+        renamed => renamed.map_err(io::Error::from),
+    };
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        renamed => {
+            at("rename to", to, renamed)?;
+            sync_parent(to)?;
+            Ok(true)
+        }
+    }
+}
+
 /// Syncs the folder that `path` is in.
 fn sync_parent(path: &Path) -> Result<()> {
     match path.parent() {
@@ -375,6 +401,13 @@ pub fn tail(path: &Path, bytes: u64) -> Result<String> {
 /// The current time in nanoseconds since 1970: for records and for the age of files, never for an artifact.
 pub fn now() -> i128 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i128)
+}
+
+/// The most memory that this process has held, in bytes; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
 
 /// The path made absolute, with links resolved.

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::lock::{is_at, is_unsupported};
-use super::{Point, Result, at, create_dir_all, failpoint, open, rename, sync_file};
+use super::{Point, Result, at, create_dir_all, failpoint, open, rename, rename_new, sync_file};
 
 /// How many hexadecimal digits of a name stand for the host and its boot.
 const HOST: usize = 12;
@@ -96,6 +96,14 @@ impl Temporary {
         rename(&self.path, place)?;
         self.placed = true;
         Ok(())
+    }
+
+    /// As [`Temporary::place`], but what is at `place` stays. Whether the file came there: false if something else was
+    /// there first. Of several writers, also on several hosts, one comes there.
+    pub fn place_new(mut self, place: &Path) -> Result<bool> {
+        sync_file(&self.file, &self.told)?;
+        self.placed = rename_new(&self.path, place)?;
+        Ok(self.placed)
     }
 }
 
@@ -190,6 +198,23 @@ mod tests {
         assert_eq!(read(&place).unwrap(), b"text");
         drop(Temporary::create(dir.path(), dir.path()).unwrap());
         assert_eq!(list(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn of_many_writers_of_a_new_file_one_comes_to_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("folder/new");
+        let write = |writer: u8| {
+            let mut temporary = Temporary::create(dir.path(), &place).unwrap();
+            temporary.add(&[writer]).unwrap();
+            temporary.place_new(&place).unwrap()
+        };
+        let came: Vec<u8> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..8).map(|n| scope.spawn(move || write(n).then_some(n))).collect();
+            writers.into_iter().filter_map(|writer| writer.join().unwrap()).collect()
+        });
+        assert_eq!(read(&place).unwrap(), came);
+        assert_eq!(list(dir.path()).unwrap(), ["folder"], "the others are gone");
     }
 
     #[test]
