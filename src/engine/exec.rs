@@ -1,4 +1,4 @@
-//! The child process: one node's work, from the job file to the action record.
+//! The child process: one node's work, from the job file to the action record and the record of the execution.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,11 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::folder::{OUT, TEMP, is_still, tidy};
 use super::identity::missing_output;
 use super::job::{FRAME, Frame, JobFile};
+use super::machine;
 use super::programs;
 use crate::fsio::{self, Found};
 use crate::hash::Digest;
@@ -19,7 +20,7 @@ use crate::pipeline::key::{answers, numeric};
 use crate::stage::job::DataFault;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
-use crate::store::{self, ActionRecord, Store};
+use crate::store::{self, ActionRecord, Execution, ExecutionId, Store, Verdict};
 
 /// The exit codes of a child. The parent goes by the frames; the codes are for people and schedulers.
 const DONE: u8 = 0;
@@ -31,24 +32,103 @@ const STOPPED: u8 = 130;
 /// end of standard input, or `stop`, asks to stop. Returns the exit code.
 pub fn exec(job: &Path, registry: &Registry) -> u8 {
     let voice = Voice::new(job);
-    let verdict = match JobFile::read(job).and_then(|job_file| work(&job_file, job, registry, &voice)) {
-        Ok(frame) => frame,
+    let verdict = JobFile::read(job).and_then(|job_file| {
+        let clock = Clock::start();
+        let store = Store::open(&job_file.store).map_err(stage_error)?;
+        let ended = work(&job_file, job, &store, registry, &voice);
+        record(&job_file, job, &store, &clock, &ended)?;
+        Ok((job_file.key, ended?.0))
+    });
+    let (frame, code) = match verdict {
+        Ok((key, Ended::Made)) => (Frame::Done { key, reused: false }, DONE),
+        Ok((key, Ended::Found)) => (Frame::Done { key, reused: true }, DONE),
+        Ok((_, Ended::Busy)) => (Frame::Busy, BUSY),
         Err(error) => {
             voice.log(&format!("The stage failed: {error}"));
-            Frame::Failed(error)
+            let code = if error == StageError::Cancelled { STOPPED } else { FAILED };
+            (Frame::Failed(error), code)
         }
     };
-    voice.say(&verdict);
-    match verdict {
-        Frame::Busy => BUSY,
-        Frame::Failed(StageError::Cancelled) => STOPPED,
-        Frame::Failed(_) => FAILED,
-        Frame::Done { .. } | Frame::Started { .. } | Frame::Event(_) => DONE,
+    voice.say(&frame);
+    code
+}
+
+/// How work ends that does not fail.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// The stage ran.
+    Made,
+    /// What it makes was there.
+    Found,
+    /// Another process works on the same key.
+    Busy,
+}
+
+/// When a job began.
+struct Clock {
+    began: i128,
+    since: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Clock { began: fsio::now(), since: Instant::now() }
     }
 }
 
-/// Everything between the job file and the last frame.
-fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Result<Frame, StageError> {
+/// Leaves the record of this execution. A failure that cannot be recorded is the failure to tell.
+fn record(
+    job: &JobFile,
+    path: &Path,
+    store: &Store,
+    clock: &Clock,
+    ended: &Result<(Ended, Option<ActionRecord>), StageError>,
+) -> Result<(), StageError> {
+    let verdict = match ended {
+        Ok((Ended::Made, _)) => Verdict::Done { reused: false },
+        Ok((Ended::Found, _)) => Verdict::Done { reused: true },
+        Ok((Ended::Busy, _)) => Verdict::Busy,
+        Err(StageError::Cancelled) => Verdict::Stopped,
+        Err(error) => Verdict::Failed(error.clone()),
+    };
+    let made = ended.as_ref().ok().and_then(|(_, record)| record.as_ref());
+    let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let id = ExecutionId::new(&job.run, name);
+    let written = store.write_execution(&Execution {
+        format: Execution::FORMAT,
+        log: id.log(),
+        id,
+        stage: job.node.stage.clone(),
+        iteration: job.node.iteration,
+        kind: job.node.kind.clone(),
+        recipe: job.recipe,
+        key: job.key,
+        verdict,
+        outputs: made.map(|record| record.outputs.clone()).unwrap_or_default(),
+        metrics: made.map(|record| record.metrics.clone()).unwrap_or_default(),
+        started: store::rfc3339(clock.began),
+        seconds: clock.since.elapsed().as_secs_f64(),
+        peak_memory: fsio::peak_memory(),
+        device: job.device.to_string(),
+        threads: job.threads,
+        host: machine::host(),
+        versions: machine::versions(),
+    });
+    match (ended, written) {
+        // The first error is the one to tell.
+        (Err(_), _) | (Ok(_), Ok(())) => Ok(()),
+        (Ok(_), Err(error)) => Err(stage_error(error)),
+    }
+}
+
+/// Everything between the job file and the verdict.
+fn work(
+    job: &JobFile,
+    path: &Path,
+    store: &Store,
+    registry: &Registry,
+    voice: &Voice,
+) -> Result<(Ended, Option<ActionRecord>), StageError> {
     if !job.program.is_own()? {
         let message = "Another program planned this job, and what is computed would stand under a key of that one.";
         let hint = "Run the pipeline again, with this program; what is finished is kept.";
@@ -59,18 +139,17 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
         StageError::Bug(format!("The job asks for version {version} of the kind `{kind}`, which there is not."))
     })?;
     check_numeric(job, kind, registry)?;
-    let store = Store::open(&job.store).map_err(stage_error)?;
-    let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok(Frame::Busy) };
+    let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok((Ended::Busy, None)) };
     if !job.force
         && let Some(record) = store.record(&job.key).map_err(stage_error)?
-        && missing_output(&store, &record).map_err(stage_error)?.is_none()
+        && missing_output(store, &record).map_err(stage_error)?.is_none()
     {
-        return Ok(Frame::Done { key: job.key, reused: true });
+        return Ok((Ended::Found, Some(record)));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     fsio::create_dir_all(&folder.join(OUT))?;
     let folder = fsio::canonical(folder)?;
-    let result = make(job, kind, &store, &folder, voice);
+    let result = make(job, kind, store, &folder, voice);
     if let Err(StageError::CorruptInput { digest }) = &result {
         // Whatever the verdict, a damaged object is set aside by now; a missing one is for the parent to make again.
         let _ = store.verify(digest);
@@ -83,7 +162,7 @@ fn work(job: &JobFile, path: &Path, registry: &Registry, voice: &Voice) -> Resul
     removed?;
     store.write_record(&record).map_err(stage_error)?;
     fsio::remove_dir_all(&store.scratch(&job.key))?;
-    Ok(Frame::Done { key: job.key, reused: false })
+    Ok((Ended::Made, Some(record)))
 }
 
 /// An error where this process computes by other arithmetic than the key says: on another GPU, or by another library.

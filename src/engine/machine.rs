@@ -10,7 +10,7 @@ pub(super) fn machine() -> BTreeMap<String, String> {
     let system = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     let mut facts = BTreeMap::from([
-        ("host".to_owned(), text(system.nodename())),
+        ("host".to_owned(), host()),
         ("os".to_owned(), format!("{} {}", text(system.sysname()), text(system.release()))),
         ("arch".to_owned(), text(system.machine())),
         ("cores".to_owned(), std::thread::available_parallelism().map_or(1, |n| n.get()).to_string()),
@@ -22,6 +22,11 @@ pub(super) fn machine() -> BTreeMap<String, String> {
         facts.extend(value.map(|(_, value)| (name.to_owned(), value.trim().to_owned())));
     }
     facts
+}
+
+/// The machine's name.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The program's version, and the commit that it was built from where that is known.

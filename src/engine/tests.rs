@@ -10,8 +10,8 @@ use super::{Error, RunEvent, State, Why, plan, run};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::RunLookup;
-use crate::stage::Cancel;
-use crate::store::{ActionRecord, RunStatus, Status, Status::*, Store};
+use crate::stage::{Cancel, StageError};
+use crate::store::{ActionRecord, ExecutionId, RunRecord, RunStatus, Status, Status::*, Store, Verdict};
 
 /// a -> b -> d, and c on its own.
 fn diamond() -> Bench {
@@ -63,6 +63,33 @@ fn what_a_job_leaves_is_its_log_alone() {
     assert!(log.contains("made a") && log.contains("no line end here"), "{log}");
     assert!(fsio::list(&bench.store.path().join("scratch")).unwrap().is_empty());
     assert!(bench.events.iter().any(|event| matches!(event, RunEvent::NodeEvent { .. })));
+}
+
+#[test]
+fn each_job_leaves_its_execution_and_a_run_names_those_that_ran() {
+    let mut bench = Bench::new();
+    bench.work("a", "plain", &[]).work("b", "fail", &["a"]);
+    let record = bench.run();
+    let of = |run: &RunRecord, node: usize| {
+        let id = ExecutionId::new(&run.id, run.nodes[node].job.as_ref()?);
+        Some(bench.store.execution(&id).unwrap().unwrap())
+    };
+    let (made, failed) = (of(&record, 0).unwrap(), of(&record, 1).unwrap());
+    assert_eq!((made.verdict, made.key), (Verdict::Done { reused: false }, record.nodes[0].key.unwrap()));
+    assert_eq!((&made.outputs, &made.metrics), (&record.nodes[0].outputs, &record.nodes[0].metrics));
+    assert!((0.0..=record.nodes[0].seconds).contains(&made.seconds) && made.peak_memory > Some(1 << 20));
+    assert!(!made.host.is_empty() && made.versions.contains_key("repro") && made.device == "cpu");
+    assert!(fsio::is_file(&bench.store.path().join(&made.log)));
+    assert!(matches!(failed.verdict, Verdict::Failed(StageError::Command { .. })), "{:?}", failed.verdict);
+    assert!(failed.outputs.is_empty() && failed.metrics.is_empty());
+    assert_eq!(bench.store.executions(&record.id).unwrap().len(), 2);
+    bench.work("b", "plain", &["a"]);
+    let second = bench.run();
+    let job = second.nodes[1].job.clone().unwrap();
+    assert_eq!(second.nodes.into_iter().map(|node| node.job).collect::<Vec<_>>(), [None, Some(job)]);
+    let third = bench.run();
+    assert!(third.nodes.iter().all(|node| node.job.is_none()));
+    assert!(!fsio::exists(&bench.store.path().join("executions").join(&third.id)));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! - every stored format carries a version, and a newer one is refused in words;
 //! - the store knows no pipeline, no stage kind and no clock in what it names: only run ids hold a time, and nothing
 //!   goes by it;
+//! - what each job did is recorded once and never changed (`executions.rs`);
 //! - what killed processes left goes when the next run begins, once nobody holds it (`sweep.rs`).
 //!
 //! ```text
@@ -18,6 +19,7 @@
 //!   format              "repro store 1"
 //!   objects/ab/cdef…    blobs; a tree is a blob that lists its files
 //!   actions/ab/….json   what a node with that action key made
+//!   executions/<run>/   what each job of that run did, a record a job
 //!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
 //!   locks/              one file a lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
@@ -26,6 +28,7 @@
 //!   quarantine/, tmp/
 //! ```
 
+mod executions;
 mod fingerprints;
 mod lists;
 mod objects;
@@ -40,6 +43,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+pub use executions::{Execution, ExecutionId, Verdict};
 pub use fingerprints::Fingerprints;
 pub use objects::Entry;
 pub use reader::Reader;
@@ -83,6 +87,9 @@ pub enum Error {
         /// Where it is now: set aside, unless the store may not be written.
         aside: PathBuf,
     },
+    /// A record that may not be replaced is there already.
+    #[error("`{}` is there already, and is never replaced.", .0.display())]
+    Taken(PathBuf),
     /// An object is not there.
     #[error("The stored object {0} is missing.")]
     Missing(Digest),
@@ -113,6 +120,9 @@ impl Error {
             Error::NotAStore(_) => "Name another folder by `--store PATH`.".to_owned(),
             Error::Corrupt { .. } | Error::Missing(_) => {
                 "`repro run` makes it again. Check the disk if this happens twice.".to_owned()
+            }
+            Error::Taken(_) => {
+                "Check that no two machines use the store by file systems without shared locks.".to_owned()
             }
             Error::NoRun { hint, .. } => hint.clone(),
         }
@@ -204,6 +214,14 @@ impl Store {
         temporary.add(bytes)?;
         self.make_way(path)?;
         temporary.place(path)
+    }
+
+    /// As [`Store::place`], but what is at `path` stays. Whether the file came there.
+    fn place_new(&self, path: &Path, bytes: &[u8]) -> fsio::Result<bool> {
+        let mut temporary = self.temporary(path)?;
+        temporary.add(bytes)?;
+        self.make_way(path)?;
+        temporary.place_new(path)
     }
 
     /// Sets aside what is in the way of a file at `path` inside the store: a folder in its place, and files in the place of

@@ -19,7 +19,7 @@ const PREFIX: &str = "repro store ";
 const TELLING: [&str; 5] = ["objects", "actions", "runs", "jobs", "scratch"];
 
 /// The folders that tell nothing alone; a folder with no others is a store in which nothing was done yet.
-const OTHERS: [&str; 4] = ["locks", "externals", "quarantine", "tmp"];
+const OTHERS: [&str; 5] = ["locks", "executions", "externals", "quarantine", "tmp"];
 
 /// What a folder is.
 #[derive(Debug, PartialEq)]

@@ -201,6 +201,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Writes a record where none is.
+    ///
+    /// # Errors
+    /// Something is there, and the disk's.
+    pub(super) fn save_new<T: Record>(&self, path: &Path, record: &T) -> Result<()> {
+        let json = serde_json::to_vec(record).map_err(|error| fsio::Error::new("write", path, error.into()))?;
+        if self.place_new(path, &frame(&json))? { Ok(()) } else { Err(Error::Taken(path.to_owned())) }
+    }
+}
+
 fn newer<T: Record>(path: &Path, format: u32) -> Error {
     let (found, known) = (format!("record {format}"), format!("record {}", T::FORMAT));
     Error::Newer { path: path.to_owned(), found, known }

@@ -5,12 +5,14 @@
 //!   has such a lock goes only while the sweeper holds it itself. No clock is asked;
 //! - what stays is bounded: the logs of the newest [`RUNS_WITH_LOGS`] runs that ran something, and the inner checkpoints
 //!   of the newest [`RUNS_WITH_SCRATCH`] runs that left some;
+//! - an execution stays as long as the record of its run, or the action record of its key, is there;
 //! - records of runs, objects and action records are never swept, and nothing is reached through a link.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::executions::{ExecutionId, FOLDER, RECORD};
 use super::runs::{Entry, RunFiles};
 use super::{Result, Store};
 use crate::fsio;
@@ -55,6 +57,7 @@ impl Store {
         let Some(_lock) = self.take_lock(LOCK)? else { return Ok(()) };
         // In this order: a run that begins meanwhile has its record before its jobs.
         let folders = names(&self.root.join("jobs"))?;
+        let executed = names(&self.root.join(FOLDER))?;
         let listing = self.run_files()?;
         let runs = self.jobs_by_run(folders, &listing)?;
         for entry in &listing.open {
@@ -73,7 +76,29 @@ impl Store {
         for (_, jobs) in old.filter(|(age, jobs)| !jobs.alive && !needed.contains(age)) {
             self.remove_jobs(jobs)?;
         }
+        let known = |run: &str| listing.runs.iter().chain(&listing.open).any(|entry| entry.id == run);
+        for run in executed.iter().filter(|run| !known(run)) {
+            self.sweep_executions(run)?;
+        }
         self.sweep_locks()
+    }
+
+    /// Removes the executions of a run whose record is gone, but for those whose key is still in the store.
+    fn sweep_executions(&self, run: &str) -> Result<()> {
+        let folder = self.root.join(FOLDER).join(run);
+        for name in names(&folder)? {
+            let Some(job) = name.strip_suffix(RECORD) else { continue };
+            let id = ExecutionId::new(run, job);
+            // What cannot be read is no reason to lose what may be of use.
+            let Ok(found) = self.execution(&id) else { continue };
+            let Some(key) = found.map(|execution| execution.key) else { continue };
+            if self.record(&key).is_ok_and(|record| record.is_none()) {
+                fsio::remove_file(&self.execution_path(&id))?;
+            }
+        }
+        // A folder that stays costs nothing.
+        let _ = fsio::remove_empty_dir(&folder);
+        Ok(())
     }
 
     /// Where the jobs of each run are, by what is in `jobs/`.

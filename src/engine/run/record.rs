@@ -71,6 +71,16 @@ impl Run<'_> {
     fn node_record(&self, index: usize, known: &NodeRun) -> RunNodeRecord {
         let (node, phase) = (&self.context.pipeline.nodes[index], self.phase(index));
         let done = known.record.as_ref().filter(|_| phase == Phase::Done);
+        let status = match phase {
+            Phase::Done if known.ran => Status::Ran,
+            Phase::Done => Status::Hit,
+            Phase::Failed => Status::Failed,
+            Phase::Running => Status::Running,
+            Phase::Interrupted => Status::Interrupted,
+            Phase::Skipped => Status::Skipped,
+            Phase::Waiting | Phase::Ready | Phase::Held => Status::Waiting,
+        };
+        let idle = matches!(status, Status::Hit | Status::Skipped | Status::Waiting);
         RunNodeRecord {
             stage: node.stage.clone(),
             iteration: node.iteration,
@@ -78,16 +88,9 @@ impl Run<'_> {
             yields: self.context.registry.kind(&node.kind).map(|kind| kind.yields().to_owned()).unwrap_or_default(),
             recipe: node.recipe,
             key: known.key,
-            status: match phase {
-                Phase::Done if known.ran => Status::Ran,
-                Phase::Done => Status::Hit,
-                Phase::Failed => Status::Failed,
-                Phase::Running => Status::Running,
-                Phase::Interrupted => Status::Interrupted,
-                Phase::Skipped => Status::Skipped,
-                Phase::Waiting | Phase::Ready | Phase::Held => Status::Waiting,
-            },
+            status,
             seconds: known.seconds,
+            job: known.job.clone().filter(|_| !idle),
             outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),
             metrics: done.map(|record| record.metrics.clone()).unwrap_or_default(),
             preimage: known.preimage.0.clone(),

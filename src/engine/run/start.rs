@@ -90,7 +90,7 @@ impl Run<'_> {
             1 => key.to_string(),
             n => format!("{key}-{n}"),
         };
-        let folder = self.context.store.jobs(self.claim.id()).join(name);
+        let folder = self.context.store.jobs(self.claim.id()).join(&name);
         let job = self.job(index, key)?;
         let path = folder.join("job.json");
         let text = serde_json::to_vec(&job).map_err(|error| NodeFailure::setup(error, ""))?;
@@ -102,7 +102,9 @@ impl Run<'_> {
         let child = launch(program, &folder, key, index, &self.sender)?;
         let (node, log) = (self.label(index), child.log());
         self.children.insert(index, child);
-        self.node(index).message.clear();
+        let progress = self.node(index);
+        progress.job = Some(name);
+        progress.message.clear();
         self.emit(RunEvent::NodeStarted { node, key, log });
         Ok(())
     }

@@ -36,6 +36,8 @@ pub(super) struct NodeRun {
     pub record: Option<Box<ActionRecord>>,
     pub seconds: f64,
     pub message: String,
+    /// The last job that was started for it.
+    pub job: Option<String>,
     /// What the journal says of it.
     pub told: Option<(Status, String)>,
 }

@@ -7,6 +7,7 @@
 //!
 //! Invariants:
 //! - format 2 is written, both are read, and a record of a newer format is left as it is;
+//! - a node that ran names its job, and so its execution, which says the rest: the record stays slim;
 //! - the list of nodes has each node as if it had been in the store, and the head says what became of it otherwise. So
 //!   runs that found the same have the same list, and a run with nothing to do adds its head alone;
 //! - a field that is missing, or that does not fit, has its default: a record is read as far as it goes.
@@ -54,6 +55,9 @@ pub(super) struct Outcome {
     pub seconds: f64,
     #[serde(default)]
     pub message: String,
+    /// The job that ran it. Older programs did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// What the text of a record turned out to be.
@@ -162,6 +166,7 @@ fn node(value: Json) -> Option<RunNodeRecord> {
         metrics: fields.each("metrics"),
         preimage: fields.each("preimage"),
         message: fields.take("message"),
+        job: fields.take("job"),
     })
 }
 
@@ -190,6 +195,7 @@ pub(super) fn node_lines(nodes: &[RunNodeRecord]) -> (Vec<String>, Vec<Outcome>)
             status: std::mem::replace(&mut node.status, Status::Hit),
             seconds: std::mem::take(&mut node.seconds),
             message: std::mem::take(&mut node.message),
+            job: node.job.take(),
         };
         if outcome.status != Status::Hit || outcome.seconds != 0.0 || !outcome.message.is_empty() {
             others.push(outcome);
@@ -217,6 +223,7 @@ impl Outcome {
     pub fn put(&self, node: &mut RunNodeRecord) {
         (node.status, node.seconds) = (self.status, self.seconds);
         node.message.clone_from(&self.message);
+        node.job.clone_from(&self.job);
     }
 }
 

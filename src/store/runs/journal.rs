@@ -43,7 +43,13 @@ impl Journal {
 
     /// Notes how the node at `at` among the run's nodes stands; `whole` where more of it is new than that.
     pub fn note(&mut self, at: usize, node: &RunNodeRecord, whole: bool) {
-        let what = Outcome { at, status: node.status, seconds: node.seconds, message: node.message.clone() };
+        let what = Outcome {
+            at,
+            status: node.status,
+            seconds: node.seconds,
+            message: node.message.clone(),
+            job: node.job.clone(),
+        };
         let line = Line { what, node: whole.then(|| Box::new(node.clone())) };
         let text = serde_json::to_string(&line).unwrap_or_default();
         self.lines += &format!("{} {text}\n", check(&text));

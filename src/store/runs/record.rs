@@ -119,6 +119,10 @@ pub struct RunNodeRecord {
     pub status: Status,
     /// How long it ran.
     pub seconds: f64,
+    /// The last job that ran it in this run: the execution `ExecutionId { run, job }` says more. None where none did, and
+    /// in runs of before there were executions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// The outputs.
     pub outputs: Outputs,
     /// Single figures.

@@ -47,6 +47,7 @@ fn node(i: usize) -> RunNodeRecord {
         key: Some(digest),
         status: Status::Hit,
         seconds: 0.0,
+        job: None,
         outputs: BTreeMap::from([("out".into(), out)]),
         metrics: BTreeMap::from([("miou".into(), 0.1 + 0.2)]),
         preimage: BTreeMap::from([("kind".into(), "Work".into()), ("params.text".into(), digest.to_string())]),
@@ -186,7 +187,10 @@ fn a_run_with_nothing_to_do_adds_its_head_alone_and_a_change_what_changed() {
         assert_eq!(store.find_run("latest").unwrap(), record);
         bytes() - before
     };
-    let ran = |node: &RunNodeRecord| RunNodeRecord { status: Status::Ran, seconds: 1.5, ..node.clone() };
+    let ran = |node: &RunNodeRecord| {
+        let job = node.key.map(|key| key.to_string());
+        RunNodeRecord { status: Status::Ran, seconds: 1.5, job, ..node.clone() }
+    };
     assert!(add(&nodes.iter().map(ran).collect::<Vec<_>>()) > 100_000);
     for _ in 0..3 {
         let more = add(&nodes);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::stage::Outputs;
-use crate::store::{ActionRecord, RunClaim, RunRecord, RunStatus};
+use crate::store::{ActionRecord, Execution, RunClaim, RunRecord, RunStatus, Verdict};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -35,6 +35,20 @@ fn record(claim: &RunClaim, status: RunStatus) -> RunRecord {
         versions: BTreeMap::new(),
         numeric: BTreeMap::new(),
         params: BTreeMap::new(),
+    }
+}
+
+fn done(text: &str) -> ActionRecord {
+    ActionRecord {
+        format: ActionRecord::FORMAT,
+        key: key(text),
+        recipe: key(text),
+        kind: "Work".into(),
+        version: 1,
+        preimage: BTreeMap::new(),
+        outputs: Outputs::new(),
+        metrics: BTreeMap::new(),
+        root: None,
     }
 }
 
@@ -95,18 +109,7 @@ fn checkpoints_go_when_their_node_is_done_or_too_many_runs_left_some_since() {
     store.sweep_runs().unwrap();
     assert_eq!(left(), RUNS_WITH_SCRATCH);
     assert!(!fsio::exists(&store.scratch(&key("0"))) && !fsio::exists(&store.scratch(&key("1"))));
-    let done = ActionRecord {
-        format: ActionRecord::FORMAT,
-        key: key("5"),
-        recipe: key("5"),
-        kind: "Work".into(),
-        version: 1,
-        preimage: BTreeMap::new(),
-        outputs: Outputs::new(),
-        metrics: BTreeMap::new(),
-        root: None,
-    };
-    store.write_record(&done).unwrap();
+    store.write_record(&done("5")).unwrap();
     store.sweep_runs().unwrap();
     assert_eq!(left(), RUNS_WITH_SCRATCH - 1);
 }
@@ -135,6 +138,54 @@ fn logs_of_old_runs_go_but_for_those_that_live_or_left_a_checkpoint() {
     assert_eq!(gone, [false; 4]);
     assert!(fsio::exists(&living.join("out/half")) && fsio::exists(&unfinished.join("log.txt")));
     drop(alive);
+}
+
+#[test]
+fn an_execution_stays_as_long_as_its_run_or_its_key() {
+    let (_dir, store) = store();
+    let execution = |run: &str, text: &str| {
+        let id = ExecutionId::new(run, key(text).to_string());
+        let execution = Execution {
+            format: Execution::FORMAT,
+            log: id.log(),
+            id: id.clone(),
+            stage: text.into(),
+            iteration: None,
+            kind: "Work".into(),
+            recipe: key(text),
+            key: key(text),
+            verdict: Verdict::Stopped,
+            outputs: Outputs::new(),
+            metrics: BTreeMap::new(),
+            started: String::new(),
+            seconds: 1.0,
+            peak_memory: None,
+            device: "cpu".into(),
+            threads: 1,
+            host: String::new(),
+            versions: BTreeMap::new(),
+        };
+        store.write_execution(&execution).unwrap();
+        id
+    };
+    let (claim, _) = begin(&store, "a");
+    let of_run = execution(claim.id(), "a");
+    let ids = [of_run, execution("gone", "done"), execution("gone", "never")];
+    store.write_record(&done("done")).unwrap();
+    let damaged = store.path().join("executions/gone/damaged.json");
+    fsio::write_atomic(&damaged, b"torn").unwrap();
+    let there = || ids.each_ref().map(|id| store.execution(id).unwrap().is_some());
+    store.sweep_runs().unwrap();
+    assert_eq!(there(), [true, true, false]);
+    assert!(!fsio::exists(&damaged), "it is set aside");
+    drop(claim);
+    for name in fsio::list(&store.path().join("runs")).unwrap() {
+        fsio::remove_file(&store.path().join("runs").join(name)).unwrap();
+    }
+    fsio::remove_dir_all(&store.path().join("actions")).unwrap();
+    store.sweep_runs().unwrap();
+    assert_eq!(there(), [false; 3]);
+    assert!(fsio::list(&store.path().join("executions")).unwrap().is_empty());
 }
 
 #[test]
