@@ -1,5 +1,7 @@
 //! `repro run FILE`: run what is not cached, then write and print what the pipeline publishes.
 
+use std::time::Instant;
+
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -10,7 +12,7 @@ use super::request::{PlanArgs, load, options};
 use super::terminal::{print, width};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
-use crate::engine::{self, NodeLabel, Options, Plan, RunEvent};
+use crate::engine::{self, LogLine, NodeLabel, Options, Plan, RunEvent};
 use crate::results::{Damaged, Publisher};
 use crate::stage::{Cancel, Registry, StageError};
 use crate::store::{RunRecord, RunStatus};
@@ -51,15 +53,17 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut ui = Ui::new(args.json);
+    let began = Instant::now();
     let (mut first_failure, mut skipped, mut unrecorded) = (None, 0, None);
     let mut execute = |plan: &Plan, options: &Options, ui: &mut Ui| {
-        let ended = engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |event| {
-            if let RunEvent::NodeFailed { failure, .. } = &event {
+        let ended = engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |line| {
+            if let RunEvent::NodeFailed { failure, .. } = &line.event {
                 first_failure.get_or_insert_with(|| exit_of(failure));
             }
-            skipped += usize::from(matches!(event, RunEvent::NodeSkipped { .. }));
-            if args.json || skipped <= SKIPPED || !matches!(event, RunEvent::NodeSkipped { .. }) {
-                ui.event(&event);
+            let skip = matches!(line.event, RunEvent::NodeSkipped { .. });
+            skipped += usize::from(skip);
+            if args.json || skipped <= SKIPPED || !skip {
+                ui.event(line);
             }
         });
         match ended {
@@ -78,16 +82,16 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
         None => project(Some(file))?.join("results"),
     };
     let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel, width: width() };
-    let mut published = publisher.publish(&record, &mut |text| ui.event(&warning(text)))?;
+    let mut published = publisher.publish(&record, &mut |text| ui.event(&warning(began, None, text)))?;
     if record.status == RunStatus::Done && !published.damaged.is_empty() {
         for Damaged { node, digest } in &published.damaged {
             let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
-            ui.event(&RunEvent::Warning { node: label(&record, *node), text });
+            ui.event(&warning(began, label(&record, *node), text));
         }
         // What the user wanted to run although it was done has run.
         let options = Options { force: Vec::new(), ..options };
         record = execute(&engine::plan(&pipeline, registry, &store, &options)?, &options, &mut ui)?;
-        published = publisher.publish(&record, &mut |text| ui.event(&warning(text)))?;
+        published = publisher.publish(&record, &mut |text| ui.event(&warning(began, None, text)))?;
     }
     if record.status == RunStatus::Done {
         if let Some(Damaged { node, digest }) = published.damaged.first() {
@@ -130,8 +134,9 @@ fn label(run: &RunRecord, number: usize) -> Option<NodeLabel> {
     Some(NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() })
 }
 
-fn warning(text: String) -> RunEvent {
-    RunEvent::Warning { node: None, text }
+/// What is told beside the run that began then.
+fn warning(began: Instant, node: Option<NodeLabel>, text: String) -> LogLine {
+    LogLine::new(began.elapsed(), RunEvent::Warning { node, text })
 }
 
 /// Whether the run was started to outlive its terminal, as by `nohup`.

@@ -1,14 +1,17 @@
 //! `repro runs` and `repro show RUN`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Args;
 
 use super::failure::Failure;
 use super::format::{Format, aligned, figure, markdown, word};
-use super::terminal::print;
+use super::terminal::{print, warn};
+use super::ui::how_far;
 use crate::cli::exit::Exit;
-use crate::store::{RunLine, RunRecord, Status, Store};
+use crate::engine::{self, NodeLabel, Progress};
+use crate::store::{RunLine, RunRecord, RunStatus, Status, Store};
 
 /// The arguments of `repro runs`.
 #[derive(Debug, Args)]
@@ -55,18 +58,43 @@ pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
         Format::Text => aligned(&header, &rows),
         Format::Markdown => markdown(&header, &rows),
     });
+    if args.format == Format::Text {
+        for line in lines.iter().filter(|line| line.status == RunStatus::Running) {
+            for (node, progress) in at_work(store, &line.id) {
+                print(&format!("{}: {node}: {}", line.id, how_far(&progress)));
+            }
+        }
+    }
     Ok(Exit::Success)
 }
 
 /// Prints one run.
 pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
-    let run = store.find_run(&args.run)?;
+    let mut run = store.find_run(&args.run)?;
+    if run.status == RunStatus::Running {
+        let at_work = at_work(store, &run.id);
+        for node in run.nodes.iter_mut().filter(|node| node.status == Status::Running) {
+            let label = NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() };
+            node.message = at_work.get(&label).map(how_far).unwrap_or_default();
+        }
+    }
     print(&match args.format {
         Format::Json => serde_json::to_string_pretty(&run).unwrap_or_default(),
         Format::Text => describe(&run, aligned),
         Format::Markdown => describe(&run, markdown),
     });
     Ok(Exit::Success)
+}
+
+/// How far the stages of a run are that are at work, as its event log tells it.
+fn at_work(store: &Store, run: &str) -> BTreeMap<NodeLabel, Progress> {
+    match engine::events(store, run) {
+        Ok(lines) => engine::progress(&lines.unwrap_or_default()),
+        Err(error) => {
+            warn(&format!("How far run {run} is cannot be read. {error} {}", error.hint()));
+            BTreeMap::new()
+        }
+    }
 }
 
 fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) -> String {

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::figure;
 use super::terminal::{clean, print};
-use crate::engine::{self, NodeLabel, RunEvent};
+use crate::engine::{self, LogLine, NodeLabel, Progress, RunEvent};
 use crate::stage::{Event, StageError};
 use crate::store::RunStatus;
 
@@ -29,7 +29,7 @@ pub enum Ui {
 #[derive(Default)]
 pub struct Plain {
     said: BTreeMap<NodeLabel, Instant>,
-    scalars: BTreeMap<NodeLabel, String>,
+    scalars: BTreeMap<NodeLabel, BTreeMap<String, f64>>,
 }
 
 /// What the bars remember.
@@ -50,14 +50,15 @@ impl Ui {
         }
     }
 
-    /// Renders one event.
-    pub fn event(&mut self, event: &RunEvent) {
+    /// Renders one event. With `--json`, it is the line of the run's event log.
+    pub fn event(&mut self, line: &LogLine) {
+        let event = &line.event;
         match self {
-            Ui::Json => print(&serde_json::to_string(event).unwrap_or_default()),
+            Ui::Json => print(&line.text()),
             Ui::Plain(plain) => {
                 if let RunEvent::NodeEvent { node, what } = event {
                     plain.progress(node, what);
-                } else if let Some(line) = line(event) {
+                } else if let Some(line) = sentence(event) {
                     print(&line);
                 }
             }
@@ -67,9 +68,9 @@ impl Ui {
 }
 
 /// An event that both renderings show as a line.
-fn line(event: &RunEvent) -> Option<String> {
+fn sentence(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::RunStarted { run, pipeline, nodes, done } => {
+        RunEvent::RunStarted { run, pipeline, nodes, done, .. } => {
             format!("{pipeline}: run {run}, {nodes} nodes, {done} cached.")
         }
         RunEvent::NodeStarted { node, .. } => format!("{node}: started."),
@@ -130,22 +131,30 @@ fn scalars(values: &BTreeMap<String, f64>) -> String {
     values.iter().map(|(name, value)| format!("{name} {value:.4}")).collect::<Vec<_>>().join(", ")
 }
 
+/// How far a stage is, as `3 of 900 steps; loss 0.2500`.
+pub(super) fn how_far(progress: &Progress) -> String {
+    let done = progress.done.as_ref().map(|(done, total, unit)| format!("{done} of {total} {unit}"));
+    let scalars = (!progress.scalars.is_empty()).then(|| scalars(&progress.scalars));
+    done.into_iter().chain(scalars).collect::<Vec<_>>().join("; ")
+}
+
 impl Plain {
     fn progress(&mut self, node: &NodeLabel, event: &Event) {
         match event {
             Event::Scalars { values, .. } => {
-                self.scalars.insert(node.clone(), scalars(values));
+                self.scalars.insert(node.clone(), values.clone());
             }
             Event::Progress { done, total, unit } => {
                 let due = self.said.get(node).is_none_or(|said| said.elapsed() >= PLAIN_INTERVAL);
                 if due && done < total {
-                    let scalars = self.scalars.get(node).map_or(String::new(), |text| format!("; {text}"));
-                    print(&format!("{node}: {done} of {total} {unit}{scalars}."));
+                    let scalars = self.scalars.get(node).cloned().unwrap_or_default();
+                    let progress = Progress { done: Some((*done, *total, unit.clone())), scalars };
+                    print(&format!("{node}: {}.", how_far(&progress)));
                     self.said.insert(node.clone(), Instant::now());
                 }
             }
             other => {
-                if let Some(line) = line(&RunEvent::NodeEvent { node: node.clone(), what: other.clone() }) {
+                if let Some(line) = sentence(&RunEvent::NodeEvent { node: node.clone(), what: other.clone() }) {
                     print(&line);
                 }
             }
@@ -173,7 +182,7 @@ impl Bars {
                 {
                     bar.finish_and_clear();
                 }
-                if let Some(line) = line(event) {
+                if let Some(line) = sentence(event) {
                     self.all.suspend(|| print(&line));
                 }
             }
@@ -197,7 +206,7 @@ impl Bars {
             }
             Event::Scalars { values, .. } => bar.set_message(clean(&scalars(values)).into_owned()),
             _ => {
-                if let Some(line) = line(event) {
+                if let Some(line) = sentence(event) {
                     self.all.suspend(|| print(&line));
                 }
             }

@@ -36,6 +36,8 @@ impl std::fmt::Display for NodeLabel {
 pub enum RunEvent {
     /// The run has an id.
     RunStarted {
+        /// The format of the events: that of the run's event log, which this is the first line of.
+        format: u32,
         /// The id.
         run: String,
         /// The pipeline's name.

@@ -7,7 +7,8 @@
 //! - a hit reads records and the listings of trees, never other blobs;
 //! - each node runs in a child process that holds the lock on its action key; the child alone stores outputs and
 //!   writes the action record, last of all. The parent schedules, listens and writes the run record;
-//! - the engine knows no stage kind and no tensor, prints nothing, and reports through [`RunEvent`]s;
+//! - the engine knows no stage kind and no tensor, prints nothing, and reports through [`RunEvent`]s, which are the
+//!   lines of the run's event log;
 //! - a pure schedule makes all decisions, and one loop carries them out; threads only carry what children say.
 
 mod error;
@@ -19,6 +20,7 @@ mod folder;
 mod identity;
 mod job;
 mod launch;
+mod log;
 mod lookup;
 mod machine;
 mod options;
@@ -38,6 +40,7 @@ pub use exec::exec;
 pub use explain::Why;
 pub use failure::NodeFailure;
 pub use launch::this_program;
+pub use log::{LogLine, Progress, events, progress};
 pub use options::Options;
 pub use plan::{Plan, Planned, State, plan};
 pub use run::run;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Options, Plan, RunEvent, exec, plan, run};
+use super::{LogLine, Options, Plan, RunEvent, exec, plan, run};
 use crate::fsio;
 use crate::pipeline::{Pipeline, Request, load};
 use crate::stage::kind::references;
@@ -282,9 +282,9 @@ impl Bench {
         let (plan, pipeline, registry) = (self.plan(), self.pipeline(), registry());
         self.events.clear();
         let events = &mut self.events;
-        let mut sink = |event: RunEvent| {
-            watch(&event);
-            events.push(event);
+        let mut sink = |line: &LogLine| {
+            watch(&line.event);
+            events.push(line.event.clone());
         };
         run(&plan, &pipeline, &registry, &self.store, &self.options, cancel, &mut sink).unwrap()
     }

@@ -21,6 +21,7 @@
 //!   actions/ab/….json   what a node with that action key made
 //!   executions/<run>/   what each job of that run did, a record a job
 //!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
+//!   runs/….events       what a run that had something to do told, a line an event
 //!   locks/              one file a lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
 //!   jobs/<run>/<key>/   job.json, log.txt, events, and while it runs out/ and temp/

@@ -29,6 +29,9 @@ const RECORD: &str = ".json";
 /// The end of a journal's name.
 const JOURNAL: &str = ".nodes";
 
+/// The end of an event log's name.
+const EVENTS: &str = ".events";
+
 /// How many digits of the digest of a pipeline's name mark its runs.
 const MARK: usize = 8;
 
@@ -56,6 +59,8 @@ pub(super) struct RunFiles {
     pub runs: Vec<Entry>,
     /// The runs that have a journal.
     pub open: Vec<Entry>,
+    /// The runs that have an event log, the oldest first.
+    pub events: Vec<Entry>,
 }
 
 /// A claim on a run's number and id: while it is held, the run counts as alive.
@@ -421,6 +426,27 @@ impl Store {
         }
     }
 
+    /// Where the event log of a run that begins goes.
+    pub fn new_events(&self, claim: &RunClaim) -> PathBuf {
+        self.run_path(&claim.entry, EVENTS)
+    }
+
+    /// Where the event log of a run is; none where it has none.
+    pub fn events_path(&self, id: &str) -> Result<Option<PathBuf>> {
+        let entry = self.run_files()?.events.into_iter().find(|entry| entry.id == id);
+        Ok(entry.map(|entry| self.run_path(&entry, EVENTS)))
+    }
+
+    /// Removes the event logs of all but the newest `kept` runs that have one.
+    pub(super) fn sweep_events(&self, listing: &RunFiles, kept: usize) -> Result<()> {
+        for entry in listing.events.iter().rev().skip(kept) {
+            if !self.is_alive(entry)? {
+                fsio::remove_file(&self.run_path(entry, EVENTS))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What lies in `runs/`.
     pub(super) fn run_files(&self) -> Result<RunFiles> {
         let mut listing = RunFiles::default();
@@ -428,8 +454,10 @@ impl Store {
             let entry = |end: &str| Entry::read(name.strip_suffix(end)?);
             listing.runs.extend(entry(RECORD));
             listing.open.extend(entry(JOURNAL).filter(|entry| entry.mark.is_some()));
+            listing.events.extend(entry(EVENTS).filter(|entry| entry.mark.is_some()));
         }
         listing.runs.sort();
+        listing.events.sort();
         Ok(listing)
     }
 

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - nothing that lives is swept: a living process holds the lock of its run, or of the key that it works on, and what
 //!   has such a lock goes only while the sweeper holds it itself. No clock is asked;
-//! - what stays is bounded: the logs of the newest [`RUNS_WITH_LOGS`] runs that ran something, and the inner checkpoints
+//! - what stays is bounded: the logs and event logs of the newest [`RUNS_WITH_LOGS`] runs that ran something, and the inner checkpoints
 //!   of the newest [`RUNS_WITH_SCRATCH`] runs that left some;
 //! - an execution stays as long as the record of its run, or the action record of its key, is there;
 //! - records of runs, objects and action records are never swept, and nothing is reached through a link.
@@ -80,6 +80,7 @@ impl Store {
         for run in executed.iter().filter(|run| !known(run)) {
             self.sweep_executions(run)?;
         }
+        self.sweep_events(&listing, RUNS_WITH_LOGS)?;
         self.sweep_locks()
     }
 

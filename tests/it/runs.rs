@@ -183,3 +183,37 @@ fn a_full_disk_at_the_last_record_skips_no_publishing_and_is_told() {
     }
     assert!(told >= 2, "{told}");
 }
+
+#[test]
+fn every_terminal_sees_how_far_a_stage_at_work_is_and_the_log_has_the_lines_that_were_printed() {
+    let bench = Bench::small();
+    bench.edit("small.ron", "iterations: 2, steps: 3", "iterations: 1, steps: 100000");
+    let mut command = bench.command("run small.ron --only train --json");
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let begin = Instant::now();
+    let text = loop {
+        let text = bench.call("show").out;
+        if text.contains(" of 100000 steps; loss ") {
+            break text;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{text}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let train = text.lines().find(|line| line.starts_with("train")).unwrap();
+    assert!(train.contains("running") && train.contains(" of 100000 steps; loss "), "{text}");
+    let list = bench.ok("runs");
+    assert!(list.lines().any(|line| line.contains(": train: ") && line.contains(" of 100000 steps")), "{list}");
+    signal(&run, "-INT");
+    let mut printed = String::new();
+    std::io::Read::read_to_string(&mut run.stdout.take().unwrap(), &mut printed).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let logs: Vec<String> =
+        files(&bench.path("store/runs")).into_iter().filter(|name| name.ends_with(".events")).collect();
+    assert_eq!(logs.len(), 1, "{logs:?}");
+    assert_eq!(std::fs::read_to_string(bench.path("store/runs").join(&logs[0])).unwrap(), printed);
+    assert!(!bench.ok("runs").contains(": train: "), "a run that ended is not at work");
+    // A run that has nothing to do writes no log.
+    bench.ran("small.ron --only pictures");
+    let count = |end: &str| files(&bench.path("store/runs")).iter().filter(|name| name.ends_with(end)).count();
+    assert_eq!((count(".json"), count(".events")), (2, 1));
+}

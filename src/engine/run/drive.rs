@@ -9,6 +9,7 @@ use crate::engine::failure::NodeFailure;
 use crate::engine::identity::Context;
 use crate::engine::job::Frame;
 use crate::engine::launch::{Message, Running};
+use crate::engine::log::{FORMAT, LogLine};
 use crate::engine::options::Options;
 use crate::engine::plan::{Plan, State};
 use crate::engine::schedule::Order;
@@ -27,7 +28,7 @@ pub fn run(
     store: &Store,
     options: &Options,
     cancel: &Cancel,
-    sink: &mut dyn FnMut(RunEvent),
+    sink: &mut dyn FnMut(&LogLine),
 ) -> Result<RunRecord, Error> {
     let unwritten = |error: &store::Error| error.is_denied() && plan.is_done();
     let claim = match store.claim_run(&pipeline.name) {
@@ -38,7 +39,10 @@ pub fn run(
     let mut run = Run::new(context, plan, &claim, cancel, sink);
     let hits = plan.nodes.iter().filter(|planned| matches!(planned.state, State::Hit { .. })).count();
     let (id, name) = (claim.id().to_owned(), pipeline.name.clone());
-    run.emit(RunEvent::RunStarted { run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
+    if !plan.is_done() {
+        run.open_log();
+    }
+    run.emit(RunEvent::RunStarted { format: FORMAT, run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
     if let Err(error) = store.sweep_runs()
         && !unwritten(&error)
     {

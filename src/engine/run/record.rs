@@ -3,6 +3,7 @@
 use super::state::{NodeRun, Run};
 use crate::engine::event::RunEvent;
 use crate::engine::identity::Context;
+use crate::engine::log::{EventLog, LogLine, Passes};
 use crate::engine::machine;
 use crate::engine::schedule::Phase;
 use crate::fsio;
@@ -104,9 +105,40 @@ impl Run<'_> {
         }
     }
 
+    /// Begins the run's event log.
+    pub(super) fn open_log(&mut self) {
+        match EventLog::create(&self.context.store.new_events(self.claim)) {
+            Ok(log) => self.log = Some(log),
+            Err(error) => self.unlogged(&error),
+        }
+    }
+
     /// Says what happened. The journal has it before: what was said to be done is on record, whoever is killed.
     pub(super) fn emit(&mut self, event: RunEvent) {
         self.write_journal();
-        (self.sink)(event);
+        match self.sieve.pass(&event, self.now()) {
+            Passes::Yes => self.say(event),
+            Passes::No => {}
+            Passes::NoMoreTexts => {
+                let text = "The stages say more than is shown here; their own logs have all of it.".to_owned();
+                self.say(RunEvent::Warning { node: None, text });
+            }
+        }
+    }
+
+    fn say(&mut self, event: RunEvent) {
+        let line = LogLine::new(self.now(), event);
+        if let Some(mut log) = self.log.take() {
+            match log.write(&line) {
+                Ok(()) => self.log = Some(log),
+                Err(error) => self.unlogged(&error),
+            }
+        }
+        (self.sink)(&line);
+    }
+
+    fn unlogged(&mut self, error: &fsio::Error) {
+        let text = format!("Others do not see what this run tells. {error} {}", error.hint());
+        self.say(RunEvent::Warning { node: None, text });
     }
 }

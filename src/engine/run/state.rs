@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::engine::event::{NodeLabel, RunEvent};
+use crate::engine::event::NodeLabel;
 use crate::engine::identity::Context;
 use crate::engine::launch::{Message, Running};
+use crate::engine::log::{EventLog, LogLine, Sieve};
 use crate::engine::plan::Plan;
 use crate::engine::schedule::{News, Phase, Place, Rules, Schedule};
 use crate::fsio;
@@ -53,7 +54,10 @@ pub(super) struct Run<'a> {
     pub started: i128,
     pub begin: Instant,
     pub cancel: &'a Cancel,
-    pub sink: &'a mut dyn FnMut(RunEvent),
+    pub sink: &'a mut dyn FnMut(&LogLine),
+    /// None where nothing is to run, and once it could not be written.
+    pub log: Option<EventLog>,
+    pub sieve: Sieve,
     /// The nodes by their number in the pipeline.
     pub nodes: BTreeMap<usize, NodeRun>,
     /// Their places in the plan.
@@ -72,7 +76,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         claim: &'a RunClaim,
         cancel: &'a Cancel,
-        sink: &'a mut dyn FnMut(RunEvent),
+        sink: &'a mut dyn FnMut(&LogLine),
     ) -> Self {
         let (sender, messages) = sync_channel(UNHEARD);
         let options = context.options;
@@ -102,6 +106,8 @@ impl<'a> Run<'a> {
             begin: Instant::now(),
             cancel,
             sink,
+            log: None,
+            sieve: Sieve::default(),
             nodes: places.keys().map(|index| (*index, node(index))).collect(),
             places,
             schedule,
