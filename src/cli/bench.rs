@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, bounded, cores, fail, print};
+use crate::bench::peak;
 use crate::bench::workload::{self, WorkloadSpec};
 use crate::cli::exit::Exit;
 use crate::fsio;
@@ -17,7 +18,6 @@ use crate::ml::device;
 use crate::ml::layers::prefilter;
 use crate::ml::models::architecture;
 use crate::ml::numerics::{self, Numerics};
-use crate::ml::ops::peak;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::stage::DeviceSpec;
 use crate::table::{self, Cell, Column, Style, Table};

@@ -4,6 +4,7 @@
 //! Invariant: the bits of a result depend on the inputs only: not on the threads, and not on the instruction set, since every
 //! product sum is a chain of fused multiply-adds in one fixed order (see [`gemm`]).
 
+pub mod chains;
 pub(in crate::ml) mod epilogue;
 pub mod gemm;
 pub mod isa;

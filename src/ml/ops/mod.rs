@@ -21,7 +21,6 @@ mod gradients;
 mod hostile;
 pub mod interaction;
 pub mod loss;
-pub mod peak;
 pub mod phases;
 pub mod pool;
 pub mod resize;
