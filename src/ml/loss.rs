@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 
 use super::error::{Error, Result};
-use super::ops::{elementwise, loss, nchw, resize, update};
+use super::ops::{elementwise, loss, nchw, update};
+use super::resample;
 use super::scales::Fused;
 
 /// The loss of a batch and its gradient.
@@ -41,7 +42,7 @@ fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>)
             expected: format!("[{n}, {}, {}]", size[0], size[1]),
         });
     }
-    let targets = resize::nearest_labels(labels, size, [height, width]);
+    let targets = resample::nearest_labels(labels, size, [height, width]);
     let counted = total(targets.iter().filter(|&&label| usize::from(label) < classes).count())?;
     let sum = elementwise::sum_of(&loss::cross_entropy(logits, &targets)?)?;
     let gradient = loss::cross_entropy_backward(logits, &targets, counted)?;

@@ -70,6 +70,8 @@ pub mod parallel;
 #[forbid(unsafe_code)]
 mod passes;
 #[forbid(unsafe_code)]
+pub mod resample;
+#[forbid(unsafe_code)]
 pub mod rng;
 #[forbid(unsafe_code)]
 pub mod scales;

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
-use super::data::resize::scaled;
 use super::error::{Error, Result};
 use super::ops::{fuse, nchw, resize};
+use super::resample::scaled;
 
 /// Images at `scale`: themselves at 1.
 ///

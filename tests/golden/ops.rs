@@ -17,6 +17,7 @@ use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::{elementwise, nchw, pool, resize, update, zeros};
 use crate::ml::optim::Schedule;
 use crate::ml::oracle::{Worst, difference, like, values};
+use crate::ml::resample;
 
 const TOLERANCE: f64 = 2e-6;
 
@@ -102,7 +103,7 @@ fn basic_operations_give_tensorflows_numbers() {
             _ => {
                 assert!(op.starts_with("prepare_label"), "{op}");
                 let (shape, x) = file.bytes(&format!("{id}/x"));
-                let y = resize::nearest_labels(&x, [shape[1], shape[2]], [size(0), size(1)]);
+                let y = resample::nearest_labels(&x, [shape[1], shape[2]], [size(0), size(1)]);
                 assert_eq!(y, file.bytes(&format!("{id}/y")).1, "{id}");
             }
         }
@@ -233,9 +234,9 @@ fn resizing_picks_tensorflows_pixels() {
         let mut worst = Worst::within(1e-6);
         let (from, to) = (pair[0] as usize, pair[1] as usize);
         let range = offset[0] as usize..offset[1] as usize;
-        let found: Vec<i32> = resize::nearest_indices(from, to).iter().map(|&i| i as i32).collect();
+        let found: Vec<i32> = resample::nearest_indices(from, to).iter().map(|&i| i as i32).collect();
         assert_eq!(found, nearest[range.clone()], "{from} {to}");
-        let found: Vec<f32> = resize::bilinear_taps(from, to)
+        let found: Vec<f32> = resample::bilinear_taps(from, to)
             .iter()
             .map(|tap| tap.low as f32 + (tap.high as f32 - tap.low as f32) * tap.weight)
             .collect();

@@ -8,11 +8,13 @@ use serde_json::Value;
 use super::{File, Golden, Tally, e2e};
 use crate::fsio;
 use crate::ml::colors;
-use crate::ml::data::augment::{self, Channels, Draws, Normalise, apply, mirrors};
+use crate::ml::data::augment::{self, Channels, Draws, Normalise, mirrors};
 use crate::ml::data::pictures::Style;
 use crate::ml::data::source::{Batching, Images};
-use crate::ml::data::{Image, Labels, Rgb, index, jpeg, labels, list, resize};
+use crate::ml::data::steps::{self, apply};
+use crate::ml::data::{Image, Labels, Rgb, index, jpeg, labels, list};
 use crate::ml::oracle::{Worst, difference, values};
+use crate::ml::resample;
 use crate::ml::rng::Rng;
 
 /// How far ours is from libjpeg's accurate transform, at most and on average, in levels.
@@ -118,10 +120,10 @@ impl Recorded {
         let (image, label) =
             (self.floats(&format!("{source}/bgr_minus_mean")), self.labels(&format!("{source}/label")));
         let factor = case["scale"].as_f64().unwrap() as f32;
-        let size = (resize::scaled(image.height(), factor), resize::scaled(image.width(), factor));
+        let size = (resample::scaled(image.height(), factor), resample::scaled(image.width(), factor));
         assert_eq!((image.size(), size), (pair(&case["in_hw"]), pair(&case["out_hw"])), "{key}");
-        compare(worst, key, &resize::bilinear(&image, size), &self.floats(&format!("{key}/image")));
-        assert_eq!(resize::nearest(&label, size), self.labels(&format!("{key}/label")), "{key}");
+        compare(worst, key, &steps::bilinear(&image, size), &self.floats(&format!("{key}/image")));
+        assert_eq!(steps::nearest(&label, size), self.labels(&format!("{key}/label")), "{key}");
     }
 
     fn chain(&self, key: &str, case: &Value, worst: &mut Worst) {
@@ -129,7 +131,7 @@ impl Recorded {
         let (image, label) =
             (self.floats(&format!("{source}/bgr_minus_mean")), self.labels(&format!("{source}/label")));
         let scale = case["scale"].as_f64().map(|scale| scale as f32);
-        let side = |side: usize| scale.map_or(side, |scale| resize::scaled(side, scale));
+        let side = |side: usize| scale.map_or(side, |scale| resample::scaled(side, scale));
         let (crop, offset) = (pair(&case["crop_hw"]), pair(&case["offset_yx"]));
         let place = [place(offset.0, side(image.height()), crop.0), place(offset.1, side(image.width()), crop.1)];
         let mirrored = case["mirror_draw"].as_f64().is_some_and(|draw| mirrors(draw as f32));
@@ -143,7 +145,7 @@ impl Recorded {
         let (_, factors) = self.file.floats("scaled_size/scale");
         assert_eq!(case["count"], input.len());
         for ((&side, &expected), &factor) in input.iter().zip(&output).zip(&factors) {
-            assert_eq!(resize::scaled(side as usize, factor), expected as usize, "{side} * {factor}");
+            assert_eq!(resample::scaled(side as usize, factor), expected as usize, "{side} * {factor}");
         }
     }
 

@@ -4,8 +4,8 @@
 //! The draws of a sample are a function of (seed, position in the stream). Each is drawn whether it is used or not, so
 //! that switching mirroring off leaves scales and crops as they are.
 
-use super::raster::{Image, Labels, Rgb};
-use super::resize;
+use super::raster::{Image, Rgb};
+use crate::ml::resample;
 use crate::ml::rng::Rng;
 
 /// The order of the channels that a network is fed.
@@ -90,29 +90,15 @@ pub(super) fn offset(draws: &Draws, size: (usize, usize), crop: (usize, usize)) 
 
 /// Height and width of an image of this size that draws have scaled.
 pub(super) fn scaled((height, width): (usize, usize), draws: &Draws) -> (usize, usize) {
-    let side = |side| draws.scale.map_or(side, |factor| resize::scaled(side, factor));
+    let side = |side| draws.scale.map_or(side, |factor| resample::scaled(side, factor));
     (side(height), side(width))
-}
-
-/// Applies draws, step by step; [`Crop`](super::crop::Crop) does the same at once. Scale (image bilinear, labels nearest), mirror, then a crop of height and width `crop` from the
-/// image, padded at the bottom and right with 0 and the labels with `ignore` where it is smaller. Image and labels
-/// have the same size.
-pub fn apply(image: Image, labels: Labels, draws: &Draws, crop: (usize, usize), ignore: u8) -> (Image, Labels) {
-    let (image, labels) = match draws.scale {
-        None => (image, labels),
-        Some(_) => {
-            let size = scaled(image.size(), draws);
-            (resize::bilinear(&image, size), resize::nearest(&labels, size))
-        }
-    };
-    let (image, labels) = if draws.mirrored { (image.mirrored(), labels.mirrored()) } else { (image, labels) };
-    let offset = offset(draws, image.size(), crop);
-    (image.window(offset, crop, [0.0; 3]), labels.window(offset, crop, ignore))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::data::Labels;
+    use crate::ml::data::steps::apply;
 
     #[test]
     fn channels_and_mean_are_free() {

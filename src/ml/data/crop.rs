@@ -1,25 +1,24 @@
 //! A sample as it enters a batch, in one pass over the pixels that it keeps: scale, mirror, crop and mean at once.
 //!
-//! Invariant: the bits are those of [`augment::apply`], which says what is done, one step after the other. Here only
-//! the part of the image that the crop shows is decoded, and no step's image is ever written.
+//! Invariant: the bits are those of the steps one after the other, as the tests do them. Here no step's image is ever
+//! written, and only pixels that the crop shows are computed.
 
 use std::ops::Range;
 
 use super::augment::{self, Channels, Draws, Normalise};
-use super::planes::{Planes, Window};
-use super::raster::Labels;
-use super::resize;
+use super::raster::{Labels, Rgb};
 use crate::ml::cpu::simd::{Loop, vectorised};
+use crate::ml::resample::{Tap, bilinear_taps};
 
 /// Where the pixels of a crop come from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crop {
     /// Height and width, the padding included.
     size: (usize, usize),
-    /// For each row above the padding: the two rows that it is mixed of, and the share of the second.
-    rows: Vec<(usize, usize, f32)>,
+    /// For each row above the padding: the two rows that it is mixed of.
+    rows: Vec<Tap>,
     /// The same for the columns beside the padding.
-    columns: Vec<(usize, usize, f32)>,
+    columns: Vec<Tap>,
 }
 
 impl Crop {
@@ -27,29 +26,26 @@ impl Crop {
     pub fn new(draws: &Draws, from: (usize, usize), size: (usize, usize)) -> Self {
         let scaled = augment::scaled(from, draws);
         let (top, left) = augment::offset(draws, scaled, size);
-        let mut columns = resize::taps(from.1, scaled.1);
+        let mut columns = bilinear_taps(from.1, scaled.1);
         if draws.mirrored {
             columns.reverse();
         }
-        let cut = |taps: Vec<_>, at: usize, side: usize| taps.into_iter().skip(at).take(side).collect();
-        Crop { size, rows: cut(resize::taps(from.0, scaled.0), top, size.0), columns: cut(columns, left, size.1) }
+        let cut = |taps: Vec<Tap>, at: usize, side: usize| taps.into_iter().skip(at).take(side).collect();
+        Crop { size, rows: cut(bilinear_taps(from.0, scaled.0), top, size.0), columns: cut(columns, left, size.1) }
     }
 
-    /// The part of the image that the crop shows.
-    pub fn window(&self) -> Window {
-        let range = |taps: &[(usize, usize, f32)]| -> Range<usize> {
-            let low = taps.iter().map(|&(low, ..)| low).min().unwrap_or(0);
-            low..taps.iter().map(|&(_, high, _)| high + 1).max().unwrap_or(low)
-        };
-        Window { rows: range(&self.rows), columns: range(&self.columns) }
+    /// The columns of the image that the crop shows.
+    fn shown(&self) -> Range<usize> {
+        let low = self.columns.iter().map(|tap| tap.low).min().unwrap_or(0);
+        low..self.columns.iter().map(|tap| tap.high + 1).max().unwrap_or(low)
     }
 
-    /// Writes the crop of an image, of which at least the window is there; 0 where it is padded.
+    /// Writes the crop of an image; 0 where it is padded.
     ///
     /// # Shapes
     /// `out` `[3, H, W]`.
-    pub fn image(&self, planes: &Planes, normalise: &Normalise, out: &mut [f32]) {
-        vectorised(Render { crop: self, planes, normalise, out });
+    pub fn image(&self, image: &Rgb, normalise: &Normalise, out: &mut [f32]) {
+        vectorised(Render { crop: self, image, shown: self.shown(), normalise, out });
     }
 
     /// Writes the crop of the labels; `ignore` where it is padded.
@@ -58,10 +54,10 @@ impl Crop {
     /// `out` `[H, W]`.
     pub fn labels(&self, labels: &Labels, ignore: u8, out: &mut [u8]) {
         out.fill(ignore);
-        for (out, &(y, ..)) in out.chunks_exact_mut(self.size.1.max(1)).zip(&self.rows) {
-            let row = labels.row(y);
-            for (out, &(x, ..)) in out.iter_mut().zip(&self.columns) {
-                *out = row[x];
+        for (out, tap) in out.chunks_exact_mut(self.size.1.max(1)).zip(&self.rows) {
+            let row = labels.row(tap.low);
+            for (out, tap) in out.iter_mut().zip(&self.columns) {
+                *out = row[tap.low];
             }
         }
     }
@@ -72,7 +68,9 @@ type Pixel = [f32; 4];
 
 struct Render<'a> {
     crop: &'a Crop,
-    planes: &'a Planes,
+    image: &'a Rgb,
+    /// The columns that are read.
+    shown: Range<usize>,
     normalise: &'a Normalise,
     out: &'a mut [f32],
 }
@@ -82,11 +80,11 @@ impl Render<'_> {
     /// neighbour of every pixel is the next.
     #[inline(always)]
     fn line(&self, y: usize, line: &mut [Pixel]) {
-        let [r, g, b] = self.planes.row(y);
         let [mean0, mean1, mean2] = self.normalise.mean;
-        let [first, second, third] = if self.normalise.channels == Channels::Bgr { [b, g, r] } else { [r, g, b] };
-        for (((line, &a), &b), &c) in line.iter_mut().zip(first).zip(second).zip(third) {
-            *line = [f32::from(a) - mean0, f32::from(b) - mean1, f32::from(c) - mean2, 0.0];
+        let bgr = self.normalise.channels == Channels::Bgr;
+        for (line, &[r, g, b]) in line.iter_mut().zip(&self.image.row(y)[self.shown.clone()]) {
+            let [first, second, third] = if bgr { [b, g, r] } else { [r, g, b] };
+            *line = [f32::from(first) - mean0, f32::from(second) - mean1, f32::from(third) - mean2, 0.0];
         }
         if let [.., before, last] = line {
             *last = *before;
@@ -112,10 +110,9 @@ impl Loop for Render<'_> {
     #[inline(always)]
     fn run(mut self) {
         let (height, width) = self.crop.size;
-        let window = self.planes.window();
         let columns: Vec<(usize, f32)> =
-            self.crop.columns.iter().map(|&(low, _, share)| (low - window.columns.start, share)).collect();
-        let mut line = vec![[0.0; 4]; window.columns.len() + 1];
+            self.crop.columns.iter().map(|tap| (tap.low - self.shown.start, tap.weight)).collect();
+        let mut line = vec![[0.0; 4]; self.shown.len() + 1];
         // The two rows that are mixed, and which rows of the image they are: the next row often needs them again.
         let mut upper = (usize::MAX, vec![[0.0; 4]; columns.len()]);
         let mut lower = upper.clone();
@@ -124,7 +121,9 @@ impl Loop for Render<'_> {
         let (second, third) = rest.split_at_mut(height * width);
         let mut rows =
             first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width)).zip(third.chunks_exact_mut(width));
-        for (&(top, bottom, share), ((first, second), third)) in self.crop.rows.iter().zip(&mut rows) {
+        for (&Tap { low: top, high: bottom, weight: share }, ((first, second), third)) in
+            self.crop.rows.iter().zip(&mut rows)
+        {
             if lower.0 == top {
                 std::mem::swap(&mut upper, &mut lower);
             }
@@ -157,6 +156,7 @@ mod tests {
     use super::*;
     use crate::ml::data::Rgb;
     use crate::ml::data::augment::Augment;
+    use crate::ml::data::steps::apply;
     use crate::ml::rng::Rng;
 
     #[test]
@@ -170,10 +170,10 @@ mod tests {
             let augment = Augment { scale: (k % 5 > 0).then_some((0.3, 3.0)), mirror: k % 2 == 0 };
             let draws = augment.draws(11, k as u64);
             for size in [(33, 41), (64, 1), (1, 80)] {
-                let (image, labels) = augment::apply(normalise.apply(&colours), ids.clone(), &draws, size, 255);
+                let (image, labels) = apply(normalise.apply(&colours), ids.clone(), &draws, size, 255);
                 let crop = Crop::new(&draws, from, size);
                 let mut found = (vec![f32::NAN; 3 * size.0 * size.1], vec![7; size.0 * size.1]);
-                crop.image(&Planes::of(&colours, crop.window()), &normalise, &mut found.0);
+                crop.image(&colours, &normalise, &mut found.0);
                 crop.labels(&ids, 255, &mut found.1);
                 let expected = image.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();

@@ -20,13 +20,13 @@ pub mod labels;
 pub mod list;
 pub mod photo;
 pub mod pictures;
-pub mod planes;
 mod pngs;
 pub mod raster;
-pub mod resize;
 pub mod sampler;
 pub mod shapes;
 pub mod source;
+#[cfg(test)]
+pub(crate) mod steps;
 mod tensors;
 pub mod voc;
 

@@ -4,7 +4,6 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
-use super::planes::{Planes, Window};
 use super::raster::{Raster, Rgb};
 use super::{Fault, jpeg, pngs};
 
@@ -18,16 +17,6 @@ const HINT: &str = "Fetch the file again; it may be incomplete.";
 /// [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     if bytes.starts_with(PNG) { png(bytes, place) } else { jpeg::decode(bytes, place) }
-}
-
-/// The part of a photograph that `choose` names when it is told height and width: the same pixels as [`decode`]'s. What
-/// is wrong below that part need not be found.
-pub fn decode_part(bytes: &[u8], place: &str, choose: &dyn Fn((usize, usize)) -> Window) -> Result<Planes, Fault> {
-    if !bytes.starts_with(PNG) {
-        return jpeg::decode_part(bytes, place, choose);
-    }
-    let image = png(bytes, place)?;
-    Ok(Planes::of(&image, choose(image.size())))
 }
 
 fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {

@@ -80,11 +80,6 @@ impl<P: Copy> Raster<P> {
         Raster { height: self.height, width: self.width, pixels: self.pixels.iter().copied().map(f).collect() }
     }
 
-    /// Left and right exchanged.
-    pub fn mirrored(&self) -> Self {
-        Raster::from_rows(self.height, self.width, |y| self.row(y).iter().rev().copied())
-    }
-
     /// The window of `height` rows and `width` columns from (`top`, `left`); `fill` where it reaches over the edge.
     pub fn window(&self, (top, left): (usize, usize), (height, width): (usize, usize), fill: P) -> Self {
         Raster::from_rows(height, width, |y| {
@@ -99,9 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_and_mirrors() {
+    fn a_window_may_reach_over_the_edge() {
         let ids = Labels::new(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
-        assert_eq!(ids.mirrored().pixels(), [3, 2, 1, 6, 5, 4]);
         assert_eq!(ids.window((1, 1), (2, 3), 9).pixels(), [5, 6, 9, 9, 9, 9]);
         assert!(Labels::new(2, 3, vec![1]).is_none());
     }

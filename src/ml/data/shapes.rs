@@ -13,7 +13,6 @@ use rayon::prelude::*;
 
 use super::list::{self, Sample};
 use super::raster::{Labels, Raster, Rgb};
-use super::resize::mix;
 use super::voc::LABELS;
 use super::{Error, all, jpeg, labels};
 use crate::fsio;
@@ -255,6 +254,11 @@ fn write_scene(folder: &Path, seed: u64, index: u32, shapes: &Shapes) -> Result<
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), fsio::Error> {
     fsio::create(path)?.write_all(bytes).map_err(|error| fsio::Error::new("write", path, error))
+}
+
+/// The colour `share` of the way from `a` to `b`.
+fn mix(a: [f32; 3], b: [f32; 3], share: f32) -> [f32; 3] {
+    std::array::from_fn(|c| a[c] + (b[c] - a[c]) * share)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use super::augment::{Augment, Normalise};
 use super::crop::Crop;
 use super::index::{Resolve, Row};
-use super::planes::{Planes, Window};
 use super::raster::{Labels, Rgb};
 use super::sampler::Sampler;
 use super::{Error, Fault, all, both, photo, read};
@@ -49,13 +48,6 @@ impl<'a> Images<'a> {
     pub fn image(&self, index: usize) -> Result<Rgb, Fault> {
         let row = &self.rows[index];
         photo::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)
-    }
-
-    /// The part of a sample's image that `choose` names when it is told height and width.
-    fn part(&self, index: usize, choose: &dyn Fn((usize, usize)) -> Window) -> Result<Planes, Fault> {
-        let row = &self.rows[index];
-        let path = &row.sample.image;
-        photo::decode_part(&self.verified(path, row.image_digest)?, path, choose)
     }
 
     /// The ids of a sample; a sample without a label is a fault.
@@ -125,14 +117,12 @@ impl Batches<'_> {
     fn item(&self, position: u64, index: usize) -> Result<(Tensor, Tensor), Error> {
         let Batching { seed, crop, normalise, augment, ignore, .. } = &self.plan;
         let draws = augment.draws(*seed, position);
-        let place = |size| Crop::new(&draws, size, *crop);
-        let planes = self.images.part(index, &|size| place(size).window());
-        let (planes, labels) = both(planes, self.images.labels(index))?;
-        let (place, (height, width)) = (place(planes.size()), *crop);
-        let (mut image, mut ids) = (vec![0.0; 3 * height * width], vec![0; height * width]);
-        place.image(&planes, normalise, &mut image);
+        let (image, labels) = both(self.images.image(index), self.images.labels(index))?;
+        let (place, (height, width)) = (Crop::new(&draws, image.size(), *crop), *crop);
+        let (mut pixels, mut ids) = (vec![0.0; 3 * height * width], vec![0; height * width]);
+        place.image(&image, normalise, &mut pixels);
         place.labels(&labels, *ignore, &mut ids);
-        let image = Tensor::from_vec(image, (3, height, width), &Device::Cpu)?;
+        let image = Tensor::from_vec(pixels, (3, height, width), &Device::Cpu)?;
         Ok((image, Tensor::from_vec(ids, (height, width), &Device::Cpu)?))
     }
 

@@ -1,5 +1,4 @@
-//! TensorFlow's legacy resizing: output index `i` stands at `i * (in / out)` in 32-bit arithmetic, with neither
-//! aligned corners nor half-pixel centres.
+//! Bilinear resizing of tensors, and its gradient, by the positions of [`resample`](crate::ml::resample).
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -10,50 +9,7 @@ use super::shapes::check_size;
 use crate::ml::error::Result;
 use crate::ml::gpu::plan::Argument::{self, Float, Input, Int, Output};
 use crate::ml::gpu::plan::Plan;
-
-/// Where an output reads along one axis: two neighbours, and the weight of the second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tap {
-    /// The lower neighbour.
-    pub low: usize,
-    /// The upper neighbour, the lower one at the end.
-    pub high: usize,
-    /// The weight of the upper neighbour.
-    pub weight: f32,
-}
-
-/// The taps of a bilinear resize along one axis.
-pub fn bilinear_taps(from: usize, to: usize) -> Vec<Tap> {
-    let scale = from as f32 / to as f32;
-    let tap = |i: usize| {
-        let at = i as f32 * scale;
-        let low = (at as usize).min(from - 1);
-        Tap { low, high: (low + 1).min(from - 1), weight: at - low as f32 }
-    };
-    (0..to).map(tap).collect()
-}
-
-/// The source indices of a nearest-neighbour resize along one axis.
-pub fn nearest_indices(from: usize, to: usize) -> Vec<usize> {
-    let scale = from as f32 / to as f32;
-    (0..to).map(|i| ((i as f32 * scale) as usize).min(from - 1)).collect()
-}
-
-/// Labels brought to another size by nearest neighbour.
-///
-/// # Shapes
-/// `labels` `[N, H, W]` -> `[N, height, width]`.
-pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    let (rows, columns) = (nearest_indices(from[0], to[0]), nearest_indices(from[1], to[1]));
-    let mut out = Vec::with_capacity(labels.len() / (from[0] * from[1]).max(1) * to[0] * to[1]);
-    for image in labels.chunks_exact((from[0] * from[1]).max(1)) {
-        for &y in &rows {
-            let line = &image[y * from[1]..(y + 1) * from[1]];
-            out.extend(columns.iter().map(|&x| line[x]));
-        }
-    }
-    out
-}
+use crate::ml::resample::{Tap, bilinear_taps};
 
 /// `x` resized to `height` by `width`.
 ///

@@ -8,11 +8,12 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::dispatch::{Kernel, applies, launch_on_cpu, read, zeros};
-use super::resize::{self, Tap, bilinear_taps};
+use super::resize;
 use super::shapes::{check_labels, check_size};
 use super::{activation, loss};
 use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
+use crate::ml::resample::{Tap, bilinear_taps};
 
 /// Rows of the image that one task takes.
 const PIECE: usize = 16;

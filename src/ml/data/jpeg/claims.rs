@@ -1,6 +1,6 @@
-//! What a file says of its size, read without allocating, in the way in which `jpeg-decoder` comes to its frame.
+//! What a file says of its size, before anything is allocated for it. The first frame's header is found as
+//! `jpeg-decoder` finds it.
 
-use super::header::two;
 use crate::ml::data::Fault;
 use crate::ml::data::bounds::{Claim, SCANS};
 
@@ -94,27 +94,23 @@ impl<'a> Claims<'a> {
         Ok(())
     }
 
-    /// Whether our decoder may know the file.
-    pub(super) fn may_be_baseline(&self) -> bool {
-        self.process == Process::Sequential && self.components == 3
-    }
-
-    /// The bytes that our decoder takes: samples, planes, and pixels.
-    pub(super) fn ours(&self) -> u64 {
-        self.samples + 6 * self.claim.pixels()
-    }
-
-    /// The bytes that `jpeg-decoder` takes at most, and the pixels that are made of its image. Its threads hand on
-    /// coefficients of two bytes faster than they are brought to samples.
-    pub(super) fn other(&self) -> u64 {
+    /// The bytes that decoding takes at most, with the pixels that are made of the decoder's image. Threads of the decoder
+    /// turn coefficients, of two bytes each, into samples, and may be given all of them before they begin.
+    pub(super) fn memory(&self) -> u64 {
         let (pixels, components) = (self.claim.pixels(), self.components as u64);
-        let decoding = match self.process {
-            Process::Sequential => 3 * self.samples,
-            Process::Progressive => 5 * self.samples,
-            Process::Lossless => 8 * components * pixels,
-        };
-        decoding + (components + 3) * pixels
+        let images = (components + 3) * pixels;
+        match self.process {
+            // Of coefficients, samples and images, only two at a time are held.
+            Process::Sequential => (3 * self.samples).max(self.samples + components * pixels).max(images),
+            Process::Progressive => 5 * self.samples + images,
+            Process::Lossless => 8 * components * pixels + images,
+        }
     }
+}
+
+/// The number in the first two bytes.
+fn two(bytes: &[u8]) -> Option<usize> {
+    bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)))
 }
 
 /// The next marker and what is behind it. Anything may stand before it.
