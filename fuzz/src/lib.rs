@@ -28,27 +28,6 @@ pub mod ml {
     pub mod checkpoint;
     pub mod colors;
 
-    pub mod ops {
-        //! What decoding needs of the operations.
-
-        pub mod simd {
-            //! Loops, for one instruction set.
-
-            /// As the program's.
-            pub(in crate::ml) trait Loop {
-                /// What comes of it.
-                type Output;
-                /// The loop.
-                fn run(self) -> Self::Output;
-            }
-
-            /// Runs `body`.
-            pub(in crate::ml) fn vectorised<L: Loop>(body: L) -> L::Output {
-                body.run()
-            }
-        }
-    }
-
     pub mod data {
         //! The readers of data, without tensors.
 
@@ -60,7 +39,6 @@ pub mod ml {
         pub mod labels;
         pub mod list;
         pub mod photo;
-        pub mod planes;
         mod pngs;
         pub mod raster;
 

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::partition::{Part, Partition};
 use super::sstable::{self, Entries};
 use super::tensorflow::{Shape, Slice, dtype, ranges, shape, slice_key};
-use super::{Checkpoint, Source, Tensor, size};
+use super::tensors::{Checkpoint, Source, Tensor, size};
 
 /// `BundleHeaderProto`, the entry without a key.
 #[derive(Clone, PartialEq, Message)]

@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use prost::bytes::Bytes;
 
-use super::Source;
 use super::error::{Error, Result};
+use super::tensors::Source;
 use crate::fsio;
 
 /// The bytes that are read at a time where they are only looked at.

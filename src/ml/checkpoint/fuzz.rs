@@ -3,7 +3,8 @@
 use prost::bytes::Bytes;
 
 use super::pickle::Pickle;
-use super::{Checkpoint, bundle, limit, npz, plain, sliced, sstable, state_dict};
+use super::tensors::limit;
+use super::{Checkpoint, bundle, npz, plain, sliced, sstable, state_dict};
 
 /// The size of the storages beside the input.
 const HELD: usize = 1 << 16;

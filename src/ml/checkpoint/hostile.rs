@@ -6,8 +6,9 @@ use zip::CompressionMethod;
 
 use super::bundle::{Entry, Header};
 use super::tensorflow::{Dim, Shape};
+use super::tensors::limit;
 use super::tests::zip;
-use super::{Checkpoint, limit, sstable};
+use super::{Checkpoint, sstable};
 
 fn told(name: &str, content: Vec<u8>, others: &[(String, Bytes)]) -> String {
     Checkpoint::read(name, content.into(), others).unwrap_err().to_string()

@@ -4,11 +4,11 @@
 use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::archive::Archive;
 use super::content::Content;
 use super::error::{Error, Result};
 use super::strided::Strided;
-use super::zipped::Archive;
-use super::{Checkpoint, Source, Tensor, width};
+use super::tensors::{Checkpoint, Source, Tensor, size, width};
 
 /// The bytes that an array's header may have: type, order and shape take a hundred, the names of a structure's fields more.
 const HEADER: usize = 1 << 20;
@@ -34,12 +34,12 @@ pub fn array(name: &str, content: &Content) -> Result<std::result::Result<Tensor
         let bytes = head.get(from..to)?;
         Some(bytes.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte)))
     };
-    let (start, size) = match head.get(..8) {
+    let (start, count) = match head.get(..8) {
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _]) => (10, length(8, 10)),
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _]) => (12, length(8, 12)),
         _ => return Err(wrong("It is not an array of a known version of NumPy's format.")),
     };
-    let end = size.map(|size| start + size).filter(|end| *end <= head.len());
+    let end = count.map(|count| start + count).filter(|end| *end <= head.len());
     let end = end.ok_or_else(|| wrong("Its header is cut off, or has over a million bytes."))?;
     let header = std::str::from_utf8(&head[start..end]).ok().and_then(Header::parse);
     let header = header.ok_or_else(|| wrong("Its header cannot be read."))?;
@@ -47,7 +47,7 @@ pub fn array(name: &str, content: &Content) -> Result<std::result::Result<Tensor
         return Ok(Err(format!("has NumPy's type `{}`, which is not read", header.descr)));
     };
     let values = content.part(end..content.len()).ok_or_else(|| wrong("It has no values."))?;
-    if super::size(dtype, &header.shape) != Some(values.len()) {
+    if size(dtype, &header.shape) != Some(values.len()) {
         let what = format!("Its shape {:?} does not go with {} bytes of {dtype:?}.", header.shape, values.len());
         return Err(Error::damaged("", what));
     }

@@ -4,7 +4,7 @@ use prost::bytes::Bytes;
 use safetensors::Dtype;
 
 use super::error::{Error, Result};
-use super::{Source, elements, size, width};
+use super::tensors::{Source, elements, size, width};
 
 /// A slice: where it starts and how long it is, a dimension each, and its values.
 pub struct Part {

@@ -6,7 +6,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::content::Content;
 use super::error::{Error, Result};
-use super::{Checkpoint, Source as _, Tensor, size};
+use super::tensors::{Checkpoint, Source as _, Tensor, size};
 
 /// The bytes that a header may have: what the format's own library takes.
 const HEADER: u64 = 100_000_000;

@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 use super::partition::{Part, Partition};
 use super::sstable::{self, Entries};
 use super::tensorflow::{Shape, Slice, Values, dtype, ranges, shape};
-use super::{Checkpoint, Source, Tensor};
+use super::tensors::{Checkpoint, Source, Tensor, width};
 
 /// `SavedTensorSlices`: what there is, or the values of a slice.
 #[derive(Clone, PartialEq, Message)]
@@ -166,7 +166,7 @@ impl Source for Encoded {
         };
         let out_of_range = || Error::damaged("", format!("A value of it is out of the range of {:?}.", self.dtype));
         let bytes = bytes.ok_or_else(out_of_range)?;
-        let width = super::width(self.dtype).unwrap_or(1);
+        let width = width(self.dtype).unwrap_or(1);
         if Some(bytes.len() / width) == self.count {
             return Ok(bytes.into());
         }

@@ -9,7 +9,7 @@ use prost::bytes::Bytes;
 
 use super::content::Content;
 use super::error::{Error, Result};
-use super::{Source, limit};
+use super::tensors::{Source, limit};
 
 /// The last eight bytes of a table.
 pub const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();

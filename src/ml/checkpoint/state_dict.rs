@@ -8,7 +8,7 @@ use super::content::Content;
 use super::error::{Error, Result};
 use super::pickle::{Id, Object, Pickle};
 use super::strided::Strided;
-use super::{Checkpoint, RANK, Tensor, limit, width};
+use super::tensors::{Checkpoint, RANK, Tensor, limit, width};
 
 /// The contents of storages by key.
 pub type Storages = BTreeMap<String, Content>;

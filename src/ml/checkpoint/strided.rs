@@ -5,7 +5,7 @@ use safetensors::Dtype;
 
 use super::content::Content;
 use super::error::{Error, Result};
-use super::{Source, elements, width};
+use super::tensors::{Source, elements, width};
 
 /// A view of a content: element `[i, j, …]` is at `offset + i strides[0] + j strides[1] + …`, counted in elements.
 pub struct Strided {

@@ -218,7 +218,7 @@ fn exhaust(name: &str, content: Vec<u8>, others: &[(String, Bytes)]) {
     let Ok(file) = Checkpoint::read(name, content.into(), others) else { return };
     for tensor in &file.tensors {
         if let Ok(bytes) = tensor.bytes() {
-            assert!(bytes.len() <= super::limit(held), "{name}: {tensor:?} of {held} bytes");
+            assert!(bytes.len() <= super::tensors::limit(held), "{name}: {tensor:?} of {held} bytes");
         }
     }
 }

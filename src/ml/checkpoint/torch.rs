@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::archive::Archive;
 use super::content::Content;
 use super::error::{Error, Result};
 use super::pickle::Pickle;
 use super::state_dict::{self, Storages};
-use super::zipped::Archive;
-use super::{Checkpoint, Source as _};
+use super::tensors::{Checkpoint, Source as _};
 
 /// What older files start with: a number that means nothing, as a pickle of its own.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";

@@ -1,183 +1,46 @@
-//! Pickles, read without executing anything: a stack machine that makes lists, dictionaries and texts, and knows the
-//! few names that a PyTorch state needs. Every other name is refused by name.
-//!
-//! Objects live in one table and refer to each other by number, so a pickle that contains itself is nothing special
-//! and costs nothing. Each operation adds a bounded number of objects or moves those that are there, and there are at
-//! most [`OPERATIONS`]; memory is bounded by that and by the pickle's texts. (CPython, Lib/pickletools.py, has what each operation does.)
+//! The operations of a pickle. (CPython, Lib/pickletools.py, has what each does.)
 
 use std::collections::BTreeMap;
 
-use super::error::{Error, Result};
+use super::names::{DICTIONARIES, INERT, REBUILD, known};
+use super::object::{Id, Object};
 
-/// An object by its number.
-pub type Id = usize;
-
-/// What a pickle can hold here.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Object {
-    /// `None`, a number that nobody needs, or what an inert name would make.
-    Opaque,
-    Bool(bool),
-    Int(i64),
-    Text(String),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    /// A dictionary in the order of its entries.
-    Dict(Vec<(Id, Id)>),
-    /// A name that is known: its module and itself.
-    Global(String),
-    /// A reference to something outside the pickle, as a storage.
-    Persistent(Id),
-    /// What a function of PyTorch was to make of its arguments.
-    Call(&'static str, Id),
-}
-
-/// What to do about a pickle that is more than weights.
-const SAVE: &str = "Save the weights alone, in PyTorch: torch.save(model.state_dict(), \"weights.pth\").";
-
-/// The operations that a pickle may have. A tensor of a state takes some forty, an object about a hundred bytes here.
-const OPERATIONS: usize = 1 << 20;
-
-/// Functions that rebuild tensors; their arguments are kept.
-const REBUILD: [&str; 4] = [
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_tensor_v3",
-    "torch._utils._rebuild_parameter",
-];
-
-/// Names that make a dictionary.
-const DICTIONARIES: [&str; 3] = ["collections.OrderedDict", "builtins.dict", "__builtin__.dict"];
-
-/// Names that make something beside the weights: sizes, devices, NumPy's scalars.
-const INERT: [&str; 9] = [
-    "torch.Size",
-    "torch.device",
-    "builtins.set",
-    "__builtin__.set",
-    "builtins.bytearray",
-    "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "_codecs.encode",
-];
-
-/// The element types of PyTorch, as its attributes.
-const DTYPES: [&str; 14] = [
-    "float32",
-    "float64",
-    "float16",
-    "bfloat16",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-    "complex64",
-];
-
-/// Whether a name may stand in a pickle.
-fn known(name: &str) -> bool {
-    let storage = |rest: &str| {
-        let class = ["cuda.", "storage."].iter().find_map(|part| rest.strip_prefix(part)).unwrap_or(rest);
-        class.ends_with("Storage") && class.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    let torch = name.strip_prefix("torch.");
-    REBUILD.contains(&name)
-        || DICTIONARIES.contains(&name)
-        || INERT.contains(&name)
-        || torch.is_some_and(|rest| storage(rest) || DTYPES.contains(&rest))
-}
-
-/// A pickle that was read: its objects, and the number of the one that it is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pickle {
-    objects: Vec<Object>,
-    /// The object that the pickle is.
-    pub root: Id,
-    /// The bytes that it took.
-    pub len: usize,
-}
-
-impl Pickle {
-    /// Reads the pickle at the start of `bytes`.
-    ///
-    /// # Errors
-    /// An operation or a name that is not known, and a pickle that is not whole.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
-        let mut machine =
-            Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new() };
-        for _ in 0..OPERATIONS {
-            let at = machine.at;
-            match machine.step() {
-                Ok(None) => {}
-                Ok(Some(root)) => return Ok(Pickle { objects: machine.objects, root, len: machine.at }),
-                Err(Fault::Malformed) => {
-                    return Err(Error::damaged(format!("pickle, byte {at}"), "It is not a whole pickle."));
-                }
-                Err(Fault::Refused(what)) => {
-                    return Err(Error::refused(format!("pickle, byte {at}"), what, SAVE));
-                }
-            }
-        }
-        let what = format!("The pickle has more than {OPERATIONS} operations, which no state of weights needs.");
-        Err(Error::refused("", what, SAVE))
-    }
-
-    /// Every object, in the order of their making.
-    pub fn objects(&self) -> &[Object] {
-        &self.objects
-    }
-
-    /// An object.
-    pub fn get(&self, id: Id) -> &Object {
-        &self.objects[id]
-    }
-
-    /// A number that is not negative.
-    pub fn index(&self, id: Id) -> Option<usize> {
-        if let Object::Int(value) = self.get(id) { usize::try_from(*value).ok() } else { None }
-    }
-
-    /// A text.
-    pub fn text(&self, id: Id) -> Option<&str> {
-        if let Object::Text(text) | Object::Global(text) = self.get(id) { Some(text) } else { None }
-    }
-
-    /// The items of a tuple or a list.
-    pub fn items(&self, id: Id) -> Option<&[Id]> {
-        if let Object::Tuple(items) | Object::List(items) = self.get(id) { Some(items) } else { None }
-    }
-}
-
-enum Fault {
+/// Why a pickle is not read.
+pub enum Fault {
+    /// It is not a whole pickle.
     Malformed,
+    /// It holds something that weights do not need.
     Refused(String),
 }
 
-type Step<T> = std::result::Result<T, Fault>;
+/// What an operation gives.
+pub type Step<T> = std::result::Result<T, Fault>;
 
 /// Something of the pickle that is not there.
 fn need<T>(value: Option<T>) -> Step<T> {
     value.ok_or(Fault::Malformed)
 }
 
-struct Machine<'a> {
+/// The stack machine: the objects that are made, and those that are being put together.
+pub struct Machine<'a> {
     bytes: &'a [u8],
-    at: usize,
-    objects: Vec<Object>,
+    /// The next operation.
+    pub at: usize,
+    /// Every object that was made.
+    pub objects: Vec<Object>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: BTreeMap<u64, Id>,
 }
 
 impl<'a> Machine<'a> {
+    /// A machine at the first operation of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new() }
+    }
+
     /// Does one operation; gives the object once the pickle ends.
-    fn step(&mut self) -> Step<Option<Id>> {
+    pub fn step(&mut self) -> Step<Option<Id>> {
         match self.byte()? {
             b'.' => return self.pop().map(Some),
             0x80 => drop(self.byte()?),
@@ -467,67 +330,4 @@ impl<'a> Machine<'a> {
 fn pairs(items: &[Id]) -> Step<Vec<(Id, Id)>> {
     let (pairs, []) = items.as_chunks::<2>() else { return Err(Fault::Malformed) };
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(bytes: &[u8]) -> String {
-        Pickle::read(bytes).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn python_values_are_read() {
-        // pickle.dumps({"a": [1, -2, 70000, 1 << 40], "b": (True, None, 0.5)}, protocol=2), with and without a memo.
-        let pickle = Pickle::read(
-            b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffJp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01eX\x01\x00\x00\x00b\x88NG?\xe0\x00\x00\x00\x00\x00\x00\x87u.",
-        )
-        .unwrap();
-        let Object::Dict(entries) = pickle.get(pickle.root) else { panic!("{pickle:?}") };
-        assert_eq!(pickle.text(entries[0].0), Some("a"));
-        let numbers: Vec<&Object> = pickle.items(entries[0].1).unwrap().iter().map(|id| pickle.get(*id)).collect();
-        assert_eq!(numbers, [&Object::Int(1), &Object::Int(-2), &Object::Int(70000), &Object::Int(1 << 40)]);
-        assert_eq!(pickle.items(entries[1].1).unwrap().len(), 3);
-        assert_eq!(pickle.index(pickle.items(entries[0].1).unwrap()[1]), None, "negative");
-    }
-
-    #[test]
-    fn nothing_is_executed() {
-        let told = refused(b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.");
-        assert!(told.contains("`posix.system`"), "{told}");
-        let told = refused(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.");
-        assert!(told.contains("`builtins.eval`"), "{told}");
-        assert!(refused(b"\x80\x02ctorch.nn\nLinear\n)\x81.").contains("`torch.nn.Linear`"));
-        assert!(refused(b"\x80\x02ctorch\nFloatStorage\n)R.").contains("makes no weights"));
-        assert!(refused(b"\x80\x02(I1\no.").contains("The operation `o`"));
-    }
-
-    #[test]
-    fn a_list_that_holds_itself_costs_nothing() {
-        let pickle = Pickle::read(b"\x80\x02]q\x00h\x00a.").unwrap();
-        assert_eq!(pickle.items(pickle.root), Some(&[pickle.root][..]));
-    }
-
-    #[test]
-    fn pickles_that_are_not_whole_are_told() {
-        for bytes in [
-            &b""[..],
-            b".",
-            b"\x80\x02",
-            b"(.",
-            b"K\x01(\x85.",
-            b"h\x00.",
-            b"X\xff\xff\xff\xffa.",
-            b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
-            b"}K\x01s.",
-            b"(K\x01d.",
-            b"K\x01K\x02a.",
-            b"\x8b\xff\xff\xff\x7f.",
-            b"cos\n",
-            b"p\n.",
-        ] {
-            assert!(refused(bytes).contains("not a whole pickle"), "{}", bytes.escape_ascii());
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Zip archives: NumPy's `.npz`, and PyTorch's files since version 1.6. What is in them tells them apart.
+//! Zip archives, in which NumPy's `.npz` and PyTorch's files since version 1.6 lie.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
@@ -8,25 +8,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::content::{Content, Stream};
 use super::error::{Error, Result};
-use super::{Checkpoint, limit, npz, torch};
-
-/// Reads an archive of arrays or of a pickle and its storages.
-pub fn read(content: &Content) -> Result<Checkpoint> {
-    let archive = Archive::open(content)?;
-    match archive.names.iter().find(|name| name.as_str() == "data.pkl" || name.ends_with("/data.pkl")) {
-        Some(name) => {
-            let folder = name.trim_end_matches("data.pkl").to_owned();
-            torch::read_zip(archive, &folder)
-        }
-        None if archive.names.iter().all(|name| name.ends_with(".npy")) && !archive.names.is_empty() => {
-            npz::read(archive)
-        }
-        None => {
-            let what = "The archive holds neither NumPy's arrays (`.npy`) nor a PyTorch state (`data.pkl`).";
-            Err(Error::refused("", what, "Name a `.pth` or `.npz` file."))
-        }
-    }
-}
+use super::tensors::limit;
 
 /// An archive whose entries do not lie over one another.
 pub struct Archive {
@@ -38,7 +20,11 @@ pub struct Archive {
 }
 
 impl Archive {
-    fn open(content: &Content) -> Result<Self> {
+    /// Opens an archive.
+    ///
+    /// # Errors
+    /// It is not whole, entries overlap or share a name, or it unpacks to more than weights do.
+    pub fn open(content: &Content) -> Result<Self> {
         let (bytes, most) = (content.len() as u64, limit(content.len()) as u64);
         let wrong = |error: zip::result::ZipError| Error::damaged("", format!("The archive cannot be read: {error}."));
         let mut zip = ZipArchive::new(BufReader::new(content.stream())).map_err(wrong)?;
