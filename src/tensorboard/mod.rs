@@ -8,11 +8,13 @@
 //!   seconds since 1970, and [`FILE`] holds neither time nor host;
 //! - values are `f32`, the only width that TensorBoard's scalars have.
 
+mod error;
 pub mod proto;
 pub mod record;
 
 use prost::Message as _;
 
+pub use error::Error;
 use proto::event::What;
 use proto::value::Content;
 use proto::{Event, GraphDef, Summary, Value};
@@ -22,31 +24,6 @@ pub const FILE: &str = "events.out.tfevents.0.repro";
 
 /// The version of the format, which the first event states.
 const VERSION: &str = "brain.Event:2";
-
-/// Why bytes are no event file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The file ends within a record.
-    #[error("The record at byte {at} is cut short. Write the file again.")]
-    Short {
-        /// Where the record starts.
-        at: usize,
-    },
-    /// A checksum does not fit.
-    #[error("The checksum of the record at byte {at} is wrong. Write the file again.")]
-    Checksum {
-        /// Where the record starts.
-        at: usize,
-    },
-    /// A record holds something else than an event.
-    #[error("Record {number} is no event: {why}. Is this an event file?")]
-    Event {
-        /// The number of the record, from 0.
-        number: usize,
-        /// What the decoder says.
-        why: String,
-    },
-}
 
 /// A PNG and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]

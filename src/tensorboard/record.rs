@@ -3,7 +3,7 @@
 //! A checksum is CRC-32C, rotated and shifted ("masked"), so that a checksum of data that hold checksums is still a
 //! good one (tensorflow, core/lib/hash/crc32c.h).
 
-use super::Error;
+use super::error::Error;
 
 const LENGTH: usize = 8;
 const CHECKSUM: usize = 4;
