@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::{Error, Result, at};
+use super::error::{Error, Result, at};
 
 /// What lies at a path. A link is a link, whatever it points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! Places where tests break or end the process. A program that was built without the feature `failpoints` has none: there
 //! they do nothing, and no variable changes that.
 
-use super::Result;
-
 /// The operations that a failpoint can hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
@@ -16,7 +14,7 @@ pub enum Point {
 
 /// Passes a failpoint, which does nothing in this build.
 #[cfg(not(feature = "failpoints"))]
-pub fn failpoint(_: Point, _: &std::path::Path) -> Result<()> {
+pub fn failpoint(_: Point, _: &std::path::Path) -> super::error::Result<()> {
     Ok(())
 }
 
@@ -30,8 +28,8 @@ mod heeded {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::{Point, Result};
-    use crate::fsio::at;
+    use super::Point;
+    use crate::fsio::error::{Result, at};
 
     /// Passes a failpoint. `REPRO_FAIL=write@3=kill` makes the third write of the process end it by SIGKILL; the
     /// actions are `kill`, `panic`, `full` (no space left) and `denied`; several are separated by commas. A leading

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::error::{Result, at};
+use super::folders::create_dir_all;
 use super::regular::open_as;
-use super::{Result, at, create_dir_all};
 
 /// A lock, held until it is dropped or the process dies. Its file goes with it; that of a process that died stays, free.
 #[derive(Debug)]

@@ -6,7 +6,12 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::{Found, Point, Result, at, create_dir_all, failpoint, found, list, open, remove_dir_all, set_readonly};
+use super::beneath::{Found, found};
+use super::error::{Result, at};
+use super::failpoint::{Point, failpoint};
+use super::folders::{create_dir_all, list, remove_dir_all};
+use super::look::set_readonly;
+use super::regular::open;
 
 /// Removes a folder of this program's own with all in it, whatever permissions other programs have set there.
 pub fn remove_own_dir_all(path: &Path) -> Result<()> {

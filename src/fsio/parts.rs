@@ -6,13 +6,26 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Result, at, open};
+use super::error::{Error, Result, at};
+use super::regular::open;
+
+/// A file has more bytes than it may have.
+#[derive(Debug, thiserror::Error)]
+#[error("it has more than {0} bytes")]
+struct TooLarge(u64);
+
+impl Error {
+    /// Whether a file has more bytes than it may have.
+    pub fn is_too_large(&self) -> bool {
+        self.source.get_ref().is_some_and(|inner| inner.is::<TooLarge>())
+    }
+}
 
 /// Reads a whole file of at most `most` bytes; no more is read of a larger one, which is an error.
 pub fn read_within(path: &Path, most: u64) -> Result<Vec<u8>> {
     let within = |size: u64| match size <= most {
         true => Ok(()),
-        false => Err(io::Error::other(format!("it has more than {most} bytes"))),
+        false => Err(io::Error::other(TooLarge(most))),
     };
     let file = open(path)?;
     let size = at("read", path, file.metadata())?.len();
@@ -69,7 +82,9 @@ mod tests {
         let path = dir.path().join("a");
         write_atomic(&path, b"0123456789").unwrap();
         assert_eq!(read_within(&path, 10).unwrap(), b"0123456789");
-        let told = read_within(&path, 9).unwrap_err().to_string();
+        let error = read_to_string_within(&path, 9).unwrap_err();
+        let told = error.to_string();
+        assert!(error.is_too_large() && !read_within(dir.path(), 9).unwrap_err().is_too_large());
         assert!(told.ends_with("it has more than 9 bytes."), "{told}");
         assert!(read_within(Path::new("/dev/zero"), 1000).is_err(), "a size that nobody stated");
         let parts = Parts::open(&path).unwrap();

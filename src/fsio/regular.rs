@@ -9,7 +9,9 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{Error, Found, Result, at, list};
+use super::beneath::{self, Found};
+use super::error::{Error, Result, at};
+use super::folders::list;
 
 /// Something that is no regular file lies where one is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,7 @@ pub fn walk(root: &Path) -> Result<Vec<String>> {
     while let Some(folder) = folders.pop() {
         for name in list(&root.join(&folder))? {
             let relative = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            match super::found(&root.join(&relative))? {
+            match beneath::found(&root.join(&relative))? {
                 Found::Folder => folders.push(relative),
                 _ => found.push(relative),
             }
@@ -102,7 +104,7 @@ pub fn walk(root: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::super::*;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     /// One of everything that is no regular file, and what each is called.
     fn strange(dir: &Path) -> Vec<(PathBuf, &'static str)> {

@@ -13,8 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::error::{Result, at};
+use super::failpoint::{Point, failpoint};
+use super::folders::create_dir_all;
 use super::lock::{is_at, is_unsupported};
-use super::{Point, Result, at, create_dir_all, failpoint, open, rename, rename_new, sync_file};
+use super::look;
+use super::names::{rename, rename_new};
+use super::regular::open;
+use super::sync::sync_file;
 
 /// How many hexadecimal digits of a name stand for the host and its boot.
 const HOST: usize = 12;
@@ -87,7 +93,7 @@ impl Temporary {
 
     /// Makes it read-only for all who open it later.
     pub fn set_readonly(&self) -> Result<()> {
-        super::set_readonly(&self.path)
+        look::set_readonly(&self.path)
     }
 
     /// Syncs it and renames it to `place`, in the place of a file that is there.
@@ -232,7 +238,7 @@ mod tests {
             path
         };
         let (dead, above) = (leave(&below), leave(dir.path()));
-        super::super::set_readonly(&dead).unwrap();
+        look::set_readonly(&dead).unwrap();
         let others = [".notes.tmp", ".0123456789ab-1-x.tmp", "0123456789ab-1-2.tmp"].map(|name| below.join(name));
         others.iter().for_each(|path| fs::write(path, b"mine").unwrap());
         fs::create_dir(below.join(".0123456789ab-1-2.tmp")).unwrap();

@@ -81,10 +81,18 @@ impl Loader<'_> {
             self.refuse(included, message, "Include them side by side.");
             return Ok(None);
         }
-        let Some(content) = fsio::read_text(path, limits::BYTES - self.bytes)? else {
-            let message = format!("The files of the pipeline have more than {} bytes together.", limits::BYTES);
-            self.refuse(included, message, "Share it among several pipelines, and keep data in files of their own.");
-            return Ok(None);
+        let left = (limits::BYTES - self.bytes) as u64;
+        let content = match fsio::read_to_string_within(path, left) {
+            Err(error) if error.is_too_large() => {
+                let message = format!("The files of the pipeline have more than {} bytes together.", limits::BYTES);
+                self.refuse(
+                    included,
+                    message,
+                    "Share it among several pipelines, and keep data in files of their own.",
+                );
+                return Ok(None);
+            }
+            content => content?,
         };
         self.bytes += content.len();
         let folder = canonical.parent().unwrap_or(&canonical).to_owned();

@@ -1,0 +1,68 @@
+//! What is at a path, links followed, and what may be done with it. Nothing is opened or read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::error::{Result, at};
+
+/// What identifies a file's state without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The size in bytes.
+    pub bytes: u64,
+    /// When the content changed, in nanoseconds since 1970.
+    pub mtime: i128,
+    /// When the content or the metadata changed, in nanoseconds since 1970.
+    pub ctime: i128,
+    /// The inode.
+    pub inode: u64,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+}
+
+/// The state of the file at `path`, links followed.
+pub fn stat(path: &Path) -> Result<Stat> {
+    use std::os::unix::fs::MetadataExt;
+    let m = at("find", path, fs::metadata(path))?;
+    let nanos = |s: i64, n: i64| i128::from(s) * 1_000_000_000 + i128::from(n);
+    Ok(Stat {
+        bytes: m.len(),
+        mtime: nanos(m.mtime(), m.mtime_nsec()),
+        ctime: nanos(m.ctime(), m.ctime_nsec()),
+        inode: m.ino(),
+        is_dir: m.is_dir(),
+    })
+}
+
+/// Whether a file is at `path` that this user may start as a program.
+pub fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file()) && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Whether something is at `path`.
+pub fn exists(path: &Path) -> bool {
+    fs::metadata(path).is_ok()
+}
+
+/// Whether a folder is at `path`.
+pub fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_dir())
+}
+
+/// Whether a file is at `path`.
+pub fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file())
+}
+
+/// The path made absolute, with links resolved.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    at("find", path, fs::canonicalize(path))
+}
+
+/// Makes a file read-only, for its owner readable, and no more a program that runs as its owner.
+pub fn set_readonly(path: &Path) -> Result<()> {
+    let mode = at("read the permissions of", path, fs::metadata(path))?.permissions().mode();
+    let permissions = fs::Permissions::from_mode(mode & 0o555 | 0o400);
+    at("set the permissions of", path, fs::set_permissions(path, permissions))
+}
