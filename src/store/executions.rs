@@ -16,8 +16,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::{Error, Result};
 use super::records::{Fields, Record};
-use super::{Error, Result, Store};
+use super::root::Store;
 use crate::hash::Digest;
 use crate::stage::{Outputs, StageError};
 

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::records::{frame, unframe};
-use super::{Access, Store};
+use super::root::{Access, Store};
 use crate::fsio::{self, Stat};
 use crate::hash::Digest;
 use crate::stage::External;
@@ -32,14 +32,14 @@ const SETTLED: i128 = 2_000_000_000;
 
 /// What is known of one file.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Known {
+struct Fingerprint {
     digest: Digest,
     stat: Stat,
     /// When hashing began, in nanoseconds since 1970.
     hashed: i128,
 }
 
-impl Known {
+impl Fingerprint {
     fn still(&self, stat: &Stat) -> bool {
         self.stat == *stat && stat.mtime.max(stat.ctime) + SETTLED < self.hashed
     }
@@ -48,7 +48,7 @@ impl Known {
 /// The files of one folder by name.
 #[derive(Debug, Default)]
 struct Folder {
-    files: BTreeMap<String, Known>,
+    files: BTreeMap<String, Fingerprint>,
     changed: bool,
     /// Whether a newer program keeps it.
     newer: bool,
@@ -61,11 +61,14 @@ pub struct Fingerprints<'a> {
     folders: Mutex<BTreeMap<PathBuf, Folder>>,
 }
 
-impl<'a> Fingerprints<'a> {
-    pub(super) fn new(store: &'a Store) -> Self {
-        Fingerprints { store, folders: Mutex::default() }
+impl Store {
+    /// The memory of the digests of external files.
+    pub fn fingerprints(&self) -> Fingerprints<'_> {
+        Fingerprints { store: self, folders: Mutex::default() }
     }
+}
 
+impl Fingerprints<'_> {
     /// The digest of one file.
     pub fn digest_of(&self, external: &External) -> fsio::Result<Digest> {
         self.digests(std::slice::from_ref(external)).remove(0)
@@ -80,7 +83,7 @@ impl<'a> Fingerprints<'a> {
                 folders.insert(folder.to_owned(), self.load(folder));
             }
         }
-        let found: Vec<fsio::Result<Known>> = externals
+        let found: Vec<fsio::Result<Fingerprint>> = externals
             .par_iter()
             .map(|external| {
                 let (folder, name) = split(&external.path);
@@ -144,7 +147,7 @@ fn split(path: &Path) -> (&Path, String) {
 
 /// What is known of a file now. One that changes while it is read is read again; if that goes on, its last state is
 /// taken, and the check after the stage finds the change.
-fn fingerprint(path: &Path, known: Option<&Known>) -> fsio::Result<Known> {
+fn fingerprint(path: &Path, known: Option<&Fingerprint>) -> fsio::Result<Fingerprint> {
     let mut stat = fsio::stat(path)?;
     if let Some(known) = known.filter(|known| known.still(&stat)) {
         return Ok(*known);
@@ -156,16 +159,16 @@ fn fingerprint(path: &Path, known: Option<&Known>) -> fsio::Result<Known> {
         let after = fsio::stat(path)?;
         attempts += 1;
         if after == stat || attempts == 3 {
-            return Ok(Known { digest, stat: after, hashed });
+            return Ok(Fingerprint { digest, stat: after, hashed });
         }
         stat = after;
     }
 }
 
 /// One line a file: digest, size, mtime, ctime, inode, time of hashing, name. A name with a line break is left out.
-fn print(files: &BTreeMap<String, Known>) -> String {
+fn print(files: &BTreeMap<String, Fingerprint>) -> String {
     let mut text = format!("{PREFIX}{FORMAT}\n");
-    for (name, Known { digest, stat, hashed }) in files.iter().filter(|(name, _)| !name.contains(['\n', '\r'])) {
+    for (name, Fingerprint { digest, stat, hashed }) in files.iter().filter(|(name, _)| !name.contains(['\n', '\r'])) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{digest} {} {} {} {} {hashed} {name}", stat.bytes, stat.mtime, stat.ctime, stat.inode);
     }
@@ -178,14 +181,14 @@ fn version(text: &str) -> Option<u32> {
 }
 
 /// The files of a memory; lines that do not fit are left out.
-fn parse(text: &str) -> BTreeMap<String, Known> {
+fn parse(text: &str) -> BTreeMap<String, Fingerprint> {
     match version(text) {
         Some(1) => text.lines().skip(1).filter_map(parse_1).collect(),
         _ => BTreeMap::new(),
     }
 }
 
-fn parse_1(line: &str) -> Option<(String, Known)> {
+fn parse_1(line: &str) -> Option<(String, Fingerprint)> {
     let mut parts = line.splitn(7, ' ');
     let digest = parts.next()?.parse().ok()?;
     let bytes = parts.next()?.parse().ok()?;
@@ -194,7 +197,7 @@ fn parse_1(line: &str) -> Option<(String, Known)> {
     let inode = parts.next()?.parse().ok()?;
     let hashed = parts.next()?.parse().ok()?;
     let stat = Stat { bytes, mtime, ctime, inode, is_dir: false };
-    Some((parts.next()?.to_owned(), Known { digest, stat, hashed }))
+    Some((parts.next()?.to_owned(), Fingerprint { digest, stat, hashed }))
 }
 
 #[cfg(test)]
@@ -202,9 +205,9 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant, SystemTime};
 
-    fn known(name: &str, hashed: i128) -> (String, Known) {
+    fn known(name: &str, hashed: i128) -> (String, Fingerprint) {
         let stat = Stat { bytes: 3, mtime: 10, ctime: 20, inode: 7, is_dir: false };
-        (name.to_owned(), Known { digest: Digest::of(name.as_bytes()), stat, hashed })
+        (name.to_owned(), Fingerprint { digest: Digest::of(name.as_bytes()), stat, hashed })
     }
 
     #[test]
@@ -244,7 +247,7 @@ mod tests {
         let stat = fsio::stat(&external.path).unwrap();
         // Only a wrong digest in the memory shows that the file itself was not read.
         let wrong = Digest::of(b"remembered");
-        let entry = Known { digest: wrong, stat, hashed: fsio::now() + 2 * SETTLED };
+        let entry = Fingerprint { digest: wrong, stat, hashed: fsio::now() + 2 * SETTLED };
         let prints = store.fingerprints();
         let files = BTreeMap::from([("a".to_owned(), entry)]);
         prints.folders.lock().unwrap().insert(dir.path().to_owned(), Folder { files, changed: true, newer: false });
@@ -298,7 +301,7 @@ mod tests {
 
     #[test]
     fn many_entries_load_in_milliseconds() {
-        let files: BTreeMap<String, Known> = (0..25_000).map(|i| known(&format!("2007_{i:06}.jpg"), i)).collect();
+        let files: BTreeMap<String, Fingerprint> = (0..25_000).map(|i| known(&format!("2007_{i:06}.jpg"), i)).collect();
         let bytes = frame(print(&files).as_bytes());
         let start = Instant::now();
         let text = std::str::from_utf8(unframe(&bytes).unwrap()).unwrap();

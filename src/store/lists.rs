@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{Error, Result, Store};
+use super::error::{Error, Result};
+use super::root::Store;
 use crate::hash::Digest;
 
 /// The first line of a stored list.

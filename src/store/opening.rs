@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{Access, Error, Result, Store};
+use super::error::{Error, Result};
+use super::root::{Access, Store};
 use crate::fsio;
 
 /// The text of the file `format`: what this program reads and writes.
@@ -23,7 +24,7 @@ const OTHERS: [&str; 5] = ["locks", "executions", "externals", "quarantine", "tm
 
 /// What a folder is.
 #[derive(Debug, PartialEq)]
-enum Found {
+enum Standing {
     /// A store with its mark.
     Store,
     /// Plainly a store, but its mark is lost or damaged.
@@ -40,7 +41,7 @@ impl Store {
     /// must be made, and the disk may refuse.
     pub fn open(path: &Path) -> Result<Self> {
         let found = look(path)?;
-        if found == Found::Nothing {
+        if found == Standing::Nothing {
             fsio::create_dir_all(path)?;
         }
         let store = Store {
@@ -49,10 +50,12 @@ impl Store {
             notices: Mutex::default(),
             whole: Mutex::default(),
         };
-        if found != Found::Store {
+        if found != Standing::Store {
             match store.place(&store.root.join("format"), format!("{FORMAT}\n").as_bytes()) {
-                Ok(()) if found == Found::Unmarked => store.notice(format!("{} It has been made again.", lost(path))),
-                Err(error) if found == Found::Unmarked && error.is_denied() => store.notice(lost(path)),
+                Ok(()) if found == Standing::Unmarked => {
+                    store.notice(format!("{} It has been made again.", lost(path)))
+                }
+                Err(error) if found == Standing::Unmarked && error.is_denied() => store.notice(lost(path)),
                 result => result?,
             }
         }
@@ -68,12 +71,12 @@ impl Store {
     pub fn view(path: &Path) -> Result<Self> {
         let found = look(path)?;
         let root = match found {
-            Found::Nothing => std::path::absolute(path).map_err(|error| fsio::Error::new("find", path, error))?,
-            Found::Store | Found::Unmarked => fsio::canonical(path)?,
+            Standing::Nothing => std::path::absolute(path).map_err(|error| fsio::Error::new("find", path, error))?,
+            Standing::Store | Standing::Unmarked => fsio::canonical(path)?,
         };
-        let access = if found == Found::Nothing { Access::Absent } else { Access::View };
+        let access = if found == Standing::Nothing { Access::Absent } else { Access::View };
         let store = Store { root, access, notices: Mutex::default(), whole: Mutex::default() };
-        if found == Found::Unmarked {
+        if found == Standing::Unmarked {
             store.notice(format!("{} The next run makes it again.", lost(path)));
         }
         Ok(store)
@@ -85,33 +88,33 @@ fn lost(path: &Path) -> String {
 }
 
 /// What is at `path`. Only the format of a newer program, and a folder that holds something else, are errors.
-fn look(path: &Path) -> Result<Found> {
+fn look(path: &Path) -> Result<Standing> {
     let mark = path.join("format");
     // The mark comes first: what is listed beside it may be a store that another process is making now.
     match version(&mark)? {
-        Some(1) => return Ok(Found::Store),
+        Some(1) => return Ok(Standing::Store),
         Some(version) if version > 1 => {
             return Err(Error::Newer { path: mark, found: format!("{PREFIX}{version}"), known: FORMAT.to_owned() });
         }
         Some(_) | None => {}
     }
     if !fsio::exists(path) {
-        return Ok(Found::Nothing);
+        return Ok(Standing::Nothing);
     }
     let names: Vec<String> = fsio::entries(path)?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let visible = || names.iter().map(String::as_str).filter(|name| !name.starts_with('.'));
     if visible().all(|name| name == "tmp") {
         // A process that was just here may have made it a store.
-        return Ok(if version(&mark)? == Some(1) { Found::Store } else { Found::Nothing });
+        return Ok(if version(&mark)? == Some(1) { Standing::Store } else { Standing::Nothing });
     }
     let told = TELLING.iter().any(|folder| tells(&path.join(folder)));
     if told
         || visible().all(|name| name == "format" || OTHERS.contains(&name)) && visible().any(|name| name != "format")
     {
-        return Ok(Found::Unmarked);
+        return Ok(Standing::Unmarked);
     }
     match version(&mark)? {
-        Some(1) => Ok(Found::Store),
+        Some(1) => Ok(Standing::Store),
         _ => Err(Error::NotAStore(path.to_owned())),
     }
 }

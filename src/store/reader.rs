@@ -3,7 +3,8 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Result, Store};
+use super::error::Result;
+use super::root::Store;
 use crate::fsio;
 use crate::hash::Digest;
 

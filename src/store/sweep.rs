@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::error::Result;
 use super::executions::{ExecutionId, FOLDER, RECORD};
-use super::runs::{Entry, RunFiles};
-use super::{Result, Store};
+use super::root::Store;
+use super::runs::{RunFiles, RunName};
 use crate::fsio;
 use crate::hash::Digest;
 
@@ -104,7 +105,7 @@ impl Store {
 
     /// Where the jobs of each run are, by what is in `jobs/`.
     fn jobs_by_run(&self, names_of_jobs: Vec<String>, listing: &RunFiles) -> Result<BTreeMap<Age, Jobs>> {
-        let entries: BTreeMap<&str, &Entry> = listing.runs.iter().map(|entry| (entry.id.as_str(), entry)).collect();
+        let entries: BTreeMap<&str, &RunName> = listing.runs.iter().map(|entry| (entry.id.as_str(), entry)).collect();
         let age = |id: &str| (entries.get(id).map_or(0, |entry| entry.number), id.to_owned());
         let mut runs: BTreeMap<Age, Jobs> = BTreeMap::new();
         for name in names_of_jobs {

@@ -18,10 +18,10 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::super::records::Fields;
-use super::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
+use super::record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
 use crate::hash::Digest;
 use crate::stage::Value;
+use crate::store::records::Fields;
 
 /// A record as it was found.
 pub(super) struct Stored {
@@ -61,7 +61,7 @@ pub(super) struct Outcome {
 }
 
 /// What the text of a record turned out to be.
-pub(super) enum Found {
+pub(super) enum StoredText {
     Run(Box<Stored>),
     /// A record of this newer format.
     Newer(u32),
@@ -113,8 +113,8 @@ pub(super) fn write(run: &RunRecord, lists: &Lists) -> Vec<u8> {
 }
 
 /// Reads the text of a record of any format.
-pub(super) fn read(body: &[u8]) -> Found {
-    let Ok(value) = serde_json::from_slice(body) else { return Found::Other };
+pub(super) fn read(body: &[u8]) -> StoredText {
+    let Ok(value) = serde_json::from_slice(body) else { return StoredText::Other };
     let mut fields = Fields::of(value);
     let format: u32 = fields.take("format");
     let mut run = RunRecord {
@@ -142,11 +142,11 @@ pub(super) fn read(body: &[u8]) -> Found {
             run.params = fields.each("params");
             let nodes: Vec<Json> = fields.take("nodes");
             run.nodes = nodes.into_iter().filter_map(node).collect();
-            Found::Run(Box::new(Stored { run, lists: None }))
+            StoredText::Run(Box::new(Stored { run, lists: None }))
         }
-        2 => Found::Run(Box::new(Stored { run, lists: Some(fields.take("lists")) })),
-        newer if newer > RunRecord::FORMAT => Found::Newer(newer),
-        _ => Found::Other,
+        2 => StoredText::Run(Box::new(Stored { run, lists: Some(fields.take("lists")) })),
+        newer if newer > RunRecord::FORMAT => StoredText::Newer(newer),
+        _ => StoredText::Other,
     }
 }
 

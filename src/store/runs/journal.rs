@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::format::Outcome;
-use super::{RunNodeRecord, Status};
+use super::record::{RunNodeRecord, Status};
 use crate::fsio;
 use crate::hash::Digest;
 

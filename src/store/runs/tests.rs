@@ -1,10 +1,15 @@
 //! Runs are ordered, named, read while they go on and after their process died, and stored by what is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::{JOURNAL, RECORD, mark};
 use super::*;
+use crate::fsio;
+use crate::hash::Digest;
 use crate::stage::value::Record;
 use crate::stage::{Artifact, ArtifactKind, Value};
+use crate::store::Store;
+use crate::store::records::frame;
 
 /// A record as the program of format 1 wrote it, and one of format 2 with the lists that it names.
 const FORMAT_1: &[u8] = include_bytes!("samples/format1.json");
@@ -12,7 +17,7 @@ const FORMAT_2: &[u8] = include_bytes!("samples/format2.json");
 const FORMAT_2_PLAN: &[u8] = include_bytes!("samples/format2.plan");
 const FORMAT_2_NODES: &[u8] = include_bytes!("samples/format2.nodes");
 
-fn run(entry: &Entry, pipeline: &str) -> RunRecord {
+fn run(entry: &RunName, pipeline: &str) -> RunRecord {
     RunRecord {
         format: RunRecord::FORMAT,
         number: entry.number,
@@ -55,8 +60,8 @@ fn node(i: usize) -> RunNodeRecord {
     }
 }
 
-fn entry(number: u64, id: &str, pipeline: &str) -> Entry {
-    Entry { number, id: id.into(), mark: Some(mark(pipeline)) }
+fn entry(number: u64, id: &str, pipeline: &str) -> RunName {
+    RunName { number, id: id.into(), mark: Some(mark(pipeline)) }
 }
 
 fn empty() -> (tempfile::TempDir, Store) {
