@@ -54,9 +54,11 @@ impl From<results::Error> for Failure {
             Error::Store(error) => return error.into(),
             Error::Disk(error) => return error.into(),
             Error::Stopped { .. } => Exit::Interrupted,
-            Error::Newer { .. } | Error::Foreign { .. } | Error::ForeignPipeline { .. } | Error::Unreadable { .. } => {
-                Exit::Storage
-            }
+            Error::Newer { .. }
+            | Error::Foreign { .. }
+            | Error::ForeignPipeline { .. }
+            | Error::Undeclared { .. }
+            | Error::Unreadable { .. } => Exit::Storage,
             Error::Unwritable { .. } => Exit::Bug,
             Error::Exists(_) | Error::Nothing(_) => Exit::Usage,
         };

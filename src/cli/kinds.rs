@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Failure, fail, print};
 use crate::cli::exit::Exit;
-use crate::stage::{Bare, Field, Kind, Registry, Type};
+use crate::stage::{ArtifactKind, Bare, Field, Kind, Output, Publish, Registry, Type, Yield};
 use crate::syntax::suggestion;
 
 /// Prints one kind, or all.
@@ -41,14 +41,44 @@ pub fn markdown(registry: &Registry) -> String {
 
 fn reference(kind: &dyn Kind) -> String {
     let schema = kind.schema();
-    let bare = match kind.bare() {
+    let Yield { name, bare, .. } = kind.yields();
+    let bare = match bare {
         Bare::Last => "its last iteration",
         Bare::All => "all of its iterations",
     };
     let mut out = format!("### {}\n\n{}\n\n", kind.name(), schema.doc);
-    let _ = writeln!(out, "Yields {}; a reference without an index means {bare}.\n", kind.yields());
+    let _ = writeln!(out, "Yields {name}. A reference without an index means {bare}.\n");
+    outputs(&mut out, kind.declared());
     fields(&mut out, &schema.fields, 0);
     out
+}
+
+/// The outputs that a kind declares: form and file, when they are there, how they are published.
+fn outputs(out: &mut String, declared: &[Output]) {
+    if declared.is_empty() {
+        let _ = writeln!(out, "Outputs: those that its parameters state.\n");
+        return;
+    }
+    let _ = writeln!(out, "Outputs:\n");
+    for output in declared {
+        let form = match output.form {
+            Some(ArtifactKind::Table) => "a table",
+            Some(ArtifactKind::Tree) => "a folder",
+            Some(ArtifactKind::File) => "a file",
+            None => "a file or a folder",
+        };
+        let published = match &output.publish {
+            Publish::No => "not in the results".to_owned(),
+            Publish::Copy => "copied to the results".to_owned(),
+            Publish::Table { formats, .. } => {
+                let formats: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+                format!("in the results as {}", formats.join(", "))
+            }
+        };
+        let optional = if output.optional { "; not always there" } else { "" };
+        let _ = writeln!(out, "- `{}`: {form} ({published}{optional}). {}", output.name, output.doc);
+    }
+    let _ = writeln!(out, "\nParameters:\n");
 }
 
 fn fields(out: &mut String, list: &[Field], depth: usize) {
@@ -59,7 +89,7 @@ fn fields(out: &mut String, list: &[Field], depth: usize) {
             Some(value) => format!("default `{value}`"),
         };
         let unit = if field.unit.is_empty() { String::new() } else { format!(", in {}", field.unit) };
-        let unkeyed = if field.keyed { "" } else { "; enters no key" };
+        let unkeyed = if field.keyed { "" } else { "; not in the cache key" };
         let _ = writeln!(
             out,
             "{indent}- `{}`: {}{unit} ({default}{unkeyed}). {}",

@@ -1,8 +1,7 @@
 //! Why a plan could not be made, or a run not be recorded.
 
 use super::failure::{NodeFailure, stage_hint};
-use crate::stage::job::DataFault;
-use crate::stage::{NodeRef, StageError};
+use crate::stage::{DataFault, NodeRef, StageError};
 use crate::store;
 use crate::syntax::Diagnostics;
 

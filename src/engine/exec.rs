@@ -17,7 +17,8 @@ use super::programs;
 use crate::fsio::{self, Found};
 use crate::hash::Digest;
 use crate::pipeline::key::{answers, numeric};
-use crate::stage::job::DataFault;
+use crate::stage::DataFault;
+use crate::stage::made::check;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
 use crate::store::{self, ActionRecord, Execution, ExecutionId, Store, Verdict};
@@ -218,10 +219,11 @@ fn make(
         cancel: &cancel,
     };
     voice.say(&Frame::Started { pid: std::process::id() });
-    programs::still_answer(&kind.programs(&job.params), &job.files, &answers(&job.preimage))?;
+    programs::still_answer(&kind.programs(&job.params)?, &job.files, &answers(&job.preimage))?;
     let produced = catch_unwind(AssertUnwindSafe(|| kind.run(&work)))
         .unwrap_or_else(|panic| Err(StageError::Bug(format!("The stage panicked: {}.", panic_text(&*panic)))))?;
     recheck(job, store)?;
+    check(&kind.outputs(&job.params)?, &produced)?;
     if let Some((name, _)) = produced.metrics.iter().find(|(_, value)| !value.is_finite()) {
         return Err(StageError::Bug(format!("The stage reports a figure `{name}` that is not a finite number.")));
     }
@@ -247,7 +249,7 @@ fn make(
         preimage: job.preimage.clone(),
         outputs,
         metrics,
-        root: kind.root(&job.params),
+        root: kind.root(&job.params)?,
     })
 }
 

@@ -11,8 +11,8 @@ use super::programs;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
-use crate::stage::job::DataFault;
-use crate::stage::kind::files;
+use crate::stage::DataFault;
+use crate::stage::expansion::files;
 use crate::stage::{External, Kind, Registry, StageError};
 use crate::store::Store;
 
@@ -67,7 +67,10 @@ pub(super) fn gather(
         }
         let place = format!("stage `{}`", node.stage);
         let mut outside = locate(node, kind, options, run_roots, &mut |e| faults.extend(blame(&place, e)));
-        let programs = kind.programs(&node.params);
+        let programs = kind.programs(&node.params).unwrap_or_else(|error| {
+            faults.extend(blame(&place, error));
+            Vec::new()
+        });
         for program in &programs {
             if let Some(path) = programs::of_project(program, &pipeline.folder, options.project.as_deref()) {
                 outside.files.entry(program.slot.clone()).or_insert(path);
@@ -109,7 +112,7 @@ fn locate(
         Ok(externals) => outside.externals = externals,
         Err(error) => fail(error),
     }
-    match kind.root(&node.params).map(|name| root(&name)).transpose() {
+    match kind.root(&node.params).and_then(|name| name.map(|name| root(&name)).transpose()) {
         Ok(root) => outside.root = root,
         Err(error) => fail(error),
     }

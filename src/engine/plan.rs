@@ -135,7 +135,8 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         {
             let refused = |error| Error::Refused(pipeline.node_ref(index), error);
             kind.runs_on(&node.params, &options.device).map_err(refused)?;
-            lacking.extend(programs::lacking(&node.stage, &kind.programs(&node.params), &outside[&index].files));
+            let programs = kind.programs(&node.params).map_err(refused)?;
+            lacking.extend(programs::lacking(&node.stage, &programs, &outside[&index].files));
         }
         nodes.push(Planned { node: index, state });
     }

@@ -9,11 +9,10 @@ use std::time::Duration;
 use super::{LogLine, Options, Plan, RunEvent, exec, plan, run};
 use crate::fsio;
 use crate::pipeline::{Pipeline, Request, load};
-use crate::stage::kind::references;
 use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, Cancel, DeviceSpec, Event, Extents, External, Fault, Field, InputRef, Job, Kind, Made, Produced,
-    Registry, StageError, Step, Type, Value,
+    ArtifactKind, Bare, Cancel, DataRoot, DeviceSpec, Event, Extents, External, Field, Job, Kind, NodeSpec, Output,
+    ParamFault, Produced, Registry, StageError, Type, Value, Yield,
 };
 use crate::store::{RunRecord, Status, Store};
 
@@ -82,17 +81,15 @@ impl Kind for Work {
         ];
         Structure { name: "Work", doc: "", fields }
     }
-    fn yields(&self) -> &'static str {
-        "text"
+    fn yields(&self) -> Yield {
+        TEXT
     }
-    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let inputs = references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
-        Ok(vec![Step {
-            iteration: None,
-            params: params.clone(),
-            inputs,
-            notes: BTreeMap::from([("text".to_owned(), "A note.".to_owned())]),
-        }])
+    fn outputs(&self, params: &Value) -> Result<Vec<Output>, StageError> {
+        Ok(vec![declared(&text(params, "act"))])
+    }
+    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        let notes = BTreeMap::from([("text".to_owned(), "A note.".to_owned())]);
+        Ok(vec![NodeSpec { notes, ..NodeSpec::only(params) }])
     }
     fn computes(&self) -> bool {
         true
@@ -151,18 +148,37 @@ impl Kind for Work {
         if text(job.params, "act") == "tree" {
             fsio::write_atomic(&job.out.join("files/a"), made.as_bytes())?;
             fsio::write_atomic(&job.out.join("files/sub/b"), b"b")?;
-            let out = Made { path: "files".into(), kind: ArtifactKind::Tree };
-            return Ok(Produced { outputs: BTreeMap::from([("out".into(), out)]), metrics: BTreeMap::new() });
+            let mut produced = Produced::default();
+            declared("tree").add(&mut produced, ArtifactKind::Tree);
+            return Ok(produced);
         }
-        fsio::write_atomic(&job.out.join("out.txt"), made.as_bytes())?;
-        let out = Made { path: "out.txt".into(), kind: ArtifactKind::File };
         let metrics = BTreeMap::from([("length".to_owned(), made.len() as f64)]);
-        Ok(Produced { outputs: BTreeMap::from([("out".to_owned(), out)]), metrics })
+        let mut produced = Produced { metrics, ..Produced::default() };
+        match text(job.params, "act").as_str() {
+            "omit" => {}
+            "extra" => {
+                OUT.write(job, &mut produced, made.as_bytes())?;
+                Output::file("more", "more.txt", "").write(job, &mut produced, b"more")?;
+            }
+            _ => OUT.write(job, &mut produced, made.as_bytes())?,
+        }
+        Ok(produced)
     }
+}
+
+const TEXT: Yield = Yield { name: "text", bare: Bare::Last, outputs: &[] };
+
+const OUT: Output = Output::file("out", "out.txt", "The text.");
+
+/// What `Work` declares to make.
+fn declared(act: &str) -> Output {
+    if act == "tree" { Output::tree("out", "files", "Texts.") } else { OUT }
 }
 
 /// Reads two files below the data root `photos`.
 struct Photos;
+
+const INDEX: Output = Output::file("index", "index", "The digests of the photos.");
 
 impl Kind for Photos {
     fn name(&self) -> &'static str {
@@ -175,27 +191,26 @@ impl Kind for Photos {
         let field = |name| Field::new(name, "", Type::Str).unkeyed();
         Structure { name: "Photos", doc: "", fields: vec![field("text"), field("trace")] }
     }
-    fn yields(&self) -> &'static str {
-        "text"
+    fn yields(&self) -> Yield {
+        TEXT
     }
-    fn externals(
-        &self,
-        _params: &Value,
-        root: &dyn Fn(&str) -> Result<PathBuf, StageError>,
-    ) -> Result<Vec<External>, StageError> {
+    fn externals(&self, _params: &Value, root: &DataRoot<'_>) -> Result<Vec<External>, StageError> {
         let root = root("photos")?;
         Ok(["a.jpg", "sub/b.jpg"].map(|name| External::below(&root, name)).to_vec())
     }
-    fn root(&self, _params: &Value) -> Option<String> {
-        Some("photos".to_owned())
+    fn root(&self, _params: &Value) -> Result<Option<String>, StageError> {
+        Ok(Some("photos".to_owned()))
+    }
+    fn outputs(&self, _params: &Value) -> Result<Vec<Output>, StageError> {
+        Ok(vec![INDEX])
     }
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         trace(job.params);
         let root = &job.roots["photos"];
         let index = format!("{}{}", fsio::blake3(&root.join("a.jpg"))?, fsio::blake3(&root.join("sub/b.jpg"))?);
-        fsio::write_atomic(&job.out.join("index"), index.as_bytes())?;
-        let made = Made { path: "index".into(), kind: ArtifactKind::File };
-        Ok(Produced { outputs: BTreeMap::from([("index".into(), made)]), metrics: BTreeMap::new() })
+        let mut produced = Produced::default();
+        INDEX.write(job, &mut produced, index.as_bytes())?;
+        Ok(produced)
     }
 }
 

@@ -34,6 +34,17 @@ fn record_file(store: &Store, key: &Digest) -> std::path::PathBuf {
 }
 
 #[test]
+fn a_stage_that_makes_other_outputs_than_its_kind_declares_is_an_error_of_the_program() {
+    for (act, told) in [("omit", "did not make its output `out`"), ("extra", "made an output `more`")] {
+        let mut bench = Bench::new();
+        let record = bench.work("a", act, &[]).run();
+        assert_eq!(statuses(&record), [Status::Failed], "{act}");
+        let failure = bench.failure();
+        assert!(failure.contains(told) && failure.contains("This is a bug in repro."), "{failure}");
+    }
+}
+
+#[test]
 fn a_second_run_executes_nothing_and_is_quick() {
     let mut bench = diamond();
     let first = bench.run();

@@ -23,5 +23,5 @@ pub(super) fn check(instances: &Instances<'_>, faults: &mut Faults) {
 }
 
 fn peer<'a>(instance: &'a Instance<'_>) -> Option<Peer<'a>> {
-    Some(Peer { kind: instance.checked.kind?.name(), params: instance.params.as_ref()? })
+    Some(Peer { kind: instance.checked.kind?, params: instance.params.as_ref()? })
 }

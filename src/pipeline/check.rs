@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - a value that comes out has every field of its type, within its bounds;
-//! - the place of every stated value is kept under the path that [`references`](crate::stage::kind::references)
+//! - the place of every stated value is kept under the path that [`references`](crate::stage::expansion::references)
 //!   gives it, as `from[0]` or `schedule.power`.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::paths::tidy;
 use super::stated::Declared;
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
-use crate::stage::{Fault, Field, Kind, Registry, Type, Value};
+use crate::stage::{Field, Kind, ParamFault, Registry, Type, Value};
 use crate::syntax::limits::LABEL;
 use crate::syntax::{Diagnostic, Faults, FieldTree, Form, Span, Tree, cut, names, suggestion};
 
@@ -41,7 +41,7 @@ pub(super) struct StatedReference {
 
 impl Checked<'_> {
     /// A fault that a kind found, at the field that it names or the nearest one around it.
-    pub fn place(&self, fault: Fault) -> Diagnostic {
+    pub fn place(&self, fault: ParamFault) -> Diagnostic {
         let mut path = fault.field.as_str();
         let span = loop {
             match (self.places.get(path), path.rfind(['.', '['])) {

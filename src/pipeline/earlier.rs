@@ -71,7 +71,7 @@ impl<'a> EarlierRuns<'a> {
 
     /// What a reference without an index means for a stage that yields `yields`.
     pub fn bare(&self, yields: &str) -> Bare {
-        let kind = self.registry.kinds.iter().find(|kind| kind.yields() == yields);
-        kind.map_or(Bare::Last, |kind| kind.bare())
+        let kind = self.registry.kinds.iter().find(|kind| kind.yields().name == yields);
+        kind.map_or(Bare::Last, |kind| kind.yields().bare)
     }
 }

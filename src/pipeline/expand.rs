@@ -18,8 +18,8 @@ use super::limits::{self, too_many, weight};
 use super::paths::seen_from;
 use super::reference::Reference;
 use crate::dag;
-use crate::stage::kind::files;
-use crate::stage::{Bare, Cell, Extents, Fault, InputRef, Kind, Name, Step, Type, Value};
+use crate::stage::expansion::files;
+use crate::stage::{Bare, Cell, Extents, InputRef, Kind, Name, NodeSpec, ParamFault, Type, Value};
 use crate::syntax::limits::VALUES;
 use crate::syntax::{Diagnostic, Faults};
 
@@ -183,21 +183,23 @@ impl<'a> Expander<'a> {
             let hint = format!("This is a bug of the kind `{}`.", kind.name());
             Refused::Faults(vec![Diagnostic::new(&stage.checked.span, message).hint(hint)])
         };
-        let place =
-            |faults: Vec<Fault>| Refused::Faults(faults.into_iter().map(|fault| stage.checked.place(fault)).collect());
-        let steps = kind.expand(params, self).map_err(place)?;
-        if steps.is_empty() || steps.len() > count {
-            return Err(bug(format!("The stage `{name}` expands to {} nodes, not to {count}.", steps.len())));
+        let place = |faults: Vec<ParamFault>| {
+            Refused::Faults(faults.into_iter().map(|fault| stage.checked.place(fault)).collect())
+        };
+        let specs = kind.expand(params, self).map_err(place)?;
+        if specs.is_empty() || specs.len() > count {
+            return Err(bug(format!("The stage `{name}` expands to {} nodes, not to {count}.", specs.len())));
         }
         let ty = &self.types[kind.name()];
         let mut nodes: Vec<Node> = Vec::new();
-        for step in steps {
-            let inputs = self.inputs(&step, nodes.len()).map_err(bug)?;
+        for spec in specs {
+            let inputs = self.inputs(&spec, nodes.len()).map_err(bug)?;
             if self.inputs.get() > limits::INPUTS {
                 return Err(Refused::TooMany(limits::INPUTS, "inputs of its nodes"));
             }
-            let identity = ty.identity(&step.params);
-            let files = files(&step.params).into_iter().map(|(slot, file)| (slot, seen_from(folder, file))).collect();
+            let params = spec.params(params);
+            let identity = spec.identity(ty, &params);
+            let files = files(&params).into_iter().map(|(slot, file)| (slot, seen_from(folder, file))).collect();
             let recipe_of = |node: usize| match self.nodes.get(node) {
                 Some(node) => node.recipe,
                 None => nodes[node - self.nodes.len()].recipe,
@@ -205,23 +207,23 @@ impl<'a> Expander<'a> {
             let recipe = key::recipe(kind.name(), kind.version(), &identity, &files, &inputs, &recipe_of).digest();
             nodes.push(Node {
                 stage: name.clone(),
-                iteration: step.iteration,
+                iteration: spec.iteration,
                 kind: kind.name().to_owned(),
                 version: kind.version(),
-                params: step.params,
+                params,
                 identity,
                 inputs,
-                notes: step.notes,
+                notes: spec.notes,
                 recipe,
             });
         }
         Ok(nodes)
     }
 
-    /// The sources of a step that has `before` siblings before it.
-    fn inputs(&self, step: &Step, before: usize) -> Result<BTreeMap<String, Vec<Source>>, String> {
+    /// The sources of a node that has `before` siblings before it.
+    fn inputs(&self, spec: &NodeSpec, before: usize) -> Result<BTreeMap<String, Vec<Source>>, String> {
         let mut inputs = BTreeMap::new();
-        for (slot, input) in &step.inputs {
+        for (slot, input) in &spec.inputs {
             let sources = match input {
                 InputRef::Named(reference) => self.named(reference)?,
                 InputRef::Node(reference, index) => vec![self.nth(reference, *index)?],
@@ -262,7 +264,7 @@ impl<'a> Expander<'a> {
                 let group = |number: usize| {
                     let instance = &self.instances.all[number];
                     let range = self.parts.get(number)?.clone()?;
-                    let bare = instance.checked.kind?.bare();
+                    let bare = instance.checked.kind?.yields().bare;
                     Some(Group { cell: &instance.name.cell, bare, sources: Sources::Nodes(range) })
                 };
                 self.instances.of(&target.name).into_iter().filter_map(group).collect()

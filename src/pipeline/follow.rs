@@ -78,8 +78,8 @@ fn resolve<'a>(
                 let message = format!("The stage `{from}` refers to itself.");
                 Box::new(fault(message).hint(fitting(reference, from, stages)))
             })),
-            Some(kind) if !fits(kind.yields()) => Err(Box::new(move |from, stages| {
-                let (kind, yields) = (kind.name(), kind.yields());
+            Some(kind) if !fits(kind.yields().name) => Err(Box::new(move |from, stages| {
+                let (kind, yields) = (kind.name(), kind.yields().name);
                 let message =
                     format!("`{name}` is of kind `{kind}`, which yields {yields}, but {} is needed here.", wanted());
                 let fault = fault(message).hint(fitting(reference, from, stages));
@@ -116,7 +116,7 @@ fn fitting(reference: &StatedReference, from: &str, stages: &BTreeMap<String, Va
     let fits = |yields: &str| reference.yields.is_empty() || reference.yields.contains(&yields);
     let mut fitting = stages
         .iter()
-        .filter(|(name, stage)| name.as_str() != from && stage.kind().is_some_and(|kind| fits(kind.yields())))
+        .filter(|(name, stage)| name.as_str() != from && stage.kind().is_some_and(|kind| fits(kind.yields().name)))
         .map(|(name, _)| name.as_str())
         .peekable();
     let wanted = reference.yields.join(" or ");

@@ -12,7 +12,7 @@ use super::matrix::{self, Matrix};
 use super::stated::Declared;
 use super::variants::Variants;
 use crate::stage::Value;
-use crate::stage::kind::files;
+use crate::stage::expansion::files;
 use crate::syntax::{Span, Tree};
 
 /// The pipeline `name` with the stages in `order`, by name.

@@ -9,10 +9,18 @@ use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    Artifact, ArtifactKind, Bare, Cell, Extents, Fault, InputRef, Job, Kind, Outputs, Param, Produced, Registry,
-    StageError, Step, Type, Value,
+    Artifact, ArtifactKind, Bare, Cell, Extents, InputRef, Job, Kind, NodeSpec, Outputs, Param, ParamFault, Produced,
+    Registry, StageError, Type, Value, Yield,
 };
 use crate::syntax::Diagnostics;
+
+const fn yields(name: &'static str, bare: Bare) -> Yield {
+    Yield { name, bare, outputs: &[] }
+}
+
+const DATASET: Yield = yields("dataset", Bare::Last);
+const MODEL: Yield = yields("model", Bare::Last);
+const METRICS: Yield = yields("metrics", Bare::All);
 
 crate::params! {
     /// Images with labels.
@@ -54,9 +62,9 @@ crate::params! {
     /// A training.
     pub struct Train {
         /// The images.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// Where to start.
-        weights: Option<Ref> = None, where to(&["weights", "model"]);
+        weights: Option<Ref> = None, where to(&[yields("weights", Bare::Last), MODEL]);
         /// Repetitions.
         iterations: u32 = 1, where min(1.0).unkeyed();
         /// Updates in an iteration.
@@ -76,9 +84,9 @@ crate::params! {
     /// Figures of a model.
     pub struct Score {
         /// The model.
-        model: Ref, where to(&["model"]);
+        model: Ref, where to(&[MODEL]);
         /// The images.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// Whether to score the model of each iteration.
         every_iteration: bool = false, where unkeyed();
     }
@@ -94,7 +102,7 @@ crate::params! {
     /// A table.
     pub struct Table {
         /// The figures.
-        from: Vec<Ref>, where to(&["metrics"]).nonempty();
+        from: Vec<Ref>, where to(&[METRICS]).nonempty();
         /// How to write it.
         formats: Vec<Format> = vec![Format::Markdown {}];
         /// Headings by column.
@@ -106,14 +114,13 @@ crate::params! {
         /// The program.
         script: FileRef;
         /// What it reads.
-        inputs: BTreeMap<String, Ref> = BTreeMap::new(), where to(&["dataset", "model"]);
+        inputs: BTreeMap<String, Ref> = BTreeMap::new(), where to(&[DATASET, MODEL]);
     }
 }
 
 struct Fake {
     name: &'static str,
-    yields: &'static str,
-    bare: Bare,
+    yields: Yield,
     ty: fn() -> Type,
 }
 
@@ -133,17 +140,13 @@ impl Kind for Fake {
         }
     }
 
-    fn yields(&self) -> &'static str {
+    fn yields(&self) -> Yield {
         self.yields
     }
 
-    fn bare(&self) -> Bare {
-        self.bare
-    }
-
-    fn check(&self, params: &Value) -> Vec<Fault> {
+    fn check(&self, params: &Value) -> Vec<ParamFault> {
         let Some(train) = Train::read(params).filter(|train| train.warmup >= train.steps) else { return Vec::new() };
-        vec![Fault {
+        vec![ParamFault {
             field: "warmup".to_owned(),
             message: format!("The warm-up ({} updates) is not shorter than the training.", train.warmup),
             hint: format!("Write less than {}.", train.steps),
@@ -157,30 +160,32 @@ impl Kind for Fake {
     }
 
     /// A training is a chain of nodes; a score with `every_iteration` has a node beside each.
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let references = || crate::stage::kind::references(params).into_iter();
-        let named = |(slot, name): (String, String)| (slot, InputRef::Named(name));
-        let step = |iteration, params: Value, inputs| Step { iteration, params, inputs, notes: BTreeMap::new() };
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        let only = || NodeSpec::only(params);
         if let Some(train) = Train::read(params) {
-            return Ok((0..train.iterations)
-                .map(|i| {
-                    let mut params = params.clone();
-                    params.set_field("first", Value::Int(i64::from(i * train.steps)));
-                    let first = references().map(named);
-                    let later = references().filter(|(slot, _)| slot == "data").map(named);
-                    let before = i.checked_sub(1).map(|j| ("previous".to_owned(), InputRef::Sibling(j as usize)));
-                    step(Some(i + 1), params, if i == 0 { first.collect() } else { later.chain(before).collect() })
-                })
-                .collect());
+            let node = |i: u32| {
+                let mut node = only();
+                node.iteration = Some(i + 1);
+                node.set.push(("first", Value::Int(i64::from(i * train.steps))));
+                if let Some(before) = i.checked_sub(1) {
+                    node.inputs.retain(|(slot, _)| slot == "data");
+                    node.inputs.push(("previous".to_owned(), InputRef::Sibling(before as usize)));
+                }
+                node
+            };
+            return Ok((0..train.iterations).map(node).collect());
         }
         match Score::read(params).filter(|score| score.every_iteration) {
             Some(score) => {
                 let of = |i| ("model".to_owned(), InputRef::Node(score.model.0.clone(), i as usize));
                 let data = ("data".to_owned(), InputRef::Named(score.data.0.clone()));
-                let nodes = u32::try_from(extents.nodes(&score.model.0)).unwrap();
-                Ok((0..nodes).map(|i| step(Some(i + 1), params.clone(), vec![of(i), data.clone()])).collect())
+                let node = |i| {
+                    let inputs = vec![of(i), data.clone()];
+                    NodeSpec { iteration: Some(i + 1), inputs, ..NodeSpec::default() }
+                };
+                Ok((0..u32::try_from(extents.nodes(&score.model.0)).unwrap()).map(node).collect())
             }
-            None => Ok(vec![step(None, params.clone(), references().map(named).collect())]),
+            None => Ok(vec![only()]),
         }
     }
 
@@ -191,13 +196,13 @@ impl Kind for Fake {
 
 /// The kinds `Images`, `Train`, `Score`, `Table` and `Tool`.
 pub(super) fn registry() -> Registry {
-    let kind = |name, yields, bare, ty| Box::new(Fake { name, yields, bare, ty }) as Box<dyn Kind>;
+    let kind = |name, yields, ty| Box::new(Fake { name, yields, ty }) as Box<dyn Kind>;
     let kinds = vec![
-        kind("Images", "dataset", Bare::Last, Images::ty),
-        kind("Score", "metrics", Bare::All, Score::ty),
-        kind("Table", "report", Bare::Last, Table::ty),
-        kind("Tool", "files", Bare::Last, Tool::ty),
-        kind("Train", "model", Bare::Last, Train::ty),
+        kind("Images", DATASET, Images::ty),
+        kind("Score", METRICS, Score::ty),
+        kind("Table", yields("report", Bare::Last), Table::ty),
+        kind("Tool", yields("files", Bare::Last), Tool::ty),
+        kind("Train", MODEL, Train::ty),
     ];
     Registry { kinds, numeric_profile: |_| Ok(BTreeMap::new()) }
 }

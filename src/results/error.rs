@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::NodeRef;
+use crate::stage::{NodeRef, StageError};
 use crate::store;
 use crate::table;
 
@@ -43,6 +43,14 @@ pub enum Error {
         node: NodeRef,
         /// What is wrong with the output.
         what: String,
+    },
+    /// The recorded parameters of a stage do not fit its kind, so that its outputs are not known.
+    #[error("The outputs of `{node}` are not known. {error}")]
+    Undeclared {
+        /// The node.
+        node: NodeRef,
+        /// Why.
+        error: StageError,
     },
     /// A record names a pipeline that no program of this version records.
     #[error("The run {run} is of a pipeline `{pipeline}`, which is no name of one.")]
@@ -91,7 +99,7 @@ impl Error {
             Error::ForeignPipeline { .. } => {
                 "Its record was not written by this program; export another run.".to_owned()
             }
-            Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
+            Error::Undeclared { .. } | Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
             Error::Exists(_) => "Name another file, or replace it by `--force`.".to_owned(),
             Error::Nothing(_) => "`repro runs` lists the runs; `repro run` takes an unfinished one up.".to_owned(),
         }

@@ -17,7 +17,7 @@ use super::layout::{self, Content, Placed, Taken};
 use super::rendering;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
-use crate::stage::{Publication, Registry};
+use crate::stage::{Output, Registry, Role};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
 
 /// The version of the manifest.
@@ -112,13 +112,17 @@ impl Export<'_> {
 
     /// Adds what a node publishes, its log, and its model.
     fn add(&self, node: &RunNodeRecord, taken: &mut Taken, files: &mut ArchiveFiles) -> Result<()> {
-        let published = layout::publications(self.registry, self.run, node);
-        let several = layout::several(node, &published);
-        let mut wanted = published;
-        let extra = [Some("log"), (node.yields == "model" && !self.without_checkpoints).then_some("model")];
-        for output in extra.into_iter().flatten() {
-            if wanted.iter().all(|publication| publication.output != output) {
-                wanted.push(Publication::copy(output));
+        let outputs = layout::outputs(self.registry, self.run, node)?;
+        let mut wanted = layout::publications(&outputs);
+        let several = layout::several(node, &wanted);
+        let is_taken = |output: &&Output| match output.role {
+            Role::Plain => false,
+            Role::Log => true,
+            Role::Checkpoint => !self.without_checkpoints,
+        };
+        for output in outputs.iter().filter(is_taken) {
+            if wanted.iter().all(|publication| publication.output != output.name) {
+                wanted.extend(output.clone().published().publication());
             }
         }
         let name = layout::node_ref(node).to_string();

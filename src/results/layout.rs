@@ -11,7 +11,7 @@ use std::path::Path;
 use super::error::{Error, Result};
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, NodeRef, Publication, Registry};
+use crate::stage::{Artifact, ArtifactKind, NodeRef, Output, Publication, Registry};
 use crate::store::{RunNodeRecord, RunRecord, Store};
 use crate::table;
 
@@ -36,12 +36,21 @@ pub(super) fn node_ref(node: &RunNodeRecord) -> NodeRef {
     NodeRef { stage: node.stage.clone(), iteration: node.iteration }
 }
 
-/// What a node publishes, by its kind and its parameters as they were recorded.
-pub(super) fn publications(registry: &Registry, run: &RunRecord, node: &RunNodeRecord) -> Vec<Publication> {
-    match (registry.kind(&node.kind), run.params.get(&node.stage)) {
-        (Some(kind), Some(params)) => kind.publish(params),
-        _ => Vec::new(),
-    }
+/// The outputs of a node, by its kind and its parameters as they were recorded; none where this program does not know
+/// the kind.
+///
+/// # Errors
+/// The parameters do not fit the kind of this program.
+pub(super) fn outputs(registry: &Registry, run: &RunRecord, node: &RunNodeRecord) -> Result<Vec<Output>> {
+    let (Some(kind), Some(params)) = (registry.kind(&node.kind), run.params.get(&node.stage)) else {
+        return Ok(Vec::new());
+    };
+    kind.outputs(params).map_err(|error| Error::Undeclared { node: node_ref(node), error })
+}
+
+/// What is published of outputs, in their order.
+pub(super) fn publications(outputs: &[Output]) -> Vec<Publication> {
+    outputs.iter().filter_map(Output::publication).collect()
 }
 
 /// The folder of a node below `results/<pipeline>/`.
@@ -78,7 +87,8 @@ pub(super) fn files(
             listing.map(placed).collect()
         }
         ArtifactKind::Table => {
-            let formats = table::FORMATS.iter().filter(|format| publication.formats.iter().any(|f| f == format.name));
+            let formats =
+                table::FORMATS.iter().filter(|format| publication.formats.iter().any(|f| f.name() == format.name));
             let placed = |format: &'static table::Format| Placed {
                 path: format!("{place}/{}.{}", publication.output, format.extension),
                 content: Content::Table { digest, publication: publication.clone(), format },

@@ -2,7 +2,7 @@
 
 use crate::hash::Digest;
 use crate::stage::name::in_words;
-use crate::stage::{ArtifactKind, Cell};
+use crate::stage::{ArtifactKind, Cell, Output, Role};
 use crate::store::RunNodeRecord;
 
 /// The log of a node.
@@ -15,9 +15,10 @@ pub(super) struct LogPart {
 }
 
 impl LogPart {
-    /// The log of a node; none where it has none.
-    pub fn of(node: &RunNodeRecord) -> Option<Self> {
-        let log = node.outputs.get("log").filter(|log| log.kind == ArtifactKind::File)?;
+    /// The log of a node with these `outputs`; none where it has none.
+    pub fn of(node: &RunNodeRecord, outputs: &[Output]) -> Option<Self> {
+        let log = outputs.iter().find(|output| output.role == Role::Log)?;
+        let log = node.outputs.get(&*log.name).filter(|log| log.kind == ArtifactKind::File)?;
         Some(LogPart { cell: node.name().cell, iteration: node.iteration, digest: log.digest })
     }
 }

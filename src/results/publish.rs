@@ -106,7 +106,8 @@ impl Publisher<'_> {
     /// The tables that are printed at the end of the run.
     fn show(&self, run: &RunRecord, published: &mut Published) -> Result<()> {
         for (number, node) in run.nodes.iter().enumerate().filter(|(_, node)| node.status.is_done()) {
-            for publication in layout::publications(self.registry, run, node).iter().filter(|found| found.print) {
+            let outputs = layout::outputs(self.registry, run, node)?;
+            for publication in layout::publications(&outputs).iter().filter(|found| found.print) {
                 let Some(artifact) = node.outputs.get(&publication.output) else { continue };
                 let read = rendering::read(self.store, &artifact.digest);
                 if let Some(table) = published.note(number, read)? {
@@ -152,7 +153,7 @@ impl Publisher<'_> {
                     Err(error) => {
                         let Some(digest) = error.damaged() else { return Err(error) };
                         for (number, node) in run.nodes.iter().enumerate() {
-                            if node.outputs.get("log").is_some_and(|log| log.digest == digest) {
+                            if node.outputs.values().any(|output| output.digest == digest) {
                                 published.add(number, digest);
                             }
                         }

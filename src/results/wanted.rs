@@ -58,7 +58,8 @@ pub(super) fn files(
         taken.add(path);
     }
     for (number, node) in run.nodes.iter().enumerate().filter(|(_, node)| node.status.is_done()) {
-        let publications = layout::publications(registry, run, node);
+        let outputs = layout::outputs(registry, run, node)?;
+        let publications = layout::publications(&outputs);
         let several = layout::several(node, &publications);
         for publication in &publications {
             let placed = match layout::files(store, node, publication, several) {
@@ -80,7 +81,7 @@ pub(super) fn files(
                 wanted.push(Wanted { path, source: Source::Output(number, content), made_of });
             }
         }
-        logs.extend(LogPart::of(node));
+        logs.extend(LogPart::of(node, &outputs));
     }
     log::sort(&mut logs);
     if !logs.is_empty() {

@@ -3,28 +3,39 @@
 //! `pipeline` checks and expands stages, `engine` runs them, and neither knows any kind: both see the
 //! [`Registry`] that `main` hands in. A kind sees neither of them. This module holds only values and traits.
 //!
+//! To write a kind, implement [`TypedKind`]. [`Kind`] is the same without the type of the parameters, for a list of kinds.
+//!
 //! Invariants:
 //! - a [`Value`] that passed its [`schema::Type`] is complete: every field present, defaults filled in;
 //! - what enters an identity is [`Type::identity`](schema::Type::identity) of the parameters: no stage name, no
 //!   path, no field marked as unkeyed;
 //! - a kind reports what happens through [`Events`]; it never prints.
 
+pub mod artifact;
+pub mod error;
+pub mod event;
+pub mod expansion;
 pub mod job;
 pub mod kind;
+pub mod made;
 pub mod name;
+pub mod output;
+pub mod outside;
 pub mod params;
 pub mod schema;
+pub mod typed;
 pub mod value;
 
-pub use job::{
-    Artifact, ArtifactKind, Cancel, DataFault, DeviceSpec, Event, Events, InputNode, Job, Made, Outputs, Produced,
-    StageError,
-};
-pub use kind::{
-    Bare, Extents, External, Fault, InputRef, Kind, NodeRef, Peer, Peers, Program, Publication, Question, Registry,
-    Step,
-};
-pub use name::{Cell, Name};
+pub use artifact::{Artifact, ArtifactKind, InputNode, Made, Outputs, Produced};
+pub use error::{DataFault, StageError};
+pub use event::{Event, Events};
+pub use expansion::{Extents, InputRef, NodeSpec};
+pub use job::{Cancel, DeviceSpec, Job};
+pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry};
+pub use name::{Cell, Name, NodeRef};
+pub use output::{Bare, Format, Formats, Output, Publication, Publish, Role, Yield};
+pub use outside::{External, Program, Question};
 pub use params::Param;
 pub use schema::{Field, Type, Variant};
+pub use typed::TypedKind;
 pub use value::Value;

@@ -89,6 +89,24 @@ impl Name {
     }
 }
 
+/// Points at a node of a plan: a stage's name, with its cell, and its iteration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeRef {
+    /// The stage.
+    pub stage: String,
+    /// The iteration, from 1.
+    pub iteration: Option<u32>,
+}
+
+impl std::fmt::Display for NodeRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.iteration {
+            None => f.write_str(&self.stage),
+            Some(i) => write!(f, "{}[{i}]", self.stage),
+        }
+    }
+}
+
 /// A cell in words: `prefilter=Average,seed=1`; empty where there is none.
 pub fn in_words(cell: &Cell) -> String {
     cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")

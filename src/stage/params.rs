@@ -268,6 +268,9 @@ macro_rules! params {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::output::{Bare, Yield};
+
+    const DATASET: Yield = Yield { name: "dataset", bare: Bare::Last, outputs: &[] };
 
     params! {
         /// How fast.
@@ -284,7 +287,7 @@ mod tests {
         /// A stage.
         struct Example {
             /// Data.
-            data: Ref, where to(&["dataset"]);
+            data: Ref, where to(&[DATASET]);
             /// Updates.
             steps: u32 = 20, where min(1.0).unit("updates");
             /// Size.

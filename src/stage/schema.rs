@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::output::Yield;
 use super::value::{Record, Value};
 
 /// The type of a parameter.
@@ -20,7 +21,7 @@ pub enum Type {
     Float(Bounds),
     /// A text, not empty.
     Str,
-    /// A reference to a stage whose kind yields one of these outputs.
+    /// A reference to a stage whose kind has one of these yields, by name.
     Ref(Vec<&'static str>),
     /// A file whose content is an input.
     File,
@@ -198,9 +199,9 @@ impl Field {
         self
     }
 
-    /// Says which outputs a reference may name.
-    pub fn to(mut self, outputs: &[&'static str]) -> Self {
-        self.ty.refer(outputs);
+    /// Says what a stage that is referred to must yield: one of these.
+    pub fn to(mut self, yields: &[Yield]) -> Self {
+        self.ty.refer(&yields.iter().map(|one| one.name).collect::<Vec<_>>());
         self
     }
 }
@@ -227,11 +228,11 @@ impl Type {
         }
     }
 
-    fn refer(&mut self, outputs: &[&'static str]) {
+    fn refer(&mut self, yields: &[&'static str]) {
         match self {
-            Type::Ref(allowed) => *allowed = outputs.to_vec(),
-            Type::List { item, .. } | Type::Map(item) | Type::Option(item) => item.refer(outputs),
-            Type::Tuple(items) => items.iter_mut().for_each(|item| item.refer(outputs)),
+            Type::Ref(allowed) => *allowed = yields.to_vec(),
+            Type::List { item, .. } | Type::Map(item) | Type::Option(item) => item.refer(yields),
+            Type::Tuple(items) => items.iter_mut().for_each(|item| item.refer(yields)),
             _ => {}
         }
     }
@@ -276,6 +277,34 @@ impl Type {
         }
     }
 
+    /// `value` with the default of every field that it lacks and that has one.
+    pub fn complete(&self, value: &Value) -> Value {
+        match (self, value) {
+            (Type::List { item, .. }, Value::List(items)) => {
+                Value::List(items.iter().map(|value| item.complete(value)).collect())
+            }
+            (Type::Tuple(types), Value::Tuple(items)) => {
+                Value::Tuple(types.iter().zip(items).map(|(ty, value)| ty.complete(value)).collect())
+            }
+            (Type::Map(item), Value::Map(map)) => {
+                Value::Map(map.iter().map(|(key, value)| (key.clone(), item.complete(value))).collect())
+            }
+            (Type::Option(item), Value::Option(Some(value))) => Value::Option(Some(Box::new(item.complete(value)))),
+            (Type::Struct(_) | Type::Enum(_), Value::Struct(record)) => {
+                let mut record = record.clone();
+                for field in self.fields_of(&record.name).unwrap_or_default() {
+                    match (record.fields.get_mut(field.name), &field.default) {
+                        (Some(value), _) => *value = field.ty.complete(value),
+                        (None, Some(default)) => drop(record.fields.insert(field.name.to_owned(), default.clone())),
+                        (None, None) => {}
+                    }
+                }
+                Value::Struct(record)
+            }
+            _ => value.clone(),
+        }
+    }
+
     /// The type in words, for messages: "an integer of at least 1".
     pub fn describe(&self) -> String {
         match self {
@@ -302,7 +331,7 @@ impl Type {
                 }
             }
             Type::Str => "a text in quotes".to_owned(),
-            Type::Ref(outputs) => format!("the name of a stage that yields {}", outputs.join(" or ")),
+            Type::Ref(yields) => format!("the name of a stage that yields {}", yields.join(" or ")),
             Type::File => "the path of a file in quotes".to_owned(),
             Type::List { item, min: 0 } => format!("a list, each {}", item.describe()),
             Type::List { item, .. } => format!("a list with at least one item, each {}", item.describe()),

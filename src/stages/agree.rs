@@ -5,82 +5,83 @@
 
 use crate::ml::spec::ModelSpec;
 use crate::stage::params::Ref;
-use crate::stage::{Fault, Param, Peers};
+use crate::stage::{Param, ParamFault, Peers, StageError};
 
-use super::params::dataset::DatasetParams;
+use super::params::dataset::{self, DatasetParams};
 use super::params::network;
-use super::params::train::TrainParams;
-use super::params::weights::{Source, Take, WeightsParams};
+use super::params::train::{self, TrainParams};
+use super::params::weights::{self, Source, Take, WeightsParams};
 
 /// The parameters of the stages of a kind that a reference leads to.
-fn peers<P: Param>(reference: &Ref, kind: &str, peers: &Peers<'_>) -> Vec<P> {
-    let of_kind = peers(&reference.0).into_iter().filter(|peer| peer.kind == kind);
-    of_kind.filter_map(|peer| P::read(peer.params)).collect()
-}
-
-fn fault(field: &str, message: String, hint: impl Into<String>) -> Fault {
-    Fault { field: field.to_owned(), message, hint: hint.into() }
+fn peers<P: Param>(reference: &Ref, kind: &str, peers: &Peers<'_>) -> Result<Vec<P>, StageError> {
+    peers(&reference.0).iter().filter_map(|peer| peer.params_of(kind).transpose()).collect()
 }
 
 /// The data set `data` must have labels.
-pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Vec<Fault> {
-    let sets: Vec<DatasetParams> = peers(data, "Dataset", stages);
+pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+    let sets: Vec<DatasetParams> = peers(data, dataset::KIND, stages)?;
     let bare = sets.iter().filter(|set| !set.source.has_labels());
     let message = || format!("The data set `{}` has images only, but labels are needed here.", data.0);
-    bare.map(|_| fault("data", message(), "Use a data set with labels here.")).collect()
+    Ok(bare.map(|_| ParamFault::new("data", message(), "Use a data set with labels here.")).collect())
 }
 
 /// The data set `data` must have the classes of the data set that each of the `models` is trained on.
-pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Vec<Fault> {
-    let sets: Vec<DatasetParams> = peers(data, "Dataset", stages);
-    let trainings = models.iter().flat_map(|model| peers::<TrainParams>(model, "Train", stages));
-    let trained = trainings.flat_map(|training| peers::<DatasetParams>(&training.data, "Dataset", stages));
-    let trained: Vec<Vec<String>> = trained.map(|set| set.classes.names()).collect();
+pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+    let mut trained: Vec<Vec<String>> = Vec::new();
+    for model in models {
+        for training in peers::<TrainParams>(model, train::KIND, stages)? {
+            let sets = peers::<DatasetParams>(&training.data, dataset::KIND, stages)?;
+            trained.extend(sets.iter().map(|set| set.classes.names()));
+        }
+    }
+    let sets: Vec<DatasetParams> = peers(data, dataset::KIND, stages)?;
     let pairs = sets.iter().flat_map(|set| trained.iter().map(|classes| (set.classes.names(), classes)));
-    pairs.filter_map(|(found, trained)| other_classes(&found, trained)).collect()
+    Ok(pairs.filter_map(|(found, trained)| other_classes(&found, trained)).collect())
 }
 
 /// A training's data must have labels and as many classes as its model, and its weights be made for its model.
-pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Vec<Fault> {
+pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
     let model = p.model.spec();
-    let mut faults = labelled(&p.data, stages);
-    for set in peers::<DatasetParams>(&p.data, "Dataset", stages) {
+    let mut faults = labelled(&p.data, stages)?;
+    for set in peers::<DatasetParams>(&p.data, dataset::KIND, stages)? {
         faults.extend(other_count(&set.classes.names(), model.classes));
     }
-    for weights in peers::<WeightsParams>(&p.weights, "Weights", stages) {
+    for weights in peers::<WeightsParams>(&p.weights, weights::KIND, stages)? {
         faults.extend(other_network(&p.weights.0, &weights, &model));
     }
-    faults
+    Ok(faults)
 }
 
 /// What is wrong with a data set that has the classes `found`, where a model was `trained` on others.
-pub fn other_classes(found: &[String], trained: &[String]) -> Option<Fault> {
+pub fn other_classes(found: &[String], trained: &[String]) -> Option<ParamFault> {
     let message = || {
         let (found, trained) = (found.join(", "), trained.join(", "));
         format!("The model was trained on the classes {trained}; the data set has {found}.")
     };
-    (found != trained).then(|| fault("data", message(), "Use a data set with the same classes in the same order."))
+    (found != trained)
+        .then(|| ParamFault::new("data", message(), "Use a data set with the same classes in the same order."))
 }
 
 /// What is wrong with a model of so many `classes`, where the data set has the classes `found`.
-pub fn other_count(found: &[String], classes: usize) -> Option<Fault> {
+pub fn other_count(found: &[String], classes: usize) -> Option<ParamFault> {
     let count = found.len();
     let message = || format!("The model has {classes} classes, the data set {count} ({}).", found.join(", "));
-    (count != classes).then(|| fault("model.classes", message(), format!("Write `classes: {count}`.")))
+    (count != classes).then(|| ParamFault::new("model.classes", message(), format!("Write `classes: {count}`.")))
 }
 
 /// What is wrong with weights under the name `name` for a model.
-fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<Fault> {
+fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<ParamFault> {
     // What an encoder is trained like, which its arguments say, is no matter of its weights.
     let (held, encoder) = (&weights.encoder.0.name, &model.encoder.name);
     if held != encoder {
         let message = format!("`{name}` is for {held}, but the model's encoder is {encoder}.");
-        return Some(fault("weights", message, "State the same encoder in both."));
+        return Some(ParamFault::new("weights", message, "State the same encoder in both."));
     }
     let Source::Checkpoint { take: Take::Model { prefilter }, .. } = &weights.source else { return None };
     let message = || {
         let (held, own) = (network::in_words(&prefilter.0), network::in_words(&model.prefilter));
         format!("`{name}` takes the pre-filter {held}, but the model's is {own}.")
     };
-    (prefilter.0 != model.prefilter).then(|| fault("weights", message(), "State the same pre-filter in both."))
+    (prefilter.0 != model.prefilter)
+        .then(|| ParamFault::new("weights", message(), "State the same pre-filter in both."))
 }

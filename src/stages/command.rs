@@ -20,11 +20,12 @@ use std::path::Path;
 use self::arguments::{Inputs, placeholders};
 use self::guard::Order;
 use crate::fsio::{self, Found};
-use crate::stage::params::Param;
-use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Fault, Job, Kind, Made, Produced, Program, Publication, Question, StageError, Value};
+use crate::stage::{
+    ArtifactKind, Job, Output, ParamFault, Produced, Program, Publish, Question, Role, StageError, TypedKind, Yield,
+};
 
 use super::params::command::CommandParams;
+use super::yields::{FILES, LOG};
 
 /// The longest name of a file or folder that file systems take, in bytes.
 const NAME: usize = 255;
@@ -35,28 +36,21 @@ const PATH: usize = 1024;
 /// The kind.
 pub struct Command;
 
-impl Kind for Command {
-    fn name(&self) -> &'static str {
-        "Command"
+impl TypedKind for Command {
+    type Params = CommandParams;
+    const NAME: &'static str = "Command";
+    const VERSION: u32 = 1;
+    const YIELDS: Yield = FILES;
+    const OUTPUTS: &'static [Output] = &[];
+
+    fn outputs(&self, p: &CommandParams) -> Vec<Output> {
+        p.outputs.iter().map(|(name, path)| output(name, path)).collect()
     }
 
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn schema(&self) -> Structure {
-        super::support::structure(CommandParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "files"
-    }
-
-    fn check(&self, params: &Value) -> Vec<Fault> {
-        let Some(p) = CommandParams::read(params) else { return Vec::new() };
+    fn check(&self, p: &CommandParams) -> Vec<ParamFault> {
         let mut faults = Vec::new();
         if p.outputs.is_empty() {
-            faults.push(Fault {
+            faults.push(ParamFault {
                 field: "outputs".into(),
                 message: "A command without outputs leaves nothing to keep.".into(),
                 hint: "Name what it makes, as `{\"table\": \"table.csv\"}`.".into(),
@@ -73,7 +67,7 @@ impl Kind for Command {
                     _ => p.parameters.contains_key(name),
                 };
                 if !known {
-                    faults.push(Fault {
+                    faults.push(ParamFault {
                         field: format!("run[{at}]"),
                         message: format!("`{{{kind}:{name}}}` names nothing."),
                         hint: "Name it in `inputs`, `files`, `outputs` or `parameters`.".into(),
@@ -86,52 +80,42 @@ impl Kind for Command {
             if command.is_empty() {
                 let message = format!("The tool `{name}` names no program.");
                 let hint = "Name it, with what lets it print its version, as `[\"python3\", \"--version\"]`.".into();
-                faults.push(Fault { field: field.clone(), message, hint });
+                faults.push(ParamFault { field: field.clone(), message, hint });
             }
             for (at, argument) in command.iter().enumerate() {
                 let of_file = |name: &&String| at == 0 && *argument == format!("{{file:{name}}}");
-                if planned(argument, &p).is_none() && !p.files.keys().any(|name| of_file(&name)) {
+                if planned(argument, p).is_none() && !p.files.keys().any(|name| of_file(&name)) {
                     let message = format!("`{argument}` has no value yet when the tool is asked.");
                     let hint = "A tool is asked when a run is planned: `{param:NAME}` has a value then, and `{file:NAME}` \
                                 as the program.";
-                    faults.push(Fault { field: format!("{field}[{at}]"), message, hint: hint.into() });
+                    faults.push(ParamFault { field: format!("{field}[{at}]"), message, hint: hint.into() });
                 }
             }
         }
         faults
     }
 
-    fn programs(&self, params: &Value) -> Vec<Program> {
-        let Some(p) = CommandParams::read(params) else { return Vec::new() };
-        let started = p.run.first().and_then(|text| program("run[0]".to_owned(), text, &p, None));
+    fn programs(&self, p: &CommandParams) -> Vec<Program> {
+        let started = p.run.first().and_then(|text| program("run[0]".to_owned(), text, p, None));
         let tools = p.tools.iter().filter_map(|(name, command)| {
             let (text, arguments) = command.split_first()?;
-            let arguments = arguments.iter().filter_map(|argument| planned(argument, &p)).collect();
+            let arguments = arguments.iter().filter_map(|argument| planned(argument, p)).collect();
             let question = Question { name: name.clone(), arguments };
-            program(format!("tools[{name:?}][0]"), text, &p, Some(question))
+            program(format!("tools[{name:?}][0]"), text, p, Some(question))
         });
         started.into_iter().chain(tools).collect()
     }
 
-    fn publish(&self, params: &Value) -> Vec<Publication> {
-        // By the field alone, so that what an older program recorded is published as it asked for.
-        match params.field("outputs") {
-            Some(Value::Map(outputs)) => outputs.keys().map(|output| Publication::copy(output)).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: CommandParams = super::support::read(job.params)?;
+    fn run(&self, p: &CommandParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let mut inputs = Inputs::new(job);
-        let arguments = p.run.iter().map(|argument| inputs.fill(argument, &p)).collect::<Result<Vec<_>, _>>()?;
+        let arguments = p.run.iter().map(|argument| inputs.fill(argument, p)).collect::<Result<Vec<_>, _>>()?;
         for path in p.outputs.values() {
             if let Some(folder) = job.out.join(path).parent() {
                 fsio::create_dir_all(folder)?;
             }
         }
         let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };
-        let env = environment(&p).into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let env = environment(p).into_iter().map(|(name, value)| (name.into(), value)).collect();
         let mut order = Order { arguments: arguments.iter().map(Into::into).collect(), env };
         if let Some(program) = job.files.get("run[0]") {
             order.arguments[0] = program.into();
@@ -158,9 +142,22 @@ impl Kind for Command {
                 // What is no regular file is refused where it is to be stored.
                 _ => ArtifactKind::File,
             };
-            produced.outputs.insert(name.clone(), Made { path: path.clone(), kind });
+            output(name, path).add(&mut produced, kind);
         }
         Ok(produced)
+    }
+}
+
+/// What the program makes at `path`: a file or a folder. One that is named `log` is a part of the run's log.
+fn output(name: &str, path: &str) -> Output {
+    Output {
+        name: name.to_owned().into(),
+        file: path.to_owned().into(),
+        doc: "What the program makes.",
+        form: None,
+        optional: false,
+        publish: Publish::Copy,
+        role: if *name == *LOG.name { Role::Log } else { Role::Plain },
     }
 }
 
@@ -200,9 +197,9 @@ fn planned(text: &str, p: &CommandParams) -> Option<String> {
     Some(out + rest)
 }
 
-fn check_outputs(outputs: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
+fn check_outputs(outputs: &BTreeMap<String, String>, faults: &mut Vec<ParamFault>) {
     let mut fault = |name: &str, message: String, hint: &str| {
-        faults.push(Fault { field: format!("outputs[{name:?}]"), message, hint: hint.to_owned() });
+        faults.push(ParamFault { field: format!("outputs[{name:?}]"), message, hint: hint.to_owned() });
     };
     for (name, path) in outputs.iter().filter(|(_, path)| !fsio::is_beneath(path)) {
         let message = format!("The output `{name}` has the path `{path}`, which names no place in the job's folder.");
@@ -244,7 +241,7 @@ mod tests {
             env: BTreeMap::new(),
             tools: BTreeMap::new(),
         };
-        let faults = Command.check(&params.write());
+        let faults = Command.check(&params);
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, [r#"outputs["table"]"#, "run[1]"]);
     }

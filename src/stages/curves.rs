@@ -3,12 +3,11 @@
 use plotters::prelude::*;
 
 use crate::params;
-use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
-use crate::stage::{Extents, Fault, Job, Kind, Produced, Publication, StageError, Step, Value};
+use crate::stage::params::Ref;
+use crate::stage::{Extents, Job, NodeSpec, Output, ParamFault, Produced, StageError, TypedKind, Yield};
 
 use super::history::{self, History, LOSS, MEAN_IOU, Phase, Points};
-use super::support;
+use super::yields::{FILES, METRICS, MODEL};
 
 params! {
     /// Draws the course of trainings as SVG pictures: `loss.svg` with the loss of each step and the mean of each iteration,
@@ -16,53 +15,46 @@ params! {
     /// are one curve; several trainings lie over each other.
     pub struct CurvesParams {
         /// Trainings, of which every iteration is drawn, and validations.
-        from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
+        from: Vec<Ref>, where to(&[MODEL, METRICS]).nonempty();
     }
 }
+
+/// The losses.
+const LOSSES: Output = Output::file("loss", "loss.svg", "The losses of the trainings. Validations alone have none.")
+    .optional()
+    .published();
+
+/// The mean IoUs.
+const MEAN_IOUS: Output = Output::file("miou", "miou.svg", "The mean IoUs of trainings and validations.").published();
 
 /// The kind.
 pub struct Curves;
 
-impl Kind for Curves {
-    fn name(&self) -> &'static str {
-        "Curves"
+impl TypedKind for Curves {
+    type Params = CurvesParams;
+    const NAME: &'static str = "Curves";
+    const VERSION: u32 = 1;
+    const YIELDS: Yield = FILES;
+    const OUTPUTS: &'static [Output] = &[LOSSES, MEAN_IOUS];
+
+    fn expand(&self, p: &CurvesParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        Ok(vec![history::node(&p.from, extents)])
     }
 
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(CurvesParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "files"
-    }
-
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let Some(p) = CurvesParams::read(params) else { return Err(Vec::new()) };
-        Ok(vec![history::step(params, &p.from, extents)])
-    }
-
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::copy("loss"), Publication::copy("miou")]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+    fn run(&self, _: &CurvesParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let histories = history::open(job)?;
         let mut produced = Produced::default();
         let pictures = [
-            ("loss", "loss", SeriesLabelPosition::UpperRight, losses(&histories)),
-            ("miou", "mean IoU", SeriesLabelPosition::LowerRight, mean_ious(&histories)),
+            (LOSSES, "loss", SeriesLabelPosition::UpperRight, losses(&histories)),
+            (MEAN_IOUS, "mean IoU", SeriesLabelPosition::LowerRight, mean_ious(&histories)),
         ];
-        for (name, title, legend, lines) in pictures {
+        for (output, title, legend, lines) in pictures {
             // Validations alone have no loss.
             if !lines.is_empty() {
                 let picture = draw(title, legend, &lines).map_err(|error| {
                     StageError::Bug(format!("The picture of the {title} cannot be drawn: {error}."))
                 })?;
-                support::write_file(job, &mut produced, name, &format!("{name}.svg"), picture.as_bytes())?;
+                output.write(job, &mut produced, picture.as_bytes())?;
             }
         }
         Ok(produced)

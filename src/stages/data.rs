@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::agree;
 use super::columns::{Values, ints, new_table, texts};
 use super::support;
+use super::yields::{INDEX, INFO, SET_FILES};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
-use crate::stage::{DataFault, Fault, InputNode, Job, StageError};
+use crate::stage::{DataFault, InputNode, Job, ParamFault, StageError};
 use crate::table::Table;
 
 /// What a data set says of itself beside its index.
@@ -50,12 +51,12 @@ impl Data {
 
     /// The data set that a node made.
     pub fn of(node: &InputNode) -> Result<Self, StageError> {
-        let info: Info = support::json(node, "info")?;
-        let rows = rows(&support::table(node, "index")?, &info)?;
-        let tree = node.outputs.get("files").map(|files| &files.tree);
+        let info: Info = support::json(node, &INFO)?;
+        let rows = rows(&support::table(node, &INDEX)?, &info)?;
+        let tree = SET_FILES.of(node).map(|files| &files.tree);
         let files = tree.into_iter().flatten();
         let files = files.filter_map(|(name, file)| Some((name.clone(), (file.path.clone()?, file.digest)))).collect();
-        let digest = support::artifact(node, "index")?.digest;
+        let digest = support::artifact(node, &INDEX)?.digest;
         Ok(Data { rows, info, digest, files, root: node.root.clone() })
     }
 
@@ -101,7 +102,7 @@ impl Data {
     }
 }
 
-fn at_fault(fault: Fault) -> StageError {
+fn at_fault(fault: ParamFault) -> StageError {
     DataFault::new(fault.field, fault.message, fault.hint).into()
 }
 

@@ -3,45 +3,42 @@
 
 mod samples;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::hash::Digest;
 use crate::ml::data::list::{Expected, Sample};
 use crate::ml::data::{archive, cityscapes, index, list, shapes};
-use crate::stage::params::Param;
-use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, External, Fault, Job, Kind, Made, Produced, Publication, StageError, Value};
+use crate::stage::{
+    ArtifactKind, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind, Yield,
+};
 
 use super::data::{self, Info};
-use super::params::dataset::{Archive, DatasetParams, Expect, Source};
+use super::params::dataset::{Archive, DatasetParams, Expect, KIND, Source};
 use super::support;
+use super::yields::{DATASET, INDEX, INFO, SET_FILES};
 use samples::samples;
 
 /// The kind.
 pub struct Dataset;
 
-impl Kind for Dataset {
-    fn name(&self) -> &'static str {
-        "Dataset"
+impl TypedKind for Dataset {
+    type Params = DatasetParams;
+    const NAME: &'static str = KIND;
+    const VERSION: u32 = 2;
+    const YIELDS: Yield = DATASET;
+    const OUTPUTS: &'static [Output] = &[INDEX, INFO, SET_FILES];
+
+    fn outputs(&self, p: &DatasetParams) -> Vec<Output> {
+        // Files below a data root stay there.
+        let stored = p.source.root().is_none();
+        let files = stored.then_some(Output { optional: false, ..SET_FILES });
+        [INDEX, INFO].into_iter().chain(files).collect()
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(DatasetParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "dataset"
-    }
-
-    fn check(&self, params: &Value) -> Vec<Fault> {
-        let Some(p) = DatasetParams::read(params) else { return Vec::new() };
+    fn check(&self, p: &DatasetParams) -> Vec<ParamFault> {
         let mut faults = Vec::new();
         let mut fault = |field: &str, message: String, hint: &str| {
-            faults.push(Fault { field: field.into(), message, hint: hint.into() });
+            faults.push(ParamFault::new(field, message, hint));
         };
         let made = matches!(p.source, Source::Shapes { .. });
         if !made && p.source.root().is_none() && p.source.archives().is_empty() {
@@ -89,86 +86,78 @@ impl Kind for Dataset {
         faults
     }
 
-    fn root(&self, params: &Value) -> Option<String> {
-        DatasetParams::read(params)?.source.root().map(str::to_owned)
+    fn root(&self, p: &DatasetParams) -> Option<String> {
+        p.source.root().map(str::to_owned)
     }
 
-    fn externals(
-        &self,
-        params: &Value,
-        root: &dyn Fn(&str) -> Result<PathBuf, StageError>,
-    ) -> Result<Vec<External>, StageError> {
-        let p: DatasetParams = support::read(params)?;
+    fn externals(&self, p: &DatasetParams, root: &DataRoot<'_>) -> Result<Vec<External>, StageError> {
         let Some(name) = p.source.root() else { return Ok(Vec::new()) };
         let root = root(name)?;
-        let (samples, lists) = samples(&p.source, &root, &expected(&p))?;
+        let (samples, lists) = samples(&p.source, &root, &expected(p)?)?;
         let files = samples.into_iter().flat_map(|sample| [Some(sample.image), sample.label]).flatten();
         Ok(lists.into_iter().chain(files).map(|file| External::below(&root, &file)).collect())
     }
 
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::table("index", &["Parquet", "Csv"])]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: DatasetParams = support::read(job.params)?;
+    fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let coding = p.source.coding();
         let info = Info { classes: p.classes.names(), colors: p.classes.colors(), ignore: p.ignore, coding };
         let mut produced = Produced::default();
         let pool = support::pool(job.threads)?;
         let (root, samples) = match &p.source {
             Source::Shapes { images, seed, first, size } => {
-                let folder = job.out.join("files");
+                let folder = SET_FILES.place(job);
                 let sizes = shapes::Shapes { width: size.0, height: size.1 };
                 let numbers = *first..first.saturating_add(*images);
                 let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
                 let samples: Vec<Sample> = written.map_err(support::data_error)?;
-                list::check(&samples, &expected(&p), "source").map_err(|fault| support::faults(vec![fault]))?;
+                list::check(&samples, &expected(p)?, "source").map_err(|fault| support::faults(vec![fault]))?;
                 (folder, samples)
             }
             source if source.archives().is_empty() => {
                 let root = source.root().and_then(|name| job.roots.get(name)).cloned();
                 let root = root.ok_or_else(|| StageError::Bug("The data root was not handed over.".into()))?;
-                let (samples, _) = samples(source, &root, &expected(&p))?;
+                let (samples, _) = samples(source, &root, &expected(p)?)?;
                 (root, samples)
             }
             source => {
-                let folder = job.out.join("files");
+                let folder = SET_FILES.place(job);
                 unpack(source.archives(), job, &folder)?;
-                let (samples, _) = samples(source, &folder, &expected(&p))?;
+                let (samples, _) = samples(source, &folder, &expected(p)?)?;
                 (folder, samples)
             }
         };
         if root.starts_with(job.out) {
-            produced.outputs.insert("files".into(), Made { path: "files".into(), kind: ArtifactKind::Tree });
+            SET_FILES.add(&mut produced, ArtifactKind::Tree);
         }
         job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
         let resolve = |path: &str| root.join(path);
         let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore };
         let rows = pool.install(|| index::build(&samples, &resolve, allowed));
         let rows = rows.map_err(support::data_error)?;
-        support::write_table(job, &mut produced, "index", &data::index_table(&rows, &info)?)?;
-        support::write_json(job, &mut produced, "info", &info)?;
+        support::write_table(job, &mut produced, &INDEX, &data::index_table(&rows, &info)?)?;
+        support::write_json(job, &mut produced, &INFO, &info)?;
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
         Ok(produced)
     }
 }
 
-fn expected(p: &DatasetParams) -> Vec<Expected> {
-    // Digests passed the check.
+/// What the list must come to. Digests passed the check.
+fn expected(p: &DatasetParams) -> Result<Vec<Expected>, StageError> {
     let one = |expect: &Expect| {
         let (labels, count) = (expect.labels.clone(), usize::try_from(expect.count).ok()?);
         Some(Expected { labels, count, digest: expect.digest.parse().ok()? })
     };
-    p.expect.iter().filter_map(one).collect()
+    let bug = || StageError::Bug("An expectation that passed the check has no digest.".to_owned());
+    p.expect.iter().map(|expect| one(expect).ok_or_else(bug)).collect()
 }
 
 fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), StageError> {
     for (at, archive) in archives.iter().enumerate() {
         let slot = format!("source.archives[{at}].file");
         let file = job.files.get(&slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
-        let digest = archive.digest.as_ref().and_then(|digest| digest.parse().ok());
+        let bug = |error| StageError::Bug(format!("The digest of an archive passed the check: {error}."));
+        let digest = archive.digest.as_ref().map(|digest| digest.parse()).transpose().map_err(bug)?;
         job.events.emit(Event::Log { text: format!("Unpacking {}.", file.display()) });
         let prefix = archive.folder.as_deref().unwrap_or_default().trim_matches('/');
         let place = |path: &str| -> Option<String> {

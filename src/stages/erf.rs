@@ -8,14 +8,14 @@ use crate::ml::data::{Labels, labels};
 use crate::ml::erf;
 use crate::ml::models::{Network, Site};
 use crate::params;
-use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
-use crate::stage::{DataFault, Event, Job, Kind, Produced, Publication, StageError, Value};
+use crate::stage::params::Ref;
+use crate::stage::{DataFault, Event, Job, Output, Produced, StageError, TypedKind, Yield};
 
 use super::columns::{self, Values};
 use super::data::Data;
 use super::subject::Model;
 use super::support;
+use super::yields::{DATASET, ERF, FIGURES, MODEL};
 
 params! {
     /// The effective receptive field (Luo et al., NeurIPS 2016) of a network or of a part of it: the gradient of the
@@ -25,9 +25,9 @@ params! {
     /// share of the area of the centred squares that hold 20, 30, 50 and 99 % of the mass, and the radius of gyration.
     pub struct ErfParams {
         /// The model.
-        model: Ref, where to(&["model"]);
+        model: Ref, where to(&[MODEL]);
         /// The images.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// How many images, from the start of the list.
         images: u32 = 100, where min(1.0).unit("images");
         /// Height and width that are cut from the middle of each image; smaller images are passed over. `None`: what
@@ -67,45 +67,30 @@ params! {
     }
 }
 
+/// The map as a picture.
+const PICTURE: Output = Output::file("picture", "erf.png", "The receptive field as a grey picture.").published();
+
+/// The map itself.
+const MAP: Output =
+    Output::file("map", "erf.safetensors", "The receptive field as a tensor `erf` of 64-bit floats.").published();
+
 /// The kind.
 pub struct Erf;
 
-impl Kind for Erf {
-    fn name(&self) -> &'static str {
-        "Erf"
-    }
+impl TypedKind for Erf {
+    type Params = ErfParams;
+    const NAME: &'static str = "Erf";
+    const VERSION: u32 = 4;
+    const YIELDS: Yield = ERF;
+    const OUTPUTS: &'static [Output] = &[PICTURE, MAP, FIGURES];
+    const COMPUTES: bool = true;
 
-    fn version(&self) -> u32 {
-        4
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(ErfParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "erf"
-    }
-
-    fn computes(&self) -> bool {
-        true
-    }
-
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![
-            Publication::copy("picture"),
-            Publication::copy("map"),
-            Publication::table("figures", &["Markdown", "Csv", "Parquet"]),
-        ]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: ErfParams = support::read(job.params)?;
+    fn run(&self, p: &ErfParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
         let part = Part::of(&p.target, &model.network)?;
         let map = match part {
-            Part::Between(of, by) => mean(job, &model, &data, &p, of, by)?,
+            Part::Between(of, by) => mean(job, &model, &data, p, of, by)?,
             Part::Conv(block) => support::pool(job.threads)?
                 .install(|| erf::conv(&model.network, block))
                 .map_err(|error| support::ml_error(error, "model"))?,
@@ -235,9 +220,9 @@ fn produce(job: &Job<'_>, model: &Model, data: &Data, target: &str, map: &erf::M
         columns.push((name.clone(), Values::Float(vec![Some(value)])));
         produced.metrics.insert(name.replace(' ', "_").replace('%', ""), value);
     }
-    support::write_table(job, &mut produced, "figures", &columns::new_table(columns)?)?;
-    support::write_file(job, &mut produced, "picture", "erf.png", &picture(map)?)?;
-    support::write_file(job, &mut produced, "map", "erf.safetensors", &raw(map)?)?;
+    support::write_table(job, &mut produced, &FIGURES, &columns::new_table(columns)?)?;
+    PICTURE.write(job, &mut produced, &picture(map)?)?;
+    MAP.write(job, &mut produced, &raw(map)?)?;
     Ok(produced)
 }
 
@@ -248,7 +233,7 @@ fn picture(map: &erf::Map) -> Result<Vec<u8>, StageError> {
     let pixels = map.values.iter().map(|&value| level(value)).collect();
     let grey = Labels::new(map.height, map.width, pixels)
         .ok_or_else(|| StageError::Bug("A map does not have its own size.".into()))?;
-    labels::encode_grey(&grey, "erf.png").map_err(|fault| support::faults(vec![fault]))
+    labels::encode_grey(&grey, &PICTURE.file).map_err(|fault| support::faults(vec![fault]))
 }
 
 /// The map as a safetensors file with one tensor `erf`, `[height, width]` of f64.

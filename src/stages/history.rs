@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use crate::ml::state::State;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
-use crate::stage::{Cell, Extents, InputNode, InputRef, Job, Name, StageError, Step, Value};
+use crate::stage::{Cell, Extents, InputNode, InputRef, Job, Name, NodeSpec, StageError};
 
 use super::columns;
 use super::subject::{Subject, about};
 use super::support;
+use super::yields::{CLASSES, STATE, STEPS, SUMMARY, TRAINING_CLASSES};
 
 /// Points of a curve: step and value.
 pub type Points = Vec<(u64, f64)>;
@@ -25,7 +26,7 @@ pub const LOSS: &str = "loss";
 pub const MEAN_IOU: &str = "mIoU";
 
 /// The columns of a training's steps, and the curves that they are.
-const STEPS: [(&str, &str); 5] = [
+const STEP_CURVES: [(&str, &str); 5] = [
     ("loss", LOSS),
     ("cross_entropy", "cross_entropy"),
     ("mean_iou", MEAN_IOU),
@@ -33,7 +34,7 @@ const STEPS: [(&str, &str); 5] = [
     ("rate", "learning_rate"),
 ];
 /// The columns of a validation's summary, and the curves that they are.
-const SUMMARY: [(&str, &str); 3] =
+const SUMMARY_CURVES: [(&str, &str); 3] =
     [("cross_entropy", "cross_entropy"), ("mean_iou", MEAN_IOU), ("pixel_accuracy", "pixel_accuracy")];
 
 /// Whether a network learned or was tested.
@@ -87,19 +88,22 @@ impl Part {
     }
 }
 
-/// The one node of a kind with these parameters: its inputs are every node of each reference of `from`.
-pub fn step(params: &Value, from: &[Ref], extents: &dyn Extents) -> Step {
-    let mut params = params.clone();
-    let cells: Vec<Vec<Cell>> = from.iter().map(|reference| cells(&reference.0, extents)).collect();
-    if cells.iter().flatten().any(|cell| !cell.is_empty()) {
-        params.set_field(support::CELLS, cells.write());
-    }
+/// The one node of a kind that takes `from`: its inputs are every node of each reference.
+pub fn node(from: &[Ref], extents: &dyn Extents) -> NodeSpec {
+    let cells = cells_of(from, extents);
+    let in_cells = cells.iter().flatten().any(|cell| !cell.is_empty());
+    let set = in_cells.then(|| (support::CELLS, cells.write())).into_iter().collect();
     let nodes = |(at, reference): (usize, &Ref)| {
         let node = |i| (slot(at, i), InputRef::Node(reference.0.clone(), i));
         (0..extents.nodes(&reference.0)).map(node).collect::<Vec<_>>()
     };
     let inputs = from.iter().enumerate().flat_map(nodes).collect();
-    Step { iteration: None, params, inputs, notes: BTreeMap::new() }
+    NodeSpec { set, inputs, ..NodeSpec::default() }
+}
+
+/// The cells of every node of each reference.
+pub fn cells_of(from: &[Ref], extents: &dyn Extents) -> Vec<Vec<Cell>> {
+    from.iter().map(|reference| cells(&reference.0, extents)).collect()
 }
 
 /// The cell of every node of a reference.
@@ -120,7 +124,7 @@ fn slot(reference: usize, node: usize) -> String {
 
 /// Every history in the inputs of a job, in the order of `from`.
 pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
-    let cells = support::cells(job);
+    let cells = support::cells(job)?;
     let mut histories: Vec<History> = Vec::new();
     for at in 0.. {
         let cell = |i: usize| cells.get(at).and_then(|cells| cells.get(i));
@@ -147,17 +151,17 @@ pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
 }
 
 fn read(node: &InputNode, slot: String) -> Result<(Phase, Part), StageError> {
-    let (phase, name, columns) = match node.outputs.contains_key("steps") {
-        true => (Phase::Training, "steps", &STEPS[..]),
-        false => (Phase::Validation, "summary", &SUMMARY[..]),
+    let (phase, figures, classes, columns) = match STEPS.of(node) {
+        Some(_) => (Phase::Training, STEPS, TRAINING_CLASSES, &STEP_CURVES[..]),
+        None => (Phase::Validation, SUMMARY, CLASSES, &SUMMARY_CURVES[..]),
     };
     let mut part = Part { slot, curves: BTreeMap::new() };
-    let figures = support::table(node, name)?;
+    let figures = support::table(node, &figures)?;
     let steps = steps(&columns::ints(&figures, "step")?);
     for (column, tag) in columns {
         part.add((*tag).to_owned(), &steps, &columns::numbers(&figures, column)?);
     }
-    let classes = support::table(node, "classes")?;
+    let classes = support::table(node, &classes)?;
     let steps = self::steps(&columns::ints(&classes, "step")?);
     let ious = columns::numbers(&classes, "iou")?;
     for (at, class) in columns::texts(&classes, "name")?.into_iter().enumerate() {
@@ -172,11 +176,11 @@ fn steps(column: &[Option<i64>]) -> Vec<u64> {
 
 /// The network and the seed that a node is of, from its content: nodes know no names of stages.
 fn name(node: &InputNode) -> Result<String, StageError> {
-    if let Some(model) = node.outputs.get("model") {
+    if let Some(model) = STATE.of(node) {
         let state = State::read(&support::content(model)?).map_err(|error| support::ml_error(error, "from"))?;
         return Ok(Subject::of(&model.digest, &state, &about(&state.extra)?).in_words());
     }
-    let summary = support::table(node, "summary")?;
+    let summary = support::table(node, &SUMMARY)?;
     let [encoder, prefilter] = ["encoder", "prefilter"].map(|column| columns::texts(&summary, column));
     let text = |column: Vec<Option<String>>| column.into_iter().flatten().next().unwrap_or_default();
     let seed = columns::ints(&summary, "seed")?.into_iter().flatten().next().unwrap_or_default();
@@ -222,11 +226,11 @@ mod tests {
     #[test]
     fn every_node_of_every_reference_is_an_input_and_has_its_cell() {
         let from = ["train", "validate", "train[2]"].map(|name| Ref(name.to_owned()));
-        let step = step(&Value::record("Curves", []), &from, &Five);
-        let slots: Vec<&str> = step.inputs.iter().map(|(slot, _)| slot.as_str()).collect();
+        let node = node(&from, &Five);
+        let slots: Vec<&str> = node.inputs.iter().map(|(slot, _)| slot.as_str()).collect();
         assert_eq!((slots.len(), slots[0], slots[4], slots[11]), (12, "from[0][1]", "from[0][5]", "from[2][2]"));
-        assert_eq!(step.inputs[2].1, InputRef::Node("train".to_owned(), 2));
-        let cells: Vec<Vec<Cell>> = step.params.field(support::CELLS).and_then(Param::read).unwrap();
+        assert_eq!(node.inputs[2].1, InputRef::Node("train".to_owned(), 2));
+        let cells: Vec<Vec<Cell>> = Param::read(&node.set[0].1).unwrap();
         let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(in_words).collect()).collect();
         let all = ["seed=1", "seed=1", "seed=1", "seed=2", "seed=2"];
         assert_eq!(words, [&all[..], &all[..], &["seed=1", "seed=2"]]);

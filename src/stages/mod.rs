@@ -19,6 +19,7 @@ mod support;
 pub mod train;
 mod validate;
 mod weights;
+mod yields;
 
 use std::collections::BTreeMap;
 

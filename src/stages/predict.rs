@@ -4,15 +4,15 @@ use crate::fsio;
 use crate::ml::data::pictures::Style;
 use crate::ml::data::source::Images;
 use crate::params;
-use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
-use crate::stage::{ArtifactKind, Event, Fault, Job, Kind, Made, Peers, Produced, Publication, StageError, Value};
+use crate::stage::params::Ref;
+use crate::stage::{ArtifactKind, Event, Job, Output, ParamFault, Peers, Produced, StageError, TypedKind, Yield};
 
 use super::agree;
 use super::data::Data;
 use super::params::inference::Inference;
 use super::subject::Model;
 use super::support;
+use super::yields::{DATASET, FILES, MODEL};
 
 params! {
     /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png`, a palette image whose
@@ -21,49 +21,33 @@ params! {
     /// `label_ids/ID_labelIds.png`, as its evaluation server takes them. Labels are not needed.
     pub struct PredictParams {
         /// The model.
-        model: Ref, where to(&["model"]);
+        model: Ref, where to(&[MODEL]);
         /// The images.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// How the scores of a pixel are made.
         inference: Inference = Inference::default();
     }
 }
 
+/// The predictions.
+const PICTURES: Output = Output::tree("pictures", "pictures", "The predictions, a folder for each sort.").published();
+
 /// The kind.
 pub struct Predict;
 
-impl Kind for Predict {
-    fn name(&self) -> &'static str {
-        "Predict"
+impl TypedKind for Predict {
+    type Params = PredictParams;
+    const NAME: &'static str = "Predict";
+    const VERSION: u32 = 3;
+    const YIELDS: Yield = FILES;
+    const OUTPUTS: &'static [Output] = &[PICTURES];
+    const COMPUTES: bool = true;
+
+    fn agrees(&self, p: &PredictParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+        agree::same_classes(&p.data, std::slice::from_ref(&p.model), peers)
     }
 
-    fn version(&self) -> u32 {
-        3
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(PredictParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "files"
-    }
-
-    fn computes(&self) -> bool {
-        true
-    }
-
-    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
-        let Some(p) = PredictParams::read(params) else { return Vec::new() };
-        agree::same_classes(&p.data, &[p.model], peers)
-    }
-
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::copy("pictures")]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: PredictParams = support::read(job.params)?;
+    fn run(&self, p: &PredictParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
         data.same_classes(&model.classes)?;
@@ -71,7 +55,7 @@ impl Kind for Predict {
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
-        let folder = job.out.join("pictures");
+        let folder = PICTURES.place(job);
         for i in 0..images.len() {
             job.cancel.check()?;
             let id = &images.row(i).sample.id;
@@ -86,7 +70,7 @@ impl Kind for Predict {
             job.events.emit(Event::Progress { done: i as u64 + 1, total: images.len() as u64, unit: "images".into() });
         }
         let mut produced = Produced::default();
-        produced.outputs.insert("pictures".into(), Made { path: "pictures".into(), kind: ArtifactKind::Tree });
+        PICTURES.add(&mut produced, ArtifactKind::Tree);
         produced.metrics.insert("images".into(), images.len() as f64);
         Ok(produced)
     }

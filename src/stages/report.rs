@@ -6,17 +6,18 @@
 mod means;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::params;
 use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
 use crate::stage::{
-    Cell, Extents, Fault, InputRef, Job, Kind, Name, Produced, Publication, StageError, Step, Value, kind,
+    Cell, Extents, Format, Formats, Job, Name, NodeSpec, Output, ParamFault, Produced, Publish, StageError, TypedKind,
+    Yield,
 };
 
 use super::columns;
 use super::support;
+use super::yields::{ERF, METRICS, REPORT, TABLE};
 use rows::{Entry, Origin, Rows};
 
 params! {
@@ -28,7 +29,7 @@ params! {
     pub struct ReportParams {
         /// What to gather: stages, or stages of other runs, as `run:voc_regular/validate`. A row has the order of its
         /// first mention.
-        from: Vec<Ref>, where to(&["metrics", "erf"]).nonempty();
+        from: Vec<Ref>, where to(&[METRICS, ERF]).nonempty();
         /// Axes of the matrix over which a second table, `means`, has mean and standard deviation (over n - 1): a row for
         /// what all other axes have in common, with the number n of its rows. Where one of them lacks a figure, the
         /// mean is missing too.
@@ -55,57 +56,49 @@ params! {
     }
 }
 
+impl TableFormat {
+    fn format(&self) -> Format {
+        match self {
+            TableFormat::Markdown {} => Format::Markdown,
+            TableFormat::Latex {} => Format::Latex,
+            TableFormat::Csv {} => Format::Csv,
+            TableFormat::Parquet {} => Format::Parquet,
+        }
+    }
+}
+
+/// The means over some axes of the matrix.
+const MEANS: Output = Output::table(
+    "means",
+    "means.table",
+    &[Format::Markdown, Format::Csv],
+    "Mean and standard deviation of each figure, where `over` states axes.",
+)
+.optional();
+
 /// The kind.
 pub struct Report;
 
-impl Kind for Report {
-    fn name(&self) -> &'static str {
-        "Report"
+impl TypedKind for Report {
+    type Params = ReportParams;
+    const NAME: &'static str = "Report";
+    const VERSION: u32 = 3;
+    const YIELDS: Yield = REPORT;
+    const OUTPUTS: &'static [Output] = &[TABLE, MEANS];
+
+    fn outputs(&self, p: &ReportParams) -> Vec<Output> {
+        let formats: Vec<Format> = p.formats.iter().map(TableFormat::format).collect();
+        let (digits, print) = (Some(usize::from(p.digits)), p.print);
+        let publish = Publish::Table { formats: Formats::of(&formats), digits, print };
+        let stated = |output: Output| Output { publish, optional: false, ..output };
+        let means = (!p.over.is_empty()).then_some(MEANS);
+        [TABLE].into_iter().chain(means).map(stated).collect()
     }
 
-    fn version(&self) -> u32 {
-        3
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(ReportParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "report"
-    }
-
-    fn publish(&self, params: &Value) -> Vec<Publication> {
-        // Field by field, so that what an older program recorded is published as it asked for.
-        fn field<P: Param>(params: &Value, name: &str) -> Option<P> {
-            params.field(name).and_then(P::read)
-        }
-        let name = |format: &TableFormat| match format {
-            TableFormat::Markdown {} => "Markdown",
-            TableFormat::Latex {} => "Latex",
-            TableFormat::Csv {} => "Csv",
-            TableFormat::Parquet {} => "Parquet",
-        };
-        let known = |formats: &Value| match formats {
-            Value::List(formats) => formats.iter().filter_map(TableFormat::read).collect::<Vec<_>>(),
-            _ => Vec::new(),
-        };
-        let formats = params.field("formats").map(known).unwrap_or_default();
-        let formats: Vec<&str> = formats.iter().map(name).collect();
-        let table = |output| Publication {
-            digits: field::<u8>(params, "digits").map(usize::from),
-            print: field(params, "print").unwrap_or_default(),
-            ..Publication::table(output, &formats)
-        };
-        // There are means only where they were asked for.
-        ["table", "means"].map(table).into()
-    }
-
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let Some(p) = ReportParams::read(params) else { return Err(Vec::new()) };
+    fn expand(&self, p: &ReportParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
         let names: Vec<Vec<Name>> = p.from.iter().map(|reference| extents.cells(&reference.0)).collect();
         let axes: BTreeSet<&String> = names.iter().flatten().flat_map(|name| name.cell.keys()).collect();
-        let fault = |(at, axis): (usize, &String)| Fault {
+        let fault = |(at, axis): (usize, &String)| ParamFault {
             field: format!("over[{at}]"),
             message: format!("Nothing that is gathered is in cells of an axis `{axis}`."),
             hint: match axes.is_empty() {
@@ -115,29 +108,27 @@ impl Kind for Report {
                 }
             },
         };
-        let faults: Vec<Fault> =
+        let faults: Vec<ParamFault> =
             p.over.iter().enumerate().filter(|(_, axis)| !axes.contains(axis)).map(fault).collect();
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut node = params.clone();
+        let mut node = NodeSpec::only(&p.write());
         if !axes.is_empty() {
             let cells: Vec<Vec<Cell>> =
                 names.iter().map(|slot| slot.iter().map(|name| name.cell.clone()).collect()).collect();
             let stage = |slot: &Vec<Name>| slot.first().map(|name| name.stage.clone());
             let role =
                 |slot: &Vec<Name>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
-            node.set_field(support::CELLS, cells.write());
-            node.set_field(ROLES, names.iter().map(role).collect::<Vec<usize>>().write());
+            node.set.push((support::CELLS, cells.write()));
+            node.set.push((ROLES, names.iter().map(role).collect::<Vec<usize>>().write()));
         }
-        let inputs = kind::references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
-        Ok(vec![Step { iteration: None, params: node, inputs, notes: BTreeMap::new() }])
+        Ok(vec![node])
     }
 
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: ReportParams = support::read(job.params)?;
-        let cells = support::cells(job);
-        let roles: Vec<usize> = job.params.field(ROLES).and_then(Param::read).unwrap_or_default();
+    fn run(&self, p: &ReportParams, job: &Job<'_>) -> Result<Produced, StageError> {
+        let cells = support::cells(job)?;
+        let roles: Vec<usize> = job.set(ROLES)?.unwrap_or_default();
         let mut entries: Vec<Entry> = Vec::new();
         // Slots are `from[0]`, `from[1]`, …: in the order of their numbers, not of their texts.
         for slot in 0.. {
@@ -150,9 +141,9 @@ impl Kind for Report {
         }
         let rows = Rows::new(entries);
         let mut produced = Produced::default();
-        support::write_table(job, &mut produced, "table", &columns::new_table(rows.columns())?)?;
+        support::write_table(job, &mut produced, &TABLE, &columns::new_table(rows.columns())?)?;
         if !p.over.is_empty() {
-            support::write_table(job, &mut produced, "means", &columns::new_table(means::columns(&rows, &p.over))?)?;
+            support::write_table(job, &mut produced, &MEANS, &columns::new_table(means::columns(&rows, &p.over))?)?;
         }
         produced.metrics.insert("rows".to_owned(), rows.rows.len() as f64);
         Ok(produced)

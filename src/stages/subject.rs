@@ -20,6 +20,7 @@ use super::data::Data;
 use super::params::inference::Inference;
 use super::params::network;
 use super::support;
+use super::yields::STATE;
 
 /// What a model says of itself beside its network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,7 +109,7 @@ pub const SUBJECT: [&str; 7] = ["model", "encoder", "prefilter", "data", "seed",
 impl Model {
     /// Opens the model of a slot.
     pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
-        let bytes = support::content(support::artifact(support::input(job, slot)?, "model")?)?;
+        let bytes = support::content(support::artifact(support::input(job, slot)?, &STATE)?)?;
         let wrong = |error| support::ml_error(error, slot);
         let state = State::read(&bytes).map_err(wrong)?;
         let about = about(&state.extra)?;

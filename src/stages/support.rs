@@ -1,44 +1,20 @@
-//! What several kinds need: parameters, inputs and outputs as typed values.
+//! What several kinds need: inputs and outputs as typed values, and errors as the contract words them.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fsio;
 use crate::ml::{self, data};
-use crate::stage::schema::Structure;
-use crate::stage::{
-    Artifact, ArtifactKind, Cell, DataFault, DeviceSpec, InputNode, Job, Made, Param, Produced, StageError, Type, Value,
-};
+use crate::stage::{Artifact, Cell, DataFault, DeviceSpec, InputNode, Job, Output, Produced, StageError};
 use crate::table::Table;
-
-/// The structure of parameters that were declared as one.
-pub fn structure(ty: Type) -> Structure {
-    match ty {
-        Type::Struct(structure) => structure,
-        _ => Structure { name: "", doc: "", fields: Vec::new() },
-    }
-}
-
-/// Typed parameters. They passed the check, so a failure is a bug.
-pub fn read<P: Param>(params: &Value) -> Result<P, StageError> {
-    P::read(params).ok_or_else(|| StageError::Bug(format!("The parameters {params} do not fit their own schema.")))
-}
-
-/// A field that only expansion adds.
-pub fn added(params: &Value, name: &str) -> Result<u64, StageError> {
-    params
-        .field(name)
-        .and_then(u64::read)
-        .ok_or_else(|| StageError::Bug(format!("The parameters {params} lack `{name}`.")))
-}
 
 /// What expansion adds to the parameters of a kind that gathers stages: the cell of each node, by reference. Inputs do
 /// not tell theirs. It is absent where no stage is in a cell.
 pub const CELLS: &str = "cells";
 
 /// The cells that expansion added.
-pub fn cells(job: &Job<'_>) -> Vec<Vec<Cell>> {
-    job.params.field(CELLS).and_then(Param::read).unwrap_or_default()
+pub fn cells(job: &Job<'_>) -> Result<Vec<Vec<Cell>>, StageError> {
+    Ok(job.set(CELLS)?.unwrap_or_default())
 }
 
 /// Faults of the data, as the contract words them.
@@ -96,9 +72,9 @@ pub fn input<'a>(job: &'a Job<'_>, slot: &str) -> Result<&'a InputNode, StageErr
     nodes.first().ok_or_else(|| StageError::Bug(format!("The input `{slot}` was not handed over.")))
 }
 
-/// An output of an input, by name.
-pub fn artifact<'a>(node: &'a InputNode, name: &str) -> Result<&'a Artifact, StageError> {
-    node.outputs.get(name).ok_or_else(|| StageError::Bug(format!("An input lacks its output `{name}`.")))
+/// An output of an input.
+pub fn artifact<'a>(node: &'a InputNode, output: &Output) -> Result<&'a Artifact, StageError> {
+    output.of(node).ok_or_else(|| StageError::Bug(format!("An input lacks its output `{}`.", output.name)))
 }
 
 /// The checked content of an artifact.
@@ -112,55 +88,32 @@ pub fn content(artifact: &Artifact) -> Result<Vec<u8>, StageError> {
     }
 }
 
-/// A JSON artifact.
-pub fn json<T: DeserializeOwned>(node: &InputNode, name: &str) -> Result<T, StageError> {
-    serde_json::from_slice(&content(artifact(node, name)?)?)
+/// An output of an input, as JSON.
+pub fn json<T: DeserializeOwned>(node: &InputNode, output: &Output) -> Result<T, StageError> {
+    let name = &output.name;
+    serde_json::from_slice(&content(artifact(node, output)?)?)
         .map_err(|error| StageError::Bug(format!("The output `{name}` of an input is not as it was written: {error}.")))
 }
 
-/// A table artifact.
-pub fn table(node: &InputNode, name: &str) -> Result<Table, StageError> {
-    Table::from_canonical(&content(artifact(node, name)?)?).map_err(|error| StageError::Bug(error.to_string()))
+/// An output of an input, as a table.
+pub fn table(node: &InputNode, output: &Output) -> Result<Table, StageError> {
+    Table::from_canonical(&content(artifact(node, output)?)?).map_err(|error| StageError::Bug(error.to_string()))
 }
 
-/// Adds a table to the outputs.
-pub fn write_table(job: &Job<'_>, produced: &mut Produced, name: &str, table: &Table) -> Result<(), StageError> {
-    write_bytes(job, produced, name, &format!("{name}.table"), ArtifactKind::Table, &table.to_canonical())
+/// Writes an output that is a table.
+pub fn write_table(job: &Job<'_>, produced: &mut Produced, output: &Output, table: &Table) -> Result<(), StageError> {
+    output.write(job, produced, &table.to_canonical())
 }
 
-/// Adds a JSON file to the outputs.
+/// Writes an output as JSON.
 pub fn write_json(
     job: &Job<'_>,
     produced: &mut Produced,
-    name: &str,
+    output: &Output,
     value: &impl Serialize,
 ) -> Result<(), StageError> {
     let bytes = serde_json::to_vec(value).map_err(|error| StageError::Bug(error.to_string()))?;
-    write_bytes(job, produced, name, &format!("{name}.json"), ArtifactKind::File, &bytes)
-}
-
-/// Adds a file to the outputs.
-pub fn write_file(
-    job: &Job<'_>,
-    produced: &mut Produced,
-    name: &str,
-    file: &str,
-    bytes: &[u8],
-) -> Result<(), StageError> {
-    write_bytes(job, produced, name, file, ArtifactKind::File, bytes)
-}
-
-fn write_bytes(
-    job: &Job<'_>,
-    produced: &mut Produced,
-    name: &str,
-    file: &str,
-    kind: ArtifactKind,
-    bytes: &[u8],
-) -> Result<(), StageError> {
-    fsio::write_synced(&job.out.join(file), bytes)?;
-    produced.outputs.insert(name.to_owned(), Made { path: file.to_owned(), kind });
-    Ok(())
+    output.write(job, produced, &bytes)
 }
 
 #[cfg(test)]

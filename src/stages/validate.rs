@@ -1,14 +1,11 @@
 //! `Validate`: a model's predictions on whole images, against the truth.
 
-use std::collections::BTreeMap;
-
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
 use crate::params;
-use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
+use crate::stage::params::Ref;
 use crate::stage::{
-    Bare, Event, Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value,
+    Event, Extents, Format, InputRef, Job, NodeSpec, Output, ParamFault, Peers, Produced, StageError, TypedKind, Yield,
 };
 use crate::table::Table;
 
@@ -18,6 +15,7 @@ use super::data::Data;
 use super::params::inference::Inference;
 use super::subject::Model;
 use super::support;
+use super::yields::{CLASSES, DATASET, LOG, METRICS, MODEL, SUMMARY};
 
 params! {
     /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
@@ -27,9 +25,9 @@ params! {
     /// class, and the counts of each image.
     pub struct ValidateParams {
         /// The model.
-        model: Ref, where to(&["model"]);
+        model: Ref, where to(&[MODEL]);
         /// The images with labels.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// How the scores of a pixel are made.
         inference: Inference = Inference::default();
         /// Whether every iteration of the training is validated, or the last alone.
@@ -40,55 +38,31 @@ params! {
 /// The kind.
 pub struct Validate;
 
-impl Kind for Validate {
-    fn name(&self) -> &'static str {
-        "Validate"
+impl TypedKind for Validate {
+    type Params = ValidateParams;
+    const NAME: &'static str = "Validate";
+    const VERSION: u32 = 5;
+    const YIELDS: Yield = METRICS;
+    const OUTPUTS: &'static [Output] = &[SUMMARY, CLASSES, CONFUSION, LOG];
+    const COMPUTES: bool = true;
+
+    fn agrees(&self, p: &ValidateParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+        let mut faults = agree::labelled(&p.data, peers)?;
+        faults.extend(agree::same_classes(&p.data, std::slice::from_ref(&p.model), peers)?);
+        Ok(faults)
     }
 
-    fn version(&self) -> u32 {
-        5
+    fn count(&self, p: &ValidateParams, extents: &dyn Extents) -> usize {
+        if p.every_iteration { extents.nodes(&p.model.0).max(1) } else { 1 }
     }
 
-    fn schema(&self) -> Structure {
-        support::structure(ValidateParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "metrics"
-    }
-
-    fn bare(&self) -> Bare {
-        Bare::All
-    }
-
-    fn computes(&self) -> bool {
-        true
-    }
-
-    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
-        let Some(p) = ValidateParams::read(params) else { return Vec::new() };
-        let mut faults = agree::labelled(&p.data, peers);
-        faults.extend(agree::same_classes(&p.data, &[p.model], peers));
-        faults
-    }
-
-    fn count(&self, params: &Value, extents: &dyn Extents) -> usize {
-        let every = ValidateParams::read(params).filter(|p| p.every_iteration);
-        every.map_or(1, |p| extents.nodes(&p.model.0).max(1))
-    }
-
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let Some(p) = ValidateParams::read(params) else { return Err(Vec::new()) };
-        let mut node = params.clone();
-        if let Value::Struct(record) = &mut node {
-            // Which iterations are validated is no parameter of any one validation.
-            record.fields.remove("every_iteration");
-        }
-        let step = |iteration, model| Step {
+    fn expand(&self, p: &ValidateParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        let step = |iteration, model| NodeSpec {
             iteration,
-            params: node.clone(),
+            // Which iterations are validated is no parameter of any one validation.
+            left_out: vec!["every_iteration"],
             inputs: vec![("model".to_owned(), model), ("data".to_owned(), InputRef::Named(p.data.0.clone()))],
-            notes: BTreeMap::new(),
+            ..NodeSpec::default()
         };
         let count = extents.nodes(&p.model.0);
         if !p.every_iteration || count <= 1 {
@@ -98,16 +72,7 @@ impl Kind for Validate {
         Ok(nodes.collect())
     }
 
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![
-            Publication::table("summary", &["Csv", "Parquet"]),
-            Publication::table("classes", &["Markdown", "Csv", "Parquet"]),
-            Publication::table("confusion", &["Parquet"]),
-        ]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: ValidateParams = support::read(&complete(job))?;
+    fn run(&self, p: &ValidateParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
         let model = Model::open(job, "model")?;
         data.same_classes(&model.classes)?;
@@ -141,12 +106,13 @@ impl Kind for Validate {
 /// The column of the summary that says how predictions were made.
 pub const INFERENCE: &str = "inference";
 
-/// The parameters with what expansion took out, so that they read as the stage's own.
-fn complete(job: &Job<'_>) -> Value {
-    let mut params = job.params.clone();
-    params.set_field("every_iteration", false.write());
-    params
-}
+/// The counts of each image.
+const CONFUSION: Output = Output::table(
+    "confusion",
+    "confusion.table",
+    &[Format::Parquet],
+    "The pixels of each image by true and predicted class.",
+);
 
 fn produce(
     job: &Job<'_>,
@@ -183,14 +149,14 @@ fn produce(
         ("constant_mean_iou".to_owned(), Values::Float(vec![constant])),
         ("cross_entropy".to_owned(), Values::Float(vec![cross_entropy])),
     ]);
-    support::write_table(job, &mut produced, "summary", &columns::new_table(summary)?)?;
+    support::write_table(job, &mut produced, &SUMMARY, &columns::new_table(summary)?)?;
 
     let mut classes = model.subject.columns(names.len(), data);
     classes.extend(columns::classes(names.iter().map(|name| Some(name.clone())).collect(), total));
-    support::write_table(job, &mut produced, "classes", &columns::new_table(classes)?)?;
-    support::write_table(job, &mut produced, "confusion", &per_image(each, names.len())?)?;
+    support::write_table(job, &mut produced, &CLASSES, &columns::new_table(classes)?)?;
+    support::write_table(job, &mut produced, &CONFUSION, &per_image(each, names.len())?)?;
     let text = format!("Restored model parameters from step {}.\n{}", model.subject.step(), total.log());
-    support::write_file(job, &mut produced, "log", "log.txt", text.as_bytes())?;
+    LOG.write(job, &mut produced, text.as_bytes())?;
     Ok(produced)
 }
 

@@ -11,38 +11,23 @@ use crate::ml::layers::Parameter;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state;
 use crate::ml::weights::Scheme;
-use crate::stage::params::Param;
-use crate::stage::schema::Structure;
-use crate::stage::{Event, Job, Kind, Produced, Publication, StageError, Value};
+use crate::stage::{Event, Format, Job, Output, Produced, StageError, TypedKind, Yield};
 
 use super::params::network::Encoder;
-use super::params::weights::{Names, Source, Take, WeightsParams};
+use super::params::weights::{KIND, Names, Source, Take, WeightsParams};
 use super::support;
+use super::yields::{TENSORS, WEIGHTS};
 use read::{Found, fault, file, read};
 
 /// The kind.
 pub struct Weights;
 
-impl Kind for Weights {
-    fn name(&self) -> &'static str {
-        "Weights"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(WeightsParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "weights"
-    }
-
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::table("report", &["Csv"])]
-    }
+impl TypedKind for Weights {
+    type Params = WeightsParams;
+    const NAME: &'static str = KIND;
+    const VERSION: u32 = 2;
+    const YIELDS: Yield = WEIGHTS;
+    const OUTPUTS: &'static [Output] = &[TENSORS, REPORT];
 
     fn parts(&self, slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         if slot != FILE {
@@ -56,8 +41,7 @@ impl Kind for Weights {
         }
     }
 
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: WeightsParams = support::read(job.params)?;
+    fn run(&self, p: &WeightsParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let pool = support::pool(job.threads)?;
         let (import, (scheme, seed)) = match &p.source {
             Source::Seeded { encoder, seed } => (None, (encoder.scheme(), *seed)),
@@ -98,12 +82,20 @@ impl Kind for Weights {
         job.events.emit(Event::Log { text: format!("{}{skipped}", report.in_words()) });
 
         let mut produced = Produced::default();
-        support::write_file(job, &mut produced, "weights", "weights.safetensors", &bytes)?;
+        TENSORS.write(job, &mut produced, &bytes)?;
         let rows = rows::table(network.parameters(), taken, &report, &found.translated)?;
-        support::write_table(job, &mut produced, "report", &rows)?;
+        support::write_table(job, &mut produced, &REPORT, &rows)?;
         Ok(produced)
     }
 }
+
+/// What became of every tensor.
+const REPORT: Output = Output::table(
+    "report",
+    "report.table",
+    &[Format::Csv],
+    "A row for each tensor: whether it was loaded, initialised, skipped or left over.",
+);
 
 /// The slot of the file of weights.
 const FILE: &str = "source.file";

@@ -107,9 +107,31 @@ fn every_kind_variant_and_field_is_documented() {
         each(kind.name().to_owned(), schema.doc);
         fields(kind.name(), &schema.fields, &mut each);
         let shown = Bench::new().ok(&format!("kinds {}", kind.name()));
-        assert!(shown.contains(&format!("Yields {}", kind.yields())), "{shown}");
+        assert!(shown.contains(&format!("Yields {}", kind.yields().name)), "{shown}");
+        for output in kind.declared() {
+            each(format!("{}: {}", kind.name(), output.name), output.doc);
+            assert!(shown.contains(&format!("- `{}`: a", output.name)), "{shown}");
+        }
     }
     assert!(count > 80, "{count}");
+}
+
+#[test]
+fn every_kind_declares_what_it_yields_with_formats_that_tables_have() {
+    for kind in &repro::stages::registry().kinds {
+        let (name, declared) = (kind.name(), kind.declared());
+        for promised in kind.yields().outputs {
+            assert!(declared.contains(promised), "{name} yields {promised:?}, and does not declare it");
+        }
+        let names: std::collections::BTreeSet<&str> = declared.iter().map(|output| &*output.name).collect();
+        assert_eq!(names.len(), declared.len(), "{name} declares two outputs of one name");
+        for publication in declared.iter().filter_map(repro::stage::Output::publication) {
+            let unknown = publication.formats.iter().find(|format| repro::table::format(format.name()).is_none());
+            assert_eq!(unknown, None, "{name}: `{}`", publication.output);
+        }
+        // One that declares nothing says by its parameters what it makes.
+        assert!(!declared.is_empty() || kind.schema().fields.iter().any(|field| field.name == "outputs"), "{name}");
+    }
 }
 
 #[test]

@@ -86,7 +86,12 @@ impl Run<'_> {
             stage: node.stage.clone(),
             iteration: node.iteration,
             kind: node.kind.clone(),
-            yields: self.context.registry.kind(&node.kind).map(|kind| kind.yields().to_owned()).unwrap_or_default(),
+            yields: self
+                .context
+                .registry
+                .kind(&node.kind)
+                .map(|kind| kind.yields().name.to_owned())
+                .unwrap_or_default(),
             recipe: node.recipe,
             key: known.key,
             status,

@@ -11,16 +11,16 @@ use crate::ml::state::State;
 use crate::params;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
-use crate::stage::schema::Structure;
 use crate::stage::{
-    ArtifactKind, Cell, Extents, Fault, InputRef, Job, Kind, Made, Peers, Produced, Publication, StageError, Step,
-    Value,
+    ArtifactKind, Cell, Extents, InputRef, Job, NodeSpec, Output, ParamFault, Peers, Produced, StageError, TypedKind,
+    Yield,
 };
 use crate::tensorboard::{self, EventFile};
 
 use super::agree;
 use super::history::{self, History, Part, Phase};
 use super::support;
+use super::yields::{DATASET, FILES, METRICS, MODEL, STATE};
 
 params! {
     /// Writes what trainings and validations logged as TensorBoard's event files, a folder each: `train` with loss, cross
@@ -32,65 +32,48 @@ params! {
     /// Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
     pub struct EventsParams {
         /// Trainings, of which every iteration is told, and validations.
-        from: Vec<Ref>, where to(&["model", "metrics"]).nonempty();
+        from: Vec<Ref>, where to(&[MODEL, METRICS]).nonempty();
         /// The data set whose first images are shown; without one there are no pictures.
-        data: Option<Ref> = None, where to(&["dataset"]);
+        data: Option<Ref> = None, where to(&[DATASET]);
         /// How many images are shown.
         images: u32 = 3, where unit("images").min(1.0);
     }
 }
 
+/// The event files.
+const EVENTS: Output = Output::tree("events", "events", "The event files, a folder for each curve.").published();
+
 /// The kind.
 pub struct Events;
 
-impl Kind for Events {
-    fn name(&self) -> &'static str {
-        "Events"
+impl TypedKind for Events {
+    type Params = EventsParams;
+    const NAME: &'static str = "Events";
+    const VERSION: u32 = 2;
+    const YIELDS: Yield = FILES;
+    const OUTPUTS: &'static [Output] = &[EVENTS];
+    // Predictions compute.
+    const COMPUTES: bool = true;
+
+    fn agrees(&self, p: &EventsParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+        p.data.as_ref().map_or(Ok(Vec::new()), |data| agree::same_classes(data, &p.from, peers))
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(EventsParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "files"
-    }
-
-    fn computes(&self) -> bool {
-        // Predictions do.
-        true
-    }
-
-    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
-        let Some(p) = EventsParams::read(params) else { return Vec::new() };
-        p.data.map_or_else(Vec::new, |data| agree::same_classes(&data, &p.from, peers))
-    }
-
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let Some(p) = EventsParams::read(params) else { return Err(Vec::new()) };
-        let mut step = history::step(params, &p.from, extents);
-        if shared(&step.params) {
-            step.params.set_field(APART, true.write());
+    fn expand(&self, p: &EventsParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        let mut node = history::node(&p.from, extents);
+        if shared(&history::cells_of(&p.from, extents)) {
+            node.set.push((APART, true.write()));
         }
-        step.inputs.extend(p.data.map(|data| ("data".to_owned(), InputRef::Named(data.0))));
-        Ok(vec![step])
+        node.inputs.extend(p.data.iter().map(|data| ("data".to_owned(), InputRef::Named(data.0.clone()))));
+        Ok(vec![node])
     }
 
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::copy("events")]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        let p: EventsParams = support::read(job.params)?;
+    fn run(&self, p: &EventsParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let histories = history::open(job)?;
         let mut count = 0;
         let mut write = |folder: &str, file: EventFile| {
             count += 1;
-            fsio::write_synced(&job.out.join("events").join(folder).join(tensorboard::FILE), &file.into_bytes())
+            fsio::write_synced(&EVENTS.place(job).join(folder).join(tensorboard::FILE), &file.into_bytes())
         };
         let of = |phase| histories.iter().filter(|h| h.phase == phase).map(|h| h.name.as_str()).collect::<Vec<_>>();
         let folder = |history: &History, word: &str| match of(history.phase).as_slice() {
@@ -112,7 +95,7 @@ impl Kind for Events {
             }
         }
         let mut produced = Produced::default();
-        produced.outputs.insert("events".to_owned(), Made { path: "events".to_owned(), kind: ArtifactKind::Tree });
+        EVENTS.add(&mut produced, ArtifactKind::Tree);
         produced.metrics.insert("files".to_owned(), f64::from(count));
         Ok(produced)
     }
@@ -121,7 +104,7 @@ impl Kind for Events {
 /// The graph of the network that a training ended with.
 fn network(job: &Job<'_>, history: &History) -> Result<tensorboard::proto::GraphDef, StageError> {
     let slot = history.parts.last().map_or("", |part| part.slot.as_str());
-    let bytes = support::content(support::artifact(support::input(job, slot)?, "model")?)?;
+    let bytes = support::content(support::artifact(support::input(job, slot)?, &STATE)?)?;
     let wrong = |error| support::ml_error(error, "from");
     graph::graph(&State::read(&bytes).map_err(wrong)?.spec).map_err(wrong)
 }
@@ -139,9 +122,8 @@ fn scalars(file: &mut EventFile, part: &Part) {
 /// alone, so that their results are not taken for these.
 const APART: &str = "apart";
 
-/// Whether two cells of the parameters would come to one folder.
-fn shared(params: &Value) -> bool {
-    let cells: Vec<Vec<Cell>> = params.field(support::CELLS).and_then(Param::read).unwrap_or_default();
+/// Whether two of the cells would come to one folder.
+fn shared(cells: &[Vec<Cell>]) -> bool {
     let names: BTreeSet<String> = cells.iter().flatten().map(in_words).collect();
     let folders: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
     folders.len() < names.len()
@@ -202,14 +184,12 @@ mod tests {
 
     #[test]
     fn the_key_moves_only_where_cells_would_have_shared_a_folder() {
-        let params = |labels: &[&str]| {
+        let cells = |labels: &[&str]| {
             let cell = |label: &&str| Cell::from([("way".to_owned(), (*label).to_owned())]);
-            let mut params = Value::record("Events", []);
-            params.set_field(support::CELLS, vec![labels.iter().map(cell).collect::<Vec<Cell>>()].write());
-            params
+            vec![labels.iter().map(cell).collect::<Vec<Cell>>()]
         };
-        assert!(!shared(&Value::record("Events", [])) && !shared(&params(&["a", "a", "b"])));
-        assert!(shared(&params(&["base", "other", "base*"])));
+        assert!(!shared(&[vec![Cell::new(), Cell::new()]]) && !shared(&cells(&["a", "a", "b"])));
+        assert!(shared(&cells(&["base", "other", "base*"])));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::params;
 use crate::stage::params::{FileRef, Ref};
+use crate::stages::yields::ALL;
 
 params! {
     /// Runs an external program. Its arguments may hold `{in:NAME}` (the path of a copy of an input's output, a folder
@@ -19,7 +20,7 @@ params! {
         run: Vec<String>, where nonempty();
         /// Stages whose outputs are inputs.
         inputs: BTreeMap<String, Ref> = BTreeMap::new(),
-            where to(&["dataset", "weights", "model", "metrics", "erf", "report", "files"]);
+            where to(&ALL);
         /// Files that are inputs, as the script itself.
         files: BTreeMap<String, FileRef> = BTreeMap::new();
         /// What the program makes: names of outputs, and their paths in its folder.

@@ -6,6 +6,9 @@ use crate::ml::data::labels::Coding;
 use crate::params;
 use crate::stage::params::FileRef;
 
+/// The name of the kind.
+pub const KIND: &str = "Dataset";
+
 params! {
     /// A checked list of images and labels. Every file is read: it must be there and decode, image and label must have
     /// the same size, and labels must be ids of classes or the ignore value. Every fault is reported, not the first.

@@ -7,6 +7,10 @@ use crate::stage::params::Ref;
 use crate::stage::schema::SINGLE;
 
 use super::network::Model;
+use crate::stages::yields::{DATASET, WEIGHTS};
+
+/// The name of the kind.
+pub const KIND: &str = "Train";
 
 params! {
     /// Trains a network. Each of the iterations is a node: it starts from the state of the one before (weights,
@@ -15,10 +19,10 @@ params! {
     /// exit code 7, naming the step, the rate and the first such tensor.
     pub struct TrainParams {
         /// The images.
-        data: Ref, where to(&["dataset"]);
+        data: Ref, where to(&[DATASET]);
         /// What the network starts from: the encoder, and beside it what these weights were told to take. A head or
         /// pre-filter's parameter that they lack starts from its initialiser, as all of them do in the reference.
-        weights: Ref, where to(&["weights"]);
+        weights: Ref, where to(&[WEIGHTS]);
         /// The network.
         model: Model;
         /// How many times to train for `steps` updates, each a node with a state of its own.

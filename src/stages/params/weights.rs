@@ -7,6 +7,9 @@ use crate::stage::params::FileRef;
 
 use super::network::{Encoder, Prefilter};
 
+/// The name of the kind.
+pub const KIND: &str = "Weights";
+
 params! {
     /// The weights that a network starts from. Every tensor is reported as loaded, initialised, skipped or left over, and
     /// shapes are checked. Weights are kept as OIHW fp32 under this program's own names.

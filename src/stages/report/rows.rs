@@ -16,6 +16,7 @@ use crate::stages::params::inference::PLAIN;
 use crate::stages::subject::SUBJECT;
 use crate::stages::support;
 use crate::stages::validate::INFERENCE;
+use crate::stages::yields::{CLASSES, FIGURES, SUMMARY};
 use crate::table::Table;
 
 /// The column with the number of classes that a mean is over.
@@ -70,8 +71,8 @@ impl Entry {
             entries.push(Entry { subject: subject(table)?, cell, role, figures });
             Ok(())
         };
-        if node.outputs.contains_key("summary") {
-            let (summary, classes) = (support::table(node, "summary")?, support::table(node, "classes")?);
+        if SUMMARY.of(node).is_some() {
+            let (summary, classes) = (support::table(node, &SUMMARY)?, support::table(node, &CLASSES)?);
             let mut origin = origin.clone();
             // Runs of an earlier version do not say it.
             if summary.position(INFERENCE).is_some() {
@@ -80,8 +81,8 @@ impl Entry {
             }
             add(&summary, &origin, scores(&summary, &classes)?)?;
         }
-        if node.outputs.contains_key("figures") {
-            let figures = support::table(node, "figures")?;
+        if FIGURES.of(node).is_some() {
+            let figures = support::table(node, &FIGURES)?;
             add(&figures, origin, fields(&figures)?)?;
         }
         Ok(entries)

@@ -17,6 +17,7 @@ use crate::stages::params::train::TrainParams;
 use crate::stages::params::weights::Take;
 use crate::stages::subject::{self, About};
 use crate::stages::support;
+use crate::stages::yields::{STATE, TENSORS};
 
 /// The trainer before the node's first step: from the iteration before, or from weights.
 pub fn start(
@@ -28,14 +29,14 @@ pub fn start(
     let about =
         About { iteration: 1, seed: p.seed, classes: data.info.classes.clone(), input: p.input.normalise().into() };
     if job.inputs.contains_key("state") {
-        let bytes = support::content(support::artifact(support::input(job, "state")?, "model")?)?;
+        let bytes = support::content(support::artifact(support::input(job, "state")?, &STATE)?)?;
         let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;
         let before: About = subject::about(&state.extra)?;
         data.same_classes(&before.classes)?;
         let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
         return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
     }
-    let bytes = support::content(support::artifact(support::input(job, "weights")?, "weights")?)?;
+    let bytes = support::content(support::artifact(support::input(job, "weights")?, &TENSORS)?)?;
     let wrong = |error| support::ml_error(error, "weights");
     let tensors = import::safetensors(&bytes).map_err(wrong)?;
     let encoder = |parameter: &Parameter| Take::Encoder {}.takes(parameter);

@@ -1,46 +1,32 @@
 //! The kind `Train`.
 
 use super::run;
-use super::updates::node_params;
+use super::updates::FIRST_STEP;
 use crate::ml::device::look_for_ranks;
-use crate::stage::params::Param;
-use crate::stage::schema::Structure;
 use crate::stage::{
-    DeviceSpec, Extents, Fault, InputRef, Job, Kind, Peers, Produced, Publication, StageError, Step, Value,
+    DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, TypedKind,
+    Yield,
 };
-use crate::stages::params::train::TrainParams;
+use crate::stages::params::train::{KIND, TrainParams};
+use crate::stages::yields::{LOG, MODEL, STATE, STEPS, TRAINING_CLASSES};
 use crate::stages::{agree, support};
 
 /// The kind.
 pub struct Train;
 
-impl Kind for Train {
-    fn name(&self) -> &'static str {
-        "Train"
-    }
+impl TypedKind for Train {
+    type Params = TrainParams;
+    const NAME: &'static str = KIND;
+    const VERSION: u32 = 4;
+    const YIELDS: Yield = MODEL;
+    const OUTPUTS: &'static [Output] = &[STATE, STEPS, TRAINING_CLASSES, LOG];
+    const COMPUTES: bool = true;
 
-    fn version(&self) -> u32 {
-        4
-    }
-
-    fn schema(&self) -> Structure {
-        support::structure(TrainParams::ty())
-    }
-
-    fn yields(&self) -> &'static str {
-        "model"
-    }
-
-    fn computes(&self) -> bool {
-        true
-    }
-
-    fn check(&self, params: &Value) -> Vec<Fault> {
-        let Some(p) = TrainParams::read(params) else { return Vec::new() };
+    fn check(&self, p: &TrainParams) -> Vec<ParamFault> {
         let mut faults = Vec::new();
         let total = u64::from(p.iterations) * u64::from(p.steps);
         if let Some(horizon) = p.horizon.filter(|horizon| *horizon < total) {
-            faults.push(Fault {
+            faults.push(ParamFault {
                 field: "horizon".into(),
                 message: format!(
                     "The schedule spans {horizon} updates, but {} x {} are trained.",
@@ -50,14 +36,14 @@ impl Kind for Train {
             });
         }
         if p.ranks > p.batch {
-            faults.push(Fault {
+            faults.push(ParamFault {
                 field: "ranks".into(),
                 message: format!("{} processes cannot share a batch of {} images.", p.ranks, p.batch),
                 hint: "State at most as many ranks as a batch has images.".into(),
             });
         }
         if let Some((low, high)) = p.augment.scale.filter(|(low, high)| low > high) {
-            faults.push(Fault {
+            faults.push(ParamFault {
                 field: "augment.scale".into(),
                 message: format!("The scale's lower bound {low} is above its upper bound {high}."),
                 hint: "Write the smaller bound first.".into(),
@@ -66,40 +52,38 @@ impl Kind for Train {
         faults
     }
 
-    fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<Fault> {
-        TrainParams::read(params).map_or_else(Vec::new, |p| agree::training(&p, peers))
+    fn agrees(&self, p: &TrainParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+        agree::training(p, peers)
     }
 
-    fn count(&self, params: &Value, _extents: &dyn Extents) -> usize {
-        TrainParams::read(params).map_or(1, |p| p.iterations as usize)
+    fn count(&self, p: &TrainParams, _extents: &dyn Extents) -> usize {
+        p.iterations as usize
     }
 
-    fn expand(&self, params: &Value, _extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let Some(p) = TrainParams::read(params) else { return Err(Vec::new()) };
+    fn expand(&self, p: &TrainParams, _extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
         let stated = p.horizon.is_some();
         let horizon = p.horizon.unwrap_or(u64::from(p.iterations) * u64::from(p.steps));
-        let mut node = params.clone();
-        if let Value::Struct(record) = &mut node {
-            record.fields.remove("iterations");
-            record.fields.insert("horizon".into(), Some(horizon).write());
-        }
         let note = "The horizon is not stated, so it follows from iterations x steps; state `horizon` to keep finished iterations.";
         let steps = (0..p.iterations).map(|i| {
-            let mut params = node.clone();
-            params.set_field("first_step", (u64::from(i) * u64::from(p.steps)).write());
+            let first_step = u64::from(i) * u64::from(p.steps);
             let mut inputs = vec![("data".to_owned(), InputRef::Named(p.data.0.clone()))];
             inputs.push(match i.checked_sub(1) {
                 None => ("weights".to_owned(), InputRef::Named(p.weights.0.clone())),
                 Some(before) => ("state".to_owned(), InputRef::Sibling(before as usize)),
             });
             let notes = (!stated).then(|| ("horizon".to_owned(), note.to_owned())).into_iter().collect();
-            Step { iteration: (p.iterations > 1).then_some(i + 1), params, inputs, notes }
+            NodeSpec {
+                iteration: (p.iterations > 1).then_some(i + 1),
+                set: vec![("horizon", Some(horizon).write()), (FIRST_STEP, first_step.write())],
+                left_out: vec!["iterations"],
+                inputs,
+                notes,
+            }
         });
         Ok(steps.collect())
     }
 
-    fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {
-        let p = node_params(params)?;
+    fn runs_on(&self, p: &TrainParams, device: &DeviceSpec) -> Result<(), StageError> {
         let wrong = |error| support::ml_error(error, "precision");
         let (gpu, size) = (device.gpu(), p.ranks as usize);
         if p.graph && gpu.is_none() {
@@ -112,11 +96,7 @@ impl Kind for Train {
         p.numerics().check(gpu).and_then(|()| look_for_ranks(gpu, size)).map_err(wrong)
     }
 
-    fn publish(&self, _params: &Value) -> Vec<Publication> {
-        vec![Publication::table("steps", &["Csv", "Parquet"]), Publication::table("classes", &["Csv", "Parquet"])]
-    }
-
-    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
-        run::run(job)
+    fn run(&self, p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
+        run::run(p, job)
     }
 }

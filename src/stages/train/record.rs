@@ -12,6 +12,7 @@ use crate::stages::columns::{self, Values};
 use crate::stages::data::Data;
 use crate::stages::subject::About;
 use crate::stages::support;
+use crate::stages::yields::{LOG, STATE, STEPS, TRAINING_CLASSES};
 use crate::table::Table;
 
 /// A line of the log.
@@ -74,8 +75,8 @@ pub fn produce(
     let lines = &progress.lines;
     let model = State::write(trainer, &about.extra()?).map_err(|error| support::ml_error(error, "model"))?;
     let mut produced = Produced::default();
-    support::write_file(job, &mut produced, "model", "model.safetensors", &model)?;
-    support::write_table(job, &mut produced, "steps", &steps(lines)?)?;
+    STATE.write(job, &mut produced, &model)?;
+    support::write_table(job, &mut produced, &STEPS, &steps(lines)?)?;
     let names = data.info.classes.iter().map(|name| Some(name.clone())).collect();
     let classes = columns::new_table(
         [("step".to_owned(), Values::Int(vec![Some(trainer.step as i64); confusion.classes()]))]
@@ -83,8 +84,8 @@ pub fn produce(
             .chain(columns::classes(names, confusion))
             .collect(),
     )?;
-    support::write_table(job, &mut produced, "classes", &classes)?;
-    support::write_file(job, &mut produced, "log", "log.txt", log(lines).as_bytes())?;
+    support::write_table(job, &mut produced, &TRAINING_CLASSES, &classes)?;
+    LOG.write(job, &mut produced, log(lines).as_bytes())?;
     let mean = lines.iter().map(|line| line.loss).sum::<f64>() / lines.len().max(1) as f64;
     produced.metrics.insert("mean_loss".to_owned(), mean);
     if let Some(last) = lines.last() {

@@ -11,22 +11,22 @@ use super::begin::{copied, resume, start};
 use super::inner::Inner;
 use super::ranks::{self, Crew};
 use super::record::{produce, tell};
-use super::updates::{batching, iteration, node_params, numbers, settings, share, take, update};
+use super::updates::{batching, iteration, numbers, settings, share, take, update};
 use crate::ml::data::ahead::ahead;
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
 use crate::stage::{Event, Job, Produced, StageError};
 use crate::stages::data::Data;
+use crate::stages::params::train::TrainParams;
 use crate::stages::support;
 
 /// The file of the inner checkpoint.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Trains one node's steps.
-pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
-    let p = node_params(job.params)?;
-    let iteration = iteration(job, &p)?;
-    let settings = settings(&p)?;
+pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
+    let iteration = iteration(job, p)?;
+    let settings = settings(p)?;
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
     data.fits(spec.classes)?;
@@ -41,7 +41,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
             job.events.emit(Event::Resumed { step: trainer.step });
             (trainer, progress, about)
         }
-        None => pool.install(|| start(job, &p, &data, &device))?,
+        None => pool.install(|| start(job, p, &data, &device))?,
     };
     trainer.precision = p.numerics().precision;
     (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
@@ -52,7 +52,7 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let mut batches =
-        images.batches(&batching(&p, data.info.ignore), numbers(&p, &iteration, &trainer)).share(share(&p, 0));
+        images.batches(&batching(p, data.info.ignore), numbers(p, &iteration, &trainer)).share(share(p, 0));
     // The next update's batches are made while this one is computed.
     let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
     ahead(batches, p.accumulate as usize, |batches| {
@@ -70,8 +70,8 @@ pub fn run(job: &Job<'_>) -> Result<Produced, StageError> {
                 told(inner.end()?);
                 return Err(StageError::Cancelled);
             }
-            let report = take(&p, batches, &device)
-                .and_then(|taken| pool.install(|| update(&mut trainer, &p, &settings, &taken)))
+            let report = take(p, batches, &device)
+                .and_then(|taken| pool.install(|| update(&mut trainer, p, &settings, &taken)))
                 .map_err(|error| data.blame(error))?;
             confusion.add(&report.labels, &report.predictions);
             tell(job, &report, &confusion, (iteration.done(&trainer), iteration.updates), &mut progress);

@@ -9,7 +9,7 @@ use super::follow::follow;
 use super::ranks::{Order, device, told};
 use crate::ml::parallel::{Ranks, Star};
 use crate::ml::state::State;
-use crate::stage::{Cancel, Event, Events, Job, StageError};
+use crate::stage::{Cancel, Event, Events, Job, StageError, typed};
 
 /// Is rank `rank` of `size` of a training, joined to rank 0 by standard input.
 ///
@@ -50,7 +50,7 @@ fn obey(mut star: Star) -> Result<(), StageError> {
         cancel: &Cancel::default(),
     };
     let state = star.broadcast(&[]).and_then(|state| State::read(&state)).map_err(told)?;
-    follow(&job, &state, star)
+    follow(&typed::read(params)?, &job, &state, star)
 }
 
 /// Rank 0 alone says what happens.

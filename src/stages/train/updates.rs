@@ -12,16 +12,12 @@ use crate::ml::ops::activation;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::parallel;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
-use crate::stage::{Job, Param, StageError, Value};
+use crate::stage::{Job, StageError};
 use crate::stages::params::train::{self, Augment, Optimizer, TrainParams};
 use crate::stages::support;
 
-/// A node's parameters: those of its stage, without the number of iterations that expansion took out.
-pub fn node_params(params: &Value) -> Result<TrainParams, StageError> {
-    let mut params = params.clone();
-    params.set_field("iterations", 1_u32.write());
-    support::read(&params)
-}
+/// The field that expansion adds: the step of the schedule that a node begins with.
+pub const FIRST_STEP: &str = "first_step";
 
 /// How the optimiser and its schedule are set.
 pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
@@ -36,8 +32,10 @@ pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
 
 /// The updates of a node.
 pub fn iteration(job: &Job<'_>, p: &TrainParams) -> Result<Iteration, StageError> {
+    let missing = || StageError::Bug(format!("The parameters {} lack `{FIRST_STEP}`.", job.params));
+    let first_step = job.set(FIRST_STEP)?.ok_or_else(missing)?;
     let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
-    Ok(cycle.iteration(support::added(job.params, "first_step")?, u64::from(p.steps)))
+    Ok(cycle.iteration(first_step, u64::from(p.steps)))
 }
 
 /// The numbers of the batches that are still to come, in the stream of all.

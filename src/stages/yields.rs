@@ -1,0 +1,104 @@
+//! What references to stages give: the yields, and the outputs that stages read of one another.
+//!
+//! An output that no other stage reads is declared in its kind's own file.
+
+use crate::stage::{Bare, Format, Output, Yield};
+
+/// A data set.
+pub const DATASET: Yield = Yield { name: "dataset", bare: Bare::Last, outputs: &[INDEX, INFO] };
+
+/// Weights that a network starts from.
+pub const WEIGHTS: Yield = Yield { name: "weights", bare: Bare::Last, outputs: &[TENSORS] };
+
+/// A trained model, and how its training went.
+pub const MODEL: Yield = Yield { name: "model", bare: Bare::Last, outputs: &[STATE, STEPS, TRAINING_CLASSES] };
+
+/// The figures of a validation.
+pub const METRICS: Yield = Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES] };
+
+/// The figures of an effective receptive field.
+pub const ERF: Yield = Yield { name: "erf", bare: Bare::Last, outputs: &[FIGURES] };
+
+/// A table of figures that were gathered.
+pub const REPORT: Yield = Yield { name: "report", bare: Bare::Last, outputs: &[TABLE] };
+
+/// Files that only programs and people read.
+pub const FILES: Yield = Yield { name: "files", bare: Bare::Last, outputs: &[] };
+
+/// Every yield there is: what a stage takes that reads any output.
+pub const ALL: [Yield; 7] = [DATASET, WEIGHTS, MODEL, METRICS, ERF, REPORT, FILES];
+
+/// The index of a data set.
+pub const INDEX: Output = Output::table(
+    "index",
+    "index.table",
+    &[Format::Parquet, Format::Csv],
+    "A row for each sample: its files, their digests, its size and its pixels of each class.",
+);
+
+/// What a data set says of itself.
+pub const INFO: Output =
+    Output::file("info", "info.json", "The classes, their colours, the ignore value, and how labels are coded.");
+
+/// The files of a data set that are in the store.
+pub const SET_FILES: Output =
+    Output::tree("files", "files", "The images and labels, where the tool made them or unpacked them.").optional();
+
+/// The tensors of weights.
+pub const TENSORS: Output =
+    Output::file("weights", "weights.safetensors", "The weights, under this program's own names.");
+
+/// The state of a training after a node.
+pub const STATE: Output =
+    Output::file("model", "model.safetensors", "The trained network, its momentum and its step.").checkpoint();
+
+/// The updates of a training.
+pub const STEPS: Output = Output::table(
+    "steps",
+    "steps.table",
+    &[Format::Csv, Format::Parquet],
+    "A row for each update: loss, cross entropy, rate, running mean IoU and pixel accuracy.",
+);
+
+/// The classes of a training's data set.
+pub const TRAINING_CLASSES: Output = Output::table(
+    "classes",
+    "classes.table",
+    &[Format::Csv, Format::Parquet],
+    "A row for each class, over all updates of the node: its IoU and its pixels.",
+);
+
+/// What a validation comes to.
+pub const SUMMARY: Output = Output::table(
+    "summary",
+    "summary.table",
+    &[Format::Csv, Format::Parquet],
+    "One row: mean IoU, pixel accuracy, cross entropy and the figures beside them.",
+);
+
+/// The classes of a validation.
+pub const CLASSES: Output = Output::table(
+    "classes",
+    "classes.table",
+    &[Format::Markdown, Format::Csv, Format::Parquet],
+    "A row for each class: its IoU and its pixels.",
+);
+
+/// The figures of an effective receptive field.
+pub const FIGURES: Output = Output::table(
+    "figures",
+    "figures.table",
+    &[Format::Markdown, Format::Csv, Format::Parquet],
+    "One row: the figures of the receptive field.",
+);
+
+/// The table of a report.
+pub const TABLE: Output = Output::table(
+    "table",
+    "table.table",
+    &[Format::Markdown, Format::Csv],
+    "The figures that were gathered, in the formats that `formats` states.",
+);
+
+/// What a stage logs, in the reference's form.
+pub const LOG: Output = Output::file("log", "log.txt", "The log in the form of the reference's.").log();
