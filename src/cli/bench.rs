@@ -176,7 +176,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn output_format(path: &std::path::Path) -> Result<&'static table::Format, Failure> {
+fn output_format(path: &std::path::Path) -> Result<&'static table::TableFormat, Failure> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
     table::FORMATS.iter().find(|format| format.extension == extension).ok_or_else(|| {
         let known: Vec<&str> = table::FORMATS.iter().map(|format| format.extension).collect();

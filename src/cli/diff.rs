@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::failure::Failure;
-use super::format::Format;
+use super::format::RecordFormat;
 use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::hash::Digest;
@@ -21,8 +21,8 @@ pub struct DiffArgs {
     /// The second run.
     b: String,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = RecordFormat::Text)]
+    format: RecordFormat,
 }
 
 /// Compares two runs of the store.
@@ -30,9 +30,9 @@ pub fn run(store: &Store, registry: &Registry, args: &DiffArgs) -> Result<Exit, 
     let (a, b) = (store.find_run(&args.a)?, store.find_run(&args.b)?);
     let difference = compare(store, registry, &a, &b);
     print(&match args.format {
-        Format::Json => serde_json::to_string_pretty(&difference).unwrap_or_default(),
-        Format::Text => text(&difference),
-        Format::Markdown => markdown(&difference),
+        RecordFormat::Json => serde_json::to_string_pretty(&difference).unwrap_or_default(),
+        RecordFormat::Text => text(&difference),
+        RecordFormat::Markdown => markdown(&difference),
     });
     Ok(if difference.is_empty() { Exit::Success } else { Exit::Different })
 }

@@ -6,7 +6,7 @@ use crate::store::RunStatus;
 
 /// How a comparison or record is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum RecordFormat {
     /// Plain text.
     Text,
     /// Markdown.

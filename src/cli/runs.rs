@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::failure::Failure;
-use super::format::{Format, aligned, figure, markdown, word};
+use super::format::{RecordFormat, aligned, figure, markdown, word};
 use super::terminal::{print, warn};
 use super::ui::how_far;
 use crate::cli::exit::Exit;
@@ -22,8 +22,8 @@ pub struct RunsArgs {
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = RecordFormat::Text)]
+    format: RecordFormat,
 }
 
 /// The arguments of `repro show`.
@@ -33,8 +33,8 @@ pub struct ShowArgs {
     #[arg(default_value = "latest")]
     run: String,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = RecordFormat::Text)]
+    format: RecordFormat,
 }
 
 /// Prints the runs, newest first.
@@ -53,12 +53,12 @@ pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
         })
         .collect();
     print(&match args.format {
-        Format::Json => serde_json::to_string_pretty(&lines).unwrap_or_default(),
-        Format::Text if rows.is_empty() => "There are no runs yet.".to_owned(),
-        Format::Text => aligned(&header, &rows),
-        Format::Markdown => markdown(&header, &rows),
+        RecordFormat::Json => serde_json::to_string_pretty(&lines).unwrap_or_default(),
+        RecordFormat::Text if rows.is_empty() => "There are no runs yet.".to_owned(),
+        RecordFormat::Text => aligned(&header, &rows),
+        RecordFormat::Markdown => markdown(&header, &rows),
     });
-    if args.format == Format::Text {
+    if args.format == RecordFormat::Text {
         for line in lines.iter().filter(|line| line.status == RunStatus::Running) {
             for (node, progress) in at_work(store, &line.id) {
                 print(&format!("{}: {node}: {}", line.id, how_far(&progress)));
@@ -79,9 +79,9 @@ pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
         }
     }
     print(&match args.format {
-        Format::Json => serde_json::to_string_pretty(&run).unwrap_or_default(),
-        Format::Text => describe(&run, aligned),
-        Format::Markdown => describe(&run, markdown),
+        RecordFormat::Json => serde_json::to_string_pretty(&run).unwrap_or_default(),
+        RecordFormat::Text => describe(&run, aligned),
+        RecordFormat::Markdown => describe(&run, markdown),
     });
     Ok(Exit::Success)
 }

@@ -30,8 +30,8 @@ pub struct InspectArgs {
     /// The file; of a checkpoint that is several, its prefix, its index or any part.
     file: PathBuf,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    format: ListFormat,
 }
 
 /// The arguments of `repro weights convert`.
@@ -51,7 +51,7 @@ pub struct ConvertArgs {
 
 /// How tensors are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ListFormat {
     /// Aligned text.
     Text,
     /// JSON.
@@ -107,14 +107,14 @@ fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         lines.push(Line { name, dtype: format!("{:?}", tensor.dtype), shape, digest });
     }
     match args.format {
-        Format::Json => print(&serde_json::to_string_pretty(&lines).unwrap_or_default()),
-        Format::Csv => {
+        ListFormat::Json => print(&serde_json::to_string_pretty(&lines).unwrap_or_default()),
+        ListFormat::Csv => {
             let bug = |error: table::Error| fail(Exit::Bug, error.to_string());
             let rows = rows(&lines).map_err(bug)?;
             let csv = table::format("Csv").map(|csv| (csv.render)(&rows, &Style::default()));
             print(&String::from_utf8_lossy(&csv.transpose().map_err(bug)?.unwrap_or_default()));
         }
-        Format::Text => {
+        ListFormat::Text => {
             let rows = rows(&lines).map_err(|error| fail(Exit::Bug, error.to_string()))?;
             let rows =
                 if lines.is_empty() { String::new() } else { table::to_terminal(&rows, &Style::default(), None) };

@@ -28,7 +28,7 @@ pub(super) enum Content {
     /// An object of the store as it is.
     Object { digest: Digest },
     /// A table as its publication asks for it.
-    Table { digest: Digest, publication: Publication, format: &'static table::Format },
+    Table { digest: Digest, publication: Publication, format: &'static table::TableFormat },
 }
 
 /// The node's name.
@@ -89,7 +89,7 @@ pub(super) fn files(
         ArtifactKind::Table => {
             let formats =
                 table::FORMATS.iter().filter(|format| publication.formats.iter().any(|f| f.name() == format.name));
-            let placed = |format: &'static table::Format| Placed {
+            let placed = |format: &'static table::TableFormat| Placed {
                 path: format!("{place}/{}.{}", publication.output, format.extension),
                 content: Content::Table { digest, publication: publication.clone(), format },
             };

@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use crate::hash::Digest;
 use crate::stage::Publication;
 use crate::store::Store;
-use crate::table::{self, Kind, Style, Table};
+use crate::table::{self, ColumnKind, Style, Table};
 
 /// Reads a stored table.
 ///
@@ -18,12 +18,12 @@ pub(super) fn read(store: &Store, digest: &Digest) -> Result<Table> {
 /// The digits that a publication asks for, in every column of floating-point numbers.
 pub(super) fn style(table: &Table, publication: &Publication) -> Style {
     let Some(digits) = publication.digits else { return Style::default() };
-    let floats = table.columns().iter().filter(|column| column.kind == Kind::Float);
+    let floats = table.columns().iter().filter(|column| column.kind == ColumnKind::Float);
     floats.fold(Style::default(), |style, column| style.with(column.name.clone(), digits))
 }
 
 /// A table in a format.
-pub(super) fn bytes(table: &Table, publication: &Publication, format: &table::Format) -> Result<Vec<u8>> {
+pub(super) fn bytes(table: &Table, publication: &Publication, format: &table::TableFormat) -> Result<Vec<u8>> {
     let unwritable = |error| Error::Unwritable { format: format.name, error };
     (format.render)(table, &style(table, publication)).map_err(unwritable)
 }

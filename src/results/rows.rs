@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::hash::Digest;
 use crate::store::Store;
-use crate::table::{self, Kind, Table};
+use crate::table::{self, ColumnKind, Table};
 
 /// How two tables differ; a table that cannot be read is not compared further, the digests stand.
 pub(super) fn in_words(store: &Store, a: &Digest, b: &Digest) -> String {
@@ -22,9 +22,9 @@ fn of_tables(a: &Table, b: &Table) -> String {
         let cells = table.position(name).map(|at| (0..table.rows()).map(move |row| table.cell(row, at)));
         cells.into_iter().flatten().filter_map(|cell| cell.text().map(str::to_owned)).collect()
     };
-    let names = a.columns().iter().filter(|column| column.kind == Kind::Text).map(|column| column.name.as_str());
+    let names = a.columns().iter().filter(|column| column.kind == ColumnKind::Text).map(|column| column.name.as_str());
     let keys: Vec<&str> = names.filter(|name| texts(a, name) == texts(b, name)).collect();
-    match table::diff(a, b, &keys) {
+    match table::difference(a, b, &keys) {
         Ok(diff) => {
             let largest = diff.changed.iter().filter_map(|change| change.absolute).map(f64::abs).fold(0.0, f64::max);
             let (changed, added, removed) = (diff.changed.len(), diff.rows_added.len(), diff.rows_removed.len());

@@ -8,7 +8,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cell, Column, Error, Kind, Table};
+use super::cell::{Cell, Column, ColumnKind};
+use super::error::Error;
+use super::frame::Table;
+use crate::hash::Digest;
 
 const FORMAT: &str = "repro.table";
 const VERSION: u64 = 1;
@@ -30,6 +33,11 @@ struct Header {
 }
 
 impl Table {
+    /// The table's identity: the digest of its canonical rows.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_canonical())
+    }
+
     /// The canonical rows.
     pub fn to_canonical(&self) -> Vec<u8> {
         let columns: Vec<String> =
@@ -64,7 +72,7 @@ impl Table {
         let header: Header = serde_json::from_str(first).map_err(no_header)?;
         let mut columns = Vec::with_capacity(header.columns.len());
         for (name, kind) in header.columns {
-            let known = Kind::of_name(&kind).ok_or_else(|| at(1, format!("`{kind}` is no kind of column")))?;
+            let known = ColumnKind::of_name(&kind).ok_or_else(|| at(1, format!("`{kind}` is no kind of column")))?;
             columns.push(Column::new(name, known));
         }
         let mut rows = Vec::new();
@@ -110,16 +118,16 @@ fn decode(columns: &[Column], line: &str) -> Result<Vec<Cell>, String> {
 fn cell(column: &Column, value: Value) -> Result<Cell, String> {
     let found = match (column.kind, &value) {
         (_, Value::Null) => Some(Cell::Null),
-        (Kind::Text, Value::String(text)) => Some(Cell::Text(text.clone())),
-        (Kind::Int, Value::Number(number)) => number.as_i64().map(Cell::Int),
-        (Kind::Float, Value::Number(number)) => number.as_f64().map(Cell::Float),
-        (Kind::Float, Value::String(text)) => match text.as_str() {
+        (ColumnKind::Text, Value::String(text)) => Some(Cell::Text(text.clone())),
+        (ColumnKind::Int, Value::Number(number)) => number.as_i64().map(Cell::Int),
+        (ColumnKind::Float, Value::Number(number)) => number.as_f64().map(Cell::Float),
+        (ColumnKind::Float, Value::String(text)) => match text.as_str() {
             "NaN" => Some(Cell::Float(f64::NAN)),
             "inf" => Some(Cell::Float(f64::INFINITY)),
             "-inf" => Some(Cell::Float(f64::NEG_INFINITY)),
             _ => None,
         },
-        (Kind::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
+        (ColumnKind::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
         _ => None,
     };
     found.ok_or_else(|| format!("`{value}` in column `{}` is not of kind {}", column.name, column.kind.name()))
@@ -127,7 +135,7 @@ fn cell(column: &Column, value: Value) -> Result<Cell, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{random, sample};
+    use super::super::testing::{random, sample};
     use super::*;
 
     #[test]
@@ -143,7 +151,7 @@ mod tests {
              [\"\",0,null,true]\n"
         );
         let digest = sample().digest();
-        assert_eq!(digest, crate::hash::Digest::of(text.as_bytes()));
+        assert_eq!(digest, Digest::of(text.as_bytes()));
     }
 
     #[test]

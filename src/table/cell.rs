@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Texts.
     Text,
     /// Integers of 64 bits.
@@ -15,23 +15,23 @@ pub enum Kind {
     Bool,
 }
 
-impl Kind {
+impl ColumnKind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Text, Kind::Int, Kind::Float, Kind::Bool];
+    pub const ALL: [ColumnKind; 4] = [ColumnKind::Text, ColumnKind::Int, ColumnKind::Float, ColumnKind::Bool];
 
     /// The name in the canonical rows.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Text => "text",
-            Kind::Int => "i64",
-            Kind::Float => "f64",
-            Kind::Bool => "bool",
+            ColumnKind::Text => "text",
+            ColumnKind::Int => "i64",
+            ColumnKind::Float => "f64",
+            ColumnKind::Bool => "bool",
         }
     }
 
     /// The kind of that name.
     pub fn of_name(name: &str) -> Option<Self> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        ColumnKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -41,33 +41,33 @@ pub struct Column {
     /// The name; no two columns of a table share one.
     pub name: String,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 impl Column {
     /// A column of that name and kind.
-    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+    pub fn new(name: impl Into<String>, kind: ColumnKind) -> Self {
         Column { name: name.into(), kind }
     }
 
     /// A column of texts.
     pub fn text(name: impl Into<String>) -> Self {
-        Column::new(name, Kind::Text)
+        Column::new(name, ColumnKind::Text)
     }
 
     /// A column of integers.
     pub fn int(name: impl Into<String>) -> Self {
-        Column::new(name, Kind::Int)
+        Column::new(name, ColumnKind::Int)
     }
 
     /// A column of floating-point numbers.
     pub fn float(name: impl Into<String>) -> Self {
-        Column::new(name, Kind::Float)
+        Column::new(name, ColumnKind::Float)
     }
 
     /// A column of truth values.
     pub fn bool(name: impl Into<String>) -> Self {
-        Column::new(name, Kind::Bool)
+        Column::new(name, ColumnKind::Bool)
     }
 }
 
@@ -88,13 +88,13 @@ pub enum Cell {
 
 impl Cell {
     /// The kind; none for null.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<ColumnKind> {
         match self {
             Cell::Null => None,
-            Cell::Text(_) => Some(Kind::Text),
-            Cell::Int(_) => Some(Kind::Int),
-            Cell::Float(_) => Some(Kind::Float),
-            Cell::Bool(_) => Some(Kind::Bool),
+            Cell::Text(_) => Some(ColumnKind::Text),
+            Cell::Int(_) => Some(ColumnKind::Int),
+            Cell::Float(_) => Some(ColumnKind::Float),
+            Cell::Bool(_) => Some(ColumnKind::Bool),
         }
     }
 

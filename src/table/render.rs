@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use polars::prelude::{CsvWriter, ParquetWriter, SerWriter};
 
-use super::{Cell, Error, Kind, Table};
+use super::cell::{Cell, ColumnKind};
+use super::error::Error;
+use super::frame::Table;
 
 /// How numbers are shown. CSV and Parquet keep every digit and heed none of it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,7 +24,7 @@ impl Style {
 }
 
 /// A format that tables are written in.
-pub struct Format {
+pub struct TableFormat {
     /// The name in a pipeline.
     pub name: &'static str,
     /// The extension of its files.
@@ -32,15 +34,15 @@ pub struct Format {
 }
 
 /// Every format; a new one is an entry here.
-pub static FORMATS: &[Format] = &[
-    Format { name: "Markdown", extension: "md", render: |table, style| Ok(markdown(table, style).into_bytes()) },
-    Format { name: "Latex", extension: "tex", render: |table, style| Ok(latex(table, style).into_bytes()) },
-    Format { name: "Csv", extension: "csv", render: |table, _| csv(table) },
-    Format { name: "Parquet", extension: "parquet", render: |table, _| parquet(table) },
+pub static FORMATS: &[TableFormat] = &[
+    TableFormat { name: "Markdown", extension: "md", render: |table, style| Ok(markdown(table, style).into_bytes()) },
+    TableFormat { name: "Latex", extension: "tex", render: |table, style| Ok(latex(table, style).into_bytes()) },
+    TableFormat { name: "Csv", extension: "csv", render: |table, _| csv(table) },
+    TableFormat { name: "Parquet", extension: "parquet", render: |table, _| parquet(table) },
 ];
 
 /// The format with that name or extension.
-pub fn format(name: &str) -> Option<&'static Format> {
+pub fn format(name: &str) -> Option<&'static TableFormat> {
     FORMATS.iter().find(|format| format.name == name || format.extension == name)
 }
 
@@ -68,7 +70,7 @@ fn texts(table: &Table, style: &Style) -> Vec<Vec<String>> {
 }
 
 fn is_number(table: &Table, column: usize) -> bool {
-    matches!(table.columns()[column].kind, Kind::Int | Kind::Float)
+    matches!(table.columns()[column].kind, ColumnKind::Int | ColumnKind::Float)
 }
 
 /// The widest text of each column, in characters.
@@ -192,8 +194,8 @@ pub fn to_terminal(table: &Table, style: &Style, width: Option<usize>) -> String
 mod tests {
     use polars::prelude::{ParquetReader, SerReader};
 
-    use super::super::Column;
-    use super::super::tests::{random, sample};
+    use super::super::cell::Column;
+    use super::super::testing::{random, sample};
     use super::*;
 
     fn render(name: &str) -> String {
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     fn a_cell_may_be_of_any_length() {
         let (short, long) = ("a".to_owned(), "ä".repeat(70_000));
-        let rows = [&short, &long].map(|text| vec![super::super::Cell::Text(text.clone())]);
+        let rows = [&short, &long].map(|text| vec![Cell::Text(text.clone())]);
         let table = Table::new(vec![Column::text("name")], rows.into()).unwrap();
         let text = markdown(&table, &Style::default());
         assert!(text.lines().all(|line| line.chars().count() == 70_004), "the lines are not as long as each other");

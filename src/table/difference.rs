@@ -4,33 +4,35 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Error, Table};
+use super::cell::Cell;
+use super::error::Error;
+use super::frame::Table;
 
 /// What differs between an old and a new table. Empty lists throughout: the tables say the same.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Diff {
+pub struct TableDifference {
     /// Columns that only the new table has.
     pub columns_added: Vec<String>,
     /// Columns that only the old table has.
     pub columns_removed: Vec<String>,
     /// Cells of rows and columns that both have.
-    pub changed: Vec<Change>,
+    pub changed: Vec<CellChange>,
     /// The keys of rows that only the new table has.
     pub rows_added: Vec<Vec<Cell>>,
     /// The keys of rows that only the old table has.
     pub rows_removed: Vec<Vec<Cell>>,
 }
 
-impl Diff {
+impl TableDifference {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
-        *self == Diff::default()
+        *self == TableDifference::default()
     }
 }
 
 /// A cell that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
+pub struct CellChange {
     /// The row's key.
     pub key: Vec<Cell>,
     /// The column.
@@ -48,9 +50,13 @@ pub struct Change {
 /// Compares two tables. Rows are matched by their values in the columns `keys`; where several rows have the same key the
 /// first is matched with the first, the second with the second. Row order does not matter otherwise. A key that one
 /// of the tables does not have is an error.
-pub fn diff(old: &Table, new: &Table, keys: &[&str]) -> Result<Diff, Error> {
+pub fn difference(old: &Table, new: &Table, keys: &[&str]) -> Result<TableDifference, Error> {
     let (old_keys, new_keys) = (positions(old, keys)?, positions(new, keys)?);
-    let mut diff = Diff { columns_added: only_in(new, old), columns_removed: only_in(old, new), ..Diff::default() };
+    let mut found = TableDifference {
+        columns_added: only_in(new, old),
+        columns_removed: only_in(old, new),
+        ..TableDifference::default()
+    };
     let columns: Vec<(usize, usize)> = old
         .columns()
         .iter()
@@ -61,18 +67,18 @@ pub fn diff(old: &Table, new: &Table, keys: &[&str]) -> Result<Diff, Error> {
     let mut unmatched = by_key(new, &new_keys);
     for (name, (row, key)) in in_order(by_key(old, &old_keys)) {
         let Some((new_row, _)) = unmatched.remove(&name) else {
-            diff.rows_removed.push(key);
+            found.rows_removed.push(key);
             continue;
         };
         for &(old_at, new_at) in &columns {
             let (before, after) = (old.cell(row, old_at), new.cell(new_row, new_at));
             if before != after {
-                diff.changed.push(change(key.clone(), &old.columns()[old_at].name, before, after));
+                found.changed.push(change(key.clone(), &old.columns()[old_at].name, before, after));
             }
         }
     }
-    diff.rows_added = in_order(unmatched).into_iter().map(|(_, (_, key))| key).collect();
-    Ok(diff)
+    found.rows_added = in_order(unmatched).into_iter().map(|(_, (_, key))| key).collect();
+    Ok(found)
 }
 
 fn positions(table: &Table, keys: &[&str]) -> Result<Vec<usize>, Error> {
@@ -109,17 +115,17 @@ fn in_order(rows: BTreeMap<Name, Keyed>) -> Vec<(Name, Keyed)> {
     rows
 }
 
-fn change(key: Vec<Cell>, column: &str, old: Cell, new: Cell) -> Change {
+fn change(key: Vec<Cell>, column: &str, old: Cell, new: Cell) -> CellChange {
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     let absolute = old.number().zip(new.number()).and_then(|(old, new)| finite(new - old));
     let relative = absolute.zip(old.number()).and_then(|(difference, old)| finite(difference / old.abs()));
-    Change { key, column: column.to_owned(), old, new, absolute, relative }
+    CellChange { key, column: column.to_owned(), old, new, absolute, relative }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
-    use super::super::tests::{random, sample};
+    use super::super::cell::Column;
+    use super::super::testing::{random, sample};
     use super::*;
 
     fn scores(rows: &[(&str, Option<f64>)]) -> Table {
@@ -129,11 +135,11 @@ mod tests {
 
     #[test]
     fn a_table_equals_itself_in_any_order_of_rows() {
-        assert!(diff(&sample(), &sample(), &["class"]).unwrap().is_empty());
+        assert!(difference(&sample(), &sample(), &["class"]).unwrap().is_empty());
         let (a, b) = ([("x", Some(f64::NAN)), ("y", None)], [("y", None), ("x", Some(f64::NAN))]);
-        assert!(diff(&scores(&a), &scores(&b), &["class"]).unwrap().is_empty());
+        assert!(difference(&scores(&a), &scores(&b), &["class"]).unwrap().is_empty());
         for index in 0..50 {
-            assert!(diff(&random(index), &random(index), &["column 0"]).unwrap().is_empty(), "{index}");
+            assert!(difference(&random(index), &random(index), &["column 0"]).unwrap().is_empty(), "{index}");
         }
     }
 
@@ -141,11 +147,11 @@ mod tests {
     fn changes_carry_both_differences() {
         let old = scores(&[("dog", Some(0.5)), ("cat", Some(0.0)), ("cow", None), ("gone", None)]);
         let new = scores(&[("new", None), ("dog", Some(0.75)), ("cat", Some(0.25)), ("cow", Some(1.0))]);
-        let diff = diff(&old, &new, &["class"]).unwrap();
-        let seen: Vec<_> = diff.changed.iter().map(|c| (c.key[0].text().unwrap(), c.absolute, c.relative)).collect();
+        let found = difference(&old, &new, &["class"]).unwrap();
+        let seen: Vec<_> = found.changed.iter().map(|c| (c.key[0].text().unwrap(), c.absolute, c.relative)).collect();
         assert_eq!(seen, [("dog", Some(0.25), Some(0.5)), ("cat", Some(0.25), None), ("cow", None, None)]);
-        assert_eq!((&diff.rows_added[0][0], &diff.rows_removed[0][0]), (&"new".into(), &"gone".into()));
-        let json = serde_json::to_value(&diff.changed[2]).unwrap();
+        assert_eq!((&found.rows_added[0][0], &found.rows_removed[0][0]), (&"new".into(), &"gone".into()));
+        let json = serde_json::to_value(&found.changed[2]).unwrap();
         assert_eq!(json["old"], serde_json::Value::Null);
         assert_eq!(json["new"], 1.0);
     }
@@ -154,11 +160,11 @@ mod tests {
     fn doubles_are_matched_in_their_order_and_columns_are_compared() {
         let old = scores(&[("a", Some(1.0)), ("a", Some(2.0))]);
         let new = scores(&[("a", Some(1.0)), ("a", Some(3.0)), ("a", None)]);
-        let found = diff(&old, &new, &["class"]).unwrap();
+        let found = difference(&old, &new, &["class"]).unwrap();
         assert_eq!((found.changed.len(), found.rows_added.len()), (1, 1));
         let wider = old.labelled(Column::int("seed"), 1_i64).unwrap();
-        assert_eq!(diff(&old, &wider, &["class"]).unwrap().columns_added, ["seed"]);
-        assert_eq!(diff(&wider, &old, &["class"]).unwrap().columns_removed, ["seed"]);
-        assert!(diff(&old, &wider, &["seed"]).unwrap_err().to_string().contains("no column `seed`"));
+        assert_eq!(difference(&old, &wider, &["class"]).unwrap().columns_added, ["seed"]);
+        assert_eq!(difference(&wider, &old, &["class"]).unwrap().columns_removed, ["seed"]);
+        assert!(difference(&old, &wider, &["seed"]).unwrap_err().to_string().contains("no column `seed`"));
     }
 }
