@@ -12,8 +12,8 @@ use super::request::{PlanArgs, load, options};
 use super::terminal::{print, width};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
-use crate::engine::{self, LogLine, NodeLabel, Options, Plan, RunEvent};
-use crate::results::{Damaged, Publisher};
+use crate::engine::{self, Damaged, LogLine, Observer, RunEvent};
+use crate::results::{self, Published, Publisher};
 use crate::stage::{Cancel, Registry, StageError};
 use crate::store::{RunRecord, RunStatus};
 
@@ -52,51 +52,32 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     let made = engine::plan(&pipeline, registry, &store, &options)?;
     let cancel = Cancel::default();
     listen(&cancel)?;
-    let mut ui = Ui::new(args.json);
-    let began = Instant::now();
-    let (mut first_failure, mut skipped, mut unrecorded) = (None, 0, None);
-    let mut execute = |plan: &Plan, options: &Options, ui: &mut Ui| {
-        let ended = engine::run(plan, &pipeline, registry, &store, options, &cancel, &mut |line| {
-            if let RunEvent::NodeFailed { failure, .. } = &line.event {
-                first_failure.get_or_insert_with(|| exit_of(failure));
-            }
-            let skip = matches!(line.event, RunEvent::NodeSkipped { .. });
-            skipped += usize::from(skip);
-            if args.json || skipped <= SKIPPED || !skip {
-                ui.event(line);
-            }
-        });
-        match ended {
-            // What was computed is published all the same; the fault is told in the end.
-            Err(engine::Error::Unrecorded(record, error)) => {
-                let ended = (*record).clone();
-                unrecorded = Some(engine::Error::Unrecorded(record, error));
-                Ok(ended)
-            }
-            result => result,
-        }
-    };
-    let mut record = execute(&made, &options, &mut ui)?;
     let folder = match &args.results {
         Some(folder) => folder.clone(),
         None => project(Some(file))?.join("results"),
     };
     let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel, width: width() };
-    let mut published = publisher.publish(&record, &mut |text| ui.event(&warning(began, None, text)))?;
-    if record.status == RunStatus::Done && !published.damaged.is_empty() {
-        for Damaged { node, digest } in &published.damaged {
-            let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
-            ui.event(&warning(began, label(&record, *node), text));
+    let mut watch = Watch {
+        ui: Ui::new(args.json),
+        began: Instant::now(),
+        all: args.json,
+        publisher,
+        published: Ok(None),
+        failure: None,
+        skipped: 0,
+    };
+    let (record, unrecorded) = match engine::run(&made, &pipeline, registry, &store, &options, &cancel, &mut watch) {
+        // What was computed is published all the same; the fault is told in the end.
+        Err(engine::Error::Unrecorded(record, error)) => {
+            ((*record).clone(), Some(engine::Error::Unrecorded(record, error)))
         }
-        // What the user wanted to run although it was done has run.
-        let options = Options { force: Vec::new(), ..options };
-        record = execute(&engine::plan(&pipeline, registry, &store, &options)?, &options, &mut ui)?;
-        published = publisher.publish(&record, &mut |text| ui.event(&warning(began, None, text)))?;
-    }
+        ended => (ended?, None),
+    };
+    let published = watch.published?.unwrap_or_default();
     if record.status == RunStatus::Done {
         if let Some(Damaged { node, digest }) = published.damaged.first() {
-            let node = label(&record, *node).map_or_else(String::new, |node| format!("`{node}`: its "));
-            let message = format!("{node}output {} is damaged or gone again.", digest.short());
+            let node = record.nodes.get(*node).map_or("", |node| &node.stage);
+            let message = format!("`{node}`: its output {} is damaged or gone again.", digest.short());
             return Err(fail(Exit::Storage, message).hint("Check the disk that holds the store."));
         }
         // What a failure is told by stays the last that is to be seen.
@@ -110,8 +91,42 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     Ok(match record.status {
         RunStatus::Done => Exit::Success,
         RunStatus::Interrupted | RunStatus::Running => Exit::Interrupted,
-        RunStatus::Failed => first_failure.unwrap_or(Exit::Stage),
+        RunStatus::Failed => watch.failure.unwrap_or(Exit::Stage),
     })
+}
+
+/// Shows a run, and publishes what it made.
+struct Watch<'a> {
+    ui: Ui,
+    began: Instant,
+    /// Whether every event is shown, however many there are.
+    all: bool,
+    publisher: Publisher<'a>,
+    published: results::Result<Option<Published>>,
+    /// The exit code of the first failure.
+    failure: Option<Exit>,
+    skipped: usize,
+}
+
+impl Observer for Watch<'_> {
+    fn event(&mut self, line: &LogLine) {
+        if let RunEvent::NodeFailed { failure, .. } = &line.event {
+            self.failure.get_or_insert_with(|| exit_of(failure));
+        }
+        let skip = matches!(line.event, RunEvent::NodeSkipped { .. });
+        self.skipped += usize::from(skip);
+        if self.all || self.skipped <= SKIPPED || !skip {
+            self.ui.event(line);
+        }
+    }
+
+    fn ended(&mut self, run: &RunRecord) -> Vec<Damaged> {
+        let (ui, began) = (&mut self.ui, self.began);
+        let published = self.publisher.publish(run, &mut |text| ui.event(&warning(began, text)));
+        let damaged = published.as_ref().map(|published| published.damaged.clone()).unwrap_or_default();
+        self.published = published.map(Some);
+        damaged
+    }
 }
 
 /// Asks the run to stop at the first Ctrl-C, SIGTERM or end of the terminal; a second one ends the process at once.
@@ -128,15 +143,9 @@ fn listen(cancel: &Cancel) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The node of this number in a run's record.
-fn label(run: &RunRecord, number: usize) -> Option<NodeLabel> {
-    let node = run.nodes.get(number)?;
-    Some(NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() })
-}
-
 /// What is told beside the run that began then.
-fn warning(began: Instant, node: Option<NodeLabel>, text: String) -> LogLine {
-    LogLine::new(began.elapsed(), RunEvent::Warning { node, text })
+fn warning(began: Instant, text: String) -> LogLine {
+    LogLine::new(began.elapsed(), RunEvent::Warning { node: None, text })
 }
 
 /// Whether the run was started to outlive its terminal, as by `nohup`.

@@ -76,6 +76,8 @@ pub(super) enum News {
     Failed,
     /// It was stopped because somebody wished so.
     Interrupted,
+    /// It was done, and an output of it turned out to be damaged or gone. What rests on it is looked up again, too.
+    Damaged,
     /// An output of `maker`, one of the nodes that it needs, is damaged; none where the maker is no node of this plan.
     Corrupt { maker: Option<Place> },
 }
@@ -313,6 +315,15 @@ impl Schedule {
             }
             News::Failed => self.fail(node),
             News::Interrupted => self.leave(node, Phase::Interrupted),
+            News::Damaged => {
+                if self.nodes[node].phase == Phase::Done
+                    && !self.closed
+                    && self.nodes[node].remakes < self.rules.remakes
+                {
+                    self.nodes[node].remakes += 1;
+                    self.undo_with_users(node);
+                }
+            }
             News::Corrupt { maker } => match maker {
                 Some(maker) if !self.closed && self.nodes[node].remakes < self.rules.remakes => {
                     self.nodes[node].remakes += 1;
@@ -353,6 +364,21 @@ impl Schedule {
             }
         }
         self.await_inputs(maker);
+        self.ended = self.ended.min(maker);
+    }
+
+    /// Lets a node that was done begin again, and all that rests on it and was done.
+    fn undo_with_users(&mut self, node: Place) {
+        let (mut undone, mut open) = (BTreeSet::new(), vec![node]);
+        while let Some(node) = open.pop() {
+            if self.nodes[node].phase == Phase::Done && undone.insert(node) {
+                open.extend(self.users(node));
+            }
+        }
+        // Users first: their places are greater.
+        for node in undone.into_iter().rev() {
+            self.undo(node);
+        }
     }
 
     /// Takes a node out of where it stands, gives its room back, and lets its twins go on.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::testing::{Bench, registry, statuses};
-use super::{Error, RunEvent, State, Why, plan, run};
+use super::{Error, LogLine, RunEvent, State, Why, plan, run};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::RunLookup;
@@ -306,7 +306,7 @@ fn many_hits_are_quick() {
     let begin = Instant::now();
     let plan = plan(&pipeline, &registry(), &bench.store, &bench.options).unwrap();
     let (cancel, registry) = (Cancel::default(), registry());
-    run(&plan, &pipeline, &registry, &bench.store, &bench.options, &cancel, &mut |_| {}).unwrap();
+    run(&plan, &pipeline, &registry, &bench.store, &bench.options, &cancel, &mut |_: &LogLine| {}).unwrap();
     let took = begin.elapsed();
     eprintln!("15 hits took {took:?}");
     assert!(plan.is_done() && took < Duration::from_millis(500), "{took:?}");

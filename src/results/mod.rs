@@ -26,4 +26,4 @@ pub use compare::compare;
 pub use difference::{Difference, MetricChange, OutputChange, ValueChange};
 pub use error::{Error, Result};
 pub use export::{Export, Exported};
-pub use publish::{Damaged, Published, Publisher};
+pub use publish::{Published, Publisher};

@@ -19,6 +19,7 @@ use super::log;
 use super::manifest::{self, Manifest, PublishedFile};
 use super::rendering;
 use super::wanted::{self, LOG, Source, Wanted};
+use crate::engine::Damaged;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Cancel, Name, Registry};
@@ -32,15 +33,6 @@ pub struct Published {
     pub tables: Vec<String>,
     /// What could not be read. The store does not hold it any more, so that the node is not done.
     pub damaged: Vec<Damaged>,
-}
-
-/// An output of a node that is damaged, or gone from the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Damaged {
-    /// The number of the node that made it, in the run's record.
-    pub node: usize,
-    /// The output, or a file in it.
-    pub digest: Digest,
 }
 
 impl Published {

@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["hash", "fsio", "stage"]),
     ("pipeline", &["hash", "dag", "fsio", "syntax", "stage"]),
     ("engine", &["hash", "dag", "fsio", "syntax", "program", "stage", "store", "pipeline"]),
-    ("results", &["hash", "fsio", "stage", "store", "table", "pipeline"]),
+    ("results", &["hash", "fsio", "stage", "store", "table", "pipeline", "engine"]),
     ("stages", &["hash", "fsio", "program", "stage", "table", "ml", "tensorboard", "params"]),
 ];
 

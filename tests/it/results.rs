@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use crate::harness::{Answer, Bench, files, unpacked};
+use crate::harness::{Answer, Bench, events, files, unpacked};
 
 /// A pipeline `p` with one stage `c`: a shell's script that is given its outputs as `$0`, `$1`.
 fn script(script: &str, outputs: &[(&str, &str)]) -> String {
@@ -321,6 +321,35 @@ fn a_tree_that_lists_what_lies_outside_is_made_again() {
     bench.ok("run p.ron");
     assert_eq!((bench.digests()["c.o"].as_str(), read(&bench, "results/p/c/x").as_str()), (good.as_str(), "1\n"));
     assert!(!bench.path("x").exists() && !bench.path("results/x").exists());
+}
+
+#[test]
+fn what_is_damaged_when_it_is_published_is_made_again_in_the_same_run() {
+    let bench = Bench::new();
+    bench.write(
+        "p.ron",
+        r#"Pipeline(name: "p", stages: {
+            "a": Command(run: ["sh", "-c", "mkdir $0; echo 1 > $0/x; echo 2 > $0/y", "{out:o}"], outputs: {"o": "o"}),
+            "b": Command(run: ["cp", "{in:a.o}/x", "{out:o}"], inputs: {"a": "a"}, outputs: {"o": "o"}),
+        })"#,
+    );
+    bench.ran("p.ron");
+    let digests = bench.digests();
+    for (times, damage) in ["", "3\n"].iter().enumerate() {
+        let listing: Json = serde_json::from_slice(&fs::read(bench.object(&digests["a.o"])).unwrap()).unwrap();
+        let leaf = bench.object(listing["files"]["y"]["digest"].as_str().unwrap());
+        fs::remove_file(&leaf).unwrap();
+        if !damage.is_empty() {
+            fs::write(&leaf, damage).unwrap();
+        }
+        fs::remove_dir_all(bench.path("results")).unwrap();
+        let told = events(&bench.ok("run p.ron --json"));
+        let count = |name: &str| told.iter().filter(|event| event["event"] == name).count();
+        assert_eq!([count("run_started"), count("node_started"), count("run_finished")], [1, 1, 1], "{told:?}");
+        let runs: Json = serde_json::from_str(&bench.ok("runs --format json")).unwrap();
+        assert_eq!((runs.as_array().unwrap().len(), &runs[0]["ran"]), (times + 2, &1.into()), "{runs}");
+        assert_eq!((bench.digests(), read(&bench, "results/p/a/y").as_str()), (digests.clone(), "2\n"));
+    }
 }
 
 #[test]

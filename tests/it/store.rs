@@ -314,6 +314,8 @@ fn a_file_of_a_folder_that_is_gone_is_made_by_the_stage_that_made_the_folder() {
     // The results are there, so nobody reads the file: that it is not there is enough.
     assert_eq!(bench.ran("plain.ron"), ["copy"]);
     assert_eq!(std::fs::read(&leaf).unwrap(), content);
+    let runs: Json = serde_json::from_str(&bench.ok("runs --format json")).unwrap();
+    assert_eq!(runs.as_array().unwrap().len(), 2, "one record a run: {runs}");
     assert_eq!(bench.digests(), digests);
     assert!(bench.object(&digests["copy.tree"]).exists() && !bench.path("store/quarantine").exists());
 }

@@ -9,15 +9,16 @@ use crate::engine::failure::NodeFailure;
 use crate::engine::identity::Context;
 use crate::engine::job::Frame;
 use crate::engine::launch::{Message, Running};
-use crate::engine::log::{FORMAT, LogLine};
+use crate::engine::observer::Observer;
 use crate::engine::options::Options;
-use crate::engine::plan::{Plan, State};
+use crate::engine::plan::Plan;
 use crate::engine::schedule::Order;
 use crate::pipeline::Pipeline;
 use crate::stage::{Cancel, Registry};
 use crate::store::{self, RunRecord, RunStatus, Status, Store};
 
-/// Carries out `plan`. A failed stage is not an error here: the record and the events tell it.
+/// Carries out `plan`. A failed stage is not an error here: the record and the events tell it. An output that turns out to
+/// be damaged when the run has ended ([`Observer::ended`]) is made again in the same run.
 ///
 /// # Errors
 /// If the run record cannot be written: at the beginning, when nothing ran, or at the end, when all is done.
@@ -28,7 +29,7 @@ pub fn run(
     store: &Store,
     options: &Options,
     cancel: &Cancel,
-    sink: &mut dyn FnMut(&LogLine),
+    observer: &mut dyn Observer,
 ) -> Result<RunRecord, Error> {
     let unwritten = |error: &store::Error| error.is_denied() && plan.is_done();
     let claim = match store.claim_run(&pipeline.name) {
@@ -36,13 +37,12 @@ pub fn run(
         claim => claim?,
     };
     let context = Context { pipeline, registry, store, options };
-    let mut run = Run::new(context, plan, &claim, cancel, sink);
-    let hits = plan.nodes.iter().filter(|planned| matches!(planned.state, State::Hit { .. })).count();
-    let (id, name) = (claim.id().to_owned(), pipeline.name.clone());
+    let mut run = Run::new(context, plan, &claim, cancel, observer);
     if !plan.is_done() {
         run.open_log();
     }
-    run.emit(RunEvent::RunStarted { format: FORMAT, run: id, pipeline: name, nodes: plan.nodes.len(), done: hits });
+    let began = run.began();
+    run.emit(began);
     if let Err(error) = store.sweep_runs()
         && !unwritten(&error)
     {
@@ -52,8 +52,14 @@ pub fn run(
     if !plan.is_done() {
         run.journal = Some(store.begin_run(&claim, &run.record(RunStatus::Running))?);
     }
-    run.drive();
-    let status = run.status();
+    let status = loop {
+        run.drive();
+        let status = run.status();
+        let damaged = run.observer.ended(&run.record(status));
+        if status != RunStatus::Done || !run.make_again(&damaged) {
+            break status;
+        }
+    };
     let record = run.record(status);
     let recorded = match store.end_run(&claim, &record) {
         // Nothing was to be done, so nothing is lost but the record of that.

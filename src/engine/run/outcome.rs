@@ -8,6 +8,7 @@ use crate::engine::failure::{NodeFailure, signal_name};
 use crate::engine::folder::tidy;
 use crate::engine::job::Frame;
 use crate::engine::launch::Running;
+use crate::engine::observer::Damaged;
 use crate::engine::schedule::{News, Phase};
 use crate::fsio;
 use crate::hash::Digest;
@@ -108,6 +109,26 @@ impl Run<'_> {
         let (node, wanted_by) = (self.label(maker), self.label(index));
         self.emit(RunEvent::NodeRemade { node, wanted_by, digest });
         true
+    }
+
+    /// Lets nodes that are done, and whose outputs turned out to be damaged or gone, be looked up again, and so run. False
+    /// if that is of no use, or if there are none.
+    pub(super) fn make_again(&mut self, damaged: &[Damaged]) -> bool {
+        let indices: Vec<usize> = self.nodes.keys().copied().collect();
+        let mut any = false;
+        for Damaged { node, digest } in damaged {
+            let Some(&index) = indices.get(*node) else { continue };
+            let was_done = self.phase(index) == Phase::Done;
+            self.tell(index, News::Damaged);
+            if was_done && self.phase(index) != Phase::Done {
+                let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
+                let node = Some(self.label(index));
+                self.show_to_others();
+                self.emit(RunEvent::Warning { node, text });
+                any = true;
+            }
+        }
+        any
     }
 
     pub(super) fn fail(&mut self, index: usize, failure: NodeFailure, child: Option<Running>) {

@@ -1,13 +1,16 @@
 //! The run record: what a run tells while it goes on, and leaves to be looked up later.
 
+use std::time::Duration;
+
 use super::state::{NodeRun, Run};
 use crate::engine::event::RunEvent;
 use crate::engine::identity::Context;
-use crate::engine::log::{EventLog, LogLine, Passes};
+use crate::engine::log::{EventLog, FORMAT, LogLine, Passes};
 use crate::engine::machine;
+use crate::engine::plan::State;
 use crate::engine::schedule::Phase;
 use crate::fsio;
-use crate::store::{RunNodeRecord, RunRecord, RunStatus, Status, rfc3339};
+use crate::store::{self, RunNodeRecord, RunRecord, RunStatus, Status, rfc3339};
 
 impl Run<'_> {
     pub(super) fn status(&self) -> RunStatus {
@@ -44,6 +47,23 @@ impl Run<'_> {
         }
     }
 
+    /// Begins the journal and the event log of a run that had nothing to do when it was planned.
+    pub(super) fn show_to_others(&mut self) {
+        if self.journal.is_none() && self.plan.is_done() {
+            self.open_log();
+            let line = LogLine::new(Duration::ZERO, self.began());
+            if let Some(log) = &mut self.log
+                && let Err(error) = log.write(&line)
+            {
+                self.unlogged(&error);
+            }
+            match self.context.store.begin_run(self.claim, &self.record(RunStatus::Running)) {
+                Ok(journal) => self.journal = Some(journal),
+                Err(error) => self.tell_unseen(&error),
+            }
+        }
+    }
+
     /// Tells the journal what changed since it was last written.
     pub(super) fn write_journal(&mut self) {
         if self.changed.is_empty() {
@@ -62,11 +82,13 @@ impl Run<'_> {
         }
         match journal.write() {
             Ok(()) => self.journal = Some(journal),
-            Err(error) => {
-                let text = format!("Others do not see how this run goes on. {error} {}", error.hint());
-                self.emit(RunEvent::Warning { node: None, text });
-            }
+            Err(error) => self.tell_unseen(&error.into()),
         }
+    }
+
+    fn tell_unseen(&mut self, error: &store::Error) {
+        let text = format!("Others do not see how this run goes on. {error} {}", error.hint());
+        self.emit(RunEvent::Warning { node: None, text });
     }
 
     fn node_record(&self, index: usize, known: &NodeRun) -> RunNodeRecord {
@@ -110,6 +132,13 @@ impl Run<'_> {
         }
     }
 
+    /// The first event of the run.
+    pub(super) fn began(&self) -> RunEvent {
+        let done = self.plan.nodes.iter().filter(|planned| matches!(planned.state, State::Hit { .. })).count();
+        let (run, pipeline) = (self.claim.id().to_owned(), self.context.pipeline.name.clone());
+        RunEvent::RunStarted { format: FORMAT, run, pipeline, nodes: self.plan.nodes.len(), done }
+    }
+
     /// Begins the run's event log.
     pub(super) fn open_log(&mut self) {
         match EventLog::create(&self.context.store.new_events(self.claim)) {
@@ -139,7 +168,7 @@ impl Run<'_> {
                 Err(error) => self.unlogged(&error),
             }
         }
-        (self.sink)(&line);
+        self.observer.event(&line);
     }
 
     fn unlogged(&mut self, error: &fsio::Error) {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::engine::event::NodeLabel;
 use crate::engine::identity::Context;
 use crate::engine::launch::{Message, Running};
-use crate::engine::log::{EventLog, LogLine, Sieve};
+use crate::engine::log::{EventLog, Sieve};
+use crate::engine::observer::Observer;
 use crate::engine::plan::Plan;
 use crate::engine::schedule::{News, Phase, Place, Rules, Schedule};
 use crate::fsio;
@@ -54,7 +55,7 @@ pub(super) struct Run<'a> {
     pub started: i128,
     pub begin: Instant,
     pub cancel: &'a Cancel,
-    pub sink: &'a mut dyn FnMut(&LogLine),
+    pub observer: &'a mut dyn Observer,
     /// None where nothing is to run, and once it could not be written.
     pub log: Option<EventLog>,
     pub sieve: Sieve,
@@ -76,7 +77,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         claim: &'a RunClaim,
         cancel: &'a Cancel,
-        sink: &'a mut dyn FnMut(&LogLine),
+        observer: &'a mut dyn Observer,
     ) -> Self {
         let (sender, messages) = sync_channel(UNHEARD);
         let options = context.options;
@@ -105,7 +106,7 @@ impl<'a> Run<'a> {
             started: fsio::now(),
             begin: Instant::now(),
             cancel,
-            sink,
+            observer,
             log: None,
             sieve: Sieve::default(),
             nodes: places.keys().map(|index| (*index, node(index))).collect(),

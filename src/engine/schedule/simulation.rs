@@ -280,3 +280,38 @@ fn the_work_grows_with_the_nodes() {
     assert!(many.orders < 12 * few.orders, "{} orders for ten times the nodes of {}", many.orders, few.orders);
     assert!(many.visits <= many.links && few.visits <= few.links);
 }
+
+#[test]
+fn a_node_that_turns_out_to_be_damaged_begins_again_with_all_that_rests_on_it() {
+    let rules = Rules { room: vec![1], keep_going: false, grace: ms(1), retry: ms(1), remakes: 1 };
+    // 0 <- 1 <- 3, and 2 for itself.
+    let needs = [vec![], vec![0], vec![], vec![1]];
+    let mut schedule = Schedule::new(needs.map(|needs| (needs, vec![1])), rules);
+    let drive = |schedule: &mut Schedule| {
+        let mut looked_up = Vec::new();
+        loop {
+            match schedule.next(ms(0)) {
+                Order::LookUp(node) => {
+                    looked_up.push(node);
+                    schedule.tell(node, News::Done, ms(0));
+                }
+                Order::End => return looked_up,
+                order => panic!("{order:?}"),
+            }
+        }
+    };
+    assert_eq!(drive(&mut schedule), [0, 1, 2, 3]);
+    schedule.tell(0, News::Damaged, ms(0));
+    assert_eq!([0, 1, 2, 3].map(|node| schedule.phase(node) == Phase::Done), [false, false, true, false]);
+    assert_eq!(drive(&mut schedule), [0, 1, 3]);
+    // Once is enough here.
+    schedule.tell(0, News::Damaged, ms(0));
+    assert_eq!(drive(&mut schedule), [0; 0]);
+    // What is not made again after a request to stop is skipped.
+    schedule.tell(1, News::Damaged, ms(0));
+    schedule.cancel(ms(0));
+    assert_eq!(schedule.next(ms(0)), Order::AskToStop);
+    assert_eq!(schedule.next(ms(0)), Order::Skip { node: 1, needs: None });
+    assert_eq!(schedule.next(ms(0)), Order::Skip { node: 3, needs: Some(1) });
+    assert_eq!(schedule.next(ms(0)), Order::End);
+}

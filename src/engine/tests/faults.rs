@@ -4,11 +4,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::{diamond, flip, record_file};
-use crate::engine::RunEvent;
-use crate::engine::testing::{Bench, launcher, statuses};
+use crate::engine::testing::{Bench, launcher, registry, statuses};
+use crate::engine::{Damaged, LogLine, Observer, RunEvent, run};
 use crate::fsio;
 use crate::stage::Cancel;
-use crate::store::{RunStatus, Status::*};
+use crate::store::{RunNodeRecord, RunRecord, RunStatus, Status::*, Store};
 
 #[test]
 fn an_input_that_changes_during_its_stage_is_not_recorded() {
@@ -43,6 +43,48 @@ fn a_flipped_bit_in_an_output_is_found_when_read_and_made_again() {
         assert_eq!(fsio::list(&bench.store.path().join("quarantine")).unwrap().len(), 1);
         bench.store.verify(&victim).unwrap();
     }
+}
+
+/// Finds what is damaged when the run has ended, as whoever publishes results does.
+struct Reader<'a> {
+    store: &'a Store,
+    records: Vec<RunRecord>,
+    warnings: usize,
+}
+
+impl Observer for Reader<'_> {
+    fn event(&mut self, line: &LogLine) {
+        self.warnings += usize::from(matches!(line.event, RunEvent::Warning { node: Some(_), .. }));
+    }
+
+    fn ended(&mut self, run: &RunRecord) -> Vec<Damaged> {
+        self.records.push(run.clone());
+        let damaged = |(node, record): (usize, &RunNodeRecord)| {
+            let digest = record.outputs["out"].digest;
+            self.store.verify(&digest).is_err().then_some(Damaged { node, digest })
+        };
+        run.nodes.iter().enumerate().filter_map(damaged).collect()
+    }
+}
+
+#[test]
+fn an_output_that_is_damaged_when_the_run_has_ended_is_made_again_in_it() {
+    let mut bench = diamond();
+    let first = bench.run();
+    bench.ran();
+    flip(&bench.store.object_path(&first.nodes[1].outputs["out"].digest));
+    let (plan, pipeline, registry) = (bench.plan(), bench.pipeline(), registry());
+    assert!(plan.is_done());
+    let mut reader = Reader { store: &bench.store, records: Vec::new(), warnings: 0 };
+    let cancel = Cancel::default();
+    let record = run(&plan, &pipeline, &registry, &bench.store, &bench.options, &cancel, &mut reader).unwrap();
+    assert_eq!((reader.records.len(), reader.warnings), (2, 1));
+    assert_eq!(statuses(&reader.records[0]), [Hit, Hit, Hit, Hit]);
+    assert_eq!(statuses(&record), [Hit, Ran, Hit, Hit]);
+    assert_eq!(record.nodes[1].outputs, first.nodes[1].outputs);
+    assert_eq!(bench.ran(), ["b"]);
+    let told = bench.store.runs(None).unwrap().map(Result::unwrap).map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(told, [record.id, first.id], "one record a run");
 }
 
 #[test]
