@@ -72,7 +72,7 @@ mod tests {
         let pixels: Vec<f32> = (0..3 * 65 * 65).map(|_| rng.range(-120.0, 130.0)).collect();
         let image = Tensor::from_vec(pixels, (1, 3, 65, 65), &Device::Cpu).unwrap();
         let labels: Vec<u8> = (0..65 * 65).map(|p| (p / 500) as u8).collect();
-        for encoder in ["Tiny", "ResNet50", "ResNet101"] {
+        for encoder in ["Tiny", "ResNet18", "ResNet50", "ResNet101"] {
             let network = initialise(&spec(encoder), &Device::Cpu, Scheme::Stable, 1).unwrap();
             let tape = network.forward_train(&image, 0).unwrap();
             let deviation = (sum_of_squares(&tape.logits).unwrap() / tape.logits.elem_count() as f64).sqrt();

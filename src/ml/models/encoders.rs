@@ -1,12 +1,12 @@
 //! Every encoder, by name. A new one is a file with its [`Backbone`](super::Backbone), and a line here.
 
 use super::architecture::{Architecture, Encoder};
-use super::bottleneck;
+use super::{bottleneck, resnet18};
 use crate::ml::error::{Error, Result};
 use crate::ml::spec::{Choice, complete};
 
 /// Every encoder.
-pub const ENCODERS: &[Encoder] = &[bottleneck::RESNET101, bottleneck::RESNET50, bottleneck::TINY];
+pub const ENCODERS: &[Encoder] = &[bottleneck::RESNET101, bottleneck::RESNET50, resnet18::RESNET18, bottleneck::TINY];
 
 /// The shape of the encoder that `choice` names.
 pub fn architecture(choice: &Choice) -> Result<Architecture> {

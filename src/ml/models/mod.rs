@@ -11,6 +11,7 @@ mod encoders;
 mod forward;
 mod head;
 mod network;
+mod resnet18;
 mod tape;
 
 pub use architecture::{Architecture, Encoder, PlacedBlock};
@@ -20,4 +21,5 @@ pub use cost::Cost;
 pub use encoders::{ENCODERS, architecture};
 pub use head::Head;
 pub use network::Network;
+pub use resnet18::basic_blocks;
 pub use tape::{Site, Tape};

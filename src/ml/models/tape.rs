@@ -134,17 +134,24 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+    use crate::ml::layers::Parameter;
     use crate::ml::layers::prefilter::variants;
+    use crate::ml::models::{Architecture, architecture, basic_blocks};
     use crate::ml::optim::{Schedule, Sgd};
     use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::state::State;
     use crate::ml::train::{Settings, StepReport, Trainer};
-    use crate::ml::weights::{Scheme, initialise};
+    use crate::ml::weights::{Scheme, initial};
 
     fn network(prefilter: &Choice) -> Network {
+        of_shape(&architecture(&Choice::new("Tiny")).unwrap(), prefilter)
+    }
+
+    fn of_shape(shape: &Architecture, prefilter: &Choice) -> Network {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: prefilter.clone() };
-        initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
+        let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 7, parameter));
+        Network::with_architecture(&spec, shape, &Device::Cpu, start).unwrap()
     }
 
     fn images(count: usize) -> Tensor {
@@ -154,13 +161,13 @@ mod tests {
     }
 
     /// Two steps: what they saw, and the state after them.
-    fn trained(prefilter: &Choice, images: &Tensor, recompute: usize) -> (Vec<StepReport>, Vec<u8>) {
+    fn trained(network: Network, images: &Tensor, recompute: usize) -> (Vec<StepReport>, Vec<u8>) {
         let settings = Settings {
             optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
             schedule: Schedule::Constant,
             horizon: 2,
         };
-        let mut trainer = Trainer::new(network(prefilter)).unwrap();
+        let mut trainer = Trainer::new(network).unwrap();
         trainer.recompute = recompute;
         let labels: Vec<u8> = (0..images.dims()[0] * 41 * 33).map(|i| (i / 50 % 5) as u8).collect();
         let reports = (0..2).map(|_| trainer.step(&settings, images, &labels).unwrap()).collect();
@@ -169,11 +176,17 @@ mod tests {
 
     #[test]
     fn what_is_computed_again_has_the_same_bits() {
-        for (prefilter, count) in variants().iter().flat_map(|prefilter| [(prefilter, 1), (prefilter, 2)]) {
+        let tiny = architecture(&Choice::new("Tiny")).unwrap();
+        // Here the last convolution of a block is dilated as well.
+        let basic = basic_blocks(4, [4, 8, 8, 8], [1, 1, 2, 2]);
+        for (prefilter, (shape, count)) in
+            variants().iter().flat_map(|prefilter| [(&tiny, 1), (&tiny, 2), (&basic, 1)].map(|case| (prefilter, case)))
+        {
             let images = images(count);
-            let expected = trained(prefilter, &images, 0);
+            let trained = |recompute| trained(of_shape(shape, prefilter), &images, recompute);
+            let expected = trained(0);
             for recompute in [1, 2, 4, 100] {
-                assert!(trained(prefilter, &images, recompute) == expected, "{prefilter:?} {count} {recompute}");
+                assert!(trained(recompute) == expected, "{prefilter:?} {shape:?} {count} {recompute}");
             }
         }
     }

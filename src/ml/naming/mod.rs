@@ -68,11 +68,12 @@ struct File {
 }
 
 /// The tables that are shipped, by name.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("Own", include_str!("../../../stages/names/own.ron")),
     ("Deeplab", include_str!("../../../stages/names/deeplab.ron")),
     ("Slim", include_str!("../../../stages/names/slim.ron")),
     ("Torchvision", include_str!("../../../stages/names/torchvision.ron")),
+    ("TorchvisionBasic", include_str!("../../../stages/names/torchvision_basic.ron")),
     ("DeeplabPytorch", include_str!("../../../stages/names/deeplab_pytorch.ron")),
 ];
 
@@ -193,6 +194,8 @@ mod tests {
             ("Torchvision", "module.state_dict.bn1.running_var", "stem/norm/variance"),
             ("Torchvision", "layer3.22.conv3.weight", "group4/block23/expand/weights"),
             ("Torchvision", "layer1.0.downsample.1.bias", "group2/block1/shortcut/norm/beta"),
+            ("TorchvisionBasic", "layer2.0.conv1.weight", "group3/block1/first/weights"),
+            ("TorchvisionBasic", "layer4.1.bn2.running_mean", "group5/block2/second/norm/mean"),
             ("DeeplabPytorch", "base.layer1.conv1.conv.weight", "stem/conv/weights"),
             ("DeeplabPytorch", "layer2.block1.shortcut.bn.weight", "group2/block1/shortcut/norm/gamma"),
             ("DeeplabPytorch", "scale.layer4.block23.proj.conv.weight", "group4/block23/shortcut/weights"),
@@ -212,6 +215,7 @@ mod tests {
             assert!(matches!(ours(table, name), Meaning::Skipped(_)), "{table}: {name}");
         }
         assert_eq!(ours("Torchvision", "classifier.4.weight"), Meaning::Unknown);
+        assert_eq!(ours("TorchvisionBasic", "layer2.0.conv3.weight"), Meaning::Unknown);
         assert_eq!(ours("Deeplab", "res4b22_branch2d/weights"), Meaning::Unknown);
     }
 

@@ -11,7 +11,7 @@ use super::tape::{Num, Tape};
 use crate::ml::layers::prefilter::variants;
 use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
-use crate::ml::models::{Architecture, Network, Site, bottlenecks};
+use crate::ml::models::{Architecture, Network, Site, basic_blocks, bottlenecks};
 use crate::ml::ops::resize;
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
@@ -60,22 +60,19 @@ pub fn logits<'t>(choice: &Choice, shape: &Architecture, v: &Values<'t>, images:
         _ => vec![1],
     };
     let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], 2, 1), "stem", v)));
-    for (number, group) in (2..).zip(&shape.groups) {
-        for block in 0..group.blocks {
-            let place = |part: &str| format!("group{number}/block{}/{part}", block + 1);
-            let stride = if block == 0 { group.stride } else { 1 };
-            let reduced = relu(&conv(&x, &place("reduce"), stride));
-            let middle = match group.dilation {
-                1 => conv(&reduced, &place("middle"), 1),
-                d => {
-                    let d = d * rates[block % rates.len()];
-                    norm(&dilated(choice, d, &reduced, &place("middle"), v), &place("middle"), v)
-                }
+    for block in shape.blocks() {
+        let place = |part: &str| format!("{}/{part}", block.name);
+        let mut path = None;
+        for (left, shape) in (0..block.shape.path.len()).rev().zip(&block.shape.path) {
+            let (input, place) = (path.as_ref().unwrap_or(&x), place(shape.part));
+            let sums = match shape.op.dilation {
+                1 => conv(input, &place, shape.op.stride),
+                d => norm(&dilated(choice, d * rates[block.number % rates.len()], input, &place, v), &place, v),
             };
-            let expanded = conv(&relu(&middle), &place("expand"), 1);
-            let shortcut = if block == 0 { conv(&x, &place("shortcut"), stride) } else { x };
-            x = relu(&sum(&expanded, &shortcut));
+            path = Some(if left == 0 { sums } else { relu(&sums) });
         }
+        let shortcut = block.shape.shortcut.map(|shape| conv(&x, &place(shape.part), shape.op.stride));
+        x = relu(&sum(&path.unwrap(), shortcut.as_ref().unwrap_or(&x)));
     }
     let branches = shape.rates.iter().map(|rate| {
         let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/aspp{rate}/{part}")]);
@@ -125,8 +122,10 @@ fn networks_of_every_type_are_their_definition() {
     let multigrid = Choice::new("Multigrid").with("rates", Arg::Ints(vec![2, 1]));
     let mut worsts = Worsts { tensors: Worst::within(1e-5), numbers: Worst::within(1e-4) };
     for prefilter in variants().into_iter().chain([multigrid]) {
-        for (trainable_norm, images, size) in [(false, 2, [33, 65]), (true, 1, [47, 61])] {
-            let shape = Architecture { trainable_norm, ..bottlenecks(4, [8, 16, 16, 32], [1, 2, 2, 3]) };
+        let bottlenecks = bottlenecks(4, [8, 16, 16, 32], [1, 2, 2, 3]);
+        let trained = Architecture { trainable_norm: true, ..bottlenecks.clone() };
+        let basic = Architecture { trainable_norm: true, ..basic_blocks(4, [4, 6, 8, 8], [1, 2, 2, 1]) };
+        for (shape, images, size) in [(bottlenecks, 2, [33, 65]), (trained, 1, [47, 61]), (basic, 1, [33, 41])] {
             let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 5, prefilter: prefilter.clone() };
             let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
             let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();

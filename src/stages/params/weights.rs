@@ -62,6 +62,8 @@ params! {
         Slim {}
         /// torchvision's ResNet-50 and ResNet-101.
         Torchvision {}
+        /// torchvision's ResNet-18.
+        TorchvisionBasic {}
         /// kazuto1011/deeplab-pytorch's.
         DeeplabPytorch {}
         /// A table of one's own.
@@ -114,6 +116,7 @@ impl Names {
             Names::Deeplab {} => Some("Deeplab"),
             Names::Slim {} => Some("Slim"),
             Names::Torchvision {} => Some("Torchvision"),
+            Names::TorchvisionBasic {} => Some("TorchvisionBasic"),
             Names::DeeplabPytorch {} => Some("DeeplabPytorch"),
         }
     }

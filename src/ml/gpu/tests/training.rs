@@ -26,7 +26,9 @@ fn training_agrees() {
     let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
     let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
     let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
-    for (encoder, prefilter) in networks.chain([(norms, Choice::new("Regular"))]) {
+    for (encoder, prefilter) in
+        networks.chain([(norms, Choice::new("Regular")), (Choice::new("ResNet18"), Choice::new("Average"))])
+    {
         let spec = ModelSpec { encoder, classes: 4, prefilter };
         agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
             let mut trainer = Trainer::new(initialise(&spec, x[0].device(), Scheme::Stable, 7).unwrap()).unwrap();
