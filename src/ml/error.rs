@@ -70,5 +70,15 @@ impl Error {
     }
 }
 
+/// So that our layers are modules of candle, whose errors are candle's.
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Candle(error) => error,
+            other => candle_core::Error::wrap(other),
+        }
+    }
+}
+
 /// The result of a numeric operation.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -11,6 +11,8 @@ mod bytes;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod candle;
+#[cfg(test)]
 mod checkpoints;
 #[cfg(test)]
 mod circles;
@@ -22,6 +24,8 @@ mod data;
 mod diff;
 #[cfg(test)]
 mod erf;
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A convolution followed by frozen batch norm.
 
 use candle_core::Tensor;
+use candle_nn::Module;
 
 use super::affine::{Affine, FoldedNorm, Norm, NormStart};
 use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
@@ -68,6 +69,13 @@ pub struct Folded {
     pub weights: Tensor,
     /// The batch norm.
     pub norm: FoldedNorm,
+}
+
+/// The convolution and the batch norm, without a ReLU. For inference: no gradient of candle's goes through it.
+impl Module for Folded {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.forward(x, None, false)?)
+    }
 }
 
 impl Folded {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use candle_nn::Module;
 
 use super::affine::Affine;
 use super::conv::Folded;
@@ -25,6 +26,14 @@ pub struct SmoothedConv {
     pub own: Views,
     /// The type's parameters of the network, as it listed them.
     pub shared: Views,
+}
+
+/// The pre-filter, the convolution and the batch norm, without a ReLU. For inference: no gradient of candle's goes through
+/// it.
+impl Module for SmoothedConv {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.forward(x, None, false)?.0)
+    }
 }
 
 impl SmoothedConv {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 
 use super::block::{Activations, Block};
 use super::network::Network;
@@ -21,6 +22,14 @@ pub(super) enum Step<'a> {
     Block(&'a Block, Activations),
     /// The output of the encoder.
     Encoding(&'a Tensor),
+}
+
+/// The logits, for inference: no gradient of candle's goes through them. Training has its own tape, see
+/// [`Network::forward_train`].
+impl Module for Network {
+    fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.forward(images)?)
+    }
 }
 
 impl Network {

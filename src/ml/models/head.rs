@@ -1,6 +1,7 @@
 //! The head: an atrous pyramid, whose convolutions of several dilations are added up to the logits.
 
 use candle_core::Tensor;
+use candle_nn::Module;
 
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
@@ -47,6 +48,13 @@ impl PlannedBranch {
             init: Init::GlorotUniform { fan_in: classes, fan_out: classes },
         });
         PlannedBranch { op: Conv2d { stride: 1, dilation: rate }, weights, biases }
+    }
+}
+
+/// The logits, for inference: no gradient of candle's goes through them.
+impl Module for Head {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.forward(x)?)
     }
 }
 
