@@ -1,5 +1,5 @@
-//! Weights from files: opened ([`checkpoint`](super::checkpoint)), translated by a table of names
-//! ([`naming`](super::naming)), then laid into a network with a word on every tensor.
+//! Weights from files. A file is opened by [`checkpoint`](super::checkpoint). A table of names translates it
+//! ([`naming`](super::naming)). Then its tensors become a network's parameters, and a report says what became of each.
 
 use std::collections::BTreeMap;
 
@@ -133,8 +133,8 @@ pub fn smoothed(inventory: &Inventory) -> Vec<String> {
     layers
 }
 
-/// A filter as OIHW. Those of pre-filters are [C, 1, H, W]: depthwise ones are [H, W, C, 1] in TensorFlow, and those that
-/// all channels share are [H, W, 1, 1, 1] in the reference. Anything else stays as it is.
+/// A filter as OIHW. Filters of pre-filters become [C, 1, H, W]: the depthwise ones are [H, W, C, 1] in TensorFlow, and
+/// those that all channels share are [H, W, 1, 1, 1] in the reference. Anything else stays as it is.
 pub fn arrange(layout: Layout, ours: &str, shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     match (layout, shape) {
         (Layout::Hwio, &[h, w, c, 1]) if ours.contains("prefilter/") => {
@@ -146,10 +146,10 @@ pub fn arrange(layout: Layout, ours: &str, shape: &[usize], values: Vec<f32>) ->
     }
 }
 
-/// A filter with its axes turned from [H, W, I, O] to [O, I, H, W].
+/// A filter with its axes permuted from [H, W, I, O] to [O, I, H, W].
 pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
-    // One without values may claim any number of outputs.
+    // A filter without values may state any number of outputs.
     for output in (0..o).take(values.len()) {
         for input in 0..i {
             out.extend((0..h * w).map(|tap| values[(tap * i + input) * o + output]));
@@ -158,8 +158,9 @@ pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Makes variances that were trained with another epsilon give the same factors here, where [`EPSILON`] is added: v +
-/// theirs - ours. Where v is small that is negative, but its sum with our epsilon is the same positive number as before.
+/// Changes variances that were trained with another epsilon than [`EPSILON`], so that they give the same factors here: `v`
+/// becomes `v + theirs - ours`. For a small `v` that is negative, but with our epsilon it adds up to the same positive
+/// number as before.
 fn adjust(variances: &mut [f32], epsilon: Option<f64>) {
     if let Some(theirs) = epsilon {
         let shift = theirs - f64::from(EPSILON);
@@ -204,8 +205,10 @@ pub fn safetensors(bytes: &[u8]) -> Result<Tensors> {
     if faults.is_empty() { Ok(tensors) } else { Err(Error::Weights(faults)) }
 }
 
-/// A network with the values of `tensors`, and with initial ones where these have none. A parameter that is `needed`
-/// and missing, a shape that does not fit and a value that is not finite are faults; all are named.
+/// A network with the values of `tensors`. A parameter that they lack has its initial value.
+///
+/// # Errors
+/// A parameter that is `needed` is missing, a shape does not fit, or a value is not finite. All of them are named.
 pub fn network(
     spec: &ModelSpec,
     device: &Device,
@@ -251,21 +254,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_turn() {
+    fn axes_are_permuted() {
         let data: Vec<f32> = (0..24).map(|v| v as f32).collect();
-        let turned = hwio_to_oihw([2, 1, 3, 4], &data);
+        let permuted = hwio_to_oihw([2, 1, 3, 4], &data);
         // Element [h, i, o] = [1, 2, 3] of the file.
-        assert_eq!(turned[(3 * 3 + 2) * 2 + 1], data[(3 + 2) * 4 + 3]);
+        assert_eq!(permuted[(3 * 3 + 2) * 2 + 1], data[(3 + 2) * 4 + 3]);
         assert!(hwio_to_oihw([1, 1, 0, usize::MAX], &[]).is_empty());
     }
 
     #[test]
     fn filters_are_laid_out_with_their_channels_first() {
         let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
-        let turned = vec![0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0];
+        let permuted = vec![0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0];
         let arranged = |ours: &str, shape: &[usize]| arrange(Layout::Hwio, ours, shape, values.clone());
-        assert_eq!(arranged("a/prefilter/average", &[2, 2, 3, 1]), (vec![3, 1, 2, 2], turned.clone()));
-        assert_eq!(arranged("a/weights", &[2, 2, 1, 3]), (vec![3, 1, 2, 2], turned));
+        assert_eq!(arranged("a/prefilter/average", &[2, 2, 3, 1]), (vec![3, 1, 2, 2], permuted.clone()));
+        assert_eq!(arranged("a/weights", &[2, 2, 1, 3]), (vec![3, 1, 2, 2], permuted));
         assert_eq!(arranged("a/weights", &[2, 2, 3, 1]).0, [1, 3, 2, 2]);
         assert_eq!(arranged("a/prefilter/shared", &[4, 3, 1, 1, 1]), (vec![1, 1, 4, 3], values.clone()));
         assert_eq!(arranged("a/prefilter/mixing", &[3, 4]), (vec![3, 4], values.clone()));

@@ -1,18 +1,23 @@
 //! Numerics, usable alone as a library, without any pipeline.
 //!
+//! A [`spec::ModelSpec`] names a network. [`weights::initialise`] makes it from a seed, [`import`] from a file of weights. A
+//! [`train::Trainer`] trains it, [`inference::scores`] predicts with it, and [`metrics::Confusion`] counts what is right.
+//! `examples/train_and_predict.rs` does all of this. A [`models::Network`] and its layers are also `candle_nn::Module`s,
+//! for inference: see `examples/sequential.rs`.
+//!
 //! Invariants:
 //! - on the CPU every result has the same bits for any number of threads: work is cut into pieces whose size does
 //!   not depend on the threads, and no sum crosses pieces in an order that does;
 //! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 //!
-//! # The seam
+//! # Gradients
 //!
-//! Training does not run through candle's autograd per operation, but through blocks with a backward pass of their
-//! own: candle's tensors are the storage, [`ops`] are in-place operations on them, and [`models`] walks an explicit
-//! tape over parameters in flat buffers. One bottleneck block of ResNet-101, forward and backward, median on two
+//! Training does not use candle's gradients, operation by operation. Its blocks have a backward pass of their own: candle's
+//! tensors are the storage, [`ops`] are in-place operations on them, and [`models`] walks an explicit tape over parameters
+//! in flat buffers. One bottleneck block of ResNet-101, forward and backward, median on two
 //! AVX-512 cores (`cargo bench --bench bottleneck`): group 2 (256 channels, 81x81) 222 ms stock and 23 ms so, 9.6
-//! times; group 4 (1024 channels, 41x41, dilation 2) 263 and 30 ms, 8.7 times. What it gives:
+//! times; group 4 (1024 channels, 41x41, dilation 2) 263 and 30 ms, 8.7 times. What this gives:
 //! - a convolution, its frozen batch norm, the residual and the ReLU are one pass with one output, and that output
 //!   is the mask of its own gradient (0 at 0, as TensorFlow's; candle's is 1 there);
 //! - no gradient is computed that nobody needs, and each is written once, to its place in the flat buffer;

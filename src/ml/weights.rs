@@ -12,14 +12,16 @@ use super::spec::ModelSpec;
 /// How a network starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// He-normal encoder, Glorot-uniform head (biases included), batch norm as if it were not there. Without
-    /// statistics of the data, a deep network explodes with it; it is for encoders whose values are loaded.
+    /// He-normal encoder, Glorot-uniform head (biases included), and batch norms that change nothing. It is for encoders
+    /// whose values are loaded: activations of a deep network that starts so grow without bound, since its batch norms
+    /// have no statistics of the data.
     Plain,
-    /// The same draws, with the constants of the frozen batch norm chosen so that the second moment of activations
-    /// stays of order 1 from pixels (about 65 without their mean) to logits at any depth: the stem's variance is
-    /// twice the square of 65; the shortcut of a group has gamma `sqrt(1/2)`, since a convolution without ReLU
-    /// doubles the second moment; and the last convolution of each block has gamma `sqrt(1 / (2 blocks))`, so that a
-    /// group of any number of blocks adds as much as it was given.
+    /// The same draws, with other constants of the frozen batch norms. With these the second moment of activations
+    /// stays of order 1 at any depth, from pixels (about 65 without their mean) to logits:
+    /// - the stem's variance is twice the square of 65;
+    /// - the shortcut of a group has gamma `sqrt(1/2)`, since a convolution without ReLU doubles the second moment;
+    /// - the last convolution of each block has gamma `sqrt(1 / (2 blocks))`, so that a group of any number of blocks
+    ///   adds as much as it was given.
     Stable,
 }
 

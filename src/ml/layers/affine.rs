@@ -1,9 +1,9 @@
-//! Batch norm with frozen statistics as one factor and one summand for each channel.
+//! Batch norm with frozen statistics: one factor and one summand for each channel.
 //!
-//! `gamma` and `beta` are frozen too, and folded once, unless training is to change them. Then they are folded before
-//! every pass, and their gradients need no more than what the convolution's backward pass leaves: the sums `z` that the
-//! factor multiplies are linear in the channel's filter, so by Euler's theorem the sum over positions of `g z scale`
-//! is the inner product of the filter and its gradient.
+//! Where training leaves `gamma` and `beta` alone, they are folded into these once. Where it changes them, they are
+//! folded before every pass. Their gradients then follow from what the convolution's backward pass leaves: the
+//! convolution's output `z`, which the factor multiplies, is linear in the channel's filter. So, by Euler's theorem, the
+//! sum over positions of `g z scale` is the inner product of the filter and its gradient.
 
 use candle_core::Tensor;
 
@@ -14,8 +14,8 @@ use crate::ml::ops::{elementwise, read};
 /// Added to the variance, as in the reference.
 pub const EPSILON: f32 = 1e-3;
 
-/// Stands for a factor of exactly zero that training may change: it adds nothing that survives rounding, and the
-/// gradient by the factor, which is read off the filter's, can still be had.
+/// Stands for a factor of exactly zero that training may change. The gradient by the factor is computed from the
+/// filter's by a division, which a factor of zero would not allow. What so small a factor adds is lost in rounding.
 const NEXT_TO_NOTHING: f32 = 1e-12;
 
 /// `y = x * scale + shift`, a channel each: `scale = gamma / sqrt(variance + EPSILON)`, `shift = beta - mean * scale`.
@@ -70,7 +70,7 @@ impl Norm {
     /// The batch norm ready to run: with its factor and summand, or with views of what training changes.
     pub fn fold(&self, parameters: &Parameters) -> Result<FoldedNorm> {
         let values = |id| -> Result<Vec<f32>> { Ok(parameters.view(id)?.to_vec1()?) };
-        let learned = Learned {
+        let norm = TrainedNorm {
             ids: [self.gamma, self.beta],
             gamma: parameters.view(self.gamma)?,
             beta: parameters.view(self.beta)?,
@@ -78,7 +78,7 @@ impl Norm {
             rate: values(self.variance)?.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect(),
         };
         let trainable = parameters.inventory().get(self.gamma).trainable;
-        Ok(if trainable { FoldedNorm::Learned(learned) } else { FoldedNorm::Fixed(learned.affine(0.0)?) })
+        Ok(if trainable { FoldedNorm::Trained(norm) } else { FoldedNorm::Fixed(norm.affine(0.0)?) })
     }
 }
 
@@ -88,12 +88,12 @@ pub enum FoldedNorm {
     /// Nothing changes it.
     Fixed(Affine),
     /// Training changes gamma and beta.
-    Learned(Learned),
+    Trained(TrainedNorm),
 }
 
 /// A batch norm whose gamma and beta training changes.
 #[derive(Debug, Clone)]
-pub struct Learned {
+pub struct TrainedNorm {
     ids: [ParameterId; 2],
     gamma: Tensor,
     beta: Tensor,
@@ -107,35 +107,36 @@ impl FoldedNorm {
     pub fn affine(&self) -> Result<Affine> {
         match self {
             FoldedNorm::Fixed(affine) => Ok(affine.clone()),
-            FoldedNorm::Learned(learned) => learned.affine(NEXT_TO_NOTHING),
+            FoldedNorm::Trained(norm) => norm.affine(NEXT_TO_NOTHING),
         }
     }
 
-    /// Writes the gradients by gamma and beta, if training changes them: from the gradient `g` by the output before
-    /// its ReLU, and the filter with its gradient.
+    /// Writes the gradients by gamma and beta, if training changes them. It needs the gradient `g` by the output before
+    /// the ReLU, and the filter with its gradient.
     ///
     /// # Shapes
     /// `g` `[N, O, H, W]`; `weights` and `by_weights` `[O, …]`.
     pub fn backward(&self, g: &Tensor, weights: &Tensor, by_weights: &Tensor, gradients: &Gradients) -> Result<()> {
-        let FoldedNorm::Learned(learned) = self else { return Ok(()) };
-        let [by_gamma, by_beta] = learned.ids.map(|id| gradients.slot(id));
+        let FoldedNorm::Trained(norm) = self else { return Ok(()) };
+        let [by_gamma, by_beta] = norm.ids.map(|id| gradients.slot(id));
         let (Some(by_gamma), Some(by_beta)) = (by_gamma?, by_beta?) else { return Ok(()) };
         elementwise::sum_by_channel(g, &by_beta)?;
-        let scale: Vec<f32> = learned.affine(NEXT_TO_NOTHING)?.scale.to_vec1()?;
+        let scale: Vec<f32> = norm.affine(NEXT_TO_NOTHING)?.scale.to_vec1()?;
         let summed: Vec<f32> = by_beta.to_vec1()?;
         let inner = inner_products(weights, by_weights)?;
-        // By the factor: the inner product over the factor; the summand holds the factor times the mean.
+        // The gradient by the factor is the inner product divided by the factor, less what the summand contributes: the
+        // factor stands there too, times the mean.
         let gamma = (0..scale.len()).map(|c| {
-            let by_scale = inner[c] / f64::from(scale[c]) - f64::from(learned.mean[c]) * f64::from(summed[c]);
-            (by_scale * f64::from(learned.rate[c])) as f32
+            let by_scale = inner[c] / f64::from(scale[c]) - f64::from(norm.mean[c]) * f64::from(summed[c]);
+            (by_scale * f64::from(norm.rate[c])) as f32
         });
         let gamma = Tensor::from_iter(gamma, by_gamma.device())?;
         elementwise::copy(&gamma, &by_gamma)
     }
 }
 
-impl Learned {
-    /// Factors that are exactly zero become `nothing`.
+impl TrainedNorm {
+    /// The factor and the summand; a factor of exactly zero becomes `nothing`.
     fn affine(&self, nothing: f32) -> Result<Affine> {
         let (gamma, beta): (Vec<f32>, Vec<f32>) = (self.gamma.to_vec1()?, self.beta.to_vec1()?);
         let scale = |(rate, gamma): (&f32, &f32)| if rate * gamma == 0.0 { nothing } else { rate * gamma };

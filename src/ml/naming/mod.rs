@@ -1,7 +1,7 @@
-//! Tables of names: what the tensors of other programs are called here, and how their values are laid out.
+//! Tables of names: what the tensors of other programs are called here, and how their values lie in memory.
 //!
-//! A table is a RON file that one can read, copy and extend; the shipped ones are `stages/names/*.ron`. Nothing about
-//! any other program's names is written in code, but how TensorFlow numbers equal ones.
+//! A table is a RON file that one can read, copy and extend. The shipped ones are `stages/names/*.ron`. The code knows no
+//! names of other programs. It knows only how TensorFlow numbers variables of the same name.
 
 mod pattern;
 
@@ -28,7 +28,7 @@ pub enum Layout {
 pub struct Table {
     /// The order of the axes of filters.
     pub layout: Layout,
-    /// What the batch norms were trained with, where it is not what is added to the variance here.
+    /// What was added to the variance when the batch norms were trained, where that is another number than here.
     pub epsilon: Option<f64>,
     scopes: Vec<String>,
     words: Words,
@@ -36,8 +36,9 @@ pub struct Table {
     skip: Vec<(Pattern, String)>,
 }
 
-/// The word for what TensorFlow adds to equal names of variables that smoothed layers make one after the other: nothing,
-/// `_1`, `_2`, …. It becomes that layer's name here, which only a network tells.
+/// The word for a number at the end of a name. Smoothed layers make variables of the same name one after the other, and
+/// TensorFlow adds nothing to the first, then `_1`, `_2`, …. The word becomes the name of the layer here, which depends on
+/// the network.
 const SMOOTHED: &str = "smoothed";
 
 /// What a table says of a name.
@@ -124,8 +125,8 @@ impl Table {
         self
     }
 
-    /// What a name of the other program means, among what is wanted. A name that could mean several such tensors means
-    /// none of them. Scopes may stand before it, one behind the other, as `module.`.
+    /// What a name of the other program means. Only tensors that are `wanted` count; a name that could mean several of them
+    /// means none. Scopes may stand before the name, one behind the other, as `module.`.
     pub fn meaning(&self, name: &str, wanted: &dyn Fn(&str) -> bool) -> Meaning {
         let mut name = name;
         let inner = |name: &str| {

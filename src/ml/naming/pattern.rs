@@ -8,7 +8,7 @@ const PIECES: usize = 64;
 /// Words and what they become, by the name of the capture.
 pub type Words = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A pattern that a name is held against: literal text, `{n}` a number, `{word}` one of the words of that name, and
+/// What a name must look like: literal text, `{n}` a number, `{word}` one of the words of that name, and
 /// `{*}` any text, which may stand once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Vec<Piece>);
@@ -84,8 +84,8 @@ impl Pattern {
     }
 }
 
-/// What has been tried in vain: the pieces and the bytes that were left. Without it, words of which one starts another
-/// are tried in every combination.
+/// The places where a match was tried in vain, as numbers of pieces and bytes that were left. Without this memory, words
+/// of which one is the beginning of another would be tried in every combination.
 type Failed = BTreeSet<(usize, usize)>;
 
 fn matched(pieces: &[Piece], name: &str, words: &Words, failed: &mut Failed) -> Option<Captures> {

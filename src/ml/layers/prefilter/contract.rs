@@ -1,7 +1,7 @@
 //! What a type of dilated convolution is: its parameters, its forward pass and its backward pass.
 //!
 //! A type may filter before the convolution, replace the convolution, and own parameters of each layer and of the whole
-//! network. What it does not say is that of the plain convolution.
+//! network. The provided methods are those of the plain convolution.
 
 use candle_core::Tensor;
 
@@ -67,24 +67,25 @@ pub struct DilatedLayer<'a> {
 /// Where the gradients of a layer's parameters go; none where nobody needs them.
 #[derive(Debug, Default)]
 pub struct LayerGradients {
-    /// Whether the gradient by the input is exactly zero where nothing comes from: [`Epilogue::exact`].
+    /// Whether the gradient by the input must be exactly zero at each position that no output depends on, see
+    /// [`Epilogue::exact`].
     pub exact: bool,
-    /// Of the filter: overwritten.
+    /// By the filter: overwritten.
     pub weights: Option<Tensor>,
-    /// Of the layer's own parameters: overwritten.
+    /// By the layer's own parameters: overwritten.
     pub own: Vec<Option<Tensor>>,
-    /// Of the network's parameters: added to, since every layer contributes.
+    /// By the network's parameters: added to, since every layer contributes.
     pub shared: Vec<Option<Tensor>>,
 }
 
 impl LayerGradients {
-    /// Of no parameter: what is wanted is where a gradient comes from, and exactly zero where it does not.
+    /// None by parameters: only the gradient by the input is wanted, exactly zero where no output depends on the input.
     pub fn none() -> Self {
         LayerGradients { exact: true, ..LayerGradients::default() }
     }
 }
 
-/// A type of dilated convolution. What it does not say is that of the plain one.
+/// A type of dilated convolution. The provided methods are those of the plain one.
 pub trait DilatedConv: std::fmt::Debug + Send + Sync {
     /// The parameters that a layer needs besides its filter.
     fn layer_parameters(&self, _size: LayerSize) -> Vec<Extra> {
@@ -101,7 +102,7 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         dilation
     }
 
-    /// How many values of its own input the filter takes for each of its outputs, besides the convolution.
+    /// From how many values of its input the pre-filter makes each of its outputs. 0 where there is none.
     fn taps(&self, _dilation: usize) -> usize {
         0
     }
@@ -115,8 +116,8 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         Ok((layer.op.forward(x, layer.weights, Epilogue { scale, shift, relu, ..Epilogue::default() })?, Vec::new()))
     }
 
-    /// The gradient by the input `x`, zero where `mask` is not positive, from the gradient `g` of the sums before the
-    /// ReLU (after scale and shift).
+    /// The gradient by the input `x`, from the gradient `g` by the output before its ReLU, behind scale and shift. It is zero
+    /// where `mask` is not positive.
     fn backward(
         &self,
         layer: &DilatedLayer<'_>,
