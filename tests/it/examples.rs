@@ -1,5 +1,11 @@
 //! What the examples give.
 
+use std::collections::BTreeMap;
+
+use repro::stage::{Cancel, DeviceSpec, Event, Events, Job, Value, made};
+
+#[path = "../../examples/own_kind.rs"]
+mod own_kind;
 #[path = "../../examples/sequential.rs"]
 mod sequential;
 #[path = "../../examples/train_and_predict.rs"]
@@ -22,4 +28,39 @@ fn a_network_trains_and_predicts_without_a_pipeline() {
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     assert!(mean(&losses[8..]) < 0.8 * mean(&losses[..4]), "{losses:?}");
     assert!(accuracy > 0.4, "{accuracy}");
+}
+
+/// Hears nothing.
+struct Silent;
+
+impl Events for Silent {
+    fn emit(&self, _: Event) {}
+}
+
+#[test]
+fn an_own_kind_stands_beside_the_others_and_makes_what_it_declares() {
+    let registry = own_kind::registry();
+    let names: Vec<&str> = registry.kinds.iter().map(|kind| kind.name()).collect();
+    assert!(names.is_sorted() && names.contains(&"Train"), "{names:?}");
+    let kind = registry.kind("Words").unwrap();
+    let params = Value::record("Words", [("text", Value::Str("three  small\nwords".to_owned()))]);
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, files, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let produced = kind.run(&Job {
+        params: &params,
+        inputs: &inputs,
+        files: &files,
+        roots: &roots,
+        out: folder.path(),
+        temp: folder.path(),
+        scratch: folder.path(),
+        device: &DeviceSpec::Cpu,
+        threads: 1,
+        events: &Silent,
+        cancel: &Cancel::default(),
+    });
+    let produced = produced.unwrap();
+    made::check(&kind.outputs(&params).unwrap(), &produced).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("count.txt")).unwrap(), "3\n");
+    assert_eq!(produced.metrics, BTreeMap::from([("words".to_owned(), 3.0)]));
 }
