@@ -5,15 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::failure::{Failure, fail};
 use crate::cli::exit::Exit;
 use crate::fsio;
+use crate::syntax;
 
 /// The user's file: `$XDG_CONFIG_HOME/repro/config.ron` or `~/.config/repro/config.ron`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 struct Config {
     /// Data roots by name.
     data: BTreeMap<String, PathBuf>,
@@ -33,11 +31,14 @@ fn config() -> Result<Config, Failure> {
         true => fail(Exit::Usage, error.to_string()).hint(error.hint()),
         false => error.into(),
     })?;
-    ron::from_str(&text).map_err(|error| {
-        let at = error.span.start;
-        fail(Exit::Usage, format!("{}:{}:{}: {}.", path.display(), at.line, at.col, error.code))
-            .hint("The file holds `(data: {\"voc2012\": \"/data/VOC2012\"}, store: Some(\"/scratch/repro\"))`.")
-    })
+    let example = "The file holds `(data: {\"voc2012\": \"/data/VOC2012\"}, store: Some(\"/scratch/repro\"))`.";
+    let config = syntax::read(&path.display().to_string(), &text, example, |shape, tree| {
+        let [data, store] = shape.fields(tree, "Config", ["data", "store"], 0)?;
+        let entries = data.and_then(|tree| shape.map(tree)).unwrap_or_default().into_iter();
+        let data = entries.filter_map(|(name, tree)| Some((name.text, PathBuf::from(shape.text(tree)?)))).collect();
+        Some(Config { data, store: store.and_then(|tree| shape.text(tree)).map(PathBuf::from) })
+    })?;
+    Ok(config)
 }
 
 /// The data roots: `--data NAME=PATH`, else `REPRO_DATA_NAME`, else the config file. Every root named by `--data`

@@ -161,7 +161,7 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
                 Err(told) if !names.ends_with(".ron") => return Err(fail(Exit::Usage, told)),
                 Err(_) => {
                     let text = fsio::read_to_string_within(Path::new(names), naming::BYTES)?;
-                    Names::parse(&text).map_err(|error| fail(Exit::Usage, format!("{names}:{error}")))?
+                    Names::parse(names, &text)?
                 }
                 Ok(table) => table,
             };

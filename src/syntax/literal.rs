@@ -19,57 +19,43 @@ pub(super) fn word(scan: &mut Scanner<'_>) -> Token {
     }
 }
 
-/// An integer or a number with a point.
+/// An integer or a number with a point. What is more than decimal digits means what the `ron` crate says.
 pub(super) fn number(scan: &mut Scanner<'_>) -> Token {
     let start = scan.at;
-    let negative = match scan.peek() {
-        Some(sign @ ('+' | '-')) => {
-            scan.bump();
-            sign == '-'
-        }
-        _ => false,
-    };
+    if matches!(scan.peek(), Some('+' | '-')) {
+        scan.bump();
+    }
     let hexadecimal = scan.rest().starts_with("0x");
     let mut last = ' ';
-    let body = scan.take_while(|c| {
+    scan.take_while(|c| {
         let exponent = matches!(c, '+' | '-') && matches!(last, 'e' | 'E') && !hexadecimal;
         last = c;
         exponent || c == '.' || c == '_' || c.is_alphanumeric()
     });
-    let digits = body.replace('_', "");
-    let integer = |digits: &str, radix| {
-        let signed = if negative { format!("-{digits}") } else { digits.to_owned() };
-        i64::from_str_radix(&signed, radix).map(Token::Int)
+    let text = &scan.text[start..scan.at];
+    let integer = match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse().map_err(|_| true),
+        false => ron::from_str(text).map_err(|error| error.code == ron::Error::IntegerOutOfBounds),
     };
-    let parsed = match (digits.get(..2), digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')) {
-        _ if body.starts_with('_') => None,
-        _ if body == "inf" || body == "NaN" => {
-            let value = if body == "inf" { f64::INFINITY } else { f64::NAN };
-            Some(Ok(Token::Float(if negative { -value } else { value })))
-        }
-        (_, false) => None,
-        (Some("0x"), _) => Some(integer(&digits[2..], 16)),
-        (Some("0o"), _) => Some(integer(&digits[2..], 8)),
-        (Some("0b"), _) => Some(integer(&digits[2..], 2)),
-        _ if digits.contains(['.', 'e', 'E']) => {
-            digits.parse::<f64>().ok().map(|value| Ok(Token::Float(if negative { -value } else { value })))
-        }
-        _ => Some(integer(&digits, 10)),
+    // The crate takes `5i64` as well; here a number says nothing of its width.
+    let suffix = !hexadecimal && !text.ends_with("inf") && text.contains(['i', 'u', 'f']);
+    let large = match integer {
+        Ok(value) if !suffix => return Token::Int(value),
+        Ok(_) => false,
+        Err(large) => large,
     };
-    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
-    match parsed {
-        Some(Ok(token)) => token,
-        Some(Err(error)) if matches!(error.kind(), PosOverflow | NegOverflow) => {
+    match ron::from_str(text) {
+        Ok(value) if !large && !suffix => return Token::Float(value),
+        _ if large => {
             let message = "This integer has more than 63 bits.";
             scan.fault(start..scan.at, message, "Write a smaller one, or a number with a point.");
-            Token::Bad
         }
         _ => {
-            let message = format!("`{}` is not a number.", cut(&scan.text[start..scan.at], LABEL));
+            let message = format!("`{}` is not a number.", cut(text, LABEL));
             scan.fault(start..scan.at, message, "Numbers look like `10`, `1_000`, `0xff`, `-0.5` or `2e-3`.");
-            Token::Bad
         }
     }
+    Token::Bad
 }
 
 /// A text in quotes.

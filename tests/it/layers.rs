@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pipeline", &["hash", "dag", "fsio", "syntax", "stage"]),
     ("engine", &["hash", "dag", "fsio", "syntax", "program", "stage", "store", "pipeline"]),
     ("results", &["hash", "fsio", "stage", "store", "table", "pipeline", "engine"]),
-    ("stages", &["hash", "fsio", "program", "stage", "table", "ml", "tensorboard", "params"]),
+    ("stages", &["hash", "fsio", "syntax", "program", "stage", "table", "ml", "tensorboard", "params"]),
 ];
 
 /// Everything a file refers to by path, in `use` and inline.

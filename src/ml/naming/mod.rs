@@ -7,15 +7,14 @@ mod pattern;
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
+use crate::syntax::{self, Diagnostics, Shape, Tree};
 use pattern::{Pattern, Template, Words};
 
 /// The bytes that the file of a table may have. The shipped ones have three thousand.
 pub const BYTES: u64 = 1 << 20;
 
 /// The order of the axes of filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Height, width, inputs, outputs: TensorFlow's.
     Hwio,
@@ -52,22 +51,6 @@ pub enum Meaning {
     Unknown,
 }
 
-/// The file.
-#[derive(Deserialize)]
-#[serde(rename = "Names", deny_unknown_fields)]
-struct File {
-    layout: Layout,
-    #[serde(default)]
-    epsilon: Option<f64>,
-    #[serde(default)]
-    scopes: Vec<String>,
-    #[serde(default)]
-    words: Words,
-    rules: Vec<(String, String)>,
-    #[serde(default)]
-    skip: Vec<(String, String)>,
-}
-
 /// The tables that are shipped, by name.
 const SHIPPED: [(&str, &str); 6] = [
     ("Own", include_str!("../../../stages/names/own.ron")),
@@ -79,28 +62,35 @@ const SHIPPED: [(&str, &str); 6] = [
 ];
 
 impl Table {
-    /// Reads a table.
+    /// Reads a table: the text of the file `name`.
     ///
     /// # Errors
-    /// The text is no table, or a rule is none; in words, with the place.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
-        let file: File = options.from_str(text).map_err(|error| format!("{}: {}.", error.span.start, error.code))?;
-        let mut words = file.words;
-        words.entry(SMOOTHED.to_owned()).or_default();
-        let rule = |(from, to): &(String, String)| {
-            let pattern = Pattern::parse(from, &words)?;
-            let template = Template::parse(to, &pattern, &words)?;
-            Ok::<_, String>((pattern, template))
-        };
-        let skip = |(from, why): &(String, String)| Ok::<_, String>((Pattern::parse(from, &words)?, why.clone()));
-        Ok(Table {
-            layout: file.layout,
-            epsilon: file.epsilon,
-            scopes: file.scopes,
-            rules: file.rules.iter().map(rule).collect::<Result<_, _>>()?,
-            skip: file.skip.iter().map(skip).collect::<Result<_, _>>()?,
-            words,
+    /// The text is no table, or a rule is none: every fault, with its place.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        let example = "The tables in `stages/names/` are examples.";
+        syntax::read(name, text, example, |shape, tree| {
+            let known = ["layout", "rules", "epsilon", "scopes", "words", "skip"];
+            let [layout, rules, epsilon, scopes, stated, skip] = shape.fields(tree, "Names", known, 2)?;
+            let layout = layout.and_then(|tree| shape.choice(tree, &["Hwio", "Oihw"]));
+            let epsilon = epsilon.and_then(|tree| shape.number(tree));
+            let items = scopes.and_then(|tree| shape.list(tree)).unwrap_or_default();
+            let scopes = items.iter().filter_map(|tree| shape.text(tree)).collect();
+            let mut words = Words::new();
+            for (word, tree) in stated.and_then(|tree| shape.map(tree)).unwrap_or_default() {
+                let entries = shape.map(tree).unwrap_or_default().into_iter();
+                let meanings = entries.filter_map(|(theirs, ours)| Some((theirs.text, shape.text(ours)?))).collect();
+                words.insert(word.text, meanings);
+            }
+            words.entry(SMOOTHED.to_owned()).or_default();
+            let rule = |from: &str, to: &str| {
+                let pattern = Pattern::parse(from, &words)?;
+                let template = Template::parse(to, &pattern, &words)?;
+                Ok((pattern, template))
+            };
+            let rules = pairs(shape, rules, &rule);
+            let skip = pairs(shape, skip, &|from, why| Ok((Pattern::parse(from, &words)?, why.to_owned())));
+            let layout = if layout? == 0 { Layout::Hwio } else { Layout::Oihw };
+            Some(Table { layout, epsilon, scopes, words, rules, skip })
         })
     }
 
@@ -109,7 +99,7 @@ impl Table {
         let known = || SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let entry = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
         let (_, text) = entry.ok_or_else(|| format!("There is no table of names `{name}`; there are {}.", known()))?;
-        Table::parse(text)
+        Table::parse(&format!("the shipped table `{name}`"), text).map_err(|faults| faults.to_string())
     }
 
     /// The names of the shipped tables.
@@ -158,6 +148,21 @@ impl Table {
     }
 }
 
+/// What `make` makes of each pair of texts in a list.
+fn pairs<T>(shape: &mut Shape<'_>, list: Option<&Tree>, make: &dyn Fn(&str, &str) -> Result<T, String>) -> Vec<T> {
+    let mut made = Vec::new();
+    for item in list.and_then(|tree| shape.list(tree)).unwrap_or_default() {
+        let Some([first, second]) = shape.pair(item) else { continue };
+        if let (Some(first), Some(second)) = (shape.text(first), shape.text(second)) {
+            match make(&first, &second) {
+                Ok(value) => made.push(value),
+                Err(message) => shape.fault(&item.span, message),
+            }
+        }
+    }
+    made
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +174,7 @@ mod tests {
     #[test]
     fn shipped_tables_know_the_names() {
         for (name, text) in SHIPPED {
-            Table::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            Table::parse(name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         for (table, name, wanted) in [
             ("Own", "group4/block3/middle/norm/variance", "group4/block3/middle/norm/variance"),
@@ -255,10 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn a_table_with_a_fault_is_told_with_the_place() {
-        let told = Table::parse("Names(layout: Oihw, rules: [(\"a{n}\", \"b{m}\")])").unwrap_err();
-        assert!(told.contains("`b{m}`"), "{told}");
-        let told = Table::parse("Names(layout: Oihw,\n rule: [])").unwrap_err();
-        assert!(told.contains("2:") && told.contains("rule"), "{told}");
+    fn a_table_with_faults_is_told_with_the_places() {
+        let told = |text: &str| Table::parse("mine.ron", text).unwrap_err().to_string();
+        let rules = "Names(\n  layout: Oihw,\n  rules: [(\"a{n}\", \"b{m}\"), (\"c{n\", \"d\"), (\"e\",)],\n)";
+        insta::assert_snapshot!(told(rules));
+        insta::assert_snapshot!(told("Names(layout: Iohw,\n rule: [], words: {\"a\": 1})"));
+        insta::assert_snapshot!(told("Names(layout: Oihw,\n rules: [(\"a\" \"b\")])"));
     }
 }

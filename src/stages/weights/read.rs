@@ -16,6 +16,7 @@ use crate::stage::{DataFault, Event, Job, StageError};
 use crate::stages::params::weights::{Names, Take};
 use crate::stages::subject::{self, InputForm};
 use crate::stages::support;
+use crate::syntax::Diagnostic;
 
 /// What a file of weights gave; nothing where there is none.
 #[derive(Default)]
@@ -89,8 +90,13 @@ fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
 
 /// Reads a table of names.
 fn own_table(path: &Path) -> Result<naming::Table, StageError> {
-    let hint = "The tables in `stages/names/` are examples.";
     let text = fsio::read_to_string_within(path, naming::BYTES)
         .map_err(|error| DataFault::new(path.display(), error.to_string(), error.hint()))?;
-    naming::Table::parse(&text).map_err(|what| DataFault::new(path.display(), what, hint).into())
+    naming::Table::parse(&path.display().to_string(), &text).map_err(|found| {
+        let fault = |fault: &Diagnostic| {
+            let (line, column) = fault.position();
+            DataFault::new(format_args!("{}:{line}:{column}", fault.file()), &fault.message, &fault.hint)
+        };
+        StageError::Data(found.faults.iter().map(fault).collect())
+    })
 }
