@@ -1,4 +1,4 @@
-//! Trees against types: complete values come out, or every fault.
+//! Checks trees against types: the result is a complete value, or every fault.
 //!
 //! Invariants:
 //! - a value that comes out has every field of its type, within its bounds;
@@ -35,7 +35,7 @@ pub(super) struct StatedReference {
     pub span: Span,
     /// What the stage referred to may yield.
     pub yields: Vec<&'static str>,
-    /// Whether it stands in a list, and so means all cells of a stage.
+    /// Whether it stands in a list, and so means all cells of its stage.
     pub gathers: bool,
 }
 
@@ -165,6 +165,10 @@ impl Checker<'_> {
                 self.mismatch(tree, ty.describe(), "A list stands in brackets: `[…, …]`.")
             }
             (Type::Map(item), Form::Map(entries)) => self.map(item, entries, hint),
+            (Type::Map(item), _) if matches!(tree.structure(), Some((None, _))) => {
+                let (_, fields) = tree.structure()?;
+                self.changed_map(item, fields, hint, default)
+            }
             (Type::Option(_), Form::Word(word)) if word.text == "None" => Some(Value::Option(None)),
             (Type::Option(inner), _) => {
                 let default = default.and_then(|value| match value {
@@ -202,6 +206,18 @@ impl Checker<'_> {
             });
         }
         out.map(Value::Map)
+    }
+
+    /// A map as a structure without a name states it, which changes the entries of the default.
+    fn changed_map(&mut self, item: &Type, fields: &[FieldTree], hint: &str, default: Option<&Value>) -> Option<Value> {
+        let mut map = match default {
+            Some(Value::Map(map)) => map.clone(),
+            _ => BTreeMap::new(),
+        };
+        let parts = fields.iter().map(|(word, tree)| (format!("[{:?}]", word.text), item, tree)).collect();
+        let values = self.parts(parts, hint)?;
+        map.extend(fields.iter().map(|(word, _)| word.text.clone()).zip(values));
+        Some(Value::Map(map))
     }
 
     fn structure(&mut self, ty: &Structure, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {

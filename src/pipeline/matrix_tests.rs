@@ -124,6 +124,26 @@ fn an_axis_may_set_a_reference_and_tables_may_be_in_cells() {
 }
 
 #[test]
+fn an_axis_sets_an_entry_of_a_map() {
+    let matrix = r#"axes: { "word": (set: ["table.labels.iou", "table.labels[\"my key\"]"], values: ["a", "b"]) }"#;
+    for stated in ["", ", labels: {\"iou\": \"x\", \"acc\": \"y\"}", ", labels: (acc: \"y\")"] {
+        let stages = STAGES.replace("from: [\"score\"]", &format!("from: [\"score\"]{stated}"));
+        let case = Case::new(&format!("Pipeline(name: \"x\", matrix: ({matrix}), stages: {{{stages}}})"));
+        let pipeline = case.good();
+        let acc = if stated.is_empty() { "" } else { r#""acc": "y", "# };
+        let expected = format!(r#"{{{acc}"iou": "b", "my key": "b"}}"#);
+        assert_eq!(param(&pipeline, "table[word=b]", "labels").to_string(), expected);
+        let again = Case::new(&pipeline.resolved).good();
+        assert_eq!((&again.resolved, recipes(&again)), (&pipeline.resolved, recipes(&pipeline)));
+        let added = case.set("table.labels[\"new key\"]=\"z\"").good();
+        let labels = param(&added, "table[word=a]", "labels").to_string();
+        assert!(labels.ends_with(r#""iou": "a", "my key": "a", "new key": "z"}"#), "{labels}");
+        let again = Case::new(&added.resolved).good();
+        assert_eq!((&again.resolved, recipes(&again)), (&added.resolved, recipes(&added)));
+    }
+}
+
+#[test]
 fn profiles_and_single_changes_reach_the_matrix() {
     let text = format!(
         "Pipeline(name: \"test\", matrix: ({AXES}), stages: {{ {STAGES} }}, profiles: {{

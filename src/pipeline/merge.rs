@@ -1,29 +1,45 @@
 //! How a change changes what is stated.
 //!
 //! One rule, for profiles, for files that change what they include, for `--set` and for axes: a structure without a name
-//! changes the fields that it states and leaves the others as they are; every other value replaces what was there.
+//! changes the fields that it states, or the entries of a map, and leaves the others as they are. Every other value
+//! replaces what was there.
 
-use crate::syntax::{FieldTree, Form, NameIndex, Tree};
+use crate::syntax::{FieldTree, Form, NameIndex, Tree, Word};
 
 /// Changes `base` by `change`.
 pub(super) fn merge(base: &mut Tree, change: Tree) {
     if let (Some(inner), Some((None, _))) = (base.some_mut(), change.structure()) {
         return merge(inner, change);
     }
-    match (fields_mut(base), change) {
-        (Some(fields), Tree { form: Form::Struct { name: None, fields: changed }, .. }) => {
-            let mut index = NameIndex::default();
-            for (field, value) in changed {
-                match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &field.text) {
-                    Some(at) => merge(&mut fields[at].1, value),
-                    None => fields.push((field, value)),
-                }
+    let changed = match change.form {
+        Form::Struct { name: None, fields } => fields,
+        // `()` changes nothing.
+        Form::Tuple { name: None, items } if items.is_empty() => Vec::new(),
+        form => return *base = Tree { form, ..change },
+    };
+    let mut index = NameIndex::default();
+    if let Form::Map(entries) = &mut base.form {
+        for (word, value) in changed {
+            match index.find(entries.len(), |at| entries[at].0.text(), &word.text) {
+                Some(at) => merge(&mut entries[at].1, value),
+                None => entries.push((map_key(word), value)),
             }
         }
-        // `()` changes nothing.
-        (Some(_), Tree { form: Form::Tuple { name: None, items }, .. }) if items.is_empty() => {}
-        (_, change) => *base = change,
+    } else if let Some(fields) = fields_mut(base) {
+        for (word, value) in changed {
+            match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &word.text) {
+                Some(at) => merge(&mut fields[at].1, value),
+                None => fields.push((word, value)),
+            }
+        }
+    } else {
+        *base = Tree { span: change.span, form: Form::Struct { name: None, fields: changed } };
     }
+}
+
+/// The key of a map that a word is.
+pub(super) fn map_key(word: Word) -> Tree {
+    Tree { span: word.span, form: Form::Str(word.text) }
 }
 
 /// The fields of a structure, which `Name`, `Name()` and `()` become as well; none for other forms.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::merge::{fields_mut, merge};
+use super::merge::{fields_mut, map_key, merge};
 use crate::syntax::limits::{DEPTH, NAME};
 use crate::syntax::{Diagnostic, Fallible, Form, Span, Text, Tree, Word};
 
@@ -18,7 +18,7 @@ pub(super) struct FieldPath {
 pub(super) enum PathStep {
     Field(Word),
     Index(usize, Span),
-    Key(String, Span),
+    Key(Word),
 }
 
 impl FieldPath {
@@ -26,12 +26,14 @@ impl FieldPath {
     pub fn read(path: &str, at: &Span) -> Option<Self> {
         let content = format!("{path}=");
         let mut cursor = PathReader { text: Arc::new(Text::new("", content, "")), at: 0 };
-        let mut place = cursor.path().ok().filter(|_| cursor.at == cursor.text.content.len())?;
-        place.stage.span = at.clone();
-        for PathStep::Field(Word { span, .. }) | PathStep::Index(_, span) | PathStep::Key(_, span) in &mut place.steps {
+        let mut path = cursor.path().ok().filter(|_| cursor.at == cursor.text.content.len())?;
+        path.stage.span = at.clone();
+        for PathStep::Field(Word { span, .. }) | PathStep::Index(_, span) | PathStep::Key(Word { span, .. }) in
+            &mut path.steps
+        {
             *span = at.clone();
         }
-        Some(place)
+        Some(path)
     }
 
     /// The field of the stage that this is or is in.
@@ -42,17 +44,22 @@ impl FieldPath {
         }
     }
 
-    /// Whether `other` is the same place or a part of it.
-    pub fn holds(&self, other: &FieldPath) -> bool {
-        let same = |(a, b): (&PathStep, &PathStep)| match (a, b) {
-            (PathStep::Field(a), PathStep::Field(b)) => a.text == b.text,
-            (PathStep::Index(a, _), PathStep::Index(b, _)) => a == b,
-            (PathStep::Key(a, _), PathStep::Key(b, _)) => a == b,
-            _ => false,
+    /// Its parts from the stage on. Where one path is a part of another, so are its parts at the start of the other's.
+    pub fn parts(&self) -> Vec<Part> {
+        let step = |step: &PathStep| match step {
+            // An entry of a map has two spellings: `labels.iou` and `labels["iou"]`.
+            PathStep::Field(Word { text, .. }) | PathStep::Key(Word { text, .. }) => Part::Name(text.clone()),
+            PathStep::Index(index, _) => Part::Number(*index),
         };
-        let inside = self.steps.len() <= other.steps.len();
-        self.stage.text == other.stage.text && inside && self.steps.iter().zip(&other.steps).all(same)
+        std::iter::once(Part::Name(self.stage.text.clone())).chain(self.steps.iter().map(step)).collect()
     }
+}
+
+/// A part of a path, without where it is stated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Part {
+    Name(String),
+    Number(usize),
 }
 
 /// Changes what `steps` lead to below `base`.
@@ -64,24 +71,24 @@ pub(super) fn set_at(base: &mut Tree, steps: &[PathStep], value: Tree) -> Fallib
     if let Some(inner) = base.some_mut() {
         return set_at(inner, steps, value);
     }
-    let empty = |span: &Span| Tree { span: span.clone(), form: Form::Struct { name: None, fields: Vec::new() } };
-    let fresh = |span: &Span| if rest.is_empty() { value.clone() } else { empty(span) };
     match step {
         PathStep::Field(field) => {
-            if fields_mut(base).is_none() {
-                // What stands there has no fields; the check says what its type is.
-                *base = empty(&field.span);
+            if matches!(&base.form, Form::Word(word) if word.text == "None") {
+                *base = Tree { span: field.span.clone(), form: Form::Struct { name: None, fields: Vec::new() } };
             }
-            let Some(fields) = fields_mut(base) else { return Ok(()) };
+            let found = base.describe();
+            if let Form::Map(entries) = &mut base.form {
+                return set_entry(entries, field, rest, value);
+            }
+            let Some(fields) = fields_mut(base) else {
+                let message = format!("Expected a structure or a map here, found {found}.");
+                let hint = "Set it as a whole, or an item of a list by its number, as `[0]`.";
+                return Diagnostic::new(&field.span, message).hint(hint).stop();
+            };
             let at = match fields.iter().position(|(existing, _)| existing.text == field.text) {
                 Some(at) => at,
                 None => {
-                    if let Some(PathStep::Index(_, span) | PathStep::Key(_, span)) = rest.first() {
-                        let message =
-                            format!("The pipeline does not state `{}`, so no part of it can be set.", field.text);
-                        return Diagnostic::new(span, message).hint("Set it as a whole.").stop();
-                    }
-                    fields.push((field.clone(), fresh(&field.span)));
+                    fields.push((field.clone(), fresh(&field.text, &field.span, rest, &value)?));
                     fields.len() - 1
                 }
             };
@@ -102,19 +109,45 @@ pub(super) fn set_at(base: &mut Tree, steps: &[PathStep], value: Tree) -> Fallib
                     .stop(),
             }
         }
-        PathStep::Key(key, span) => {
+        PathStep::Key(word) => {
+            // Entries that were set one by one, as `labels.iou`, are a map as well.
+            if let Some((None, fields)) = base.structure() {
+                let entries = fields.iter().map(|(word, value)| (map_key(word.clone()), value.clone())).collect();
+                base.form = Form::Map(entries);
+            }
             let Form::Map(entries) = &mut base.form else {
                 let message = format!("Expected a map here, found {}.", base.describe());
-                return Diagnostic::new(span, message).hint("Only maps have keys in quotes.").stop();
+                return Diagnostic::new(&word.span, message).hint("Only maps have keys in quotes.").stop();
             };
-            let form = Form::Str(key.clone());
-            let at = entries.iter().position(|(existing, _)| existing.form == form).unwrap_or_else(|| {
-                entries.push((Tree { span: span.clone(), form }, fresh(span)));
-                entries.len() - 1
-            });
-            set_at(&mut entries[at].1, rest, value)
+            set_entry(entries, word, rest, value)
         }
     }
+}
+
+/// Changes what `rest` leads to below the entry `word` of a map, which is new where there is none.
+fn set_entry(entries: &mut Vec<(Tree, Tree)>, word: &Word, rest: &[PathStep], value: Tree) -> Fallible<()> {
+    let at = match entries.iter().position(|(existing, _)| existing.text() == Some(&word.text)) {
+        Some(at) => at,
+        None => {
+            entries.push((map_key(word.clone()), fresh(&word.text, &word.span, rest, &value)?));
+            entries.len() - 1
+        }
+    };
+    set_at(&mut entries[at].1, rest, value)
+}
+
+/// What stands at a new part `name`, before `value` is set at `rest` below it.
+fn fresh(name: &str, span: &Span, rest: &[PathStep], value: &Tree) -> Fallible<Tree> {
+    let form = match rest.first() {
+        None => return Ok(value.clone()),
+        Some(PathStep::Field(_)) => Form::Struct { name: None, fields: Vec::new() },
+        Some(PathStep::Key(_)) => Form::Map(Vec::new()),
+        Some(PathStep::Index(_, span)) => {
+            let message = format!("The pipeline does not state `{name}`, so no item of it can be set.");
+            return Diagnostic::new(span, message).hint("Set it as a whole.").stop();
+        }
+    };
+    Ok(Tree { span: span.clone(), form })
 }
 
 /// Reads the path of a `--set`.
@@ -183,8 +216,7 @@ impl PathReader {
                 steps.push(PathStep::Field(self.name("the name of a field")?));
             } else if self.eat('[') {
                 if self.rest().starts_with('"') {
-                    let key = self.name("a key")?;
-                    steps.push(PathStep::Key(key.text, key.span));
+                    steps.push(PathStep::Key(self.name("a key")?));
                 } else {
                     let number = self.take(|c| c.is_ascii_digit());
                     let index = number.text.parse().map_err(|_| self.fault("a number or a key in quotes"))?;

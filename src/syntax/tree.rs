@@ -37,6 +37,15 @@ pub(crate) struct Word {
     pub span: Span,
 }
 
+impl Word {
+    /// Whether it can stand without quotes.
+    fn is_plain(&self) -> bool {
+        let first = |c: char| c == '_' || c.is_alphabetic();
+        let all = self.text.chars().all(|c| c == '_' || c.is_alphanumeric());
+        all && self.text.starts_with(first) && !matches!(self.text.as_str(), "inf" | "NaN")
+    }
+}
+
 impl Tree {
     /// The content of a text.
     pub fn text(&self) -> Option<&str> {
@@ -138,6 +147,11 @@ impl Tree {
             }
             Form::Tuple { name: Some(name), items } if items.is_empty() => name.text.clone(),
             Form::Tuple { name, items } => format!("{}({})", head(name), list(items)),
+            // An entry that was set one by one may have any name.
+            Form::Struct { name: None, fields } if !fields.iter().all(|(word, _)| word.is_plain()) => {
+                let entry = |(word, value): &FieldTree| format!("{:?}: {}", word.text, value.ron(text));
+                format!("{{{}}}", fields.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
             Form::Struct { name, fields } => {
                 let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{}: {}", k.text, v.ron(text))).collect();
                 format!("{}({})", head(name), fields.join(", "))

@@ -1,20 +1,38 @@
-//! Axes: what changes together under one name.
+//! Axes: each sets one or more fields to several values.
 
 use std::collections::BTreeMap;
 
 use super::form::{EXAMPLE, fields};
 use super::label::label_of;
 use crate::pipeline::limits;
-use crate::pipeline::path::FieldPath;
+use crate::pipeline::path::{FieldPath, Part};
 use crate::pipeline::stated::{Declared, unknown_stage};
 use crate::stage::name::{file_name, is_sound, key};
 use crate::syntax::limits::{LABEL, NAME};
 use crate::syntax::{Diagnostic, Faults, Form, Tree, Word, cut};
 
-/// What changes together under one name.
-pub(in crate::pipeline) struct Axis {
+/// The paths that the command line sets.
+pub(in super::super) struct SetPaths<'a>(BTreeMap<Vec<Part>, Vec<&'a FieldPath>>);
+
+impl<'a> SetPaths<'a> {
+    pub fn new(paths: &'a [FieldPath]) -> Self {
+        let mut sorted: BTreeMap<Vec<Part>, Vec<&FieldPath>> = BTreeMap::new();
+        paths.iter().for_each(|path| sorted.entry(path.parts()).or_default().push(path));
+        SetPaths(sorted)
+    }
+
+    /// Those that are `path` or a part of it.
+    fn inside(&self, path: &FieldPath) -> impl Iterator<Item = &'a FieldPath> {
+        let parts = path.parts();
+        let from = self.0.range(parts.clone()..);
+        from.take_while(move |(inner, _)| inner.starts_with(&parts)).flat_map(|(_, paths)| paths.iter().copied())
+    }
+}
+
+/// An axis: one or more fields, and the values that they are set to.
+pub(in super::super) struct Axis {
     pub name: Word,
-    pub places: Vec<FieldPath>,
+    pub paths: Vec<FieldPath>,
     /// The values by their labels, in the order of the file.
     pub values: Vec<(String, Tree)>,
     /// The numbers of the values by the keys of their labels, and by the folders that these become.
@@ -27,7 +45,7 @@ impl Axis {
         name: Word,
         tree: &Tree,
         stages: &BTreeMap<String, Declared>,
-        sets: &[FieldPath],
+        sets: &SetPaths<'_>,
         faults: &mut Faults,
     ) -> Option<Self> {
         let before = faults.found();
@@ -46,9 +64,9 @@ impl Axis {
             faults.push(fault.hint(EXAMPLE));
             return None;
         };
-        let (places, values_of) = (Vec::new(), Vec::new());
+        let (paths, values_of) = (Vec::new(), Vec::new());
         let (by_label, by_folder) = (BTreeMap::new(), BTreeMap::new());
-        let mut axis = Axis { name, places, values: values_of, by_label, by_folder };
+        let mut axis = Axis { name, paths, values: values_of, by_label, by_folder };
         axis.set(set, stages, sets, faults);
         let list: Vec<(Option<Word>, &Tree)> = match (&values.form, values.entries()) {
             (Form::List(items), _) => items.iter().map(|item| (None, item)).collect(),
@@ -71,36 +89,36 @@ impl Axis {
     }
 
     /// Reads what the axis sets.
-    fn set(&mut self, tree: &Tree, stages: &BTreeMap<String, Declared>, sets: &[FieldPath], faults: &mut Faults) {
+    fn set(&mut self, tree: &Tree, stages: &BTreeMap<String, Declared>, sets: &SetPaths<'_>, faults: &mut Faults) {
         let items = match &tree.form {
             Form::List(items) => items.as_slice(),
             _ => std::slice::from_ref(tree),
         };
         let hint = "Write the stage and the field: `set: [\"train.model.prefilter\"]`.";
         for item in items {
-            let place = match &item.form {
-                Form::Str(path) => FieldPath::read(path, &item.span).filter(|place| !place.steps.is_empty()),
+            let path = match &item.form {
+                Form::Str(path) => FieldPath::read(path, &item.span).filter(|path| !path.steps.is_empty()),
                 _ => None,
             };
-            let Some(place) = place else {
+            let Some(path) = path else {
                 faults.tell(&item.span, || {
                     let message = format!("Expected the path of a field in quotes, found {}.", item.describe());
                     Diagnostic::new(&item.span, message).hint(hint)
                 });
                 continue;
             };
-            if !stages.contains_key(&place.stage.text) {
-                faults.tell(&place.stage.span, || unknown_stage(&place.stage, &|| stages.keys().map(String::as_str)));
+            if !stages.contains_key(&path.stage.text) {
+                faults.tell(&path.stage.span, || unknown_stage(&path.stage, &|| stages.keys().map(String::as_str)));
             }
-            for set in sets.iter().filter(|set| place.holds(set)) {
+            for set in sets.inside(&path) {
                 let axis = &self.name.text;
                 let message = format!("The axis `{axis}` sets this field in each cell, so `--set` has no effect.");
                 let hint = format!("Change the axis: `--set 'matrix.axes.{axis}.values=[…]'`.");
                 faults.push(Diagnostic::new(&set.stage.span, message).hint(hint));
             }
-            self.places.push(place);
-            if self.places.len() > limits::PLACES {
-                // That they are too many is told of all axes together.
+            self.paths.push(path);
+            if self.paths.len() > limits::PLACES {
+                // The fault that there are too many is added for all axes together.
                 return;
             }
         }
@@ -110,7 +128,10 @@ impl Axis {
         }
     }
 
-    /// Adds a value and returns its number, or else what is wrong with it.
+    /// Adds a value and returns its number.
+    ///
+    /// # Errors
+    /// The value has no label, or shares it with another.
     pub fn add<'a>(&mut self, label: Option<&Word>, value: &'a Tree) -> Result<usize, Refused<'a>> {
         let span = label.map_or(&value.span, |label| &label.span).clone();
         let label = label.map_or_else(|| label_of(value), |label| label.text.clone());
@@ -121,7 +142,7 @@ impl Axis {
                 let why = if long {
                     format!("it has more than {} characters", LABEL)
                 } else {
-                    "references and folders cannot hold it".to_owned()
+                    "references and names of folders cannot contain it".to_owned()
                 };
                 let message = format!("`{}` cannot be a label: {why}.", cut(&label, LABEL));
                 Box::new(Diagnostic::new(&span, message).hint(hint))

@@ -3,11 +3,11 @@
 use super::label::label_of;
 use crate::syntax::{Diagnostic, Fallible, Faults, Form, Span, Tree, Word, names, suggestion};
 
-/// What a faulty matrix is told to be.
+/// The hint of a matrix with a fault.
 pub(super) const EXAMPLE: &str = "Write `matrix: (axes: {\"seed\": (set: [\"train.seed\"], values: [1, 2, 3])})`.";
 
-/// Maps of the matrix as structures, so that profiles merge into them and paths lead through them.
-pub(in crate::pipeline) fn normal(tree: Tree) -> Tree {
+/// The matrix with its maps as structures, so that profiles merge into them and paths lead through them.
+pub(in super::super) fn normal(tree: Tree) -> Tree {
     let structure = |tree: Tree| {
         let fields = match tree.entries() {
             Some(entries) => entries.into_iter().map(|(word, value)| (word, value.clone())).collect(),
@@ -25,7 +25,7 @@ pub(in crate::pipeline) fn normal(tree: Tree) -> Tree {
 }
 
 /// A matrix as a file states one, all values with their labels.
-pub(in crate::pipeline) fn labelled(tree: &Tree) -> Tree {
+pub(in super::super) fn labelled(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
     let text = |span: &Span, text: String| Tree { span: span.clone(), form: Form::Str(text) };
     let Some(axes) = tree.field_mut("axes") else { return tree };
