@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::hash::Digest;
 use crate::pipeline::Node;
-use crate::pipeline::key::{Change, Preimage};
+use crate::pipeline::key::{KeyChange, Preimage};
 use crate::store::{self, Store};
 
 /// How many runs are looked through, newest first.
@@ -24,7 +24,7 @@ pub enum Why {
     /// Components of its key are not what they were.
     Changed {
         /// Old and new, by component.
-        changes: Vec<Change>,
+        changes: Vec<KeyChange>,
         /// The kind's remarks on what changed; may be empty.
         note: String,
     },

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::{LogLine, Options, Plan, RunEvent, exec, plan, run};
 use crate::fsio;
+use crate::pipeline::testing::grown_structure;
 use crate::pipeline::{Pipeline, Request, load};
-use crate::stage::schema::Structure;
+use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::{
     ArtifactKind, Bare, Cancel, DataRoot, DeviceSpec, Event, Extents, External, Field, Job, Kind, NodeSpec, Output,
-    ParamFault, Produced, Registry, StageError, Type, Value, Yield,
+    ParamFault, Produced, Registry, StageError, Type, Value, Variant, Yield,
 };
 use crate::store::{RunRecord, Status, Store};
 
@@ -41,8 +42,17 @@ fn child() {
 }
 
 pub fn registry() -> Registry {
+    kinds(false)
+}
+
+/// The kinds as a later version has them: every structure in the parameters of `Work` has a field more.
+pub fn later_registry() -> Registry {
+    kinds(true)
+}
+
+fn kinds(later: bool) -> Registry {
     Registry {
-        kinds: vec![Box::new(Photos), Box::new(Work)],
+        kinds: vec![Box::new(Photos), Box::new(Work { later })],
         numeric_profile: |device: &DeviceSpec| Ok(BTreeMap::from([("device".to_owned(), device.to_string())])),
     }
 }
@@ -61,7 +71,10 @@ fn trace(params: &Value) {
 }
 
 /// Takes texts from its inputs, adds its own, and misbehaves on demand.
-struct Work;
+struct Work {
+    /// Whether a later version has added fields.
+    later: bool,
+}
 
 impl Kind for Work {
     fn name(&self) -> &'static str {
@@ -71,7 +84,18 @@ impl Kind for Work {
         1
     }
     fn schema(&self) -> Structure {
+        let depth = Field::new("depth", "", Type::Int { min: 0, max: 9 });
+        let inner = Type::Struct(Structure { name: "Inner", doc: "", fields: vec![depth] });
+        let inner = Field::new("inner", "", Type::List { item: Box::new(inner), min: 0 });
+        let how = Enumeration {
+            name: "How",
+            doc: "",
+            variants: vec![Variant { name: "Nested", doc: "", fields: vec![inner] }],
+        };
+        let nested = Value::record("Inner", [("depth", Value::Int(1))]);
+        let nested = Value::record("Nested", [("inner", Value::List(vec![nested]))]);
         let fields = vec![
+            Field::new("how", "", Type::Enum(how)).default(nested),
             Field::new("text", "", Type::Str),
             Field::new("act", "", Type::Str),
             Field::new("from", "", Type::List { item: Box::new(Type::Ref(vec!["text"])), min: 0 }),
@@ -79,7 +103,8 @@ impl Kind for Work {
             Field::new("trace", "", Type::Str).unkeyed(),
             Field::new("gate", "", Type::Str).unkeyed(),
         ];
-        Structure { name: "Work", doc: "", fields }
+        let structure = Structure { name: "Work", doc: "", fields };
+        if self.later { grown_structure(structure) } else { structure }
     }
     fn yields(&self) -> Yield {
         TEXT

@@ -1,6 +1,7 @@
 //! The engine with real child processes, over fake kinds.
 
 mod faults;
+mod later;
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};

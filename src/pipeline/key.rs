@@ -1,13 +1,13 @@
-//! What a node is, as flat text by component, and the two digests made from it.
+//! The identity of a node: its components as flat text, and the two digests that are made from them.
 //!
 //! The *recipe* is known before anything runs: kind, version, parameters, and the recipes of the inputs. It names
 //! jobs and log folders. The *action key* has the content of every input in place of its recipe. It names results.
 //!
 //! Invariants:
-//! - no stage name, no position in a file, no spelling enters either;
-//! - the content that enters an action key is by digest alone, so that moved data change nothing;
+//! - neither holds a name of a stage, a position in a file, or a spelling;
+//! - an action key holds contents by their digests alone, so that data may move to another place;
 //! - a component is never the empty text, so that an absent one and a present one always differ;
-//! - the encoding is pinned by `tests::golden_preimages`. If that test fails, every cache in the world is lost.
+//! - `key_tests::golden_preimages` fixes the encoding. If it moved, no result of an earlier run would be found again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -24,7 +24,7 @@ pub struct Preimage(pub BTreeMap<String, String>);
 
 /// A component in which two identities differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct KeyChange {
     /// Its name.
     pub component: String,
     /// What it was, if it was there.
@@ -40,9 +40,9 @@ impl Preimage {
     }
 
     /// Where `self` differs from `old`, by component.
-    pub fn changes(&self, old: &Preimage) -> Vec<Change> {
+    pub fn changes(&self, old: &Preimage) -> Vec<KeyChange> {
         let components: BTreeSet<&String> = self.0.keys().chain(old.0.keys()).collect();
-        let change = |component: &String| Change {
+        let change = |component: &String| KeyChange {
             component: component.clone(),
             old: old.0.get(component).cloned(),
             new: self.0.get(component).cloned(),

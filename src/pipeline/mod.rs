@@ -44,11 +44,15 @@ mod variants;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
+mod later_tests;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod matrix_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

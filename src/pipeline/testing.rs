@@ -9,8 +9,8 @@ use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    Artifact, ArtifactKind, Bare, Cell, Extents, InputRef, Job, Kind, NodeSpec, Outputs, Param, ParamFault, Produced,
-    Registry, StageError, Type, Value, Yield,
+    Artifact, ArtifactKind, Bare, Cell, Extents, Field, InputRef, Job, Kind, NodeSpec, Outputs, Param, ParamFault,
+    Produced, Registry, StageError, Type, Value, Yield,
 };
 use crate::syntax::Diagnostics;
 
@@ -118,6 +118,69 @@ crate::params! {
     }
 }
 
+/// A type as a later version has it: every structure and every variant in it, at any depth, has a field more, with a
+/// default and the version that brought it.
+pub(crate) fn grown(ty: Type) -> Type {
+    let boxed = |ty: Box<Type>| Box::new(grown(*ty));
+    match ty {
+        Type::List { item, min } => Type::List { item: boxed(item), min },
+        Type::Map(item) => Type::Map(boxed(item)),
+        Type::Option(item) => Type::Option(boxed(item)),
+        Type::Tuple(items) => Type::Tuple(items.into_iter().map(grown).collect()),
+        Type::Struct(structure) => Type::Struct(grown_structure(structure)),
+        Type::Enum(mut choice) => {
+            for variant in &mut choice.variants {
+                variant.fields = grown_fields(std::mem::take(&mut variant.fields));
+            }
+            Type::Enum(choice)
+        }
+        plain => plain,
+    }
+}
+
+/// The same for a kind's own structure.
+pub(crate) fn grown_structure(structure: Structure) -> Structure {
+    Structure { fields: grown_fields(structure.fields), ..structure }
+}
+
+fn grown_fields(fields: Vec<Field>) -> Vec<Field> {
+    // Defaults of an older version lack what a later one adds, as `Some(Augment { mirror: false })` does; as typed code
+    // has to state the new field there, so must this.
+    let complete = |field: Field| {
+        let ty = grown(field.ty.clone());
+        let default = field.default.as_ref().map(|default| completed(&ty, default));
+        Field { ty, default, ..field }
+    };
+    let later = Field::new("later", "What a later version adds.", Type::Option(Box::new(Type::Bool)));
+    fields.into_iter().map(complete).chain([later.default(Value::Option(None)).since("9.9.9")]).collect()
+}
+
+/// `value` with the fields that a grown type has more.
+fn completed(ty: &Type, value: &Value) -> Value {
+    match (ty, value) {
+        (Type::List { item, .. }, Value::List(items)) => {
+            Value::List(items.iter().map(|value| completed(item, value)).collect())
+        }
+        (Type::Map(item), Value::Map(map)) => {
+            Value::Map(map.iter().map(|(key, value)| (key.clone(), completed(item, value))).collect())
+        }
+        (Type::Tuple(types), Value::Tuple(items)) => {
+            Value::Tuple(types.iter().zip(items).map(|(ty, value)| completed(ty, value)).collect())
+        }
+        (Type::Option(item), Value::Option(Some(value))) => Value::Option(Some(Box::new(completed(item, value)))),
+        (Type::Struct(_) | Type::Enum(_), Value::Struct(record)) => {
+            let mut record = record.clone();
+            for field in ty.fields_of(&record.name).unwrap_or_default() {
+                let stated = record.fields.get(field.name).map(|value| completed(&field.ty, value));
+                let value = stated.or_else(|| field.default.clone()).expect("a default of each new field");
+                record.fields.insert(field.name.to_owned(), value);
+            }
+            Value::Struct(record)
+        }
+        (_, value) => value.clone(),
+    }
+}
+
 struct Fake {
     name: &'static str,
     yields: Yield,
@@ -192,6 +255,19 @@ impl Kind for Fake {
     fn run(&self, _job: &Job<'_>) -> Result<Produced, StageError> {
         Ok(Produced::default())
     }
+}
+
+/// The kinds `Images`, `Train`, `Score`, `Table` and `Tool` of a later version, whose parameters are [`grown`].
+pub(super) fn later_registry() -> Registry {
+    let kind = |name, yields, ty| Box::new(Fake { name, yields, ty }) as Box<dyn Kind>;
+    let kinds = vec![
+        kind("Images", DATASET, || grown(Images::ty())),
+        kind("Score", METRICS, || grown(Score::ty())),
+        kind("Table", yields("report", Bare::Last), || grown(Table::ty())),
+        kind("Tool", yields("files", Bare::Last), || grown(Tool::ty())),
+        kind("Train", MODEL, || grown(Train::ty())),
+    ];
+    Registry { kinds, numeric_profile: |_| Ok(BTreeMap::new()) }
 }
 
 /// The kinds `Images`, `Train`, `Score`, `Table` and `Tool`.
