@@ -198,6 +198,16 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "excluded cells",
+        most: limits::CELLS - 1,
+        make: |n| {
+            let values = repeated(n + 1, |k| format!("{k},"));
+            let exclude = repeated(n, |k| format!("{{\"s\": {}}},", k + 1));
+            cells(&format!("\"s\": (set: [\"t.seed\"], values: [{values}])"))
+                .replace("}), stages", &format!("}}, exclude: [{exclude}]), stages"))
+        },
+    },
+    Row {
         name: "iterations, each validated",
         most: 10_000,
         make: |n| {
@@ -210,7 +220,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// The rows without a fault: they are planned too, and a fault there would measure something else.
-const SOUND: [&str; 10] = [
+const SOUND: [&str; 11] = [
     "lines of comments",
     "items of a list",
     "entries of a map",
@@ -220,6 +230,7 @@ const SOUND: [&str; 10] = [
     "cells of one axis",
     "cells of two axes",
     "included cells",
+    "excluded cells",
     "iterations, each validated",
 ];
 

@@ -152,7 +152,7 @@ fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
         format!("Name its folder by `--data {name}=PATH` or the variable REPRO_DATA_{}.", variable.to_uppercase());
     let place = format!("data root `{name}`");
     let Some(path) = options.roots.get(name) else {
-        return Err(DataFault::new(place, "Nobody says where this data root is.", hint).into());
+        return Err(DataFault::new(place, "The path of this data root is not set.", hint).into());
     };
     if fsio::stat(path).is_ok_and(|stat| stat.is_dir) {
         // Absolute, because children and the memory of fingerprints outlive this process's current folder.

@@ -1,11 +1,11 @@
-//! Stages against those that they refer to, each in its own cell of the matrix.
+//! Whether stages fit those that they refer to, in each cell of the matrix.
 
 use super::cells::{Instance, Instances};
 use super::reference::Reference;
 use crate::stage::{Peer, Peers};
 use crate::syntax::Faults;
 
-/// Lets every kind tell where a stage and those that it refers to do not fit. What several cells have in common is told
+/// Asks every kind for the faults between a stage and those that it refers to. A fault that several cells share is added
 /// once.
 pub(super) fn check(instances: &Instances<'_>, faults: &mut Faults) {
     let peers = |reference: &str| {

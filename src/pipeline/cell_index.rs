@@ -9,7 +9,7 @@ use crate::stage::{Cell, Name};
 use crate::syntax::limits::LABEL;
 use crate::syntax::{cut, names, suggestion};
 
-/// The cells of a stage, found by the labels of some of their axes in a time that does not grow with all of them.
+/// The cells of a stage, by their labels. Finding some of them takes no time that grows with all of them.
 #[derive(Default)]
 pub(super) struct CellIndex {
     axes: BTreeMap<String, ByLabel>,
@@ -76,8 +76,8 @@ impl CellIndex {
         self.axes.iter().zip(&self.labels[at]).map(label).collect()
     }
 
-    /// Checks the labels that narrow a name against these cells of its stage, and writes them as these do. The error
-    /// is a message and what to do.
+    /// Checks that these cells have the labels in a name of their stage, and writes these as the cells do. The error is a
+    /// message and what to do.
     pub fn narrow(&self, name: &mut Name) -> Result<(), (String, String)> {
         let stage = &name.stage;
         for (axis, wanted) in &mut name.cell {
@@ -101,7 +101,7 @@ impl CellIndex {
         Ok(())
     }
 
-    /// A fault: no cell has all of these labels.
+    /// The fault that no cell has all of these labels: a message and what to do.
     pub fn missing(&self, name: &Name) -> (String, String) {
         let shown = 0..self.labels.len().min(SHOWN);
         let cells: Vec<String> = shown.map(|at| Name::new(&name.stage, self.cell(at)).to_string()).collect();

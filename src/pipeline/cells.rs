@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - what stages and cells make together is counted, and stops at its limit;
-//! - references of what comes out name one cell, or, in a list, the cells meant by the labels that they share.
+//! - a reference in an [`Instance`] names one cell, or, if it stands in a list, all cells that have its labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -36,14 +36,14 @@ pub(super) struct Instance<'a> {
 pub(super) struct Instances<'a> {
     /// Each stage behind those that it needs.
     pub all: Vec<Instance<'a>>,
-    layouts: BTreeMap<&'a str, Layout>,
+    cells_of: BTreeMap<&'a str, StageCells>,
 }
 
 impl Instances<'_> {
     /// The numbers of the instances that a stage, or its part in some cells, stands for.
     pub fn of(&self, name: &Name) -> Vec<usize> {
-        let Some(layout) = self.layouts.get(name.stage.as_str()) else { return Vec::new() };
-        layout.cells.find(&name.cell).into_iter().filter_map(|cell| layout.instances[cell]).collect()
+        let Some(stage) = self.cells_of.get(name.stage.as_str()) else { return Vec::new() };
+        stage.cells.find(&name.cell).into_iter().filter_map(|cell| stage.instances[cell]).collect()
     }
 }
 
@@ -57,11 +57,13 @@ pub(super) fn spread<'a>(
     let mut spread = Instances::default();
     let mut projected: BTreeMap<BTreeSet<usize>, Rc<Vec<Projection>>> = BTreeMap::new();
     let mut told = BTreeSet::new();
+    let mut used: BTreeSet<usize> = BTreeSet::new();
     let (mut values, mut inputs) = (0, 0);
     for name in order {
         let Some(stage) = stages.get(name) else { continue };
+        used.extend(stage.axes.iter().copied());
         let Some(span) = stage.any().map(|checked| &checked.span) else { continue };
-        let axes = inherited(stage, &spread.layouts, matrix);
+        let axes = inherited(stage, &spread.cells_of, matrix);
         let projections =
             projected.entry(axes.clone()).or_insert_with_key(|axes| Rc::new(matrix.project(axes))).clone();
         if spread.all.len() + projections.len() > limits::NODES {
@@ -82,7 +84,7 @@ pub(super) fn spread<'a>(
                 faults.push(too_many(span, VALUES, "values in its stages, over all cells"));
                 return spread;
             }
-            let aim = |text: &str, gathers: bool| aim(text, gathers, cell, &spread.layouts);
+            let aim = |text: &str, gathers: bool| aim(text, gathers, cell, &spread.cells_of);
             let mut references = Vec::new();
             for reference in &checked.references {
                 match aim(&reference.text, reference.gathers) {
@@ -90,7 +92,7 @@ pub(super) fn spread<'a>(
                         inputs += found;
                         references.push((text, reference.span.clone()));
                     }
-                    // Of a reference that many cells make, one fault is told.
+                    // A reference may be at fault in many cells; one fault is enough.
                     Err((message, hint)) => {
                         if told.insert((name, &reference.text, reference.span.start)) {
                             faults.push(Diagnostic::new(&reference.span, message).hint(hint));
@@ -111,48 +113,50 @@ pub(super) fn spread<'a>(
             numbers.push(Some(spread.all.len()));
             spread.all.push(Instance { name: Name::new(name, cell.clone()), checked, params, references });
         }
-        spread.layouts.insert(name, Layout { cells: CellIndex::new(&cells), axes, instances: numbers });
+        spread.cells_of.insert(name, StageCells { cells: CellIndex::new(&cells), axes, instances: numbers });
     }
-    let used: BTreeSet<usize> = spread.layouts.values().flat_map(|layout| layout.axes.iter().copied()).collect();
     for (number, axis) in matrix.axes.iter().enumerate() {
         if !used.contains(&number) {
             let message = format!("The axis `{}` changes nothing that this pipeline runs.", axis.name.text);
-            faults
-                .push(Diagnostic::new(&axis.name.span, message).hint("Set a stage of the pipeline, or one it needs."));
+            faults.push(
+                Diagnostic::new(&axis.name.span, message)
+                    .hint("Let it set a stage of the pipeline, or one that such a stage needs."),
+            );
         }
     }
     spread
 }
 
-/// Where a stage is in the matrix.
-struct Layout {
+/// The cells of a stage.
+struct StageCells {
     axes: BTreeSet<usize>,
     cells: CellIndex,
     /// The number of the instance of each cell, if there is one.
     instances: Vec<Option<usize>>,
 }
 
-/// The axes that tell the cells of a stage apart: its own, and those that it has by its references.
-fn inherited(stage: &Variants<'_>, layouts: &BTreeMap<&str, Layout>, matrix: &Matrix) -> BTreeSet<usize> {
+/// The axes of a stage: those that set a part of it, and those of the stages that it refers to.
+fn inherited(stage: &Variants<'_>, cells_of: &BTreeMap<&str, StageCells>, matrix: &Matrix) -> BTreeSet<usize> {
     let mut axes = stage.axes.clone();
     for reference in stage.references().filter(|reference| !reference.gathers) {
         let Ok(Reference { run: None, name }) = Reference::read(&reference.text) else { continue };
-        let of = layouts.get(name.stage.as_str()).into_iter().flat_map(|layout| &layout.axes);
+        let of = cells_of.get(name.stage.as_str()).into_iter().flat_map(|stage| &stage.axes);
         axes.extend(of.filter(|&&axis| !name.cell.contains_key(&matrix.axes[axis].name.text)));
     }
     axes
 }
 
-/// What a reference from `own` cell leads to, as text, and to how many cells. The error is a message and what to do.
+/// The reference `text` narrowed to the cells that it leads to from the cell `own`, and their number. The error is a message
+/// and what to do.
 fn aim(
     text: &str,
     gathers: bool,
     own: &Cell,
-    layouts: &BTreeMap<&str, Layout>,
+    cells_of: &BTreeMap<&str, StageCells>,
 ) -> Result<(String, usize), (String, String)> {
     let Ok(Reference { run: None, mut name }) = Reference::read(text) else { return Ok((text.to_owned(), 1)) };
-    // What is said of stages that are not there is said elsewhere.
-    let Some(Layout { cells, .. }) = layouts.get(name.stage.as_str()) else { return Ok((text.to_owned(), 1)) };
+    // A stage that is not there is a fault of `follow`.
+    let Some(StageCells { cells, .. }) = cells_of.get(name.stage.as_str()) else { return Ok((text.to_owned(), 1)) };
     cells.narrow(&mut name)?;
     for axis in cells.axes() {
         if let (None, Some(label)) = (name.cell.get(axis), own.get(axis)) {
@@ -166,7 +170,7 @@ fn aim(
     }
 }
 
-/// What a reference means in a cell, a list's all cells; none where something is wrong with it.
+/// Narrows a reference to the cells that it leads to; in a list it may lead to several. None for a reference with a fault.
 type Aim<'a> = dyn Fn(&str, bool) -> Option<String> + 'a;
 
 /// Lets every reference in `value` lead to its cell.

@@ -22,7 +22,7 @@ pub(super) fn stages(documents: &mut [Document], faults: &mut Faults) -> BTreeMa
             }
             if stages.len() == limits::STAGES && !stages.contains_key(&name.text) {
                 let message = format!("The pipeline states more than {} stages.", limits::STAGES);
-                faults.push(Diagnostic::new(&name.span, message).hint("Share them among several pipelines."));
+                faults.push(Diagnostic::new(&name.span, message).hint("Split it into several pipelines."));
                 return stages;
             }
             match stages.get_mut(&name.text) {
@@ -44,14 +44,14 @@ pub(super) fn stages(documents: &mut [Document], faults: &mut Faults) -> BTreeMa
     stages
 }
 
-/// Tells why a name cannot be that of a stage, if it cannot.
+/// Adds a fault if a name cannot be that of a stage.
 fn unfit(name: &Word, faults: &mut Faults) {
     let hint = if !is_stage_name(&name.text) {
         "Use letters, digits, `_`, `-` and `.`, with a letter, a digit or `_` first."
     } else if name.text == MATRIX {
-        "Profiles and `--set` change the matrix by that name."
+        "Profiles and `--set` use this name for the matrix."
     } else if ["log.txt", "manifest.json", "run.json", "pipeline.ron"].contains(&name.text.as_str()) {
-        "A file among the results has that name."
+        "A file among the results has this name."
     } else {
         return;
     };

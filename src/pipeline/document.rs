@@ -16,8 +16,8 @@ pub(super) struct Apart {
     pub whole: bool,
 }
 
-/// Takes a file apart. Of a file that is not whole only the includes are looked at: what else is missing there may be due
-/// to the faults of its syntax.
+/// Takes a file apart. If the file is not whole, only its includes are looked at: other fields may be missing because of
+/// the faults of its syntax.
 pub(super) fn take_apart(tree: Tree, whole: bool, main: bool, faults: &mut Faults) -> Apart {
     let document = Document {
         text: tree.span.text.clone(),

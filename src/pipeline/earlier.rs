@@ -9,8 +9,10 @@ use crate::stage::{Bare, Cell, Registry};
 
 /// Finds the results of earlier runs.
 pub trait RunLookup {
-    /// The nodes of `stage` in the newest run that `run` names and that finished the stage, by iteration. The error
-    /// is a sentence for the user.
+    /// The nodes of `stage` in the newest run that `run` names and that finished the stage, by iteration.
+    ///
+    /// # Errors
+    /// There is no such run or stage: a sentence for the user.
     fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String>;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - a node follows every node that it needs;
-//! - nodes, their parameters and their inputs are counted before they are made, and stop at their limits;
-//! - only nodes that a stage of the pipeline's own file needs are there.
+//! - nodes, their parameters and their inputs are counted before they are made, and have limits;
+//! - every node is needed by a stage that runs.
 
 use std::cell::{Cell as Counter, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ use crate::stage::{Bare, Cell, Extents, InputRef, Kind, Name, NodeSpec, ParamFau
 use crate::syntax::limits::VALUES;
 use crate::syntax::{Diagnostic, Faults};
 
-/// The nodes of the `instances`, of which those of the stages in `targets` are wanted. `folder` is what files are told
-/// apart by: their paths from there enter a recipe.
+/// The nodes of the `instances` that the stages in `targets` need. The paths of files, as seen from `folder`, are in the
+/// recipes.
 pub(super) fn expand(
     instances: &Instances<'_>,
     targets: &BTreeSet<String>,
@@ -166,7 +166,7 @@ impl<'a> Expander<'a> {
                 Err(message) => faults.push(Diagnostic::new(span, message).hint("Iterations are counted from 1.")),
             }
         }
-        // What needs a stage with faults is not at fault itself: it has no nodes, and nothing is said of it.
+        // A stage that needs one with faults has no nodes, and no fault of its own.
         if !faults.is_empty() || !complete {
             return Err(Refused::Faults(faults));
         }

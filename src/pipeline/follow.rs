@@ -1,5 +1,5 @@
-//! From stage to stage along references: whether each leads to a stage of the right kind, and in which order stages
-//! follow.
+//! Follows references from stage to stage: whether each leads to a stage of the right kind, and which stage comes before
+//! which.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub(super) fn follow(
     order(links, faults)
 }
 
-/// What is wrong with a reference, put into words where it is told: from the stage that states it, and all stages.
+/// A fault of a reference. It is put into words only if it is kept, with the stage that states it and all stages.
 type Wrong<'a> = Box<dyn FnOnce(&str, &BTreeMap<String, Variants<'_>>) -> Box<Diagnostic> + 'a>;
 
 /// The stage of this pipeline that a reference names; none where it names a stage of a run.
@@ -132,7 +132,8 @@ const NAMED: usize = 12;
 /// How many cycles are looked for, each of which takes going through all stages again.
 const CYCLES: usize = 20;
 
-/// Sorts stages behind their needs. Cycles are reported; their links are cut, so that others are found as well.
+/// Sorts the stages, each behind those that it needs. A cycle is a fault; then its links are cut, so that other cycles are
+/// found as well.
 fn order(mut links: BTreeMap<&str, BTreeMap<&str, &StatedReference>>, faults: &mut Faults) -> Vec<String> {
     let stages: Vec<&str> = links.keys().copied().collect();
     let number = |name: &&str| stages.binary_search(name).ok();

@@ -76,7 +76,7 @@ pub struct Node {
     pub identity: Value,
     /// Where its inputs come from, by slot.
     pub inputs: BTreeMap<String, Vec<Source>>,
-    /// Remarks on fields by name, which `repro plan` makes where it explains a change of the field.
+    /// Remarks on fields by name. `repro plan` prints one where it explains a change of that field.
     pub notes: BTreeMap<String, String>,
     /// The digest of its recipe.
     pub recipe: Digest,

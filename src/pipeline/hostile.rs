@@ -1,4 +1,4 @@
-//! Pipelines that are larger, longer or deeper than anybody needs: one clear fault, and few words of many.
+//! Pipelines that are larger, longer or deeper than their limits: one clear fault each, in few words.
 
 use insta::assert_snapshot;
 
@@ -71,7 +71,7 @@ fn of_many_faults_few_are_told() {
         assert!(text.matches("error: ").count() <= FAULTS, "{text}");
     }
     let text = file(&format!("Pipeline(name: \"x\", stages: {{}}, {bad})"));
-    assert!(text.ends_with("2980 more places have faults; they are told when these are mended."), "{text}");
+    assert!(text.ends_with("There are faults in 2980 more places. They are shown once these are corrected."), "{text}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - files come in an order in which every file follows those that it includes, the pipeline's own file last;
 //! - a file is read once, however many ways lead to it;
-//! - all files together have so many bytes and values at most: what is beyond is not read.
+//! - the bytes and values of all files together have a limit: what is beyond is not read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,10 @@ use crate::fsio;
 use crate::syntax::limits::VALUES;
 use crate::syntax::{Diagnostic, Diagnostics, Faults, Span, Text, parse};
 
-/// Reads `file` and all that it includes. What can be used comes back with the faults that lose nothing.
+/// Reads `file` and all files that it includes. Faults that lose nothing of a file are added to `faults`.
+///
+/// # Errors
+/// A file cannot be read, or is not whole.
 pub(super) fn load(file: &Path, faults: &mut Faults) -> Result<Vec<Document>, Diagnostics> {
     let mut loader = Loader {
         documents: Vec::new(),
@@ -44,7 +47,7 @@ struct Loader<'a> {
     stack: Vec<(PathBuf, String)>,
     faults: &'a mut Faults,
     whole: bool,
-    /// What was read so far.
+    /// How much was read so far.
     bytes: usize,
     values: usize,
     includes: usize,
@@ -56,7 +59,7 @@ impl Loader<'_> {
         self.faults.push(fault);
     }
 
-    /// Tells that a file is not read, at the place that includes it.
+    /// Adds the fault that a file is not read, at the place that includes it.
     fn refuse(&mut self, included: Option<&Span>, message: String, hint: &str) {
         let fault = included.map_or_else(|| Diagnostic::unplaced(&message), |span| Diagnostic::new(span, &message));
         self.fault(fault.hint(hint));
@@ -85,11 +88,7 @@ impl Loader<'_> {
         let content = match fsio::read_to_string_within(path, left) {
             Err(error) if error.is_too_large() => {
                 let message = format!("The files of the pipeline have more than {} bytes together.", limits::BYTES);
-                self.refuse(
-                    included,
-                    message,
-                    "Share it among several pipelines, and keep data in files of their own.",
-                );
+                self.refuse(included, message, "Split it into several pipelines, and keep data in files of their own.");
                 return Ok(None);
             }
             content => content?,

@@ -43,10 +43,10 @@ pub(super) fn weight(value: &Value) -> usize {
     }
 }
 
-/// A fault: the stage at `span` makes too much of something.
+/// The fault that the stage at `span` makes too many of something.
 pub(super) fn too_many(span: &Span, most: usize, what: &str) -> Diagnostic {
     Diagnostic::new(span, format!("With this stage, the pipeline has more than {most} {what}."))
-        .hint("Share it among several pipelines, or cross fewer values.")
+        .hint("Split it into several pipelines, or cross fewer values.")
 }
 
 #[cfg(test)]

@@ -25,7 +25,10 @@ pub struct Request {
     pub sets: Vec<String>,
 }
 
-/// Reads, checks and expands a pipeline. The error holds every fault of the first pass that found one.
+/// Reads, checks and expands a pipeline.
+///
+/// # Errors
+/// The files have faults. All faults of the first pass that finds one are told.
 pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Result<Pipeline, Diagnostics> {
     let mut faults = Faults::default();
     if request.sets.len() > limits::SETS {

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - the text loads again and gives the same recipes;
-//! - every field has its value, save those that an axis of the matrix sets a part of: these stand as they were stated,
-//!   as does the matrix, with its labels.
+//! - every field has its value. Fields that an axis of the matrix sets, or sets a part of, stand as they were stated, and
+//!   so does the matrix, with its labels.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -58,8 +58,8 @@ fn quoted(text: &str) -> String {
     Value::Str(text.to_owned()).to_string()
 }
 
-/// The files that trees state, by their places: a text alone does not tell that it is a path, which would have to start
-/// from the folder of its own file.
+/// The files that trees state, by their places. In a tree, a path is a text like any other; but a path starts from the
+/// folder of its own file, and must be written as an absolute one.
 struct Files(BTreeMap<(String, usize), String>);
 
 impl Files {

@@ -13,7 +13,7 @@ use crate::stage::{Kind, Registry};
 use crate::syntax::Faults;
 use crate::syntax::limits::VALUES;
 
-/// A stage as the axes that set a part of it make it.
+/// A stage, checked once for each combination of the values that axes set in it.
 pub(super) struct Variants<'a> {
     /// The axes that set a part of it.
     pub axes: BTreeSet<usize>,
@@ -21,7 +21,7 @@ pub(super) struct Variants<'a> {
 }
 
 impl<'a> Variants<'a> {
-    /// Any of them: kind and place are the same for all.
+    /// One of them. The kind and the place are the same in all.
     pub fn any(&self) -> Option<&Checked<'a>> {
         self.checked.values().next()
     }

@@ -15,7 +15,7 @@ use super::text::Span;
 /// How many places of faults that are not kept are counted.
 const COUNTED: usize = 100_000;
 
-/// Faults as they are found. The first are kept whole; of the others, their places are counted.
+/// Faults as they are found. The first ones are kept. Of all others, the places are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     kept: Vec<Diagnostic>,
@@ -42,7 +42,7 @@ impl Faults {
         }
     }
 
-    /// Adds the fault at `span` that `fault` makes. It is not made where it would not be kept.
+    /// Adds the fault at `span` that `fault` makes. It is not made if it would not be kept.
     pub fn tell(&mut self, span: &Span, fault: impl FnOnce() -> Diagnostic) {
         match self.kept.len() < limits::FAULTS {
             true => self.push(fault()),
@@ -88,7 +88,8 @@ impl Faults {
         &self.kept
     }
 
-    /// Nothing where there is no fault.
+    /// # Errors
+    /// There are faults.
     pub fn check(self) -> Result<(), Diagnostics> {
         if self.is_empty() { Ok(()) } else { Err(Diagnostics::new(self)) }
     }
@@ -122,7 +123,7 @@ impl Diagnostics {
         for (at, fault) in self.faults.iter().enumerate() {
             let text = render::fault(fault, color);
             let separator = if at == 0 { "" } else { "\n\n" };
-            // What is left must hold the sentence at the end.
+            // There must be room for the sentence at the end.
             if out.len() + separator.len() + text.len() + 200 > limits::MESSAGES {
                 return out + &self.remainder(at);
             }
@@ -132,14 +133,16 @@ impl Diagnostics {
         out + &self.remainder(self.faults.len())
     }
 
-    /// What is said of the faults that are not among the first `shown`.
+    /// The sentence about the faults that are not among the first `shown`.
     fn remainder(&self, shown: usize) -> String {
         let more = self.faults.len() - shown + self.more;
         let at_least = if self.more >= COUNTED { "at least " } else { "" };
         match more {
             0 => String::new(),
-            1 => "\n\nOne more place has a fault; it is told when these are mended.".to_owned(),
-            _ => format!("\n\n{at_least}{more} more places have faults; they are told when these are mended."),
+            1 => "\n\nThere is a fault in one more place. It is shown once these are corrected.".to_owned(),
+            _ => format!(
+                "\n\nThere are faults in {at_least}{more} more places. They are shown once these are corrected."
+            ),
         }
     }
 }
@@ -182,6 +185,8 @@ mod tests {
         assert_eq!((all.faults.len(), all.more), (limits::FAULTS, 3000 - limits::FAULTS));
         let rendered = all.render(true);
         assert!(rendered.len() <= limits::MESSAGES, "{}", rendered.len());
-        assert!(rendered.ends_with("\n\n2980 more places have faults; they are told when these are mended."));
+        assert!(
+            rendered.ends_with("\n\nThere are faults in 2980 more places. They are shown once these are corrected.")
+        );
     }
 }

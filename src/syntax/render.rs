@@ -1,7 +1,7 @@
-//! Faults as text for a terminal, each with the line at fault.
+//! Faults as text for a terminal, each with the line that it is in.
 //!
 //! Invariants:
-//! - a line that is shown has at most [`limits::COLUMNS`] columns, whatever stands in the file;
+//! - a line that is shown has at most [`limits::COLUMNS`] columns, however long it is in the file;
 //! - only the lines that are shown are looked at.
 
 use std::ops::Range;
@@ -23,7 +23,8 @@ const APART: usize = 200;
 /// How many columns of a long line are shown before the place, and at least behind its start.
 const BEFORE: usize = 40;
 
-/// Stands around the number of a piece where its file, line and column will: what renders a cut line does not know them.
+/// Stands on both sides of a piece's number, until file, line and column take their place. The renderer of a cut line does
+/// not know these.
 const MARK: char = '\u{e000}';
 
 /// A fault in words, with its place, in colour or not.

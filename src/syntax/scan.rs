@@ -1,22 +1,22 @@
-//! A text that is gone through once, character by character.
+//! Going through a text once, character by character.
 
 use std::ops::Range;
 
 use super::token::LexFault;
 
-/// How many faults of one token, and of what is skipped before it, are told.
+/// How many faults of one token, and of the blanks before it, are kept.
 pub(super) const MOST_FAULTS: usize = 1000;
 
 /// A place in a text, which only moves on.
 pub(super) struct Scanner<'a> {
     pub text: &'a str,
     pub at: usize,
-    /// What was found to be no token since this list was last emptied.
+    /// What was found that is no token, since this list was last emptied.
     pub faults: Vec<LexFault>,
 }
 
 impl<'a> Scanner<'a> {
-    /// What lies ahead.
+    /// The rest of the text.
     pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }

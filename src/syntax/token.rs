@@ -25,7 +25,7 @@ pub(super) struct Lexeme {
     pub range: Range<usize>,
 }
 
-/// Something that is no token.
+/// A part of the text that is no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LexFault {
     pub range: Range<usize>,

@@ -1,8 +1,8 @@
 //! The tokens of a text, three of them ahead, and the faults that are found among them.
 //!
 //! Invariants:
-//! - of several faults that start at one byte, the first is told;
-//! - once a fault has ended the reading, every further token is [`Token::End`], and nothing more is told.
+//! - of several faults that start at one byte, the first is kept;
+//! - once a fault has ended the reading, every further token is [`Token::End`], and no more faults are added.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -74,14 +74,14 @@ impl<'a> Tokens<'a> {
         taken.token
     }
 
-    /// Tells what the lexer has found at fault.
+    /// Adds the faults that the lexer has found.
     fn hear(&mut self) {
         for fault in self.lexer.faults() {
             self.fault(fault.range, fault.message, fault.hint);
         }
     }
 
-    /// Goes to the end, telling nothing more.
+    /// Goes to the end, and adds no more faults.
     fn stop(&mut self) {
         self.muted = true;
         self.lexer.stop();
@@ -100,13 +100,13 @@ impl<'a> Tokens<'a> {
         self.span(start..end.max(start))
     }
 
-    /// Tells a fault at `range`.
+    /// Adds a fault at `range`.
     pub fn fault(&mut self, range: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         let span = self.span(range);
         self.report(&span.clone(), || Diagnostic::new(&span, message).hint(hint));
     }
 
-    /// Tells a fault that starts at `span`.
+    /// Adds a fault that starts at `span`.
     pub fn report(&mut self, span: &Span, fault: impl FnOnce() -> Diagnostic) {
         self.whole = false;
         if self.muted || self.places.contains(&span.start) {
@@ -118,7 +118,7 @@ impl<'a> Tokens<'a> {
         self.faults.tell(span, fault);
     }
 
-    /// A fault that ends the reading: what follows is not looked at.
+    /// Adds a fault that ends the reading: the rest of the text is not looked at.
     pub fn refuse(&mut self, range: Range<usize>, message: String, hint: &str) {
         self.fault(range, message, hint);
         self.stop();
