@@ -1,5 +1,6 @@
 //! Says which commit is built, where the sources are a checkout, and compiles the GPU's kernels (`src/ml/gpu/kernels`) to
-//! PTX, where the feature `cuda` asks for them.
+//! PTX, where the feature `cuda` asks for them. Beside the PTX it leaves the translation unit, `kernels.cu`, and a line for each
+//! kernel, `kernels.inc`: the emulation in `tests/emulation` is compiled of them.
 //!
 //! PTX of compute capability 8.0 runs on every GPU from Ampere on: the driver makes machine code of it when it is
 //! loaded. Products and sums are not contracted, so that kernels round as the processor's bodies do.
@@ -10,10 +11,15 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
+#[path = "src/ml/gpu/kernels.rs"]
+mod kernels;
+
 /// What the program is made of. Where git knows a change of it, the commit alone does not say what was built.
 const BUILT: [&str; 5] = ["src", "stages/names", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 const SOURCES: &str = "src/ml/gpu/kernels";
+/// The list of the kernels.
+const LIST: &str = "src/ml/gpu/kernels.rs";
 
 fn main() -> ExitCode {
     for path in BUILT.iter().filter(|path| Path::new(path).exists()) {
@@ -71,15 +77,20 @@ fn compile_kernels(out: &Path) -> ExitCode {
     let nvcc = env::var("NVCC").unwrap_or_else(|_| "nvcc".to_owned());
     let (ptx, made_by) = (out.join("kernels.ptx"), out.join("kernels.nvcc"));
     // This script runs at every change of the sources, of which few are kernels.
-    if is_newer(&ptx, &["build.rs".as_ref(), SOURCES.as_ref()])
+    if is_newer(&ptx, &["build.rs".as_ref(), LIST.as_ref(), SOURCES.as_ref()])
         && fs::read_to_string(&made_by).is_ok_and(|by| by == nvcc)
     {
         return ExitCode::SUCCESS;
     }
-    let fresh = out.join("kernels.ptx.new");
+    let (unit, entries, fresh) = (out.join("kernels.cu"), out.join("kernels.inc"), out.join("kernels.ptx.new"));
+    let written =
+        fs::write(&unit, kernels::translation_unit()).and_then(|()| fs::write(&entries, kernels::entries("DEVICE")));
+    if let Err(error) = written {
+        return failed(&format!("their list could not be written into `{}`: {error}", out.display()));
+    }
     let mut command = Command::new(&nvcc);
     command.args(["--ptx", "-std=c++17", "-O3", "-fmad=false", "-arch=compute_80", "-Werror=all-warnings"]);
-    command.arg(format!("{SOURCES}/all.cu")).arg("-o").arg(&fresh);
+    command.arg("-I").arg(SOURCES).arg(&unit).arg("-o").arg(&fresh);
     match command.status() {
         Ok(status) if status.success() => {}
         Ok(status) => return failed(&format!("{nvcc} ended with {status}")),

@@ -52,7 +52,7 @@ print(*(path for root in nvidia.__path__ for path in glob.glob(root + "/*/lib"))
 run_tests() {
   local folder=$1
   echo "=== operations and trainings against the processor, and twice for the same bits"
-  "$folder/tests" ml::gpu --test-threads 1 --nocapture 2>&1 | tee "$folder/tests.log"
+  "$folder/tests" ml::ops::agreement ml::gpu --test-threads 1 --nocapture 2>&1 | tee "$folder/tests.log"
   if grep -q 'skipped on the GPU' "$folder/tests.log"; then
     echo "the GPU was skipped: nothing was shown" >&2
     exit 1

@@ -81,6 +81,17 @@ pub fn numeric_profile(gpu: Option<usize>) -> Result<BTreeMap<String, String>> {
     Ok(profile.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
+/// The first GPU of this machine; none where there is none, or where the program was built without CUDA.
+#[cfg(test)]
+pub fn first_gpu() -> Option<Device> {
+    #[cfg(feature = "cuda")]
+    match Numerics::default().device(Some(0)) {
+        Ok(device) => return Some(device),
+        Err(error) => eprintln!("skipped on the GPU: {error}"),
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

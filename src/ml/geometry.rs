@@ -1,4 +1,5 @@
-//! Which source element each tap of a sliding window reads, and the matrix that this unrolls an image into.
+//! Which source element each tap of a sliding window reads, and the im2col matrix of an image: a column for each place of the
+//! window, a row for each tap of each channel.
 
 use std::ops::Range;
 
@@ -22,11 +23,11 @@ pub fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> Paddi
 
 /// A sliding window over one image `[channels, source height, source width]`.
 ///
-/// Column `p = (oy, ox)` and row `k = (c, i, j)` of the unrolled matrix hold the source element of channel `c` at
+/// Column `p = (oy, ox)` and row `k = (c, i, j)` of the im2col matrix hold the source element of channel `c` at
 /// `y = (oy * step + i * dilation - pad_y) / divide` and likewise `x`, or zero where that is outside or no integer.
 /// `divide` is 1 for a convolution and the stride for the gradient of one.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ml) struct Window {
+pub(in crate::ml) struct SlidingWindow {
     pub channels: usize,
     pub source: [usize; 2],
     pub grid: [usize; 2],
@@ -37,24 +38,38 @@ pub(in crate::ml) struct Window {
     pub divide: usize,
 }
 
-impl Window {
-    /// Rows of the unrolled matrix.
+impl SlidingWindow {
+    /// The window of the convolution's gradient by its input: over the gradient of the output, of `outputs` channels.
+    pub fn of_gradient(&self, outputs: usize) -> SlidingWindow {
+        let pad = |axis: usize| ((self.kernel[axis] - 1) * self.dilation) as isize - self.pad[axis];
+        SlidingWindow {
+            channels: outputs,
+            source: self.grid,
+            grid: self.source,
+            step: 1,
+            pad: [pad(0), pad(1)],
+            divide: self.step,
+            ..*self
+        }
+    }
+
+    /// Rows of the im2col matrix.
     pub fn rows(&self) -> usize {
         self.channels * self.kernel[0] * self.kernel[1]
     }
 
-    /// Columns of the unrolled matrix.
+    /// Columns of the im2col matrix.
     pub fn columns(&self) -> usize {
         self.grid[0] * self.grid[1]
     }
 
-    /// Whether the unrolled matrix is the image itself.
+    /// Whether the im2col matrix is the image itself.
     pub fn is_identity(&self) -> bool {
         self.kernel == [1, 1] && self.step == 1 && self.divide == 1 && self.pad == [0, 0] && self.source == self.grid
     }
 
-    /// Writes the given part of the unrolled matrix to `out`, row by row at distance `ld`.
-    pub fn unroll(&self, image: &[f32], rows: Range<usize>, columns: Range<usize>, out: &mut [f32], ld: usize) {
+    /// Writes the given part of the im2col matrix to `out`, row by row at distance `ld`.
+    pub fn im2col(&self, image: &[f32], rows: Range<usize>, columns: Range<usize>, out: &mut [f32], ld: usize) {
         let area = self.source[0] * self.source[1];
         if self.is_identity() {
             for (row, k) in rows.enumerate() {
@@ -142,7 +157,7 @@ mod tests {
     fn a_part_of_the_unrolled_matrix_is_the_matrix_of_the_definition() {
         let image: Vec<f32> = (1..=2 * 5 * 6).map(|v| v as f32).collect();
         for (step, divide, dilation) in [(1, 1, 2), (2, 1, 1), (1, 2, 1)] {
-            let window = Window {
+            let window = SlidingWindow {
                 channels: 2,
                 source: [5, 6],
                 grid: [4, 7],
@@ -154,7 +169,7 @@ mod tests {
             };
             let (rows, columns) = (2..11, 3..26);
             let mut out = vec![f32::NAN; 9 * 30];
-            window.unroll(&image, rows.clone(), columns.clone(), &mut out, 30);
+            window.im2col(&image, rows.clone(), columns.clone(), &mut out, 30);
             for k in rows.clone() {
                 for p in columns.clone() {
                     let source = |grid: usize, tap: usize, pad: isize, size: usize| {

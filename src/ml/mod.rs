@@ -11,6 +11,13 @@
 //! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 //!
+//! # Layers
+//!
+//! From below: [`geometry`] and `layout` describe convolutions and tensors; [`cpu`] has what the processor computes with, and
+//! [`gpu`] what a GPU needs, and neither knows an operation; [`ops`] are the operations, of which [`ops::conv`] and its
+//! neighbours are a file or a folder each; `layers` and [`models`] are made of operations. Which device something happens on is
+//! asked in one file, `ops/dispatch.rs`.
+//!
 //! # Gradients
 //!
 //! Training does not use candle's gradients, operation by operation. Its blocks have a backward pass of their own: candle's

@@ -1,16 +1,16 @@
-//! The two passes of a step over images of one size, done anew every time or, on a GPU, recorded and done again.
+//! The two passes of a step over images of one size: done anew every time or, on a GPU, captured as CUDA graphs and replayed.
 //!
 //! Invariants:
-//! - the bits are the same: what is recorded is what is otherwise done;
-//! - the first step is never recorded, since it finds algorithms; the second is, and all later ones of the same size are
-//!   recorded work alone, between places that do not change;
-//! - the two passes are recorded apart, since between them the loss is read and told. What the tape holds is allocated
-//!   by the first, and freed by the second.
+//! - the bits are the same: what is captured is what is otherwise done;
+//! - the first step is never captured, since it finds algorithms. The second step is. All later steps over images of the same
+//!   size replay it, between places in memory that do not change;
+//! - the two passes are captured apart, since between them the loss is read and told. The first one allocates what the tape
+//!   holds, and the second one frees it.
 
 use candle_core::{DType, Tensor};
 
 use super::error::{Error, Result};
-use super::gpu::graph::{Graph, record};
+use super::gpu::graph::{Graph, capture};
 use super::layers::{Gradients, Parameters};
 use super::models::{Network, Tape};
 use super::ops::{activation, elementwise, nchw};
@@ -19,23 +19,24 @@ use super::ops::{activation, elementwise, nchw};
 #[derive(Debug, Default)]
 pub struct Passes {
     tape: Option<Tape>,
-    known: Known,
+    seen: Seen,
 }
 
-/// What is known of steps before.
+/// What earlier steps have left.
 #[derive(Debug, Default)]
-enum Known {
+enum Seen {
     #[default]
     Nothing,
     /// The sizes of images and logits.
     Sizes([usize; 4], [usize; 4]),
-    Recorded(Recorded),
+    Captured(Captured),
 }
 
-/// The recorded passes, and the places that they read and write.
+/// The captured passes, and the places that they read and write.
 #[derive(Debug)]
-struct Recorded {
-    /// What the recorded work reads of the network. Another network, or one whose parameters lie elsewhere, is not it.
+struct Captured {
+    /// What the captured work reads of the network. It is of no use for another network, or for one whose parameters lie
+    /// elsewhere.
     parameters: Parameters,
     images: Tensor,
     logits: Tensor,
@@ -45,8 +46,8 @@ struct Recorded {
     backward: Option<(Graph, Tensor)>,
 }
 
-impl Recorded {
-    /// Whether this was recorded of that network, over images like these.
+impl Captured {
+    /// Whether this was captured from that network, over images of this size and type.
     fn is_of(&self, network: &Network, images: &Tensor) -> bool {
         let alike = self.images.dims() == images.dims() && self.images.dtype() == images.dtype();
         alike && self.parameters.is_same(network.parameters())
@@ -54,37 +55,37 @@ impl Recorded {
 }
 
 impl Passes {
-    /// The logits of images, see [`Network::forward_train`]; recorded if `graph`. The next call is [`Passes::backward`].
+    /// The logits of images, see [`Network::forward_train`]; captured or replayed if `graph`. The next call is [`Passes::backward`].
     pub fn forward(&mut self, network: &Network, images: &Tensor, recompute: usize, graph: bool) -> Result<Tensor> {
-        match &self.known {
-            Known::Recorded(recorded) if graph && recorded.is_of(network, images) => {
-                elementwise::copy(images, &recorded.images)?;
-                recorded.forward.run()?;
-                return Ok(recorded.logits.clone());
+        match &self.seen {
+            Seen::Captured(captured) if graph && captured.is_of(network, images) => {
+                elementwise::copy(images, &captured.images)?;
+                captured.forward.replay()?;
+                return Ok(captured.logits.clone());
             }
-            Known::Sizes(size, logits) if graph && size == images.dims() => {
+            Seen::Sizes(size, logits) if graph && size == images.dims() => {
                 let place = activation::blank(*size, images)?;
                 elementwise::copy(images, &place)?;
                 let images = place;
                 let logits_place = || activation::typed(*logits, DType::F32, images.device());
                 let (logits, gradient) = (logits_place()?, logits_place()?);
-                let (tape, forward) = record(images.device(), || {
+                let (tape, forward) = capture(images.device(), || {
                     let tape = network.forward_train(&images, recompute)?;
                     elementwise::copy(&tape.logits, &logits)?;
                     Ok(tape)
                 })?;
-                forward.run()?;
+                forward.replay()?;
                 self.tape = Some(tape);
                 let (parameters, place) = (network.parameters().clone(), logits.clone());
-                self.known =
-                    Known::Recorded(Recorded { parameters, images, logits: place, gradient, forward, backward: None });
+                self.seen =
+                    Seen::Captured(Captured { parameters, images, logits: place, gradient, forward, backward: None });
                 return Ok(logits);
             }
             _ => {}
         }
         let tape = network.forward_train(images, recompute)?;
         let logits = tape.logits.clone();
-        self.known = Known::Sizes(nchw("Images", images)?, nchw("Logits", &logits)?);
+        self.seen = Seen::Sizes(nchw("Images", images)?, nchw("Logits", &logits)?);
         self.tape = Some(tape);
         Ok(logits)
     }
@@ -92,20 +93,20 @@ impl Passes {
     /// Overwrites `gradients` from the gradient `g` by the logits that were given last, see [`Network::backward`].
     pub fn backward(&mut self, network: &Network, g: &Tensor, gradients: &Gradients) -> Result<()> {
         let lost = || Error::Model("A backward pass needs the forward pass before it.".to_owned());
-        let Known::Recorded(recorded) = &mut self.known else {
+        let Seen::Captured(captured) = &mut self.seen else {
             return network.backward(self.tape.take().ok_or_else(lost)?, g, gradients);
         };
-        if !recorded.parameters.is_same(network.parameters()) {
+        if !captured.parameters.is_same(network.parameters()) {
             return Err(lost());
         }
-        elementwise::copy(g, &recorded.gradient)?;
-        match (&recorded.backward, self.tape.take()) {
-            (Some((backward, place)), None) if place.id() == gradients.flat().id() => backward.run(),
+        elementwise::copy(g, &captured.gradient)?;
+        match (&captured.backward, self.tape.take()) {
+            (Some((backward, place)), None) if place.id() == gradients.flat().id() => backward.replay(),
             (None, Some(tape)) => {
                 let device = g.device();
-                let (_, backward) = record(device, || network.backward(tape, &recorded.gradient, gradients))?;
-                backward.run()?;
-                recorded.backward = Some((backward, gradients.flat().clone()));
+                let (_, backward) = capture(device, || network.backward(tape, &captured.gradient, gradients))?;
+                backward.replay()?;
+                captured.backward = Some((backward, gradients.flat().clone()));
                 Ok(())
             }
             _ => Err(lost()),

@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::gpu::exclusive::in_turn;
+use super::gpu::exclusive::exclusively;
 use super::import::{self, Tensors};
 use super::layers::Parameters;
 use super::models::Network;
@@ -136,10 +136,10 @@ impl Snapshot {
         Snapshot { spec: network.spec().clone(), step: *step, parameters, momentum }
     }
 
-    /// The file of the state with `extra` texts: the bytes of [`State::write`]. On a GPU it waits while a training records its
-    /// passes there, as [`in_turn`] says.
+    /// The file of the state with `extra` texts: the bytes of [`State::write`]. On a GPU it waits while a training captures
+    /// its passes there ([`exclusively`]).
     pub fn write(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-        in_turn(|| self.write_alone(extra))
+        exclusively(|| self.write_alone(extra))
     }
 
     fn write_alone(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
@@ -212,14 +212,14 @@ mod tests {
         assert_eq!(State::write(&whole, &none).unwrap(), State::write(&resumed, &none).unwrap());
     }
 
-    /// A state that another thread reads off a GPU is read before or after a recording, never amid it.
+    /// A state that another thread reads off a GPU is read before or after a capture, never amid it.
     #[test]
-    fn a_state_is_written_in_turn_with_recordings() {
+    fn a_state_is_written_before_or_after_a_capture() {
         let snapshot = Snapshot::copied(&trainer()).unwrap();
-        let written = in_turn(|| {
+        let written = exclusively(|| {
             let written = std::thread::spawn(move || snapshot.write(&BTreeMap::new()));
             std::thread::sleep(std::time::Duration::from_millis(100));
-            assert!(!written.is_finished(), "the state was written amid a recording");
+            assert!(!written.is_finished(), "the state was written amid a capture");
             written
         });
         assert_eq!(written.join().unwrap().unwrap(), State::write(&trainer(), &BTreeMap::new()).unwrap());

@@ -121,7 +121,8 @@ API cuMemsetD8Async(void* to, unsigned char value, std::size_t bytes, void*) {
   return done([=] { return std::memset(to, value, bytes), with_context(); });
 }
 
-// Kernels: this program's, of which `kernels.inc` has a line each, and the few of candle's that it uses.
+// Kernels: this program's, and the few of candle's that it uses. `kernels.inc` has a line for each of this program's; the build
+// script writes it from the list of kernels.
 using Launched = Work (*)(unsigned blocks, void** arguments);
 template <class... A, std::size_t... I>
 static Work prepared(void (*kernel)(A...), unsigned blocks, void** arguments, std::index_sequence<I...>) {

@@ -1,5 +1,6 @@
-// Runs the GPU's kernels on the processor, a block after another, so that tests can hold them against the processor's
-// own bodies without a GPU. A thread of a block is a fiber, which waits at a barrier for the others.
+// Runs the GPU's kernels on the processor, one block after another, so that tests can hold them against the processor's own
+// bodies without a GPU. A thread of a block is a fiber, which waits at a barrier for the others. `kernels.cu` has all kernels:
+// the list in `src/ml/gpu/kernels.rs` says which, and the build script or the test writes it.
 #include <csetjmp>
 #include <cmath>
 #include <cstddef>
@@ -16,7 +17,7 @@ static void barrier();
 #define __device__
 #define __shared__ static
 #define __syncthreads barrier
-#include "all.cu"
+#include "kernels.cu"
 
 static ucontext_t starts[THREADS];
 static jmp_buf scheduler, fibers[THREADS];

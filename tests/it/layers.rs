@@ -33,7 +33,7 @@ struct Paths {
     test_files: Vec<String>,
 }
 
-fn is_test(attributes: &[syn::Attribute]) -> bool {
+pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| {
         a.path().is_ident("test")
             || (a.path().is_ident("cfg")
@@ -105,13 +105,13 @@ impl<'ast> Visit<'ast> for Paths {
 }
 
 /// Where a file's modules are: beside a `mod.rs`, `lib.rs` or `main.rs`, below any other.
-fn children(file: &Path) -> PathBuf {
+pub(crate) fn children(file: &Path) -> PathBuf {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let parent = file.parent().unwrap_or(file);
     if ["mod", "lib", "main"].contains(&stem) { parent.to_owned() } else { parent.join(stem) }
 }
 
-fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+pub(crate) fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

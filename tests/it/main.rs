@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod device_questions;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod erf;

@@ -1,4 +1,4 @@
-//! What happens to the sums of products on their way to memory.
+//! What is done to the sums of products, in registers, before they are written to memory.
 
 use super::shared::{Shared, extent};
 use super::simd::{LANES, Lanes};
@@ -161,7 +161,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Asks for the cache lines of `len` values, which need not be anybody's.
+/// Fetches the cache lines of `len` values ahead. The address may be any, also one where there are no values.
 #[inline(always)]
 pub(super) fn prefetch(values: *const f32, len: usize) {
     #[cfg(target_arch = "x86_64")]

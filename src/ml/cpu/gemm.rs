@@ -6,10 +6,10 @@
 //! all instruction sets and any number of threads give the same bits (tested below). A processor without fused
 //! multiply-add instructions computes them in software: slow, but the same.
 //!
-//! The left operand is read where it lies: by rows, of which sixteen terms share a cache line, and whose prefetching is
-//! what hardware does best, or by columns, of which a register tile's rows do. The right one comes through a [`Panel`] of one
-//! block of terms and as many columns as a register tile has, which stays in the first-level cache while all rows pass. Sums
-//! are finished in registers ([`super::epilogue`]).
+//! The left operand is read where it lies, by rows or by columns. By rows, sixteen terms of a row share a cache line, and the
+//! hardware fetches the next lines ahead. By columns, the rows of a register tile share a cache line. The right operand is
+//! copied to a [`Panel`]: one block of terms, and as many columns as a register tile has. The panel stays in the first-level
+//! cache while all rows of the left operand are multiplied with it. Sums are finished in registers ([`super::epilogue`]).
 //!
 //! One body ([`Tile::compute`]) is compiled for every instruction set, over its vectors ([`super::vector`]).
 
@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use super::epilogue::{Block, Sums, prefetch};
 use super::isa::Isa;
-use super::scratch::Lines;
+use super::scratch::ScratchBuffer;
 use super::shared::extent;
 use super::simd::Lanes;
 use super::transpose::transpose;
@@ -51,7 +51,7 @@ impl<'a> Left<'a> {
         Left { data, pitch: 1, step: pitch, terms }
     }
 
-    /// Whether there are the first `rows` rows.
+    /// Whether the operand has the first `rows` rows.
     fn has(&self, rows: usize) -> bool {
         let row = extent(self.terms, self.step, 1);
         row.and_then(|row| extent(rows, self.pitch, row)).is_some_and(|len| len <= self.data.len())
@@ -107,13 +107,13 @@ impl Right for ByColumns<'_> {
     }
 }
 
-/// Room for a block of terms of a right operand.
+/// A scratch buffer for a block of terms of a right operand.
 #[derive(Debug)]
-pub struct Panel(Lines);
+pub struct Panel(ScratchBuffer);
 
 impl Default for Panel {
     fn default() -> Self {
-        Panel(Lines::new(DEPTH * COLUMNS))
+        Panel(ScratchBuffer::new(DEPTH * COLUMNS))
     }
 }
 
@@ -386,21 +386,21 @@ mod tests {
                 *c += terms.fold(0.0, |s, t| a[i / n * k + t].mul_add(b[t * n + i % n], s));
             }
         }
-        let (mut a_turned, mut b_turned) = (vec![0.0; m * k], vec![0.0; k * n]);
-        transpose(&a, k, m, k, &mut a_turned, m);
-        transpose(&b, n, k, n, &mut b_turned, k);
+        let (mut a_transposed, mut b_transposed) = (vec![0.0; m * k], vec![0.0; k * n]);
+        transpose(&a, k, m, k, &mut a_transposed, m);
+        transpose(&b, n, k, n, &mut b_transposed, k);
         for isa in Isa::available() {
             let mut all = [(); 3].map(|()| vec![f32::NAN; m * n]);
             let mut panel = Panel::default();
             for (rows, columns) in [(0..16, 0..77), (16..31, 0..60), (16..31, 60..77)] {
                 let out = all.each_mut().map(|all| Sums::scaled(Shared::of(all), n, true, None));
                 let (here, left, right) = (columns.clone(), Left::by_rows(&a, k, k), ByRows { data: &b, pitch: n });
-                let turned = (Left::by_columns(&a_turned, m, k), ByColumns { data: &b_turned, pitch: k });
+                let transposed = (Left::by_columns(&a_transposed, m, k), ByColumns { data: &b_transposed, pitch: k });
                 // SAFETY: there is but this task, and the sums are overwritten.
                 unsafe {
                     multiply(isa, left, rows.clone(), &right, here.clone(), &mut panel, &out[0]);
-                    multiply(isa, turned.0, rows.clone(), &right, here, &mut panel, &out[1]);
-                    multiply(isa, left, rows, &turned.1, columns, &mut panel, &out[2]);
+                    multiply(isa, transposed.0, rows.clone(), &right, here, &mut panel, &out[1]);
+                    multiply(isa, left, rows, &transposed.1, columns, &mut panel, &out[2]);
                 }
             }
             for c in all {

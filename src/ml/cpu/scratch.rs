@@ -1,4 +1,4 @@
-//! Working memory that kernels take and give back.
+//! Scratch buffers: working memory that a body takes and gives back.
 
 use std::cell::RefCell;
 
@@ -13,15 +13,16 @@ thread_local! {
     static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Values that begin at a cache line. What they are at first is not specified: another kernel may have had them.
+/// A scratch buffer, which begins at a cache line. What is in it at first is not specified: another body may have had it.
 #[derive(Debug)]
-pub struct Lines {
+pub struct ScratchBuffer {
     lines: Vec<Line>,
     len: usize,
 }
 
-impl Lines {
-    /// Room for `len` values: the smallest that this thread has free, or a new one in place of the largest.
+impl ScratchBuffer {
+    /// One of `len` values: the smallest that this thread has free and that is large enough, or a new one in place of the
+    /// largest.
     pub fn new(len: usize) -> Self {
         let count = len.div_ceil(16);
         let free = FREE.with_borrow_mut(|free| {
@@ -30,7 +31,7 @@ impl Lines {
             let at = fits.or_else(|| sizes().max_by_key(|&(_, size)| size));
             at.map(|(at, _)| free.swap_remove(at)).filter(|lines| lines.len() >= count)
         });
-        Lines { lines: free.unwrap_or_else(|| vec![Line([0.0; 16]); count]), len }
+        ScratchBuffer { lines: free.unwrap_or_else(|| vec![Line([0.0; 16]); count]), len }
     }
 
     /// The values.
@@ -51,7 +52,7 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for ScratchBuffer {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         // At a thread's end there may be nobody left who would keep them.

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Elements that parallel tasks write, each of them such as no other task touches. Those that none has written may be
-/// anything.
+/// Memory that parallel tasks write. Each task writes elements of its own, which no other task reads or writes. An element that
+/// no task has written yet may be anything.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ml) struct Shared<'a> {
     first: *mut f32,
@@ -19,12 +19,12 @@ unsafe impl Send for Shared<'_> {}
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
-    /// Elements that nobody else has, and that may not be numbers yet.
+    /// That of elements which may not be numbers yet.
     pub fn new(memory: &'a mut [MaybeUninit<f32>]) -> Self {
         Shared { first: memory.as_mut_ptr().cast(), len: memory.len(), memory: PhantomData }
     }
 
-    /// Elements that are numbers, and stay numbers.
+    /// That of elements which are numbers, and stay numbers.
     pub fn of(values: &'a mut [f32]) -> Self {
         Shared { first: values.as_mut_ptr(), len: values.len(), memory: PhantomData }
     }

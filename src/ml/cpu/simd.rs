@@ -1,4 +1,4 @@
-//! Loops for the widest vectors that a processor has.
+//! Loops that are compiled for the widest vectors that a processor has.
 
 use std::ops::{Add, Mul, Sub};
 

@@ -3,7 +3,7 @@
 //! With `w_t[o, c]` the weights of tap `t` and `s_t` the shift by its place:
 //! - forward: `y[o] = sum_t s_t(sum_c w_t[o, c] x[c])`: one product of all taps' weights with the image as it lies, then a
 //!   sum of shifted planes, taps in order;
-//! - gradient by the input: `dx[c] = sum_t,o w_t'[o, c] s_t'(g[o])`, `t'` the taps turned by half a circle: one product of
+//! - gradient by the input: `dx[c] = sum_t,o w_t'[o, c] s_t'(g[o])`, `t'` the taps rotated by half a circle: one product of
 //!   all taps' weights with the shifted gradients;
 //! - gradient by the weights: `dw_t[o, c] = sum_p x[c, p] s_t'(g[o])[p]`: one product of the image with the shifted gradients.
 //!
@@ -16,11 +16,11 @@ use rayon::prelude::*;
 use super::epilogue::{Finish, Sums};
 use super::gemm::{self, ByRows, Left};
 use super::isa::Isa;
-use super::scratch::Lines;
+use super::scratch::ScratchBuffer;
 use super::shared::{Shared, zeroed};
 use super::tasks::{Grid, pitch};
 use super::transpose::transpose;
-use crate::ml::geometry::Window;
+use crate::ml::geometry::SlidingWindow;
 
 /// Outputs up to which taps pay.
 const FEW: usize = 32;
@@ -28,34 +28,34 @@ const FEW: usize = 32;
 /// A convolution of stride 1, tap by tap, or the gradient of one by its input.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ml) struct Taps<'a> {
-    window: &'a Window,
+    window: &'a SlidingWindow,
     /// The channels of the output, or of the source where that has few.
     few: usize,
 }
 
 impl<'a> Taps<'a> {
     /// Where `window` has several taps with stride 1, and many channels for few outputs.
-    pub fn of(window: &'a Window, outputs: usize) -> Option<Self> {
+    pub fn of(window: &'a SlidingWindow, outputs: usize) -> Option<Self> {
         Self::between(window, window.channels, outputs)
     }
 
     /// Where `window` is that of the gradient of such a convolution by its input: `outputs` are many.
-    pub fn of_gradient(window: &'a Window, outputs: usize) -> Option<Self> {
+    pub fn of_gradient(window: &'a SlidingWindow, outputs: usize) -> Option<Self> {
         Self::between(window, outputs, window.channels)
     }
 
-    fn between(window: &'a Window, many: usize, few: usize) -> Option<Self> {
+    fn between(window: &'a SlidingWindow, many: usize, few: usize) -> Option<Self> {
         let several = window.kernel != [1, 1] && window.step == 1 && window.divide == 1;
         (several && few <= FEW && many >= 2 * FEW).then_some(Taps { window, few })
     }
 
     /// The convolution of `images` images `x` with `weights` `[O, C, KH, KW]`.
     pub fn correlate(&self, images: usize, x: &[f32], weights: &[f32], output: Shared<'_>, finish: Finish<'_>) {
-        let Window { channels, source, grid, dilation, pad, .. } = *self.window;
+        let SlidingWindow { channels, source, grid, dilation, pad, .. } = *self.window;
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let by_tap = self.by_tap(weights, channels, channels, |tap, _| (tap, 1.0));
         let left = Left::by_rows(by_tap.as_slice(), channels, channels);
-        let mut products = Lines::new(rows * pixels);
+        let mut products = ScratchBuffer::new(rows * pixels);
         for image in 0..images {
             let sums = Sums::scaled(products.shared(), pixels, true, None);
             let right = ByRows { data: &x[image * channels * pixels..(image + 1) * channels * pixels], pitch: pixels };
@@ -95,13 +95,13 @@ impl<'a> Taps<'a> {
         output: Shared<'_>,
         finish: Finish<'_>,
     ) {
-        let Window { source, grid, dilation, pad, .. } = *self.window;
+        let SlidingWindow { source, grid, dilation, pad, .. } = *self.window;
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let channels = weights.len() / rows;
         let pitch = pitch(channels);
-        let turned = |tap, o: usize| (self.taps() - 1 - tap, scale.map_or(1.0, |scale| scale[o]));
-        let by_tap = self.by_tap(weights, channels, pitch, turned);
-        let mut shifted = Lines::new(rows * area);
+        let rotated = |tap, o: usize| (self.taps() - 1 - tap, scale.map_or(1.0, |scale| scale[o]));
+        let by_tap = self.by_tap(weights, channels, pitch, rotated);
+        let mut shifted = ScratchBuffer::new(rows * area);
         for image in 0..images {
             shifted.as_mut_slice().par_chunks_mut(area).enumerate().for_each(|(row, to)| {
                 let plane = &g[(image * self.few + row % self.few) * pixels..][..pixels];
@@ -128,12 +128,12 @@ impl<'a> Taps<'a> {
     /// The gradient by the weights `[O, C, KH, KW]`, each output channel times `scale`, from the inputs `x` and the
     /// gradients `g` of the output.
     pub fn weight_gradient(&self, images: usize, x: &[f32], g: &[f32], scale: Option<&[f32]>, output: &mut [f32]) {
-        let Window { channels, source, grid, .. } = *self.window;
+        let SlidingWindow { channels, source, grid, .. } = *self.window;
         let (rows, isa, pixels, area) = (self.rows(), Isa::detect(), source[0] * source[1], grid[0] * grid[1]);
         let pitch = pitch(rows);
-        let mut sums = Lines::new(channels * pitch);
+        let mut sums = ScratchBuffer::new(channels * pitch);
         let out = sums.shared();
-        let (mut shifted, mut turned) = (Lines::new(rows * pixels), Lines::new(pixels * pitch));
+        let (mut shifted, mut transposed) = (ScratchBuffer::new(rows * pixels), ScratchBuffer::new(pixels * pitch));
         for image in 0..images {
             shifted.as_mut_slice().par_chunks_mut(pixels).enumerate().for_each(|(row, to)| {
                 let plane = &g[(image * self.few + row % self.few) * area..][..area];
@@ -142,11 +142,11 @@ impl<'a> Taps<'a> {
                     to[source..source + len].copy_from_slice(&plane[at..at + len]);
                 });
             });
-            turned.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
+            transposed.as_mut_slice().par_chunks_mut(64 * pitch).enumerate().for_each(|(block, to)| {
                 transpose(&shifted.as_slice()[block * 64..], pixels, rows, to.len() / pitch, to, pitch);
             });
             let left = Left::by_rows(&x[image * channels * pixels..(image + 1) * channels * pixels], pixels, pixels);
-            let right = ByRows { data: turned.as_slice(), pitch };
+            let right = ByRows { data: transposed.as_slice(), pitch };
             let sums = Sums::scaled(out, pitch, image == 0, None);
             Grid::new(1, channels, rows, isa).run(|_, rows, columns, panel| {
                 // SAFETY: a grid's tasks differ in the rows or the columns; the first image's sums overwrite.
@@ -171,8 +171,8 @@ impl<'a> Taps<'a> {
         channels: usize,
         pitch: usize,
         of: impl Fn(usize, usize) -> (usize, f32) + Sync,
-    ) -> Lines {
-        let mut by_tap = Lines::new(self.rows() * pitch);
+    ) -> ScratchBuffer {
+        let mut by_tap = ScratchBuffer::new(self.rows() * pitch);
         by_tap.as_mut_slice().par_chunks_mut(pitch).enumerate().for_each(|(row, to)| {
             let o = row % self.few;
             let (tap, factor) = of(row / self.few, o);
@@ -203,7 +203,7 @@ impl<'a> Taps<'a> {
     /// Calls `run` with the runs of outputs that see the source through a tap: the first output's place, that of what it
     /// sees, and how many there are.
     fn shifted(&self, tap: usize, mut run: impl FnMut(usize, usize, usize)) {
-        let Window { source: [height, width], grid, kernel, dilation, pad, .. } = *self.window;
+        let SlidingWindow { source: [height, width], grid, kernel, dilation, pad, .. } = *self.window;
         let dy = (tap / kernel[1] * dilation) as isize - pad[0];
         let dx = (tap % kernel[1] * dilation) as isize - pad[1];
         let inside = |shift: isize, size: usize, outputs: usize| {

@@ -1,4 +1,4 @@
-//! Matrices turned about their diagonal.
+//! Transposition of matrices.
 
 use std::mem::MaybeUninit;
 

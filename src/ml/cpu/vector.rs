@@ -1,4 +1,10 @@
 //! The vectors of each instruction set, as far as products of matrices need them.
+//!
+//! They are our own and not those of the crate `pulp`, which candle's own products use. A register tile is an array of vectors
+//! whose number the compiler must know ([`Vector::WIDTH`]); here that is a constant of each instruction set, and there it
+//! follows from a type that only the call tells. Every bit of a result also hangs on how a fused multiply-add is done where
+//! the processor has none, which another version of a crate might change. The two were not measured against each other: our
+//! inner loop runs at the peak of the processor (`benches/README.md`), so that a crate could at best be as fast.
 
 use std::ops::{Add, Mul};
 

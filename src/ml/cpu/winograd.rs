@@ -4,7 +4,7 @@
 //! With the points 0, 1, -1, 2 and infinity (Lavin and Gray, CVPR 2016; matrices by Toom and Cook), for a tile `x` of five by
 //! five inputs and a filter `w`, summed over channels:
 //! - forward: `y = A'(sum_c (G w G') * (B' x B)) A`, `*` element by element: 25 matrix products over all tiles;
-//! - gradient by the input: the same with the filter turned by half a circle, over the gradient of the output;
+//! - gradient by the input: the same with the filter rotated by half a circle, over the gradient of the output;
 //! - gradient by the weights: `dw = A'(sum_tiles (G g G') * (B' x B)) A`, `g` the three by three gradients of a tile.
 //!
 //! A dilated convolution is an undilated one on each of its phases, the pixels `dilation` apart. Tiles of all phases are
@@ -13,7 +13,7 @@
 //! What is transformed lies with sixteen channels of a pixel side by side, so that every tile is arithmetic of whole
 //! vectors, wherever its pixels are: inputs `[25, tiles, C]`, filters `[25, C, O]`, products `[25, tiles, O]`.
 //!
-//! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (held against 64-bit arithmetic below).
+//! Rounding grows, from some 3e-7 of the greatest value to 2e-6 (the tests of `ops::conv` hold it against 64-bit arithmetic).
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -23,11 +23,11 @@ use rayon::prelude::*;
 use super::epilogue::{Finish, Sums};
 use super::gemm::{self, ByRows, COLUMNS, Left, Panel};
 use super::isa::Isa;
-use super::scratch::Lines;
+use super::scratch::ScratchBuffer;
 use super::shared::Shared;
 use super::simd::{LANES, Lanes, Loop, vectorised};
 use super::transpose::{transpose, transpose_to};
-use crate::ml::geometry::Window;
+use crate::ml::geometry::SlidingWindow;
 
 /// Products of a tile.
 const PRODUCTS: usize = 25;
@@ -115,8 +115,8 @@ pub(in crate::ml) struct Winograd {
 
 impl Winograd {
     /// Where `window` is of three by three taps with stride 1, and tiles pay.
-    pub fn of(window: &Window, outputs: usize) -> Option<Self> {
-        let Window { channels, source, grid, dilation, .. } = *window;
+    pub fn of(window: &SlidingWindow, outputs: usize) -> Option<Self> {
+        let SlidingWindow { channels, source, grid, dilation, .. } = *window;
         let pad = dilation as isize;
         let plain = window.kernel == [3, 3] && window.step == 1 && window.divide == 1 && window.pad == [pad, pad];
         if !plain || channels < THIN || outputs < THIN {
@@ -136,7 +136,7 @@ impl Winograd {
         let (tiles, isa) = (self.count(), Isa::detect());
         let filters = filter.transformed(channels, outputs);
         let (of_inputs, of_filters, of_products) = (stride(tiles, c), stride(channels, o), stride(tiles, o));
-        let mut products = Lines::new(PRODUCTS * of_products);
+        let mut products = ScratchBuffer::new(PRODUCTS * of_products);
         for image in 0..images {
             let area = self.source[0] * self.source[1];
             let inputs = self.inputs(&x[image * channels * area..(image + 1) * channels * area]);
@@ -170,7 +170,7 @@ impl Winograd {
         let ([channels, outputs], [c, o]) = (self.channels, self.pitches());
         let (tiles, isa) = (self.count(), Isa::detect());
         let (of_inputs, of_gradients, of_sums) = (stride(tiles, c), stride(tiles, o), stride(outputs, c));
-        let mut sums = Lines::new(PRODUCTS * of_sums);
+        let mut sums = ScratchBuffer::new(PRODUCTS * of_sums);
         let out = sums.shared();
         for image in 0..images {
             let part = |of: &'_ [f32]| image * of.len() / images..(image + 1) * of.len() / images;
@@ -201,21 +201,27 @@ impl Winograd {
     }
 
     /// `B' x B` of every tile of an image.
-    fn inputs(&self, image: &[f32]) -> Lines {
+    fn inputs(&self, image: &[f32]) -> ScratchBuffer {
         self.spread(OfInputs, image, self.source, self.dilation)
     }
 
     /// `G g G'` of every tile of an output's gradient.
-    fn gradients(&self, image: &[f32]) -> Lines {
+    fn gradients(&self, image: &[f32]) -> ScratchBuffer {
         self.spread(OfFilter, image, self.grid, 0)
     }
 
     /// The tiles of planes of `size`, each of which begins `lead` pixels before its first output, transformed.
-    fn spread<const N: usize>(&self, of: impl Transform<N, 5>, image: &[f32], size: [usize; 2], lead: usize) -> Lines {
+    fn spread<const N: usize>(
+        &self,
+        of: impl Transform<N, 5>,
+        image: &[f32],
+        size: [usize; 2],
+        lead: usize,
+    ) -> ScratchBuffer {
         let area = size[0] * size[1];
         let channels = image.len() / area;
         let pitch = channels.next_multiple_of(LANES);
-        let mut to = Lines::new(PRODUCTS * stride(self.count(), pitch));
+        let mut to = ScratchBuffer::new(PRODUCTS * stride(self.count(), pitch));
         let shared = to.shared();
         image.par_chunks(LANES * area).enumerate().for_each(|(block, planes)| {
             vectorised(Spread { tiles: self, of, planes, size, lead, first: block * LANES, pitch, to: shared });
@@ -251,15 +257,15 @@ fn each_product(rows: usize, columns: usize, task: impl Fn(usize, Range<usize>, 
 pub(in crate::ml) enum Filter<'a> {
     /// `[O, C, 3, 3]`.
     Plain(&'a [f32]),
-    /// That of the gradient by the input, `[C, O, 3, 3]`, turned by half a circle, with a factor for each `C`.
-    Turned(&'a [f32], Option<&'a [f32]>),
+    /// That of the gradient by the input, `[C, O, 3, 3]`, rotated by half a circle, with a factor for each `C`.
+    Rotated(&'a [f32], Option<&'a [f32]>),
 }
 
 impl Filter<'_> {
     /// `G w G'`.
-    fn transformed(self, channels: usize, outputs: usize) -> Lines {
+    fn transformed(self, channels: usize, outputs: usize) -> ScratchBuffer {
         let pitch = outputs.next_multiple_of(LANES);
-        let mut to = Lines::new(PRODUCTS * stride(channels, pitch));
+        let mut to = ScratchBuffer::new(PRODUCTS * stride(channels, pitch));
         let shared = to.shared();
         (0..channels).into_par_iter().for_each(|channel| {
             vectorised(FilterRow { filter: self, channel, channels, outputs, pitch, to: shared });
@@ -275,7 +281,7 @@ impl Filter<'_> {
                 taps.copy_from_slice(&weights[(output * channels + channel) * 9..][..9]);
                 taps
             }
-            Filter::Turned(weights, scale) => {
+            Filter::Rotated(weights, scale) => {
                 let scale = scale.map_or(1.0, |scale| scale[channel]);
                 let mut taps = [0.0; 9];
                 taps.copy_from_slice(&weights[(channel * outputs + output) * 9..][..9]);
@@ -373,7 +379,7 @@ impl<const N: usize, F: Transform<N, 5>> Loop for Spread<'_, N, F> {
         let (d, [ys, xs], area, count) = (tiles.dilation, &tiles.starts, height * width, tiles.count());
         // Pixels with zeros around them, as far as tiles reach.
         let [high, wide] = [0, 1].map(|axis| (lead + self.size[axis]).max(tiles.grid[axis] + N * d));
-        let mut pixels = Lines::new(high * wide * LANES);
+        let mut pixels = ScratchBuffer::new(high * wide * LANES);
         let pixels = pixels.as_mut_slice();
         pixels.fill(0.0);
         for y in 0..height {
@@ -408,7 +414,7 @@ impl Loop for Collect<'_> {
         let Collect { tiles, products, first, planes } = self;
         let ([height, width], d, [ys, xs], [_, pitch]) = (tiles.grid, tiles.dilation, &tiles.starts, tiles.pitches());
         let (area, count, [high, wide]) = (height * width, tiles.count(), tiles.grid.map(|size| size + 3 * d));
-        let mut pixels = Lines::new(high * wide * LANES);
+        let mut pixels = ScratchBuffer::new(high * wide * LANES);
         let pixels = pixels.as_mut_slice();
         let starts = ys.iter().flat_map(|y| xs.iter().map(move |x| y * wide + x));
         for (at, start) in starts.enumerate() {
@@ -421,98 +427,6 @@ impl Loop for Collect<'_> {
         let channels = planes.len() / area;
         for y in 0..height {
             transpose_to(&pixels[y * wide * LANES..], LANES, width, channels, &mut planes[y * width..], area);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::{Device, Tensor};
-
-    use crate::ml::ops::conv::{Conv2d, Epilogue};
-    use crate::ml::ops::{elementwise, zeros};
-    use crate::ml::rng::Rng;
-
-    fn values(tensor: &Tensor) -> Vec<f32> {
-        tensor.flatten_all().unwrap().to_vec1().unwrap()
-    }
-
-    fn normal(name: &str, shape: [usize; 4]) -> Tensor {
-        let mut rng = Rng::new(1, name, 0);
-        let data = (0..shape.iter().product()).map(|_| rng.normal()).collect();
-        Tensor::from_vec(data, &shape, &Device::Cpu).unwrap()
-    }
-
-    /// The greatest difference over the greatest value.
-    fn error(found: &Tensor, expected: &[f64]) -> f64 {
-        let greatest = expected.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let found = values(found);
-        assert_eq!(found.len(), expected.len());
-        found.iter().zip(expected).fold(0.0_f64, |m, (f, e)| m.max((f64::from(*f) - e).abs())) / greatest
-    }
-
-    /// Calls `with` with the places in the output, the input and the filter of every product of the definition.
-    fn products([n, c, h, w]: [usize; 4], o: usize, d: usize, mut with: impl FnMut(usize, usize, usize)) {
-        for (image, out, channel) in (0..n * o * c).map(|i| (i / c / o, i / c % o, i % c)) {
-            for (y, x, tap) in (0..h * w * 9).map(|i| (i / 9 / w, i / 9 % w, i % 9)) {
-                let (sy, sx) = ((y + tap / 3 * d).wrapping_sub(d), (x + tap % 3 * d).wrapping_sub(d));
-                if sy < h && sx < w {
-                    let from = ((image * c + channel) * h + sy) * w + sx;
-                    with(((image * o + out) * h + y) * w + x, from, (out * c + channel) * 9 + tap);
-                }
-            }
-        }
-    }
-
-    /// A gradient at one pixel reaches the nine around it, and nothing else where that must show.
-    #[test]
-    fn exact_sums_of_nothing_are_zero() {
-        let (shape, op) = ([1, 32, 12, 12], Conv2d { stride: 1, dilation: 1 });
-        let weights = normal("w", [32, 32, 3, 3]);
-        let mut one = vec![0.0_f32; 32 * 144];
-        one[5 * 12 + 6] = 1.0;
-        let g = Tensor::from_vec(one, &shape, &Device::Cpu).unwrap();
-        let alive = |exact| {
-            let epilogue = Epilogue { exact, ..Epilogue::default() };
-            let dx = op.backward_input(shape, &g, &weights, None, epilogue).unwrap();
-            values(&dx).iter().filter(|value| **value != 0.0).count()
-        };
-        assert_eq!(alive(true), 32 * 9);
-        assert!(alive(false) > 32 * 9, "tiles leave no rounding: then nothing need be exact");
-    }
-
-    #[test]
-    fn tiles_give_what_the_definition_gives_in_64_bits() {
-        for (shape, outputs, dilation) in [([2, 35, 13, 19], 40, 1), ([1, 64, 21, 17], 33, 2), ([2, 33, 25, 27], 70, 4)]
-        {
-            let what = format!("{shape:?} to {outputs}, dilation {dilation}");
-            let [n, c, h, w] = shape;
-            let op = Conv2d { stride: 1, dilation };
-            let (x, g) = (normal("x", shape), normal("g", [n, outputs, h, w]));
-            let weights = normal("w", [outputs, c, 3, 3]);
-            let scale = values(&normal("scale", [1, outputs, 1, 1]));
-            let scaled = Tensor::from_slice(&scale, outputs, &Device::Cpu).unwrap();
-            let [xs, gs, ws] = [&x, &g, &weights].map(|t| values(t).into_iter().map(f64::from).collect::<Vec<_>>());
-            let (mut y, mut dx, mut dw) = (vec![0.0; gs.len()], vec![0.0; xs.len()], vec![0.0; ws.len()]);
-            products(shape, outputs, dilation, |at, from, tap| {
-                let scale = f64::from(scale[tap / 9 / c]);
-                y[at] += xs[from] * ws[tap];
-                dx[from] += gs[at] * ws[tap] * scale;
-                dw[tap] += gs[at] * xs[from] * scale;
-            });
-            let found = op.forward(&x, &weights, Epilogue::default()).unwrap();
-            let by_input = op.backward_input(shape, &g, &weights, Some(&scaled), Epilogue::default()).unwrap();
-            let by_weights = zeros(weights.dims(), &Device::Cpu).unwrap();
-            op.backward_weights(&x, &g, Some(&scaled), &by_weights).unwrap();
-            let errors = [error(&found, &y), error(&by_input, &dx), error(&by_weights, &dw)];
-            eprintln!("{what}: {errors:?}");
-            assert!(errors.iter().all(|e| *e < 5e-6), "{what}: {errors:?}");
-
-            let (add, mask) = (normal("add", shape), normal("mask", shape));
-            let epilogue = Epilogue { add: Some(&add), mask: Some(&mask), ..Epilogue::default() };
-            let fused = op.backward_input(shape, &g, &weights, Some(&scaled), epilogue).unwrap();
-            let expected = elementwise::masked(&(by_input + add).unwrap(), &mask).unwrap();
-            assert_eq!(values(&fused), values(&expected), "{what}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opens a GPU, and says what was looked for where that fails.
+//! Opens a GPU. Where that fails, the error says of everything that a GPU needs whether it was found.
 //!
 //! NVIDIA's libraries are loaded when a GPU is asked for. The crate that binds them panics where one is missing, so all
 //! are looked for here first, by the names that it knows.

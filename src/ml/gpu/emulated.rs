@@ -1,5 +1,5 @@
-//! Plans carried out on the processor: the kernels' own sources, compiled by the host's C++ compiler, and convolutions
-//! by their definition.
+//! Plans carried out on the processor: the kernels' own sources, compiled by the host's C++ compiler as
+//! `tests/emulation/kernels.cpp`, and convolutions by their definition.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, Layout};
 use half::bf16;
 
-use super::plan::{Argument, Convolution, Element, Pass, Plan, Step};
+use super::kernels;
+use super::plan::{Argument, Convolution, Direction, Element, GpuPlan, Launch};
 use crate::fsio;
-use crate::ml::error::Result;
 
 thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
@@ -34,20 +34,6 @@ pub fn on_gpu<T>(body: impl FnOnce() -> T) -> T {
     ACTIVE.set(true);
     let _ends = Ends;
     body()
-}
-
-/// Runs `plan` where the output is.
-///
-/// # Safety
-/// As for [`super::run::run`]; the operands are of the types that the steps take, and none shares memory with the output.
-pub unsafe fn run(plan: &Plan<'_>, element: Element, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
-    Ok(output.inplace_op1(&Run { plan, element, inputs })?)
-}
-
-struct Run<'a> {
-    plan: &'a Plan<'a>,
-    element: Element,
-    inputs: &'a [&'a Tensor],
 }
 
 /// The address of a tensor's first element, which is only read.
@@ -72,59 +58,53 @@ fn written(storage: &mut CpuStorage, layout: &Layout) -> *mut c_void {
     }
 }
 
-impl InplaceOp1 for Run<'_> {
-    fn name(&self) -> &'static str {
-        "an emulated plan"
-    }
-
-    fn cpu_fwd(&self, output: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let output = written(output, layout);
-        let inputs: Vec<*mut c_void> = self
-            .inputs
-            .iter()
-            .map(|tensor| {
-                let (guard, layout) = tensor.storage_and_layout();
-                let Storage::Cpu(storage) = &*guard else { panic!("an operand on another device") };
-                address(storage, layout)
-            })
-            .collect();
-        // Whatever lies in a scratch buffer at first must not matter.
-        let mut scratch: Vec<Vec<f32>> =
-            self.plan.scratch.iter().map(|room| vec![f32::NAN; room.bytes(self.element).div_ceil(4)]).collect();
-        let scratch: Vec<*mut c_void> = scratch.iter_mut().map(|buffer| buffer.as_mut_ptr().cast()).collect();
-        let at = |argument: Argument<'_>| match argument {
-            Argument::Input(number) | Argument::Activation(number) => inputs[number],
-            Argument::Output | Argument::Written(_) | Argument::ActivationOutput => output,
-            Argument::Scratch(number) => scratch[number],
-            Argument::Bytes(bytes) => bytes.as_ptr().cast_mut().cast(),
-            _ => std::ptr::null_mut(),
-        };
-        for step in &self.plan.steps {
-            match step {
-                Step::Conv(conv) => {
-                    let operands = [conv.x, conv.w, conv.y].map(at);
-                    // SAFETY: promised by the caller of `run`.
-                    unsafe {
-                        match self.element {
-                            Element::F32 => convolve::<f32>(conv, operands.map(|at| at.cast())),
-                            Element::Bf16 => convolve::<bf16>(conv, operands.map(|at| at.cast())),
-                        }
+/// Carries out `plan`.
+///
+/// # Safety
+/// The plan's launches touch no elements but those of the inputs, the output and the scratch buffers. The operands are of the
+/// types that the launches take ([`super::operands::check`]).
+pub unsafe fn run(
+    plan: &GpuPlan<'_>,
+    element: Element,
+    inputs: &[(&CpuStorage, &Layout)],
+    output: (&mut CpuStorage, &Layout),
+) {
+    let output = written(output.0, output.1);
+    let inputs: Vec<*mut c_void> = inputs.iter().map(|(storage, layout)| address(storage, layout)).collect();
+    // Whatever lies in a scratch buffer at first must not matter.
+    let mut scratch: Vec<Vec<f32>> =
+        plan.scratch.iter().map(|size| vec![f32::NAN; size.bytes(element).div_ceil(4)]).collect();
+    let scratch: Vec<*mut c_void> = scratch.iter_mut().map(|buffer| buffer.as_mut_ptr().cast()).collect();
+    let at = |argument: Argument<'_>| match argument {
+        Argument::Input(number) | Argument::Activation(number) => inputs[number],
+        Argument::Output | Argument::Written(_) | Argument::ActivationOutput => output,
+        Argument::Scratch(number) => scratch[number],
+        Argument::Bytes(bytes) => bytes.as_ptr().cast_mut().cast(),
+        _ => std::ptr::null_mut(),
+    };
+    for launch in &plan.launches {
+        match launch {
+            Launch::Convolution(convolution) => {
+                let operands = convolution.operands.map(at);
+                // SAFETY: promised by the caller.
+                unsafe {
+                    match element {
+                        Element::F32 => convolve::<f32>(convolution, operands.map(|at| at.cast())),
+                        Element::Bf16 => convolve::<bf16>(convolution, operands.map(|at| at.cast())),
                     }
                 }
-                Step::Kernel { name, blocks, arguments } => {
-                    let values = arguments.iter().map(|&argument| match argument {
-                        Argument::Int(value) => Value { int: i32::try_from(value).unwrap() },
-                        Argument::Float(float) => Value { float },
-                        address => Value { address: at(address) },
-                    });
-                    let codes: Vec<u8> = arguments.iter().map(|argument| code(*argument)).collect();
-                    let name = self.plan.kernel(name, arguments, self.element);
-                    // SAFETY: promised by the caller of `run`.
-                    unsafe { Kernels::get().run(&name, *blocks, values.collect(), &codes) };
-                }
+            }
+            Launch::Kernel { kernel, blocks, arguments } => {
+                let values = arguments.iter().map(|&argument| match argument {
+                    Argument::Int(value) => Value { int: i32::try_from(value).unwrap() },
+                    Argument::Float(float) => Value { float },
+                    address => Value { address: at(address) },
+                });
+                let codes: Vec<u8> = arguments.iter().map(|argument| code(*argument)).collect();
+                // SAFETY: promised by the caller.
+                unsafe { Kernels::get().run(&element.name(*kernel), *blocks, values.collect(), &codes) };
             }
         }
-        Ok(())
     }
 }
 
@@ -160,14 +140,23 @@ impl Kernels {
     fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = fsio::read_to_string(&sources(EMULATION).join("kernels.cpp")).unwrap();
-        let entries: String = names().iter().map(|name| format!("ENTRY({name})\n")).collect();
+        let entries = kernels::entries("ENTRY");
         let entry = "#define ENTRY(name) extern \"C\" bool run_##name(unsigned blocks, void** values, const char* codes, \
                      std::size_t count) { return run(name, blocks, values, codes, count); }\n";
         let (file, library) = (folder.path().join("emulated.cpp"), folder.path().join("emulated.so"));
+        fsio::write_atomic(&folder.path().join("kernels.cu"), kernels::translation_unit().as_bytes()).unwrap();
         fsio::write_atomic(&file, format!("{text}\n{entry}{entries}").as_bytes()).unwrap();
         let mut compiler = Command::new("c++");
         compiler.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall", "-Werror", "-I"]);
-        let status = compiler.arg(sources(KERNELS)).arg("-o").arg(&library).arg(&file).status().unwrap();
+        let status = compiler
+            .arg(sources(KERNELS))
+            .arg("-I")
+            .arg(folder.path())
+            .arg("-o")
+            .arg(&library)
+            .arg(&file)
+            .status()
+            .unwrap();
         assert!(status.success(), "the kernels do not compile");
         // SAFETY: the library has no initialisers.
         Kernels(unsafe { libloading::Library::new(&library).unwrap() })
@@ -205,25 +194,6 @@ pub fn possible() -> bool {
     possible
 }
 
-/// The names of all kernels.
-pub fn names() -> Vec<String> {
-    let read = |file: &str| fsio::read_to_string(&sources(KERNELS).join(file)).unwrap();
-    let all = read("all.cu");
-    let typed = read("activations.cuh");
-    let files = |text: &str| -> Vec<String> {
-        let names = text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
-        names.filter(|name| *name != "activations.cuh").map(str::to_owned).collect()
-    };
-    let kernels = |file: &String, prefix: &str, end: char| -> Vec<String> {
-        let text = read(file);
-        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
-        lines.filter_map(|line| Some(line.split_once(end)?.0.to_owned())).collect()
-    };
-    let plain = files(&all).into_iter().flat_map(|file| kernels(&file, "KERNEL ", '('));
-    let typed = files(&typed).into_iter().flat_map(|file| kernels(&file, "TYPED(", ')'));
-    plain.chain(typed.flat_map(|name| [Element::Bf16.kernel(&name), name])).collect()
-}
-
 /// A number that convolutions take.
 trait Number: Copy {
     fn wide(self) -> f64;
@@ -254,8 +224,8 @@ impl Number for bf16 {
 ///
 /// # Safety
 /// The operands have the lengths that the geometry says, and the one that is written shares memory with no other.
-unsafe fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
-    let g = &conv.geometry;
+unsafe fn convolve<T: Number>(convolution: &Convolution, operands: [*mut T; 3]) {
+    let Convolution { direction, shape: g, .. } = convolution;
     let ([h, width], [rows, columns], [kh, kw]) = (g.source, g.grid, g.kernel);
     let len =
         [g.images * g.channels * h * width, g.outputs * g.channels * kh * kw, g.images * g.outputs * rows * columns];
@@ -266,10 +236,10 @@ unsafe fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
     }
     // SAFETY: promised by the caller; nothing is written yet.
     let [x, w, y] = [0, 1, 2].map(|at: usize| unsafe { std::slice::from_raw_parts(operands[at], len[at]) });
-    let target = match conv.pass {
-        Pass::Input => 0,
-        Pass::Weights => 1,
-        Pass::Forward => 2,
+    let target = match direction {
+        Direction::Input => 0,
+        Direction::Weights => 1,
+        Direction::Forward => 2,
     };
     let mut sums = vec![0.0_f64; len[target]];
     let place = |at: usize, tap: usize, axis: usize| {
@@ -284,10 +254,10 @@ unsafe fn convolve<T: Number>(conv: &Convolution, operands: [*mut T; 3]) {
         for o in 0..g.outputs {
             let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
             for c in 0..g.channels {
-                let (sum, a, b) = match conv.pass {
-                    Pass::Forward => (out, x[source + c], w[tap + c]),
-                    Pass::Input => (source + c, y[out], w[tap + c]),
-                    Pass::Weights => (tap + c, y[out], x[source + c]),
+                let (sum, a, b) = match direction {
+                    Direction::Forward => (out, x[source + c], w[tap + c]),
+                    Direction::Input => (source + c, y[out], w[tap + c]),
+                    Direction::Weights => (tap + c, y[out], x[source + c]),
                 };
                 sums[sum] += a.wide() * b.wide();
             }

@@ -2,11 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Calls `body` while no other thread does so. A GPU has one stream: what any thread copied or freed there while another
-/// one records its work would become a part of that record. So all that records does so in turn with all that asks something
-/// of a GPU from beside the thread that trains there.
-pub fn in_turn<T>(body: impl FnOnce() -> T) -> T {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+/// Calls `body` while no other thread is in a call of this function.
+///
+/// A GPU has one stream. While a thread captures its work there, whatever another thread copied or freed on that stream would
+/// become a part of the captured work. So every capture goes through here, and so does everything that asks a GPU from another
+/// thread than the one that trains.
+pub fn exclusively<T>(body: impl FnOnce() -> T) -> T {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     body()
 }

@@ -1,90 +1,74 @@
 //! Plans carried out on an NVIDIA GPU, on the device's one stream.
 
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
-use candle_core::{CpuStorage, CudaDevice, CudaStorage, DType, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::{CudaDevice, CudaStorage, DType, Layout};
 use half::bf16;
 
-use super::library::Library;
-use super::plan::{Argument, Element, Plan, Step, THREADS};
-use crate::ml::error::Result;
+use super::library::{Library, Pass};
+use super::plan::{Argument, Convolution, Element, GpuPlan, Launch, THREADS};
 
 /// The kernels, compiled by `build.rs`.
 const KERNELS: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
-/// Runs `plan` on the GPU of `output`; what was started may not have ended when this returns.
+/// A tensor's memory on a GPU.
+#[derive(Debug, Clone, Copy)]
+pub struct GpuMemory<'a> {
+    /// Where it lies.
+    pub storage: &'a CudaStorage,
+    /// Which part of that it is.
+    pub layout: &'a Layout,
+}
+
+/// Carries out `plan` on the GPU of `output`; what was started may not have ended when this returns.
 ///
 /// # Safety
-/// The plan's steps touch no elements but those of the inputs, the output and the scratch buffers. The operands are of the
-/// types that the steps take, and none shares memory with the output.
+/// The plan's launches touch no elements but those of the inputs, the output and the scratch buffers. The operands are of the
+/// types that the launches take ([`super::operands::check`]).
 pub unsafe fn run(
     name: &'static str,
-    plan: &Plan<'_>,
+    plan: &GpuPlan<'_>,
     element: Element,
-    inputs: &[&Tensor],
-    output: &Tensor,
-) -> Result<()> {
-    Ok(output.inplace_op1(&Run { name, plan, element, inputs })?)
-}
-
-struct Run<'a> {
-    name: &'static str,
-    plan: &'a Plan<'a>,
-    element: Element,
-    inputs: &'a [&'a Tensor],
-}
-
-impl InplaceOp1 for Run<'_> {
-    fn name(&self) -> &'static str {
-        self.name
+    inputs: &[GpuMemory<'_>],
+    output: GpuMemory<'_>,
+) -> candle_core::Result<()> {
+    let device = output.storage.device.clone();
+    let stream = device.cuda_stream();
+    if inputs.iter().any(|input| input.storage.device.id() != device.id()) {
+        candle_core::bail!("{name} mixes devices");
     }
-
-    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> candle_core::Result<()> {
-        candle_core::bail!("{} was planned for a GPU, and its output is elsewhere", self.name)
-    }
-
-    fn cuda_fwd(&self, output: &mut CudaStorage, layout: &Layout) -> candle_core::Result<()> {
-        let device = output.device.clone();
-        let stream = device.cuda_stream();
-        let inputs = self.inputs.iter().map(|tensor| {
-            let (guard, layout) = tensor.storage_and_layout();
-            match &*guard {
-                Storage::Cuda(storage) if storage.device.id() == device.id() => address(storage, layout, &stream),
-                _ => candle_core::bail!("{} mixes devices", self.name),
+    let scratch = plan.scratch.iter().map(|size| {
+        // SAFETY: a launch writes to scratch before another reads it.
+        unsafe { device.alloc::<u8>(size.bytes(element)) }
+    });
+    let mut operands = Addresses {
+        inputs: inputs.iter().map(|input| address(*input, &stream)).collect::<candle_core::Result<_>>()?,
+        output: address(output, &stream)?,
+        scratch: scratch.collect::<candle_core::Result<_>>()?,
+        uploads: Vec::new(),
+    };
+    for launch in &plan.launches {
+        match launch {
+            Launch::Convolution(Convolution { direction, shape, operands: [x, w, y] }) => {
+                let mut at = |argument| operands.address(argument, &device);
+                let pass = Pass { direction: *direction, shape: *shape, element };
+                let addresses = [at(*x)?, at(*w)?, at(*y)?];
+                let mut library = Library::of(&device)?;
+                // SAFETY: the caller promises operands of the convolution's sizes.
+                unsafe { library.run(pass, addresses)? };
             }
-        });
-        let scratch = self.plan.scratch.iter().map(|room| {
-            // SAFETY: a step writes to scratch before another reads it.
-            unsafe { device.alloc::<u8>(room.bytes(self.element)) }
-        });
-        let mut operands = Operands {
-            inputs: inputs.collect::<candle_core::Result<_>>()?,
-            output: address(output, layout, &stream)?,
-            scratch: scratch.collect::<candle_core::Result<_>>()?,
-            uploads: Vec::new(),
-        };
-        for step in &self.plan.steps {
-            match step {
-                Step::Conv(conv) => {
-                    let mut at = |argument| operands.address(argument, &device);
-                    let (x, w, y) = (at(conv.x)?, at(conv.w)?, at(conv.y)?);
-                    let mut library = Library::of(&device)?;
-                    // SAFETY: the caller of `run` promises operands of the pass's sizes.
-                    unsafe { library.run(conv.pass, &conv.geometry, self.element, x, w, y)? };
-                }
-                Step::Kernel { blocks: 0, .. } => {}
-                Step::Kernel { name, blocks, arguments } => {
-                    let name = self.plan.kernel(name, arguments, self.element);
-                    // SAFETY: promised by the caller of `run`.
-                    unsafe { operands.kernel(&device, &name, *blocks, arguments)? };
-                }
+            Launch::Kernel { blocks: 0, .. } => {}
+            Launch::Kernel { kernel, blocks, arguments } => {
+                // SAFETY: promised by the caller.
+                unsafe { operands.kernel(&device, &element.name(*kernel), *blocks, arguments)? };
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
-/// The address of a tensor's first element.
-pub(super) fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStream) -> candle_core::Result<u64> {
+/// The address of the first element.
+pub fn address(memory: GpuMemory<'_>, stream: &CudaStream) -> candle_core::Result<u64> {
+    let GpuMemory { storage, layout } = memory;
     let dtype = candle_core::backend::BackendStorage::dtype(storage);
     // With one stream and no events, the guards beside the addresses have nothing to do.
     let base = match dtype {
@@ -97,8 +81,8 @@ pub(super) fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStrea
     Ok(base + (layout.start_offset() * dtype.size_in_bytes()) as u64)
 }
 
-/// The memory of a plan that is being carried out. What it holds is freed behind the work that uses it.
-struct Operands {
+/// Where the operands of a plan that is being carried out lie. What it holds is freed behind the work that uses it.
+struct Addresses {
     inputs: Vec<u64>,
     output: u64,
     scratch: Vec<CudaSlice<u8>>,
@@ -112,7 +96,7 @@ enum Value {
     Float(f32),
 }
 
-impl Operands {
+impl Addresses {
     fn address(&mut self, argument: Argument<'_>, device: &CudaDevice) -> candle_core::Result<u64> {
         let stream = device.cuda_stream();
         Ok(match argument {

@@ -1,4 +1,4 @@
-//! The three passes of a convolution by cuDNN.
+//! Convolutions and their gradients by NVIDIA's library cuDNN.
 //!
 //! Invariants:
 //! - a shape's algorithm is found once and kept: the fastest by a trial, or, where the same bits are wanted every time,
@@ -17,7 +17,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr
 use candle_core::{CudaDevice, Error, Result};
 
 use super::libraries::{CUDNN, load};
-use super::plan::{Element, Geometry, Pass};
+use super::plan::{ConvShape, Direction, Element};
 use crate::ml::numerics::{Numerics, Precision};
 
 /// The most bytes of workspace that an algorithm may want.
@@ -32,7 +32,7 @@ pub struct Library {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     numerics: Numerics,
-    prepared: HashMap<(Pass, Geometry, Element), Prepared>,
+    prepared: HashMap<Pass, Prepared>,
     workspace: CudaSlice<u8>,
     /// The library itself, whose functions that the bindings give no numbers for are called by name.
     functions: libloading::Library,
@@ -46,6 +46,25 @@ type Libraries = Mutex<HashMap<DeviceId, &'static Mutex<Library>>>;
 fn libraries() -> MutexGuard<'static, HashMap<DeviceId, &'static Mutex<Library>>> {
     static LIBRARIES: std::sync::LazyLock<Libraries> = std::sync::LazyLock::new(Mutex::default);
     LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a convolution's algorithm is chosen for: one of the three passes, over operands of one shape and type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// What is computed.
+    pub direction: Direction,
+    /// The sizes.
+    pub shape: ConvShape,
+    /// The type of all three operands.
+    pub element: Element,
+}
+
+impl Pass {
+    /// Bytes of a filter.
+    fn filter_len(&self) -> usize {
+        let ConvShape { outputs, channels, kernel: [height, width], .. } = self.shape;
+        outputs * channels * height * width * self.element.size()
+    }
 }
 
 /// The descriptors of a pass over one shape, kept as long as the program runs, and its algorithm.
@@ -67,7 +86,7 @@ enum Algorithm {
 }
 
 impl Algorithm {
-    /// Whether it sums products of what is given, not of transforms, whose rounding is no zero where the sum is one.
+    /// Whether a sum of products with zeros is zero. Algorithms that transform their operands leave rounding there.
     fn is_exact(self) -> bool {
         use sys::{cudnnConvolutionBwdDataAlgo_t as Input, cudnnConvolutionFwdAlgo_t as Forward};
         match self {
@@ -103,12 +122,12 @@ const _: () = assert!(size_of::<Candidate>() == size_of::<sys::cudnnConvolutionF
 
 impl Candidate {
     /// Its algorithm and its way to multiply; none where this program does not know them.
-    fn known(&self, pass: Pass) -> Option<(Algorithm, sys::cudnnMathType_t)> {
+    fn known(&self, direction: Direction) -> Option<(Algorithm, sys::cudnnMathType_t)> {
         let math = MATH.into_iter().find(|math| *math as c_int == self.math)?;
-        let algorithm = match pass {
-            Pass::Forward => FORWARD.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Forward),
-            Pass::Input => INPUT.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Input),
-            Pass::Weights => WEIGHTS.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Weights),
+        let algorithm = match direction {
+            Direction::Forward => FORWARD.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Forward),
+            Direction::Input => INPUT.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Input),
+            Direction::Weights => WEIGHTS.into_iter().find(|of| *of as c_int == self.algorithm).map(Algorithm::Weights),
         };
         Some((algorithm?, math))
     }
@@ -203,37 +222,30 @@ impl Library {
         self.workspace.device_ptr(&self.stream).0
     }
 
-    /// Runs a pass over the operands at these addresses, one of which it overwrites.
+    /// Runs a pass over the source, the filter and the output, or the gradients by them, at these addresses. It overwrites one
+    /// of them.
     ///
     /// # Safety
-    /// At the addresses lie operands on this device of the sizes of `geometry`, which live until the stream has come there.
-    pub unsafe fn run(
-        &mut self,
-        pass: Pass,
-        geometry: &Geometry,
-        element: Element,
-        x: u64,
-        w: u64,
-        y: u64,
-    ) -> Result<()> {
+    /// At the addresses lie operands on this device of the sizes of the pass, which live until the stream has come there.
+    pub unsafe fn run(&mut self, pass: Pass, [x, w, y]: [u64; 3]) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
-        let len = geometry.outputs * geometry.channels * geometry.kernel.iter().product::<usize>() * element.size();
         // A filter's place in a flat buffer may lie anywhere; sources and outputs have memory of their own.
         if w.is_multiple_of(ALIGNMENT) {
             // SAFETY: promised by the caller.
-            return unsafe { self.run_aligned(pass, geometry, element, x, w, y) };
+            return unsafe { self.run_aligned(pass, [x, w, y]) };
         }
+        let (len, writes_filter) = (pass.filter_len(), pass.direction == Direction::Weights);
         // SAFETY: it is filled before it is read, here or by the pass.
         let copy = unsafe { self.stream.alloc::<u8>(len) }.map_err(Error::wrap)?;
         let at = copy.device_ptr(&self.stream).0;
         let stream = self.stream.cu_stream();
         // SAFETY: both places have `len` bytes, and the stream orders the copies with the pass and the release.
         unsafe {
-            if pass != Pass::Weights {
+            if !writes_filter {
                 driver::memcpy_dtod_async(at, w, len, stream).map_err(Error::wrap)?;
             }
-            self.run_aligned(pass, geometry, element, x, at, y)?;
-            if pass == Pass::Weights {
+            self.run_aligned(pass, [x, at, y])?;
+            if writes_filter {
                 driver::memcpy_dtod_async(w, at, len, stream).map_err(Error::wrap)?;
             }
         }
@@ -242,21 +254,14 @@ impl Library {
 
     /// # Safety
     /// As for [`Library::run`].
-    unsafe fn run_aligned(
-        &mut self,
-        pass: Pass,
-        geometry: &Geometry,
-        element: Element,
-        x: u64,
-        w: u64,
-        y: u64,
-    ) -> Result<()> {
-        let prepared = match self.prepared.get(&(pass, *geometry, element)) {
+    unsafe fn run_aligned(&mut self, pass: Pass, addresses: [u64; 3]) -> Result<()> {
+        let operands = addresses.map(|address| address as Any);
+        let prepared = match self.prepared.get(&pass) {
             Some(prepared) => *prepared,
             None => {
                 // SAFETY: promised by the caller.
-                let prepared = unsafe { self.prepare(pass, geometry, element, x, w, y)? };
-                self.prepared.insert((pass, *geometry, element), prepared);
+                let prepared = unsafe { self.prepare(pass, operands)? };
+                self.prepared.insert(pass, prepared);
                 prepared
             }
         };
@@ -264,7 +269,7 @@ impl Library {
         let space = self.workspace.device_ptr(&self.stream).0 as *mut c_void;
         let (one, zero) = (1.0_f32, 0.0_f32);
         let (one, zero) = ((&raw const one).cast::<c_void>(), (&raw const zero).cast::<c_void>());
-        let (x, w, y) = (x as *mut c_void, w as *mut c_void, y as *mut c_void);
+        let [x, w, y] = operands;
         let Prepared { x: xd, w: wd, y: yd, conv, workspace: bytes, .. } = prepared;
         // SAFETY: the operands have the sizes of the descriptors, as the caller promises, and the workspace has the bytes
         // that the algorithm asked for.
@@ -333,16 +338,8 @@ impl Library {
     ///
     /// # Safety
     /// As for [`Library::run`].
-    unsafe fn prepare(
-        &mut self,
-        pass: Pass,
-        geometry: &Geometry,
-        element: Element,
-        x: u64,
-        w: u64,
-        y: u64,
-    ) -> Result<Prepared> {
-        let mut prepared = self.describe(geometry, element)?;
+    unsafe fn prepare(&mut self, pass: Pass, [x, w, y]: [Any; 3]) -> Result<Prepared> {
+        let mut prepared = self.describe(pass)?;
         let Prepared { x: xd, w: wd, y: yd, conv, .. } = prepared;
         let (mut found, mut count) = ([Candidate::default(); CANDIDATES], 0);
         let (n, at, to) = (CANDIDATES as c_int, &raw mut count, found.as_mut_ptr());
@@ -350,10 +347,10 @@ impl Library {
             (self.handle.cast(), xd.cast(), wd.cast(), yd.cast(), conv.cast());
         let missing = |error| Error::Msg(format!("cuDNN lacks a function: {error}"));
         let status = if self.numerics.deterministic {
-            let (name, [a, b, c]) = match pass {
-                Pass::Forward => ("cudnnGetConvolutionForwardAlgorithm_v7", [xd, wd, yd]),
-                Pass::Input => ("cudnnGetConvolutionBackwardDataAlgorithm_v7", [wd, yd, xd]),
-                Pass::Weights => ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", [xd, yd, wd]),
+            let (name, [a, b, c]) = match pass.direction {
+                Direction::Forward => ("cudnnGetConvolutionForwardAlgorithm_v7", [xd, wd, yd]),
+                Direction::Input => ("cudnnGetConvolutionBackwardDataAlgorithm_v7", [wd, yd, xd]),
+                Direction::Weights => ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", [xd, yd, wd]),
             };
             // SAFETY: the functions' documented signatures; the descriptors are those of the pass, and there is room for so
             // many answers.
@@ -362,11 +359,11 @@ impl Library {
             // SAFETY: as for the workspace.
             let trial = unsafe { self.stream.alloc::<u8>(WORKSPACE) }.map_err(Error::wrap)?;
             let space = trial.device_ptr(&self.stream).0 as Any;
-            let (x, w, y) = ((xd, x as Any), (wd, w as Any), (yd, y as Any));
-            let (name, [a, b, c]) = match pass {
-                Pass::Forward => ("cudnnFindConvolutionForwardAlgorithmEx", [x, w, y]),
-                Pass::Input => ("cudnnFindConvolutionBackwardDataAlgorithmEx", [w, y, x]),
-                Pass::Weights => ("cudnnFindConvolutionBackwardFilterAlgorithmEx", [x, y, w]),
+            let (x, w, y) = ((xd, x), (wd, w), (yd, y));
+            let (name, [a, b, c]) = match pass.direction {
+                Direction::Forward => ("cudnnFindConvolutionForwardAlgorithmEx", [x, w, y]),
+                Direction::Input => ("cudnnFindConvolutionBackwardDataAlgorithmEx", [w, y, x]),
+                Direction::Weights => ("cudnnFindConvolutionBackwardFilterAlgorithmEx", [x, y, w]),
             };
             // SAFETY: as above; the descriptors are those of the operands at these addresses, and the workspace has its
             // length.
@@ -380,17 +377,17 @@ impl Library {
         }
         let found = &found[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)];
         let fits = |candidate: &Candidate| {
-            let (algorithm, math) = candidate.known(pass)?;
+            let (algorithm, math) = candidate.known(pass.direction)?;
             let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC as c_int;
             let done = candidate.status == 0;
-            let exact = algorithm.is_exact() || !geometry.exact;
+            let exact = algorithm.is_exact() || !pass.shape.exact;
             let fits =
                 done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic);
             fits.then_some((algorithm, math, candidate.memory))
         };
         let (algorithm, math, workspace) = found.iter().find_map(fits).ok_or_else(|| {
             let mode = if self.numerics.deterministic { " deterministic" } else { "" };
-            Error::Msg(format!("cuDNN has no{mode} algorithm for the pass {pass:?} of {geometry:?}"))
+            Error::Msg(format!("cuDNN has no{mode} algorithm for {pass:?}"))
         })?;
         (prepared.algorithm, prepared.workspace) = (algorithm, workspace);
         // SAFETY: the descriptor is alive.
@@ -399,7 +396,8 @@ impl Library {
     }
 
     /// The descriptors of a shape.
-    fn describe(&self, geometry: &Geometry, element: Element) -> Result<Prepared> {
+    fn describe(&self, pass: Pass) -> Result<Prepared> {
+        let Pass { shape, element, .. } = pass;
         let int = |size: usize| c_int::try_from(size).map_err(Error::wrap);
         let data = match element {
             Element::F32 => FLOAT,
@@ -407,17 +405,17 @@ impl Library {
         };
         let tensor = |channels: usize, [height, width]: [usize; 2]| -> Result<_> {
             let descriptor = result::create_tensor_descriptor().map_err(Error::wrap)?;
-            let sizes = [int(geometry.images)?, int(channels)?, int(height)?, int(width)?];
+            let sizes = [int(shape.images)?, int(channels)?, int(height)?, int(width)?];
             // SAFETY: the descriptor was just made.
             unsafe { result::set_tensor4d_descriptor(descriptor, LAYOUT, data, sizes) }.map_err(Error::wrap)?;
             Ok(descriptor)
         };
-        let (x, y) = (tensor(geometry.channels, geometry.source)?, tensor(geometry.outputs, geometry.grid)?);
+        let (x, y) = (tensor(shape.channels, shape.source)?, tensor(shape.outputs, shape.grid)?);
         let w = result::create_filter_descriptor().map_err(Error::wrap)?;
-        let [kh, kw] = geometry.kernel;
-        let sizes = [int(geometry.outputs)?, int(geometry.channels)?, int(kh)?, int(kw)?];
+        let [kh, kw] = shape.kernel;
+        let sizes = [int(shape.outputs)?, int(shape.channels)?, int(kh)?, int(kw)?];
         let conv = result::create_convolution_descriptor().map_err(Error::wrap)?;
-        let (pad, stride, dilation) = (geometry.pad, int(geometry.stride)?, int(geometry.dilation)?);
+        let (pad, stride, dilation) = (shape.pad, int(shape.stride)?, int(shape.dilation)?);
         let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
         let math = match (element, self.numerics.precision) {
             (Element::Bf16, _) => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,

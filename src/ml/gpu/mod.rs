@@ -1,7 +1,7 @@
 //! What an NVIDIA GPU needs: its libraries, memory and kernels, and the plans that say what it does for an operation.
 //!
 //! Invariants:
-//! - nothing here knows an operation: an operation makes a [`plan::Plan`], and [`run`] carries it out;
+//! - nothing here knows an operation: an operation makes a [`plan::GpuPlan`], and `launch` carries it out, once [`operands`] allows it;
 //! - kernels are CUDA C++ that a host compiler takes too: tests carry out every plan on the processor (`emulated`), and hold
 //!   every operation against its body there;
 //! - kernels round products and sums as the processor's bodies do; only transcendental functions differ.
@@ -16,19 +16,18 @@ pub mod graph;
 #[cfg(not(feature = "cuda"))]
 #[path = "no_graph.rs"]
 pub mod graph;
+pub mod kernels;
 #[cfg(feature = "cuda")]
-mod launch;
+pub mod launch;
 #[cfg(feature = "cuda")]
 mod libraries;
 #[cfg(feature = "cuda")]
 mod library;
 #[cfg(feature = "cuda")]
 pub mod nccl;
+pub mod operands;
 pub mod plan;
 #[cfg(feature = "cuda")]
 mod pool;
-pub mod run;
-#[cfg(test)]
-mod tests;
 #[cfg(feature = "cuda")]
 pub mod upload;

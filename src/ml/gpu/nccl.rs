@@ -17,11 +17,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaStream, DriverError};
-use candle_core::{DType, Device, Storage, Tensor};
 use libloading::Library;
 
-use super::launch::address;
+use super::launch::{GpuMemory, address};
 use super::libraries::load;
 use crate::ml::error::{Error, Result};
 
@@ -137,15 +137,14 @@ pub fn id() -> Result<Id> {
     if status == SUCCESS { Ok(id.0) } else { Err(failed("A name of ranks could not be made", status)) }
 }
 
-/// What a rank sends another, and gets from it: contiguous tensors of 32-bit floats on its GPU, of which those that are
-/// empty are left out on both sides.
+/// What a rank sends another, and gets from it: contiguous 32-bit floats on its GPU. Where there are none, nothing is sent.
 pub struct Transfer<'a> {
     /// The other rank.
     pub peer: usize,
     /// What goes there.
-    pub send: &'a Tensor,
+    pub send: GpuMemory<'a>,
     /// What is overwritten by that rank's.
-    pub receive: &'a Tensor,
+    pub receive: GpuMemory<'a>,
 }
 
 /// A rank's end of what it shares with the others.
@@ -191,10 +190,9 @@ impl Comm {
         self.grouped(what, watch, || {
             for Transfer { peer, send, receive } in transfers {
                 let (peer, stream) = (*peer as c_int, self.stream.cu_stream().cast());
-                let (to, from) = (self.place(send)?, self.place(receive)?);
+                let ((to, sent), (from, got)) = (self.place(*send)?, self.place(*receive)?);
                 // SAFETY: both places have so many elements, and are freed behind this on the GPU's stream.
                 let statuses = unsafe {
-                    let (sent, got) = (send.elem_count(), receive.elem_count());
                     let send = || (functions.ncclSend)(to as *const c_void, sent, FLOAT, peer, self.handle, stream);
                     let receive = || (functions.ncclRecv)(from as *mut c_void, got, FLOAT, peer, self.handle, stream);
                     [if sent > 0 { send() } else { SUCCESS }, if got > 0 { receive() } else { SUCCESS }]
@@ -206,11 +204,11 @@ impl Comm {
     }
 
     /// Starts to replace `flat` by the sum of all ranks', in whatever order is fastest, behind what the GPU has to do.
-    pub fn add(&self, flat: &Tensor, watch: Watch<'_>) -> Result<()> {
+    pub fn add(&self, flat: GpuMemory<'_>, watch: Watch<'_>) -> Result<()> {
         let (functions, _) = library()?;
         let what = "Gradients could not be added";
         self.grouped(what, watch, || {
-            let (at, len, stream) = (self.place(flat)?, flat.elem_count(), self.stream.cu_stream().cast());
+            let ((at, len), stream) = (self.place(flat)?, self.stream.cu_stream().cast());
             // SAFETY: the place has so many elements, and is freed behind this on the GPU's stream.
             let status = unsafe {
                 (functions.ncclAllReduce)(at as *const c_void, at as *mut c_void, len, FLOAT, SUM, self.handle, stream)
@@ -269,16 +267,14 @@ impl Comm {
         Ok(())
     }
 
-    /// The address of a tensor's first element.
-    fn place(&self, tensor: &Tensor) -> Result<u64> {
-        let (guard, layout) = tensor.storage_and_layout();
-        match &*guard {
-            Storage::Cuda(storage) if layout.is_contiguous() && tensor.dtype() == DType::F32 => {
-                Ok(address(storage, layout, &self.stream)?)
-            }
-            _ => Err(candle_core::Error::Msg("what goes to another GPU is no row of 32-bit floats on this one".into())
-                .into()),
+    /// The address of the first element, and the number of elements.
+    fn place(&self, memory: GpuMemory<'_>) -> Result<(u64, usize)> {
+        let GpuMemory { storage, layout } = memory;
+        if !layout.is_contiguous() || storage.as_cuda_slice::<f32>().is_err() {
+            let message = "what goes to another GPU is no row of 32-bit floats";
+            return Err(candle_core::Error::Msg(message.to_owned()).into());
         }
+        Ok((address(memory, &self.stream)?, layout.shape().elem_count()))
     }
 }
 

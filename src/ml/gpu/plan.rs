@@ -1,14 +1,13 @@
-//! What a GPU does for an operation, as a value: kernels and convolutions, one after another, with their arguments.
+//! What a GPU does for an operation, as a value: launches of kernels and convolutions, one after another, with their arguments.
 //!
 //! Invariants:
-//! - a [`Plan`] is made on the processor and holds no address, so that tests can carry it out there;
-//! - a plan does not say of which type activations are: that is the type of its operands, and kernels and scratch buffers
-//!   follow it;
+//! - a [`GpuPlan`] is made on the processor and holds no address, so that tests can carry it out there;
+//! - activations of a plan have one type, that of its operands; kernels and scratch buffers follow it;
 //! - a kernel's grid has [`THREADS`] threads a block, and its sums are taken in an order that only sizes decide.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 
-use crate::ml::error::{Error, Result};
+use super::kernels::Kernel;
 
 /// Threads of a block, in the kernels' sources too.
 pub const THREADS: usize = 256;
@@ -16,7 +15,7 @@ pub const THREADS: usize = 256;
 /// The channels that a block takes which sums over pixels, in the kernels' sources too.
 pub const CHANNELS: usize = 32;
 
-/// What an argument of a step is.
+/// What an argument of a launch is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Argument<'a> {
     /// The first element of the input of that number, of 32-bit floats.
@@ -41,20 +40,20 @@ pub enum Argument<'a> {
     Float(f32),
 }
 
-/// A part of a plan.
+/// A part of a plan: what the GPU is asked for at once.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step<'a> {
-    /// A kernel of `kernels/`; one that takes activations is there for each type of them.
+pub enum Launch<'a> {
+    /// A kernel.
     Kernel {
-        /// Its name.
-        name: &'static str,
+        /// Which one.
+        kernel: Kernel,
         /// The blocks of its grid.
         blocks: usize,
         /// Its arguments in order.
         arguments: Vec<Argument<'a>>,
     },
     /// A convolution, or a gradient of one.
-    Conv(Convolution),
+    Convolution(Convolution),
 }
 
 /// The type of the activations of a plan.
@@ -67,12 +66,16 @@ pub enum Element {
 }
 
 impl Element {
-    /// That of a tensor of activations.
-    pub fn of(tensor: &Tensor) -> Result<Self> {
-        match tensor.dtype() {
-            DType::F32 => Ok(Element::F32),
-            DType::BF16 => Ok(Element::Bf16),
-            other => Err(Error::Model(format!("Activations are 32-bit floats or bfloat16, not {other:?}."))),
+    /// That of tensors of these types: bfloat16 where one of them is of it.
+    pub fn among(mut types: impl Iterator<Item = DType>) -> Self {
+        if types.any(|dtype| dtype == DType::BF16) { Element::Bf16 } else { Element::F32 }
+    }
+
+    /// The same as a type of tensors.
+    pub fn dtype(self) -> DType {
+        match self {
+            Element::F32 => DType::F32,
+            Element::Bf16 => DType::BF16,
         }
     }
 
@@ -84,103 +87,91 @@ impl Element {
         }
     }
 
-    /// The name of the kernel `name` that takes them.
-    pub fn kernel(self, name: &str) -> String {
+    /// The name under which `kernel` is compiled for them.
+    pub fn name(self, kernel: Kernel) -> String {
         match self {
-            Element::F32 => name.to_owned(),
-            Element::Bf16 => format!("{name}_bf16"),
+            Element::Bf16 if kernel.typed => format!("{}_bf16", kernel.name),
+            _ => kernel.name.to_owned(),
         }
     }
 }
 
 /// The size of a scratch buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum ScratchSize {
     /// So many bytes.
     Bytes(usize),
     /// So many activations.
     Activations(usize),
 }
 
-impl Room {
+impl ScratchSize {
     /// The same in bytes.
     pub fn bytes(self, element: Element) -> usize {
         match self {
-            Room::Bytes(bytes) => bytes,
-            Room::Activations(len) => len * element.size(),
+            ScratchSize::Bytes(bytes) => bytes,
+            ScratchSize::Activations(len) => len * element.size(),
         }
     }
 }
 
-/// The steps of an operation, and the scratch buffers that they share.
+/// What an operation has to know of its operands to make a plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Operands<'a> {
+    /// The number of elements of each input.
+    pub inputs: &'a [usize],
+    /// The number of elements of the output.
+    pub output: usize,
+    /// The type of the activations among them.
+    pub element: Element,
+}
+
+/// The launches of an operation in order, and the scratch buffers that they share.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Plan<'a> {
+pub struct GpuPlan<'a> {
     /// The sizes of the buffers, whose contents are not defined at first.
-    pub scratch: Vec<Room>,
-    /// The steps.
-    pub steps: Vec<Step<'a>>,
+    pub scratch: Vec<ScratchSize>,
+    /// The launches.
+    pub launches: Vec<Launch<'a>>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> GpuPlan<'a> {
+    /// A plan of one launch.
+    pub fn one(launch: Launch<'a>) -> Self {
+        GpuPlan { scratch: Vec::new(), launches: vec![launch] }
+    }
+
     /// A plan of one kernel with a thread for each of `items`, whose number is its last argument.
-    pub fn each(name: &'static str, items: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
-        Plan { scratch: Vec::new(), steps: vec![Step::each(name, items, arguments)] }
-    }
-
-    /// The name of the kernel `name` with these arguments, where activations are of the type `element`.
-    pub fn kernel(&self, name: &str, arguments: &[Argument<'_>], element: Element) -> String {
-        let typed = arguments.iter().any(|argument| match *argument {
-            Argument::Activation(_) | Argument::ActivationOutput => true,
-            Argument::Scratch(number) => matches!(self.scratch[number], Room::Activations(_)),
-            _ => false,
-        });
-        if typed { element.kernel(name) } else { name.to_owned() }
-    }
-
-    /// The type of the activations, of which all are; an error where they are not, or another operand is not of its own.
-    pub fn element(&self, name: &'static str, inputs: &[&Tensor], output: &Tensor) -> Result<Element> {
-        let arguments = self.steps.iter().flat_map(|step| match step {
-            Step::Kernel { arguments, .. } => arguments.clone(),
-            Step::Conv(conv) => vec![conv.x, conv.w, conv.y],
-        });
-        let (mut activations, mut others): (Vec<&Tensor>, Vec<(&Tensor, DType)>) = Default::default();
-        for argument in arguments {
-            match argument {
-                Argument::Activation(number) => activations.push(inputs[number]),
-                Argument::ActivationOutput => activations.push(output),
-                Argument::Input(number) => others.push((inputs[number], DType::F32)),
-                Argument::Output => others.push((output, DType::F32)),
-                Argument::Written(dtype) => others.push((output, dtype)),
-                _ => {}
-            }
-        }
-        let element = activations.first().map_or(Ok(Element::F32), |first| Element::of(first))?;
-        let mixed = activations.iter().any(|tensor| Element::of(tensor).ok() != Some(element));
-        if mixed || others.iter().any(|(tensor, dtype)| tensor.dtype() != *dtype) {
-            let types: Vec<_> = inputs.iter().chain([&output]).map(|tensor| tensor.dtype()).collect();
-            return Err(Error::Model(format!("The operation {name} takes no operands of the types {types:?}.")));
-        }
-        Ok(element)
+    pub fn each(kernel: Kernel, items: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
+        Self::one(Launch::each(kernel, items, arguments))
     }
 }
 
-impl<'a> Step<'a> {
+impl<'a> Launch<'a> {
     /// A kernel with a thread for each of `items`, whose number is its last argument.
-    pub fn each(name: &'static str, items: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
+    pub fn each(kernel: Kernel, items: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
         let mut arguments = arguments.into();
         arguments.push(Argument::Int(items));
-        Step::Kernel { name, blocks: items.div_ceil(THREADS), arguments }
+        Launch::Kernel { kernel, blocks: items.div_ceil(THREADS), arguments }
     }
 
     /// A kernel with a block for each of `blocks`.
-    pub fn blocks(name: &'static str, blocks: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
-        Step::Kernel { name, blocks, arguments: arguments.into() }
+    pub fn blocks(kernel: Kernel, blocks: usize, arguments: impl Into<Vec<Argument<'a>>>) -> Self {
+        Launch::Kernel { kernel, blocks, arguments: arguments.into() }
+    }
+
+    /// Its arguments.
+    pub fn arguments(&self) -> &[Argument<'a>] {
+        match self {
+            Launch::Kernel { arguments, .. } => arguments,
+            Launch::Convolution(convolution) => &convolution.operands,
+        }
     }
 }
 
-/// Which of the three passes a convolution is.
+/// What is computed of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pass {
+pub enum Direction {
     /// From source and filter to output.
     Forward,
     /// From the output's gradient and the filter to the source's.
@@ -191,7 +182,7 @@ pub enum Pass {
 
 /// The sizes of a convolution with equal padding before and behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Geometry {
+pub struct ConvShape {
     /// Images of source and output.
     pub images: usize,
     /// Channels of the source.
@@ -214,17 +205,13 @@ pub struct Geometry {
     pub exact: bool,
 }
 
-/// One pass over operands of a plan.
+/// A convolution, or a gradient of one, over operands of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Convolution {
-    /// The pass.
-    pub pass: Pass,
+    /// What is computed.
+    pub direction: Direction,
     /// The sizes.
-    pub geometry: Geometry,
-    /// The source or its gradient.
-    pub x: Argument<'static>,
-    /// The filter or its gradient.
-    pub w: Argument<'static>,
-    /// The output or its gradient.
-    pub y: Argument<'static>,
+    pub shape: ConvShape,
+    /// The source, the filter and the output, or in place of one of them the gradient by it: the one that is written.
+    pub operands: [Argument<'static>; 3],
 }

@@ -64,7 +64,7 @@ impl InplaceOp1 for Upload<'_> {
 
 impl Buffer {
     fn new(device: &CudaDevice, len: usize) -> Result<Self> {
-        // SAFETY: numbers of any bits are numbers, and what is read was written before.
+        // SAFETY: every pattern of bits is a float, and what is read was written before.
         let memory = unsafe { device.cuda_stream().context().alloc_pinned::<f32>(len) }.map_err(Error::wrap)?;
         Ok(Buffer { memory, read: None })
     }

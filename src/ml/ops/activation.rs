@@ -6,59 +6,45 @@
 //!   so: `dims()` are `[N, C, H, W]` there too, and the tensor library reads every element at its place;
 //! - on a GPU they are 32-bit floats or, where training asked for it, bfloat16; filters and all other tensors are
 //!   contiguous 32-bit floats everywhere;
-//! - here alone activations are made, and operations refuse one that lies otherwise.
+//! - activations are made here alone, and operations refuse one that lies otherwise.
 
 use candle_core::{DType, Device, Tensor};
 
-use super::dispatch::{self, applies, upload};
+use super::dispatch::{self, Operation, launch, order};
 use super::shapes::{self, filled};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Activation, ActivationOutput, Input, Int, Output};
-use crate::ml::gpu::plan::Plan;
-use crate::ml::gpu::run::run;
-use crate::ml::layout::is_channels_last;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
+use crate::ml::layout::Order;
 
-/// One for a kernel to fill, of the type of `like` and where it is.
+/// One for an operation to fill, of the type of `like` and where it is.
 pub fn blank(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
     typed(shape, like.dtype(), like.device())
 }
 
-/// One for a kernel to fill.
+/// One for an operation to fill.
 pub fn typed(shape: [usize; 4], dtype: DType, device: &Device) -> Result<Tensor> {
-    if !applies(device) {
-        return dispatch::blank(&shape, device);
-    }
-    let [n, c, h, w] = shape;
-    #[cfg(test)]
-    if device.is_cpu() {
-        // Where a GPU is emulated, whatever lies there at first must not matter.
-        let blank = Tensor::full(f32::NAN, (n, h, w, c), device)?.to_dtype(dtype)?;
-        return Ok(blank.permute((0, 3, 1, 2))?);
-    }
-    // SAFETY: a GPU's memory is none of this program's values; numbers of any bits are numbers there, and every kernel
-    // overwrites the tensors that are made for it.
-    Ok(unsafe { Tensor::empty((n, h, w, c), dtype, device)? }.permute((0, 3, 1, 2))?)
+    dispatch::activation(shape, dtype, device)
 }
 
 /// One of zeros, of the type of `like` and where it is.
 pub fn zeros(shape: [usize; 4], like: &Tensor) -> Result<Tensor> {
-    if !applies(like.device()) {
-        return Ok(Tensor::zeros(&shape, like.dtype(), like.device())?);
-    }
-    let [n, c, h, w] = shape;
-    Ok(Tensor::zeros((n, h, w, c), like.dtype(), like.device())?.permute((0, 3, 1, 2))?)
+    let order = order(like.device());
+    order.activation(Tensor::zeros(&order.sizes(shape), like.dtype(), like.device())?)
 }
 
-/// The four sizes of one, none of which is 0; an error where it does not lie as activations do.
+/// The four sizes of one, none of which is 0.
+///
+/// # Errors
+/// A tensor that has no elements, or does not lie as activations do.
 pub fn sizes(what: &str, tensor: &Tensor) -> Result<[usize; 4]> {
-    let sizes = filled(what, tensor)?;
-    let expected = match applies(tensor.device()) {
-        true if is_channels_last(tensor) => return Ok(sizes),
-        true => "an activation, its channels last in memory",
-        false if tensor.is_contiguous() => return Ok(sizes),
-        false => "a contiguous tensor",
-    };
-    Err(Error::Shape { what: what.to_owned(), found: sizes.to_vec(), expected: expected.to_owned() })
+    let (sizes, order) = (filled(what, tensor)?, order(tensor.device()));
+    if order.is_of(tensor) {
+        return Ok(sizes);
+    }
+    let expected = order.in_words().to_owned();
+    Err(Error::Shape { what: what.to_owned(), found: sizes.to_vec(), expected })
 }
 
 /// An error unless `tensor` is one of the shape `shape`.
@@ -72,35 +58,69 @@ pub fn check(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, H, W]`.
 pub fn enter(x: &Tensor, device: &Device) -> Result<Tensor> {
-    if !applies(device) {
+    if order(device) == Order::ChannelsFirst {
         return Ok(x.clone());
     }
-    let [n, c, h, w] = filled("Images", x)?;
-    let out = typed([n, c, h, w], DType::F32, device)?;
-    let plan = Plan::each("channels_last", out.elem_count(), [Input(0), Output, Int(c), Int(h * w)]);
-    // SAFETY: the kernel has a thread for each element, of as many in the images as in the activation.
-    unsafe { run("the way of images to a GPU", &plan, &[&upload(&x.contiguous()?, device)?], &out)? };
+    let shape = filled("Images", x)?;
+    let out = typed(shape, DType::F32, device)?;
+    let [_, channels, height, width] = shape;
+    launch(&Enter { channels, area: height * width }, &[&dispatch::upload(&x.contiguous()?, device)?], &out)?;
     Ok(out)
 }
 
 /// `x` as `dtype`, 32-bit floats or bfloat16: itself, where that is its type.
+///
+/// # Errors
+/// bfloat16 on the processor, and an `x` that is no activation.
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype {
         return Ok(x.clone());
     }
-    let device = x.device();
-    if !applies(device) {
-        return Err(Error::Device {
-            message: format!("Activations of the type {dtype:?} were asked for on the processor."),
-            hint: "The processor computes in 32-bit floats: `precision: Fp32`.".to_owned(),
-        });
-    }
-    let out = typed(sizes("An activation", x)?, dtype, device)?;
-    let (name, arguments) = match dtype {
-        DType::F32 => ("widened", [Activation(0), Output]),
-        _ => ("rounded", [Input(0), ActivationOutput]),
-    };
-    // SAFETY: the kernel has a thread for each element, of which both have as many.
-    unsafe { run("a change of type", &Plan::each(name, out.elem_count(), arguments), &[x], &out)? };
+    dispatch::check_type(dtype, x.device())?;
+    let out = typed(sizes("An activation", x)?, dtype, x.device())?;
+    launch(&Cast { to: dtype }, &[x], &out)?;
     Ok(out)
+}
+
+/// Images on their way to a device whose activations lie channels last.
+struct Enter {
+    channels: usize,
+    area: usize,
+}
+
+// SAFETY: `enter` makes the output of the images' shape.
+unsafe impl Operation for Enter {
+    const NAME: &'static str = "the way of images to a GPU";
+    type Output = f32;
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        output.copy_from_slice(inputs[0]);
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let arguments = [Input(0), Output, Int(self.channels), Int(self.area)];
+        GpuPlan::each(kernels::CHANNELS_LAST, operands.output, arguments)
+    }
+}
+
+/// On the processor there is one type only.
+struct Cast {
+    to: DType,
+}
+
+// SAFETY: `cast` makes the output of the input's shape.
+unsafe impl Operation for Cast {
+    const NAME: &'static str = "a change of type";
+    type Output = f32;
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        output.copy_from_slice(inputs[0]);
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        match self.to {
+            DType::F32 => GpuPlan::each(kernels::WIDENED, operands.output, [Activation(0), Output]),
+            _ => GpuPlan::each(kernels::ROUNDED, operands.output, [Input(0), ActivationOutput]),
+        }
+    }
 }

@@ -10,10 +10,11 @@
 
 use candle_core::{Device, Tensor};
 
-use super::dispatch::{Kernel, Portable, blank, launch};
+use super::dispatch::{Operation, blank, launch};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{self, Absent, Float, Input, Int, Output};
-use crate::ml::gpu::plan::{Plan, Step};
+use crate::ml::gpu::plan::{GpuPlan, Launch, Operands};
 
 /// What a filter is made from.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub struct Blend<'a> {
     /// The averages of all channels, `[C, 1, inner, inner]`.
     pub means: Option<&'a Tensor>,
     /// The Gaussian.
-    pub bell: Option<Bell<'a>>,
+    pub gaussian: Option<Gaussian<'a>>,
     /// The separable filter, `[1, 1, side, side]`.
     pub separable: Option<&'a Tensor>,
 }
@@ -43,7 +44,7 @@ pub enum Factors<'a> {
 
 /// A Gaussian.
 #[derive(Debug, Clone, Copy)]
-pub struct Bell<'a> {
+pub struct Gaussian<'a> {
     /// The standard deviation, where it is not learned. A GPU takes it as a 32-bit float.
     pub sigma: f64,
     /// The standard deviation, where it is learned, `[1]`.
@@ -93,7 +94,7 @@ impl Blend<'_> {
 
     /// An error unless there is what is asked for, and all operands have their lengths.
     fn check(&self, what: What, g: Option<&Tensor>, output: &Tensor) -> Result<()> {
-        let Blend { side, inner, means, bell, separable, .. } = *self;
+        let Blend { side, inner, means, gaussian, separable, .. } = *self;
         let (taps, inside) = (side * side, inner * inner);
         let places = match self.factors {
             Factors::Only(only) => vec![only],
@@ -103,8 +104,8 @@ impl Blend<'_> {
             What::Filter => true,
             What::Separable => separable.is_some(),
             What::Means => means.is_some(),
-            What::Factors => means.is_some() && bell.is_some() && separable.is_some(),
-            What::Sigma { .. } => bell.is_some(),
+            What::Factors => means.is_some() && gaussian.is_some() && separable.is_some(),
+            What::Sigma { .. } => gaussian.is_some(),
         };
         if !there || inner == 0 || inner > side || places.iter().any(|&place| place > 3) {
             return Err(Error::Model(format!(
@@ -138,8 +139,14 @@ impl Blend<'_> {
             Factors::Only(_) => None,
             Factors::Learned(factors, _) => Some(factors),
         };
-        let bell = self.bell.as_ref();
-        [factors, self.means, self.separable, bell.and_then(|bell| bell.offset), bell.and_then(|bell| bell.learned)]
+        let gaussian = self.gaussian.as_ref();
+        [
+            factors,
+            self.means,
+            self.separable,
+            gaussian.and_then(|gaussian| gaussian.offset),
+            gaussian.and_then(|gaussian| gaussian.learned),
+        ]
     }
 
     /// The places of the average's factor and of the Gaussian's.
@@ -194,8 +201,8 @@ impl<'a> Parts<'a> {
         let (outer, inner) = (blend.side, blend.inner);
         let first = (outer - 1) / 2 - (inner - 1) / 2;
         let places = (0..inner * inner).map(|tap| (first + tap / inner) * outer + first + tap % inner);
-        let (weights, slopes) = blend.bell.map_or_else(Default::default, |bell| {
-            gaussian_weights(inner, learned.map_or(bell.sigma, |learned| f64::from(learned[0])), offset)
+        let (weights, slopes) = blend.gaussian.map_or_else(Default::default, |gaussian| {
+            gaussian_weights(inner, learned.map_or(gaussian.sigma, |learned| f64::from(learned[0])), offset)
         });
         Parts {
             factors,
@@ -229,8 +236,10 @@ fn gaussian_weights(side: usize, sigma: f64, offset: Option<&[f32]>) -> (Vec<f64
     (weights, slopes)
 }
 
-impl Kernel for Op<'_> {
+// SAFETY: `Blend::check` compares the lengths of all operands, and sees that there are those that the kernel reads.
+unsafe impl Operation for Op<'_> {
     const NAME: &'static str = "the filter of a pre-filter";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let mut inputs = inputs.iter().copied();
@@ -276,36 +285,34 @@ impl Kernel for Op<'_> {
             }
         }
     }
-}
-
-// SAFETY: `Blend::check` compares the lengths of all operands, and sees that there are those that the kernel reads.
-unsafe impl Portable for Op<'_> {
-    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
-        let Blend { side, inner, factors, bell, .. } = *self.blend;
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let Blend { side, inner, factors, gaussian, .. } = *self.blend;
         let mut count = 0;
         let mut next = |there: bool| {
             count += usize::from(there);
             if there { Input(count - 1) } else { Absent }
         };
-        let operands = self.blend.operands().map(|operand| next(operand.is_some()));
-        // Where all are learned, none is the only one.
+        let parts = self.blend.operands().map(|operand| next(operand.is_some()));
+        // Which factor is the only one that is not 0; 4 stands for none, where the factors are learned.
         let only = if let Factors::Only(only) = factors { only } else { 4 };
-        let [average, gaussian] = self.blend.places();
-        let sizes = [usize::from(bell.is_some()), only, average, gaussian, inner, side].map(Int);
-        let sigma = Float(bell.map_or(1.0, |bell| bell.sigma as f32));
-        let blend = [&operands[..], &[sigma], &sizes[..]].concat();
+        let [average_at, gaussian_at] = self.blend.places();
+        let sizes = [usize::from(gaussian.is_some()), only, average_at, gaussian_at, inner, side].map(Int);
+        let sigma = Float(gaussian.map_or(1.0, |gaussian| gaussian.sigma as f32));
+        let blend = [&parts[..], &[sigma], &sizes[..]].concat();
         let with = |rest: &[Argument<'static>]| [&blend[..], rest].concat();
         let g = next(self.what != What::Filter);
-        let filters = Int(inputs.last().map_or(0, |g| g / (side * side)));
+        let filters = Int(operands.inputs.last().map_or(0, |g| g / (side * side)));
         let steps = vec![match self.what {
-            What::Filter => Step::each("blend", output, with(&[Output])),
-            What::Separable => Step::blocks("blend_by_separable", output, with(&[g, Output, filters])),
-            What::Means => Step::each("blend_by_means", output, with(&[g, Output])),
-            What::Factors => Step::blocks("blend_by_factors", output, with(&[g, Output, filters])),
+            What::Filter => Launch::each(kernels::BLEND, operands.output, with(&[Output])),
+            What::Separable => {
+                Launch::blocks(kernels::BLEND_BY_SEPARABLE, operands.output, with(&[g, Output, filters]))
+            }
+            What::Means => Launch::each(kernels::BLEND_BY_MEANS, operands.output, with(&[g, Output])),
+            What::Factors => Launch::blocks(kernels::BLEND_BY_FACTORS, operands.output, with(&[g, Output, filters])),
             What::Sigma { add } => {
-                Step::blocks("blend_by_sigma", 1, with(&[g, Output, Int(usize::from(add)), filters]))
+                Launch::blocks(kernels::BLEND_BY_SIGMA, 1, with(&[g, Output, Int(usize::from(add)), filters]))
             }
         }];
-        Plan { scratch: Vec::new(), steps }
+        GpuPlan { scratch: Vec::new(), launches: steps }
     }
 }

@@ -10,13 +10,14 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, launch};
+use super::dispatch::{Operation, launch};
 use super::shapes::filled;
 use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
 use crate::ml::geometry::same;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
-use crate::ml::gpu::plan::{self, Plan, Room, Step};
+use crate::ml::gpu::plan::{self, GpuPlan, Launch, Operands, ScratchSize};
 
 /// Rows that are summed at a time.
 const ROWS: usize = 4;
@@ -37,7 +38,7 @@ const PIXELS: usize = 512;
 pub fn forward(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let (shape, plane) = plane(x, weights)?;
     let y = activation::blank(shape, x)?;
-    launch(&Forward { plane, channels: shape[1], turned: false, mask: false }, &[x, weights], &y)?;
+    launch(&Forward { plane, channels: shape[1], rotated: false, mask: false }, &[x, weights], &y)?;
     Ok(y)
 }
 
@@ -52,7 +53,7 @@ pub fn backward_input(g: &Tensor, weights: &Tensor, mask: Option<&Tensor>) -> Re
         activation::check("The mask of a depthwise convolution's gradient", mask, &shape)?;
     }
     let inputs: Vec<&Tensor> = [g, weights].into_iter().chain(mask).collect();
-    launch(&Forward { plane, channels: shape[1], turned: true, mask: mask.is_some() }, &inputs, &dx)?;
+    launch(&Forward { plane, channels: shape[1], rotated: true, mask: mask.is_some() }, &inputs, &dx)?;
     Ok(dx)
 }
 
@@ -113,16 +114,16 @@ impl Plane {
     }
 
     /// Where a tap reads in the padded plane, from the place of its output.
-    fn offset(&self, tap: usize, turned: bool) -> usize {
+    fn offset(&self, tap: usize, rotated: bool) -> usize {
         let [kh, kw] = self.kernel;
         let (i, j) = (tap / kw, tap % kw);
-        let (i, j) = if turned { (kh - 1 - i, kw - 1 - j) } else { (i, j) };
+        let (i, j) = if rotated { (kh - 1 - i, kw - 1 - j) } else { (i, j) };
         i * self.padded()[1] + j
     }
 
-    fn before(&self, turned: bool) -> [usize; 2] {
+    fn before(&self, rotated: bool) -> [usize; 2] {
         let after = |axis: usize| self.kernel[axis] - 1 - self.before[axis];
-        if turned { [after(0), after(1)] } else { self.before }
+        if rotated { [after(0), after(1)] } else { self.before }
     }
 }
 
@@ -130,19 +131,21 @@ impl Plane {
 struct Forward {
     plane: Plane,
     channels: usize,
-    turned: bool,
+    rotated: bool,
     mask: bool,
 }
 
-impl Kernel for Forward {
+// SAFETY: `plane` and the mask's check compare the shapes of all operands, and the output is made as the input.
+unsafe impl Operation for Forward {
     const NAME: &'static str = "depthwise conv2d";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let Plane { filters, size, .. } = self.plane;
         let (area, taps, pitch) = (self.plane.area().max(1), self.plane.taps(), self.plane.padded()[1]);
-        let offsets: Vec<usize> = (0..taps).map(|tap| self.plane.offset(tap, self.turned)).collect();
+        let offsets: Vec<usize> = (0..taps).map(|tap| self.plane.offset(tap, self.rotated)).collect();
         output.par_chunks_mut(area).enumerate().for_each_init(Vec::new, |padded, (at, out)| {
-            self.plane.pad(&inputs[0][at * area..(at + 1) * area], self.plane.before(self.turned), padded);
+            self.plane.pad(&inputs[0][at * area..(at + 1) * area], self.plane.before(self.rotated), padded);
             let weights = &inputs[1][at % filters * taps..][..taps];
             vectorised(Correlate { padded, pitch, weights, offsets: &offsets, out, size });
             if self.mask {
@@ -151,17 +154,17 @@ impl Kernel for Forward {
             }
         });
     }
-}
-
-// SAFETY: `plane` and the mask's check compare the shapes of all operands, and the output is made as the input.
-unsafe impl Portable for Forward {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
         let mask = if self.mask { Activation(2) } else { Absent };
-        let [top, left] = self.plane.before(self.turned);
+        let [top, left] = self.plane.before(self.rotated);
         let ([height, width], [kh, kw]) = (self.plane.size, self.plane.kernel);
-        let (filters, turned) = (self.plane.filters, usize::from(self.turned));
-        let sizes = [filters, self.channels, height, width, kh, kw, top, left, turned].map(Int);
-        Plan::each("depthwise", output, [&[Activation(0), Input(1), mask, ActivationOutput], &sizes[..]].concat())
+        let (filters, rotated) = (self.plane.filters, usize::from(self.rotated));
+        let sizes = [filters, self.channels, height, width, kh, kw, top, left, rotated].map(Int);
+        GpuPlan::each(
+            kernels::DEPTHWISE,
+            operands.output,
+            [&[Activation(0), Input(1), mask, ActivationOutput], &sizes[..]].concat(),
+        )
     }
 }
 
@@ -218,8 +221,10 @@ impl Weights {
     }
 }
 
-impl Kernel for Weights {
+// SAFETY: `backward_weights` compares the shapes of all operands.
+unsafe impl Operation for Weights {
     const NAME: &'static str = "the gradient of depthwise conv2d by its weights";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (area, taps) = (self.plane.area().max(1), self.plane.taps());
@@ -247,22 +252,21 @@ impl Kernel for Weights {
             }
         });
     }
-}
-
-// SAFETY: `backward_weights` compares the shapes of all operands.
-unsafe impl Portable for Weights {
-    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
         let ([height, width], [kh, kw], [top, left]) = (self.plane.size, self.plane.kernel, self.plane.before);
         let (taps, area) = (self.plane.taps(), self.plane.area().max(1));
-        let pieces = inputs[0] / (area * self.channels).max(1) * area.div_ceil(PIXELS);
+        let pieces = operands.inputs[0] / (area * self.channels).max(1) * area.div_ceil(PIXELS);
         let sizes = [self.channels, height, width, kh, kw, top, left, PIXELS].map(Int);
         let products = [&[Activation(0), Activation(1), Scratch(0)], &sizes[..]].concat();
         let step = if self.plane.filters == 1 { 1 } else { self.channels };
         let sums = [&[Scratch(0), Output], &[taps, step, pieces * self.channels].map(Int)[..]].concat();
         let blocks = pieces * self.channels.div_ceil(plan::CHANNELS);
-        Plan {
-            scratch: vec![Room::Bytes(pieces * self.channels * taps * size_of::<f64>())],
-            steps: vec![Step::blocks("depthwise_products", blocks, products), Step::blocks("sum_planes", output, sums)],
+        GpuPlan {
+            scratch: vec![ScratchSize::Bytes(pieces * self.channels * taps * size_of::<f64>())],
+            launches: vec![
+                Launch::blocks(kernels::DEPTHWISE_PRODUCTS, blocks, products),
+                Launch::blocks(kernels::SUM_PLANES, operands.output, sums),
+            ],
         }
     }
 }
@@ -294,5 +298,47 @@ impl Loop for Products<'_> {
             }
             out.iter_mut().zip(&sums).for_each(|(out, sums)| *out = sums.iter().sum());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::differences::{STEP, differences, like, quarters, values, weighted};
+    use super::super::{depthwise, elementwise};
+
+    #[test]
+    fn depthwise_convolutions_have_the_gradients_of_differences() {
+        let sizes = [(1, [4, 5]), (2, [6, 5]), (3, [7, 9]), (3, [2, 2]), (7, [5, 12]), (7, [9, 35])];
+        for (filters, kernel, [height, width]) in sizes.into_iter().flat_map(|(k, size)| [(3, k, size), (1, k, size)]) {
+            let what = format!("{filters} of {kernel} x {kernel} on {height} x {width}");
+            let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[filters, 1, kernel, kernel]));
+            let (r, mask) = (quarters("r", x.dims()), quarters("mask", x.dims()));
+            let dw = like(&w);
+            depthwise::backward_weights(&x, &r, &dw).unwrap();
+            differences(&format!("w of {what}"), &w, &dw, STEP, 0.0, |w| {
+                weighted(&depthwise::forward(&x, w).unwrap(), &r)
+            });
+            let dx = depthwise::backward_input(&r, &w, None).unwrap();
+            differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| {
+                weighted(&depthwise::forward(x, &w).unwrap(), &r)
+            });
+            let masked = depthwise::backward_input(&r, &w, Some(&mask)).unwrap();
+            assert_eq!(values(&masked), values(&elementwise::masked(&dx, &mask).unwrap()), "{what}");
+        }
+    }
+
+    /// A filter for all channels does what equal filters of each do.
+    #[test]
+    fn a_shared_filter_is_that_of_every_channel() {
+        let (x, w, g) = (quarters("x", &[2, 3, 8, 19]), quarters("w", &[1, 1, 3, 3]), quarters("g", &[2, 3, 8, 19]));
+        let each = w.repeat((3, 1, 1, 1)).unwrap();
+        assert_eq!(values(&depthwise::forward(&x, &w).unwrap()), values(&depthwise::forward(&x, &each).unwrap()));
+        let (one, all) = (like(&w), like(&each));
+        depthwise::backward_weights(&x, &g, &one).unwrap();
+        depthwise::backward_weights(&x, &g, &all).unwrap();
+        assert_eq!(values(&one), values(&all.sum_keepdim(0).unwrap()));
+        assert!(
+            depthwise::forward(&x, &quarters("w", &[2, 1, 3, 3])).unwrap_err().to_string().contains("for all channels")
+        );
     }
 }

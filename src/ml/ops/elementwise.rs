@@ -4,13 +4,13 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, applies, launch, read};
+use super::dispatch::{Operation, launch, order};
 use super::shapes::check;
 use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
-use crate::ml::gpu::plan::Argument::{Activation, ActivationOutput, Int, Output, Scratch};
-use crate::ml::gpu::plan::{self, Argument, Plan, Room, Step, THREADS};
-use crate::ml::gpu::run::run;
+use crate::ml::gpu::kernels;
+use crate::ml::gpu::plan::Argument::{Activation, ActivationOutput, Int, Output, Scratch, Written};
+use crate::ml::gpu::plan::{self, GpuPlan, Launch, Operands, ScratchSize, THREADS};
 
 /// Elements that are summed in one piece.
 const PIECE: usize = 1 << 14;
@@ -67,29 +67,30 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
 
 /// The sum of the squares of all tensors, in 64-bit arithmetic.
 pub fn sum_of_all_squares(tensors: &[Tensor]) -> Result<f64> {
-    let sums = if tensors.first().is_some_and(|tensor| applies(tensor.device())) {
-        sums_by_plan(tensors, Term::Square)?
-    } else {
-        let squares = |x: &Tensor| read("the sum of squares", x, |x| sum(x, |v| v * v));
-        tensors.iter().map(squares).collect::<Result<_>>()?
-    };
-    Ok(sums.iter().fold(0.0, |all, sum| all + sum))
+    Ok(sums(tensors, Term::Square)?.iter().fold(0.0, |all, sum| all + sum))
 }
 
 /// The sum, in 64-bit arithmetic.
 pub fn sum_of(x: &Tensor) -> Result<f64> {
-    if applies(x.device()) {
-        return sum_by_plan(x, Term::Value);
-    }
-    read("the sum", x, |x| sum(x, |v| v))
+    Ok(sums(std::slice::from_ref(x), Term::Value)?.iter().sum())
 }
 
 /// Whether every element is finite.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
-    if applies(x.device()) {
-        return Ok(sum_by_plan(x, Term::NotFinite)? == 0.0);
+    Ok(sums(std::slice::from_ref(x), Term::NotFinite)? == [0.0])
+}
+
+/// The sum of a term over each of `tensors`, in 64-bit arithmetic. They are read once all are summed, so that a GPU is waited
+/// for once.
+fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
+    let Some(first) = tensors.first() else { return Ok(Vec::new()) };
+    let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
+    for (at, tensor) in tensors.iter().enumerate() {
+        let has_gaps = !tensor.is_contiguous() && !order(tensor.device()).is_of(tensor);
+        let tensor = if has_gaps { tensor.contiguous()? } else { tensor.clone() };
+        launch(&Sum { term }, &[&tensor], &parts.narrow(0, at, 1)?)?;
     }
-    read("the search for infinities", x, |x| x.par_chunks(PIECE).all(|x| vectorised(Finite(x))))
+    Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
 }
 
 /// What is added up over a tensor.
@@ -99,44 +100,52 @@ enum Term {
     Value = 0,
     /// Their squares.
     Square = 1,
-    /// One for each that is not finite.
+    /// One for each that is not finite. The processor gives 1 however many these are.
     NotFinite = 2,
 }
 
-/// The sum of a term over each of `tensors`, in 64-bit arithmetic; they are read once all are summed.
-fn sums_by_plan(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
-    let Some(first) = tensors.first() else { return Ok(Vec::new()) };
-    let parts = Tensor::zeros((tensors.len(), PARTS), DType::F64, first.device())?;
-    for (at, tensor) in tensors.iter().enumerate() {
-        let len = tensor.elem_count();
-        let [from, to] = [Argument::Activation(0), Argument::Written(DType::F64)];
-        let arguments = [from, to, Argument::Int(term as usize), Argument::Int(len)];
-        let steps = vec![Step::blocks("sum", len.div_ceil(PART).min(PARTS), arguments)];
-        let plan = Plan { scratch: Vec::new(), steps };
-        // SAFETY: the kernel stops at the tensor's length, and has no more blocks than there are parts.
-        unsafe { run("a sum", &plan, &[tensor], &parts.narrow(0, at, 1)?)? };
-    }
-    Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
+/// A sum over a tensor, in parts whose sum it is: on the processor the first one is all of it.
+struct Sum {
+    term: Term,
 }
 
-fn sum_by_plan(x: &Tensor, term: Term) -> Result<f64> {
-    Ok(sums_by_plan(std::slice::from_ref(x), term)?.iter().sum())
+// SAFETY: the kernel stops at the input's length, and has no more blocks than the output of `sums` has parts.
+unsafe impl Operation for Sum {
+    const NAME: &'static str = "a sum";
+    type Output = f64;
+
+    fn cpu(&self, inputs: &[&[f32]], parts: &mut [f64]) {
+        let x = inputs[0];
+        parts.fill(0.0);
+        parts[0] = match self.term {
+            Term::Value => sum(x, |v| v),
+            Term::Square => sum(x, |v| v * v),
+            Term::NotFinite if x.par_chunks(PIECE).all(|x| vectorised(Finite(x))) => 0.0,
+            Term::NotFinite => 1.0,
+        };
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let len = operands.inputs[0];
+        let arguments = [Activation(0), Written(DType::F64), Int(self.term as usize), Int(len)];
+        GpuPlan::one(Launch::blocks(kernels::SUM, len.div_ceil(PART).min(PARTS), arguments))
+    }
 }
 
 fn sum(x: &[f32], term: impl Fn(f64) -> f64 + Sync) -> f64 {
-    let pieces: Vec<f64> = x.par_chunks(PIECE).map(|piece| vectorised(Sum(piece, &term))).collect();
+    let pieces: Vec<f64> = x.par_chunks(PIECE).map(|piece| vectorised(SumOf(piece, &term))).collect();
     pieces.iter().sum()
 }
 
 /// The sum of a term over a piece, in sixteen interleaved chains that are then added in order.
-struct Sum<'a, F>(&'a [f32], F);
+struct SumOf<'a, F>(&'a [f32], F);
 
-impl<F: Fn(f64) -> f64> Loop for Sum<'_, F> {
+impl<F: Fn(f64) -> f64> Loop for SumOf<'_, F> {
     type Output = f64;
 
     #[inline(always)]
     fn run(self) -> f64 {
-        let Sum(piece, term) = self;
+        let SumOf(piece, term) = self;
         let (all, rest) = piece.as_chunks::<LANES>();
         let mut chains = [0.0; LANES];
         for values in all {
@@ -163,56 +172,50 @@ impl Loop for Finite<'_> {
 
 struct Masked;
 
-impl Kernel for Masked {
+// SAFETY: `masked` compares the shapes of its operands, and makes the output of that shape.
+unsafe impl Operation for Masked {
     const NAME: &'static str = "mask";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         for ((out, g), by) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
             *out = if *by > 0.0 { *g } else { 0.0 };
         }
     }
-}
-
-// SAFETY: `masked` compares the shapes of its operands, and makes the output of that shape.
-unsafe impl Portable for Masked {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("masked", output, [Activation(0), Activation(1), ActivationOutput])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::MASKED, operands.output, [Activation(0), Activation(1), ActivationOutput])
     }
 }
 
 struct Added;
 
-impl Kernel for Added {
+// SAFETY: `add` compares the shapes of its operands, and makes the output of that shape.
+unsafe impl Operation for Added {
     const NAME: &'static str = "sum of two";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         for ((out, a), b) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
             *out = a + b;
         }
     }
-}
-
-// SAFETY: `add` compares the shapes of its operands, and makes the output of that shape.
-unsafe impl Portable for Added {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("added", output, [Activation(0), Activation(1), ActivationOutput])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::ADDED, operands.output, [Activation(0), Activation(1), ActivationOutput])
     }
 }
 
 struct Copy;
 
-impl Kernel for Copy {
+// SAFETY: `copy` compares the shapes of both.
+unsafe impl Operation for Copy {
     const NAME: &'static str = "copy";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         output.copy_from_slice(inputs[0]);
     }
-}
-
-// SAFETY: `copy` compares the shapes of both.
-unsafe impl Portable for Copy {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("copy", output, [Activation(0), ActivationOutput])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::COPY, operands.output, [Activation(0), ActivationOutput])
     }
 }
 
@@ -221,8 +224,10 @@ struct ChannelSums {
     area: usize,
 }
 
-impl Kernel for ChannelSums {
+// SAFETY: `sum_by_channel` compares the channels of both.
+unsafe impl Operation for ChannelSums {
     const NAME: &'static str = "the gradient of a bias";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let mut sums = vec![0.0_f64; output.len()];
@@ -231,19 +236,35 @@ impl Kernel for ChannelSums {
         }
         output.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
     }
-}
-
-// SAFETY: `sum_by_channel` compares the channels of both.
-unsafe impl Portable for ChannelSums {
-    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
-        let pixels = inputs[0] / self.channels.max(1);
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let pixels = operands.inputs[0] / self.channels.max(1);
         let pieces = pixels.div_ceil(PIXELS);
         let sums = [&[Activation(0), Scratch(0)], &[self.channels, PIXELS, pixels].map(Int)[..]].concat();
         let all = [&[Scratch(0), Output], &[1, self.channels, pieces * self.channels].map(Int)[..]].concat();
         let blocks = pieces * self.channels.div_ceil(plan::CHANNELS);
-        Plan {
-            scratch: vec![Room::Bytes(pieces * self.channels * size_of::<f64>())],
-            steps: vec![Step::blocks("channel_sums", blocks, sums), Step::blocks("sum_planes", output, all)],
+        GpuPlan {
+            scratch: vec![ScratchSize::Bytes(pieces * self.channels * size_of::<f64>())],
+            launches: vec![
+                Launch::blocks(kernels::CHANNEL_SUMS, blocks, sums),
+                Launch::blocks(kernels::SUM_PLANES, operands.output, all),
+            ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+
+    use super::super::differences::{STEP, differences, like, quarters, weighted};
+    use super::super::elementwise;
+
+    #[test]
+    fn a_bias_has_the_gradient_of_differences() {
+        let (x, r, b) = (quarters("x", &[2, 3, 4, 5]), quarters("r", &[2, 3, 4, 5]), quarters("b", &[3]));
+        let db = like(&b);
+        elementwise::sum_by_channel(&r, &db).unwrap();
+        let y = |b: &Tensor| x.broadcast_add(&b.reshape((1, 3, 1, 1)).unwrap()).unwrap();
+        differences("bias", &b, &db, STEP, 0.0, |b| weighted(&y(b), &r));
     }
 }

@@ -4,10 +4,11 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, launch};
+use super::dispatch::{Operation, launch};
 use crate::ml::error::Result;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Input, Int, Output};
-use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 
 /// Elements that one task takes.
 const PIECE: usize = 1 << 14;
@@ -68,43 +69,41 @@ pub fn mirrored(x: &Tensor) -> Result<Tensor> {
 
 struct Maximum;
 
-impl Kernel for Maximum {
+// SAFETY: `maximum` compares the shapes of both.
+unsafe impl Operation for Maximum {
     const NAME: &'static str = "maximum";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], y: &mut [f32]) {
         y.iter_mut().zip(inputs[0]).for_each(|(y, x)| *y = y.max(*x));
     }
-}
-
-// SAFETY: `maximum` compares the shapes of both.
-unsafe impl Portable for Maximum {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("maximum", output, [Input(0), Output])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::MAXIMUM, operands.output, [Input(0), Output])
     }
 }
 
 struct Count;
 
-impl Kernel for Count {
+// SAFETY: `maximum_backward` compares the shapes of all operands.
+unsafe impl Operation for Count {
     const NAME: &'static str = "the winners of a maximum";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], winners: &mut [f32]) {
         let equal = inputs[0].iter().zip(inputs[1]).map(|(x, y)| if x == y { 1.0 } else { 0.0 });
         winners.iter_mut().zip(equal).for_each(|(winners, one)| *winners += one);
     }
-}
-
-// SAFETY: `maximum_backward` compares the shapes of all operands.
-unsafe impl Portable for Count {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("winners", output, [Input(0), Input(1), Output])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::WINNERS, operands.output, [Input(0), Input(1), Output])
     }
 }
 
 struct Share;
 
-impl Kernel for Share {
+// SAFETY: `maximum_backward` compares the shapes of all operands.
+unsafe impl Operation for Share {
     const NAME: &'static str = "the gradient of a maximum";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], out: &mut [f32]) {
         let [member, y, g, winners] = [inputs[0], inputs[1], inputs[2], inputs[3]];
@@ -112,12 +111,8 @@ impl Kernel for Share {
             *out = if member[at] == y[at] { g[at] / winners[at] } else { 0.0 };
         }
     }
-}
-
-// SAFETY: `maximum_backward` compares the shapes of all operands.
-unsafe impl Portable for Share {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("share", output, [Input(0), Input(1), Input(2), Input(3), Output])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::SHARE, operands.output, [Input(0), Input(1), Input(2), Input(3), Output])
     }
 }
 
@@ -126,8 +121,10 @@ struct LogSoftmax {
     area: usize,
 }
 
-impl Kernel for LogSoftmax {
+// SAFETY: `log_softmax` makes the output of the input's shape, whose classes the kernel has.
+unsafe impl Operation for LogSoftmax {
     const NAME: &'static str = "the logarithm of the softmax";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (classes, area) = (self.classes, self.area.max(1));
@@ -142,19 +139,21 @@ impl Kernel for LogSoftmax {
             }
         });
     }
-}
-
-// SAFETY: `log_softmax` makes the output of the input's shape, whose classes the kernel has.
-unsafe impl Portable for LogSoftmax {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("log_softmax", output / self.classes.max(1), [Input(0), Output, Int(self.classes)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(
+            kernels::LOG_SOFTMAX,
+            operands.output / self.classes.max(1),
+            [Input(0), Output, Int(self.classes)],
+        )
     }
 }
 
 struct LogAdd;
 
-impl Kernel for LogAdd {
+// SAFETY: `log_add` compares the shapes of both.
+unsafe impl Operation for LogAdd {
     const NAME: &'static str = "the sum of probabilities";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], y: &mut [f32]) {
         y.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(y, x)| {
@@ -163,12 +162,8 @@ impl Kernel for LogAdd {
             }
         });
     }
-}
-
-// SAFETY: `log_add` compares the shapes of both.
-unsafe impl Portable for LogAdd {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("log_add", output, [Input(0), Output])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::LOG_ADD, operands.output, [Input(0), Output])
     }
 }
 
@@ -177,8 +172,10 @@ struct Mirror {
     width: usize,
 }
 
-impl Kernel for Mirror {
+// SAFETY: `mirrored` makes the output of the input's shape, whose sizes the kernel has.
+unsafe impl Operation for Mirror {
     const NAME: &'static str = "mirroring";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let width = self.width.max(1);
@@ -186,12 +183,8 @@ impl Kernel for Mirror {
             out.iter_mut().zip(row.iter().rev()).for_each(|(out, x)| *out = *x);
         }
     }
-}
-
-// SAFETY: `mirrored` makes the output of the input's shape, whose sizes the kernel has.
-unsafe impl Portable for Mirror {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("mirror", output, [Input(0), Output, Int(self.channels), Int(self.width)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::MIRROR, operands.output, [Input(0), Output, Int(self.channels), Int(self.width)])
     }
 }
 

@@ -3,11 +3,12 @@
 
 use candle_core::Tensor;
 
-use super::dispatch::{Kernel, Portable, blank, launch};
+use super::dispatch::{Operation, blank, launch};
 use super::shapes::check;
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Input, Int, Output};
-use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 
 /// The matrix.
 pub fn matrix(w: &Tensor) -> Result<Tensor> {
@@ -40,8 +41,10 @@ struct Matrix {
     phases: usize,
 }
 
-impl Kernel for Matrix {
+// SAFETY: `matrix` sees that the parameter is square, and makes the output of its shape.
+unsafe impl Operation for Matrix {
     const NAME: &'static str = "the matrix of a group interaction";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], matrix: &mut [f32]) {
         let (w, phases) = (inputs[0], self.phases);
@@ -51,12 +54,8 @@ impl Kernel for Matrix {
             matrix[i * phases + i] = (f64::from(w[i * phases + i]) + f64::from(w[i])) as f32;
         }
     }
-}
-
-// SAFETY: `matrix` sees that the parameter is square, and makes the output of its shape.
-unsafe impl Portable for Matrix {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("interaction", output, [Input(0), Output, Int(self.phases)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::INTERACTION, operands.output, [Input(0), Output, Int(self.phases)])
     }
 }
 
@@ -64,18 +63,16 @@ struct Gradient {
     phases: usize,
 }
 
-impl Kernel for Gradient {
+// SAFETY: `gradient` compares the shapes of both, which are square.
+unsafe impl Operation for Gradient {
     const NAME: &'static str = "the gradient of a group interaction";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], w: &mut [f32]) {
         w.copy_from_slice(inputs[0]);
         (1..self.phases).for_each(|i| w[i] = inputs[0][i * self.phases + i]);
     }
-}
-
-// SAFETY: `gradient` compares the shapes of both, which are square.
-unsafe impl Portable for Gradient {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("interaction_gradient", output, [Input(0), Output, Int(self.phases)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::INTERACTION_GRADIENT, operands.output, [Input(0), Output, Int(self.phases)])
     }
 }

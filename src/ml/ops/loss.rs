@@ -4,12 +4,12 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, applies, blank, launch, read};
+use super::dispatch::{Operation, blank, launch};
 use super::shapes::check_labels;
 use crate::ml::error::Result;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Bytes, Float, Input, Int, Output, Written};
-use crate::ml::gpu::plan::Plan;
-use crate::ml::gpu::run::run;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 
 /// The loss at each pixel, zero where the label is ignored.
 ///
@@ -44,28 +44,9 @@ pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) ->
 pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let [n, classes, height, width] = activation::sizes("The logits", logits)?;
     let area = height * width;
-    if applies(logits.device()) {
-        let classes_of = Tensor::zeros(n * area, DType::U8, logits.device())?;
-        let plan = Plan::each("argmax", n * area, [Input(0), Written(DType::U8), Int(classes)]);
-        // SAFETY: the output has a class for each pixel of the logits, whose classes the kernel has.
-        unsafe { run("argmax", &plan, &[logits], &classes_of)? };
-        return Ok(classes_of.to_vec1()?);
-    }
-    read("argmax", logits, |logits| {
-        let mut out = vec![0; n * area];
-        out.par_chunks_mut(area.max(1)).zip(logits.par_chunks((classes * area).max(1))).for_each(|(out, logits)| {
-            let mut best = logits[..area].to_vec();
-            for class in 1..classes {
-                for (p, &value) in logits[class * area..(class + 1) * area].iter().enumerate() {
-                    if value > best[p] {
-                        best[p] = value;
-                        out[p] = class as u8;
-                    }
-                }
-            }
-        });
-        out
-    })
+    let out = Tensor::zeros(n * area, DType::U8, logits.device())?;
+    launch(&Argmax { classes, area }, &[logits], &out)?;
+    Ok(out.to_vec1()?)
 }
 
 /// The greatest logit at pixel `p` of an image, and the sum of `exp(logit - greatest)` over the classes.
@@ -75,14 +56,47 @@ fn normaliser(logits: &[f32], classes: usize, area: usize, p: usize) -> (f32, f3
     (greatest, (0..classes).map(|class| libm::expf(of(class) - greatest)).sum())
 }
 
+struct Argmax {
+    classes: usize,
+    area: usize,
+}
+
+// SAFETY: `argmax` makes the output of a class for each pixel of the logits, whose classes the operation has.
+unsafe impl Operation for Argmax {
+    const NAME: &'static str = "argmax";
+    type Output = u8;
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [u8]) {
+        let (classes, area) = (self.classes, self.area.max(1));
+        output.par_chunks_mut(area).zip(inputs[0].par_chunks((classes * area).max(1))).for_each(|(out, logits)| {
+            let mut best = logits[..area].to_vec();
+            out.fill(0);
+            for class in 1..classes {
+                for (p, &value) in logits[class * area..(class + 1) * area].iter().enumerate() {
+                    if value > best[p] {
+                        best[p] = value;
+                        out[p] = class as u8;
+                    }
+                }
+            }
+        });
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::ARGMAX, operands.output, [Input(0), Written(DType::U8), Int(self.classes)])
+    }
+}
+
 struct CrossEntropy<'a> {
     labels: &'a [u8],
     classes: usize,
     area: usize,
 }
 
-impl Kernel for CrossEntropy<'_> {
+// SAFETY: `cross_entropy` compares the labels with the logits, and makes the output of a loss a pixel.
+unsafe impl Operation for CrossEntropy<'_> {
     const NAME: &'static str = "cross entropy";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let images =
@@ -97,12 +111,12 @@ impl Kernel for CrossEntropy<'_> {
             }
         });
     }
-}
-
-// SAFETY: `cross_entropy` compares the labels with the logits, and makes the output of a loss a pixel.
-unsafe impl Portable for CrossEntropy<'_> {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("cross_entropy", output, [Input(0), Bytes(self.labels), Output, Int(self.classes)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(
+            kernels::CROSS_ENTROPY,
+            operands.output,
+            [Input(0), Bytes(self.labels), Output, Int(self.classes)],
+        )
     }
 }
 
@@ -113,8 +127,10 @@ struct Gradient<'a> {
     factor: f32,
 }
 
-impl Kernel for Gradient<'_> {
+// SAFETY: `cross_entropy_backward` compares the labels with the logits, and makes the output of their shape.
+unsafe impl Operation for Gradient<'_> {
     const NAME: &'static str = "the gradient of cross entropy";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let size = (self.classes * self.area).max(1);
@@ -134,12 +150,35 @@ impl Kernel for Gradient<'_> {
             }
         });
     }
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let arguments = [Input(0), Bytes(self.labels), Output, Float(self.factor), Int(self.classes)];
+        GpuPlan::each(kernels::CROSS_ENTROPY_GRADIENT, operands.output / self.classes.max(1), arguments)
+    }
 }
 
-// SAFETY: `cross_entropy_backward` compares the labels with the logits, and makes the output of their shape.
-unsafe impl Portable for Gradient<'_> {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        let arguments = [Input(0), Bytes(self.labels), Output, Float(self.factor), Int(self.classes)];
-        Plan::each("cross_entropy_gradient", output / self.classes.max(1), arguments)
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::super::differences::{differences, quarters, values};
+    use super::super::zeros;
+    use super::argmax;
+    use crate::ml::loss;
+
+    #[test]
+    fn the_cross_entropy_has_the_gradient_of_differences() {
+        let logits = quarters("logits", &[2, 5, 3, 4]);
+        // At twice the size, so that nearest neighbour takes every other label; 5 and more are ignored.
+        let labels: Vec<u8> = (0..2 * 6 * 8).map(|i| [0, 255, 3, 5, 4, 1, 2][i / 2 % 7]).collect();
+        let of = |logits: &Tensor| loss::cross_entropy(logits, &labels, [6, 8]).unwrap();
+        let loss = of(&logits);
+        assert_eq!(loss.counted, loss.targets.iter().filter(|&&label| label < 5).count());
+        assert!(loss.counted > 0 && loss.counted < 24, "{}", loss.counted);
+        differences("logits", &logits, &loss.gradient, 1.0 / 64.0, 1e-3, |logits| of(logits).cross_entropy);
+
+        let ignored = loss::cross_entropy(&logits, &[255; 2 * 6 * 8], [6, 8]).unwrap();
+        assert_eq!((ignored.cross_entropy, ignored.counted), (0.0, 0));
+        assert!(values(&ignored.gradient).iter().all(|&g| g == 0.0));
+        assert_eq!(argmax(&zeros(&[1, 3, 1, 1], &Device::Cpu).unwrap()).unwrap(), [0]);
     }
 }

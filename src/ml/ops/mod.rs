@@ -1,22 +1,27 @@
-//! The operations that training needs and the tensor library lacks, each a [`Kernel`] with
-//! a body for the processor, over `f32` tensors in NCHW, and a plan for a GPU (see [`crate::ml::gpu`] and [`activation`]).
+//! The operations that training needs and the tensor library lacks. An operation is a file or a folder here: what it asks of
+//! its operands, its body for the processor, its plan for a GPU ([`crate::ml::gpu`]) and a check of its gradient.
 //!
 //! Invariants:
-//! - a kernel writes every element of its output exactly as documented;
-//! - an operation compares the shapes of its operands before it starts, and refuses those that do not belong together:
-//!   nothing is written then, nor ever beside an output. `hostile` tries every operation, and finds one that it lacks;
+//! - an operation writes every element of its output exactly as documented;
+//! - an operation compares the shapes of its operands before it starts. It refuses those that do not belong together, and
+//!   then writes nothing. It never writes beside an output. The tests `hostile` try every operation, and fail where they
+//!   lack one;
+//! - every operation goes through [`dispatch`], the one file that asks on which device it runs;
+//! - the tests `agreement` hold the plan of every operation against its body for the processor;
 //! - the only `unsafe` code of the crate is here, in [`crate::ml::cpu`] and in [`crate::ml::gpu`]: vector instructions, disjoint
 //!   parallel writes, and what asks a GPU.
 
 pub mod activation;
+#[cfg(test)]
+mod agreement;
 pub mod blend;
 pub mod conv;
 pub mod depthwise;
+#[cfg(test)]
+mod differences;
 pub(in crate::ml) mod dispatch;
 pub mod elementwise;
 pub mod fuse;
-#[cfg(test)]
-mod gradients;
 #[cfg(test)]
 mod hostile;
 pub mod interaction;

@@ -8,12 +8,13 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, applies, launch};
+use super::dispatch::{Operation, launch};
 use super::shapes::check;
 use crate::ml::cpu::simd::{Loop, dot, vectorised};
 use crate::ml::error::{Error, Result};
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
-use crate::ml::gpu::plan::{Plan, Room, Step};
+use crate::ml::gpu::plan::{GpuPlan, Launch, Operands, ScratchSize};
 
 /// Planes whose gradients by the matrix are summed in one piece.
 const PIECE: usize = 16;
@@ -23,7 +24,7 @@ const MOST_ON_GPU: usize = 8;
 
 /// What happens to mixed phases before they are written, in this order.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Finish<'a> {
+pub struct PhaseEpilogue<'a> {
     /// Multiplies each channel: `[C]`.
     pub scale: Option<&'a Tensor>,
     /// Is added to each channel: `[C]`.
@@ -49,7 +50,7 @@ impl Phases {
     ///
     /// # Shapes
     /// `x` `[N, C, H, W]`, `matrix` `[d^2, d^2]` -> `[N, C, size]`; both sizes have the same whole cells.
-    pub fn mix(&self, x: &Tensor, matrix: &Tensor, size: [usize; 2], finish: Finish<'_>) -> Result<Tensor> {
+    pub fn mix(&self, x: &Tensor, matrix: &Tensor, size: [usize; 2], finish: PhaseEpilogue<'_>) -> Result<Tensor> {
         self.run(x, matrix, false, size, finish)
     }
 
@@ -64,7 +65,7 @@ impl Phases {
         scale: Option<&Tensor>,
         size: [usize; 2],
     ) -> Result<Tensor> {
-        self.run(g, matrix, true, size, Finish { scale, ..Finish::default() })
+        self.run(g, matrix, true, size, PhaseEpilogue { scale, ..PhaseEpilogue::default() })
     }
 
     /// Writes the gradient by the matrix, from the input `x` and the gradient `g` of the output times `scale`, to
@@ -81,21 +82,22 @@ impl Phases {
         if let Some(scale) = scale {
             check("A factor of channels", scale, &[c])?;
         }
-        if applies(x.device()) && self.dilation > MOST_ON_GPU {
-            return Err(Error::Model(format!(
-                "Phases are mixed up to dilation {MOST_ON_GPU} on a GPU, not {}.",
-                self.dilation
-            )));
-        }
         let kernel = Matrix { dilation: self.dilation, channels: c, input: [height, width], output: [h, w], cells };
         let inputs: Vec<&Tensor> = [x, g].into_iter().chain(scale).collect();
         launch(&kernel, &inputs, gradient)
     }
 
-    fn run(&self, x: &Tensor, matrix: &Tensor, turned: bool, to: [usize; 2], finish: Finish<'_>) -> Result<Tensor> {
+    fn run(
+        &self,
+        x: &Tensor,
+        matrix: &Tensor,
+        of_gradient: bool,
+        to: [usize; 2],
+        finish: PhaseEpilogue<'_>,
+    ) -> Result<Tensor> {
         let [n, c, height, width] = activation::sizes("The input of a mixing of phases", x)?;
         check("A mixing matrix", matrix, &[self.dilation.pow(2), self.dilation.pow(2)])?;
-        let Finish { scale, shift, relu } = finish;
+        let PhaseEpilogue { scale, shift, relu } = finish;
         for tensor in scale.into_iter().chain(shift) {
             check("A factor or summand of channels", tensor, &[c])?;
         }
@@ -108,7 +110,7 @@ impl Phases {
             from,
             to,
             cells,
-            turned,
+            transposed: of_gradient,
             scale: scale.is_some(),
             shift: shift.is_some(),
             relu,
@@ -153,7 +155,8 @@ struct Mix {
     from: [usize; 2],
     to: [usize; 2],
     cells: [usize; 2],
-    turned: bool,
+    /// Whether the matrix is transposed, as for the gradient.
+    transposed: bool,
     scale: bool,
     shift: bool,
     relu: bool,
@@ -163,12 +166,14 @@ impl Mix {
     /// `m[j, i]`, or `m[i, j]` for the gradient.
     fn weight(&self, matrix: &[f32], j: usize, i: usize) -> f32 {
         let phases = self.dilation * self.dilation;
-        if self.turned { matrix[i * phases + j] } else { matrix[j * phases + i] }
+        if self.transposed { matrix[i * phases + j] } else { matrix[j * phases + i] }
     }
 }
 
-impl Kernel for Mix {
+// SAFETY: `Phases::run` compares the shapes of all operands, and makes the output; the kernel reads no pixel beyond a border.
+unsafe impl Operation for Mix {
     const NAME: &'static str = "mixing of phases";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (from, to) = (self.from[0] * self.from[1], self.to[0] * self.to[1]);
@@ -200,17 +205,17 @@ impl Kernel for Mix {
             },
         );
     }
-}
-
-// SAFETY: `Phases::run` compares the shapes of all operands, and makes the output; the kernel reads no pixel beyond a border.
-unsafe impl Portable for Mix {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
         let scale = if self.scale { Input(2) } else { Absent };
         let shift = if self.shift { Input(2 + usize::from(self.scale)) } else { Absent };
         let ([h, w], [height, width]) = (self.from, self.to);
-        let switches = [self.relu, self.turned].map(usize::from);
+        let switches = [self.relu, self.transposed].map(usize::from);
         let sizes = [switches[0], switches[1], self.dilation, self.channels, h, w, height, width].map(Int);
-        Plan::each("mix", output, [&[Activation(0), Input(1), scale, shift, ActivationOutput], &sizes[..]].concat())
+        GpuPlan::each(
+            kernels::MIX,
+            operands.output,
+            [&[Activation(0), Input(1), scale, shift, ActivationOutput], &sizes[..]].concat(),
+        )
     }
 }
 
@@ -254,8 +259,10 @@ struct Matrix {
     cells: [usize; 2],
 }
 
-impl Kernel for Matrix {
+// SAFETY: `Phases::backward_matrix` compares the shapes of all operands, and dilations end where the kernel's room does.
+unsafe impl Operation for Matrix {
     const NAME: &'static str = "the gradient of mixing of phases by its matrix";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (input, size) = ((self.input[0] * self.input[1]).max(1), (self.output[0] * self.output[1]).max(1));
@@ -277,20 +284,25 @@ impl Kernel for Matrix {
             *out = parts.iter().map(|part| part[at]).sum::<f64>() as f32;
         }
     }
-}
+    fn lacks_on_gpu(&self) -> Option<String> {
+        let dilation = self.dilation;
+        (dilation > MOST_ON_GPU)
+            .then(|| format!("Phases are mixed up to dilation {MOST_ON_GPU} on a GPU, not {dilation}."))
+    }
 
-// SAFETY: `Phases::backward_matrix` compares the shapes of all operands, and dilations end where the kernel's room does.
-unsafe impl Portable for Matrix {
-    fn cuda(&self, inputs: &[usize], output: usize) -> Plan<'_> {
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
         let ([h, w], [height, width], [rows, columns]) = (self.input, self.output, self.cells);
-        let blocks = inputs[0] / (h * w * self.channels).max(1) * rows * columns;
-        let scale = if inputs.len() > 2 { Input(2) } else { Absent };
+        let blocks = operands.inputs[0] / (h * w * self.channels).max(1) * rows * columns;
+        let scale = if operands.inputs.len() > 2 { Input(2) } else { Absent };
         let sizes = [self.dilation, self.channels, h, w, height, width, rows, columns].map(Int);
         let products = [&[Activation(0), Activation(1), scale, Scratch(0)], &sizes[..]].concat();
-        let sums = [&[Scratch(0), Output], &[output, 1, blocks].map(Int)[..]].concat();
-        Plan {
-            scratch: vec![Room::Bytes(blocks * output * size_of::<f64>())],
-            steps: vec![Step::blocks("mix_products", blocks, products), Step::blocks("sum_planes", output, sums)],
+        let sums = [&[Scratch(0), Output], &[operands.output, 1, blocks].map(Int)[..]].concat();
+        GpuPlan {
+            scratch: vec![ScratchSize::Bytes(blocks * operands.output * size_of::<f64>())],
+            launches: vec![
+                Launch::blocks(kernels::MIX_PRODUCTS, blocks, products),
+                Launch::blocks(kernels::SUM_PLANES, operands.output, sums),
+            ],
         }
     }
 }
@@ -313,6 +325,41 @@ impl Loop for Products<'_> {
         let pairs = x.chunks_exact(count.max(1)).flat_map(|x| g.chunks_exact(count.max(1)).map(move |g| (x, g)));
         for ((x, g), sum) in pairs.zip(sums) {
             *sum += f64::from(scale) * f64::from(dot(x, g));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::super::differences::{CELLS, STEP, differences, like, quarters, tensor, values, weighted};
+    use super::super::elementwise;
+    use super::*;
+
+    #[test]
+    fn mixing_of_phases_has_the_gradients_of_differences() {
+        for (dilation, [height, width]) in CELLS {
+            let what = format!("{height} x {width}, dilation {dilation}");
+            let phases = Phases { dilation };
+            let whole = [height, width].map(|size| size.next_multiple_of(dilation));
+            let (x, m) =
+                (quarters("x", &[2, 3, whole[0], whole[1]]), quarters("m", &[dilation.pow(2), dilation.pow(2)]));
+            let (scale, shift) =
+                (tensor(&[3], vec![1.0, -1.0, 2.0]), tensor(&[3], vec![-5.0 / 32.0, 3.0 / 32.0, 1.0 / 32.0]));
+            let finish = PhaseEpilogue { scale: Some(&scale), shift: Some(&shift), relu: true };
+            let forward = |x: &Tensor, m: &Tensor| phases.mix(x, m, [height, width], finish).unwrap();
+            let (y, r) = (forward(&x, &m), quarters("r", &[2, 3, height, width]));
+            assert!(values(&y).contains(&0.0), "{what}: the ReLU does nothing");
+            let g = elementwise::masked(&r, &y).unwrap();
+            let dx = phases.backward_input(&g, &m, Some(&scale), whole).unwrap();
+            let dm = like(&m);
+            phases.backward_matrix(&x, &g, Some(&scale), &dm).unwrap();
+            differences(&format!("x of {what}"), &x, &dx, STEP, 0.0, |x| weighted(&forward(x, &m), &r));
+            differences(&format!("m of {what}"), &m, &dm, STEP, 0.0, |m| weighted(&forward(&x, m), &r));
+            let eye = Tensor::eye(dilation.pow(2), candle_core::DType::F32, &Device::Cpu).unwrap();
+            let kept = phases.mix(&x, &eye, whole, PhaseEpilogue::default()).unwrap();
+            assert_eq!(values(&kept), values(&x), "{what}");
         }
     }
 }

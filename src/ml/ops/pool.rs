@@ -6,12 +6,13 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, launch};
+use super::dispatch::{Operation, launch};
 use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
 use crate::ml::geometry::same;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{self, Activation, ActivationOutput, Int};
-use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;
@@ -130,8 +131,10 @@ impl Loop for Find<'_, '_> {
 
 struct Forward(Pool);
 
-impl Kernel for Forward {
+// SAFETY: `forward` makes the output of the planes of the input, whose sizes the kernel has.
+unsafe impl Operation for Forward {
     const NAME: &'static str = "max pool";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (from, to) = self.0.areas();
@@ -143,12 +146,12 @@ impl Kernel for Forward {
             }
         });
     }
-}
-
-// SAFETY: `forward` makes the output of the planes of the input, whose sizes the kernel has.
-unsafe impl Portable for Forward {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("max_pool", output, [&[Activation(0), ActivationOutput], &self.0.sizes()[..]].concat())
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(
+            kernels::MAX_POOL,
+            operands.output,
+            [&[Activation(0), ActivationOutput], &self.0.sizes()[..]].concat(),
+        )
     }
 }
 
@@ -157,8 +160,10 @@ struct Backward {
     mask: bool,
 }
 
-impl Kernel for Backward {
+// SAFETY: `backward` compares the shapes of input and gradient, and makes the output as the input.
+unsafe impl Operation for Backward {
     const NAME: &'static str = "the gradient of max pool";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (from, to) = self.pool.areas();
@@ -176,13 +181,37 @@ impl Kernel for Backward {
             }
         });
     }
-}
-
-// SAFETY: `backward` compares the shapes of input and gradient, and makes the output as the input.
-unsafe impl Portable for Backward {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
         let mask = Int(usize::from(self.mask));
         let arguments = [&[Activation(0), Activation(1), ActivationOutput, mask], &self.pool.sizes()[..]].concat();
-        Plan::each("max_pool_gradient", output, arguments)
+        GpuPlan::each(kernels::MAX_POOL_GRADIENT, operands.output, arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::differences::{STEP, differences, quarters, tensor, values, weighted};
+    use super::super::{elementwise, pool};
+
+    #[test]
+    fn the_max_pool_has_the_gradient_of_differences_and_gives_it_to_the_first_maximum() {
+        for [height, width] in [[7, 7], [8, 8], [6, 9], [1, 2]] {
+            let what = format!("{height} x {width}");
+            let count = 2 * 3 * height * width;
+            // All values differ by more than the step; half of them are negative.
+            let data = (0..count).map(|i| (i * 7919 % count) as f32 - count as f32 / 2.0 + 0.5).collect();
+            let x = tensor(&[2, 3, height, width], data);
+            let r = quarters("r", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
+            let dx = pool::backward(&x, &r, false).unwrap();
+            differences(&what, &x, &dx, STEP, 0.0, |x| weighted(&pool::forward(x).unwrap(), &r));
+            let masked = pool::backward(&x, &r, true).unwrap();
+            assert_eq!(values(&masked), values(&elementwise::masked(&dx, &x).unwrap()), "{what}");
+        }
+        // An even size: no padding before, so that windows begin at 0 and 2.
+        let ties = tensor(&[1, 1, 4, 4], vec![1.0; 16]);
+        let g = tensor(&[1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+        let mut expected = vec![0.0; 16];
+        (expected[0], expected[2], expected[8], expected[10]) = (1.0, 2.0, 3.0, 4.0);
+        assert_eq!(values(&pool::backward(&ties, &g, true).unwrap()), expected);
     }
 }

@@ -4,11 +4,12 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Kernel, Portable, launch};
+use super::dispatch::{Operation, launch};
 use super::shapes::check_size;
 use crate::ml::error::Result;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{self, Float, Input, Int, Output};
-use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 use crate::ml::resample::{Tap, bilinear_taps};
 
 /// `x` resized to `height` by `width`.
@@ -35,6 +36,13 @@ pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tens
     Ok(dx)
 }
 
+/// What follows the operands of a resize's kernels: the sizes, and the source's sizes over the output's.
+pub(super) fn arguments(channels: usize, from: [usize; 2], to: [usize; 2]) -> [Argument<'static>; 7] {
+    let scale = |axis: usize| Float(from[axis] as f32 / to[axis] as f32);
+    let [[h, w], [height, width]] = [from, to].map(|size| size.map(Int));
+    [Int(channels), h, w, height, width, scale(0), scale(1)]
+}
+
 struct Bilinear {
     channels: usize,
     from: [usize; 2],
@@ -48,20 +56,15 @@ impl Bilinear {
         Bilinear { channels, from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
     }
 
-    /// What either pass is given on a GPU.
-    fn arguments(&self) -> Vec<Argument<'static>> {
-        let scale = |axis: usize| Float(self.from[axis] as f32 / self.to[axis] as f32);
-        let ([h, w], [height, width]) = (self.from, self.to);
-        [&[Input(0), Output], &[self.channels, h, w, height, width].map(Int)[..], &[scale(0), scale(1)]].concat()
-    }
-
     fn areas(&self) -> (usize, usize) {
         ((self.from[0] * self.from[1]).max(1), (self.to[0] * self.to[1]).max(1))
     }
 }
 
-impl Kernel for Bilinear {
+// SAFETY: `bilinear` makes the output of the planes of the input, which have the sizes that the kernel has.
+unsafe impl Operation for Bilinear {
     const NAME: &'static str = "bilinear resize";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let (from, to) = self.areas();
@@ -77,19 +80,18 @@ impl Kernel for Bilinear {
             }
         });
     }
-}
-
-// SAFETY: `bilinear` makes the output of the planes of the input, which have the sizes that the kernel has.
-unsafe impl Portable for Bilinear {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("bilinear", output, self.arguments())
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let sizes = arguments(self.channels, self.from, self.to);
+        GpuPlan::each(kernels::BILINEAR, operands.output, [&[Input(0), Output], &sizes[..]].concat())
     }
 }
 
 struct BilinearGradient(Bilinear);
 
-impl Kernel for BilinearGradient {
+// SAFETY: `bilinear_backward` makes the output of the planes of the gradient, which have the sizes that the kernel has.
+unsafe impl Operation for BilinearGradient {
     const NAME: &'static str = "the gradient of bilinear resize";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
         let Bilinear { from: size, to: grid, rows, columns, .. } = &self.0;
@@ -107,11 +109,34 @@ impl Kernel for BilinearGradient {
             }
         });
     }
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        let sizes = arguments(self.0.channels, self.0.from, self.0.to);
+        GpuPlan::each(kernels::BILINEAR_GRADIENT, operands.output, [&[Input(0), Output], &sizes[..]].concat())
+    }
 }
 
-// SAFETY: `bilinear_backward` makes the output of the planes of the gradient, which have the sizes that the kernel has.
-unsafe impl Portable for BilinearGradient {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("bilinear_gradient", output, self.0.arguments())
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+
+    use super::super::differences::{differences, quarters, weighted};
+    use super::super::resize;
+
+    #[test]
+    fn the_bilinear_resize_has_the_gradient_of_differences() {
+        // Where the ratio is no power of two, so are the taps' weights, and differences are not exact.
+        for ([h, w], [height, width], tolerance) in [
+            ([4, 5], [8, 10], 0.0),
+            ([8, 4], [4, 8], 0.0),
+            ([5, 7], [13, 9], 1e-4),
+            ([9, 6], [4, 5], 1e-4),
+            ([1, 3], [4, 1], 0.0),
+        ] {
+            let (x, r) = (quarters("x", &[2, 2, h, w]), quarters("r", &[2, 2, height, width]));
+            let dx = resize::bilinear_backward(&r, h, w).unwrap();
+            let what = format!("{h} x {w} to {height} x {width}");
+            let f = |x: &Tensor| weighted(&resize::bilinear(x, height, width).unwrap(), &r);
+            differences(&what, &x, &dx, 1.0, tolerance, f);
+        }
     }
 }

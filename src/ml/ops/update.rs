@@ -3,19 +3,16 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::dispatch::{Kernel, Portable, launch};
+use super::dispatch::{Operation, launch, together};
 use super::shapes::check;
 use crate::ml::error::Result;
+use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Float, Input, Output};
-use crate::ml::gpu::plan::Plan;
+use crate::ml::gpu::plan::{GpuPlan, Operands};
 use crate::ml::layout::check_apart;
 
 /// Elements that one task takes.
 const PIECE: usize = 1 << 14;
-
-/// Elements that are updated at a time on the processor: what the first half of an update has read and written is still
-/// in a cache when the second half comes.
-const CACHED: usize = 1 << 18;
 
 /// [`accumulate`], then [`descend`], for flat buffers of one length.
 pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3]) -> Result<()> {
@@ -23,7 +20,7 @@ pub fn step(w: &Tensor, v: &Tensor, g: &Tensor, [momentum, decay, rate]: [f32; 3
     check("The momentum of gradient descent", v, &[len])?;
     check("The gradient of gradient descent", g, &[len])?;
     check_apart("gradient descent", &[v, g], w)?;
-    let size = if w.device().is_cpu() { CACHED } else { len.max(1) };
+    let size = together(w.device()).min(len.max(1));
     for start in (0..len).step_by(size) {
         let part = |flat: &Tensor| flat.narrow(0, start, size.min(len - start));
         let (w, v, g) = (part(w)?, part(v)?, part(g)?);
@@ -56,20 +53,18 @@ struct AddPart {
     divisor: f32,
 }
 
-impl Kernel for AddPart {
+// SAFETY: `add_part` compares the shapes of both.
+unsafe impl Operation for AddPart {
     const NAME: &'static str = "the sum of gradients";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], sum: &mut [f32]) {
         sum.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(sum, part)| {
             sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part / self.divisor);
         });
     }
-}
-
-// SAFETY: `add_part` compares the shapes of both.
-unsafe impl Portable for AddPart {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("add_part", output, [Input(0), Output, Float(self.divisor)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::ADD_PART, operands.output, [Input(0), Output, Float(self.divisor)])
     }
 }
 
@@ -78,8 +73,10 @@ struct Accumulate {
     decay: f32,
 }
 
-impl Kernel for Accumulate {
+// SAFETY: `accumulate` compares the shapes of all operands.
+unsafe impl Operation for Accumulate {
     const NAME: &'static str = "the momentum of gradient descent";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], v: &mut [f32]) {
         let gradients = inputs[0].par_chunks(PIECE).zip(inputs[1].par_chunks(PIECE));
@@ -89,12 +86,12 @@ impl Kernel for Accumulate {
             }
         });
     }
-}
-
-// SAFETY: `accumulate` compares the shapes of all operands.
-unsafe impl Portable for Accumulate {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("accumulate", output, [Input(0), Input(1), Output, Float(self.momentum), Float(self.decay)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(
+            kernels::ACCUMULATE,
+            operands.output,
+            [Input(0), Input(1), Output, Float(self.momentum), Float(self.decay)],
+        )
     }
 }
 
@@ -102,19 +99,17 @@ struct Descend {
     rate: f32,
 }
 
-impl Kernel for Descend {
+// SAFETY: `descend` compares the shapes of both.
+unsafe impl Operation for Descend {
     const NAME: &'static str = "the step of gradient descent";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], w: &mut [f32]) {
         w.par_chunks_mut(PIECE).zip(inputs[0].par_chunks(PIECE)).for_each(|(w, v)| {
             w.iter_mut().zip(v).for_each(|(w, v)| *w -= self.rate * v);
         });
     }
-}
-
-// SAFETY: `descend` compares the shapes of both.
-unsafe impl Portable for Descend {
-    fn cuda(&self, _: &[usize], output: usize) -> Plan<'_> {
-        Plan::each("descend", output, [Input(0), Output, Float(self.rate)])
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        GpuPlan::each(kernels::DESCEND, operands.output, [Input(0), Output, Float(self.rate)])
     }
 }

@@ -1,18 +1,21 @@
-//! What is read off logits at the size of their image, without the resized logits ever being in memory: the classes of
-//! pixels and their cross entropy.
+//! The classes of pixels and their cross entropy, from logits that are smaller than the image.
 //!
-//! Invariant: the bits are those of [`resize::bilinear`] followed by [`loss::argmax`] or [`loss::cross_entropy`]. A row
-//! of logits is brought to the width of the image once, for all the rows of the image that are mixed of it.
+//! Invariant: the bits are those of [`resize::bilinear`] followed by [`super::loss::argmax`] or
+//! [`super::loss::cross_entropy`]. On the processor the resized logits are never in memory: a row of logits is brought to the
+//! width of the image once, for all the rows of the image that are mixed of it.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::dispatch::{Kernel, applies, launch_on_cpu, read, zeros};
+use super::activation;
+use super::dispatch::{Operation, blank, launch};
 use super::resize;
 use super::shapes::{check_labels, check_size};
-use super::{activation, loss};
 use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
+use crate::ml::gpu::kernels::{self, Kernel};
+use crate::ml::gpu::plan::Argument::{self, Bytes, Input, Int, Output, Scratch, Written};
+use crate::ml::gpu::plan::{GpuPlan, Launch, Operands, ScratchSize};
 use crate::ml::resample::{Tap, bilinear_taps};
 
 /// Rows of the image that one task takes.
@@ -25,16 +28,11 @@ const TILE: usize = 64;
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
 pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
-    if applies(logits.device()) {
-        return loss::argmax(&resize::bilinear(logits, height, width)?);
-    }
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
     check_size("The size of classes", [height, width])?;
-    read("argmax", logits, |logits| {
-        let mut out = vec![0; n * height * width];
-        Logits::new(logits, classes, [h, w], [height, width]).read(&Classes, &mut out);
-        out
-    })
+    let out = Tensor::zeros(n * height * width, DType::U8, logits.device())?;
+    launch(&Argmax { resize: Resize { classes, from: [h, w], to: [height, width] } }, &[logits], &out)?;
+    Ok(out.to_vec1()?)
 }
 
 /// The loss at each pixel of images of `height` by `width`, zero where the label is ignored.
@@ -42,30 +40,74 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, height, width]` -> `[N, height, width]`.
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize) -> Result<Tensor> {
-    if applies(logits.device()) {
-        return loss::cross_entropy(&resize::bilinear(logits, height, width)?, labels);
-    }
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
     check_size("The size of losses", [height, width])?;
     check_labels(labels, [n, height, width])?;
-    let losses = zeros(&[n, height, width], logits.device())?;
-    launch_on_cpu(&CrossEntropy { labels, classes, from: [h, w], to: [height, width] }, &[logits], &losses)?;
+    let losses = blank(&[n, height, width], logits.device())?;
+    let resize = Resize { classes, from: [h, w], to: [height, width] };
+    launch(&CrossEntropy { labels, resize }, &[logits], &losses)?;
     Ok(losses)
 }
 
-struct CrossEntropy<'a> {
-    labels: &'a [u8],
+/// How logits are brought to the size of the image.
+struct Resize {
     classes: usize,
     from: [usize; 2],
     to: [usize; 2],
 }
 
-impl Kernel for CrossEntropy<'_> {
+impl Resize {
+    /// The launches of a GPU: there the resized logits are in a scratch buffer, from which `kernel` makes an element for each
+    /// pixel.
+    fn plan<'a>(&self, operands: Operands<'_>, kernel: Kernel, rest: &[Argument<'a>]) -> GpuPlan<'a> {
+        let resized = operands.output * self.classes;
+        let sizes = resize::arguments(self.classes, self.from, self.to);
+        GpuPlan {
+            scratch: vec![ScratchSize::Bytes(resized * size_of::<f32>())],
+            launches: vec![
+                Launch::each(kernels::BILINEAR, resized, [&[Input(0), Scratch(0)], &sizes[..]].concat()),
+                Launch::each(kernel, operands.output, [&[Scratch(0)], rest, &[Int(self.classes)]].concat()),
+            ],
+        }
+    }
+}
+
+struct Argmax {
+    resize: Resize,
+}
+
+// SAFETY: `argmax` makes the output of a class for each pixel; the scratch buffer has the resized logits.
+unsafe impl Operation for Argmax {
+    const NAME: &'static str = "argmax at the size of the image";
+    type Output = u8;
+
+    fn cpu(&self, inputs: &[&[f32]], output: &mut [u8]) {
+        Logits::new(inputs[0], &self.resize).read(&Classes, output);
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        self.resize.plan(operands, kernels::ARGMAX, &[Written(DType::U8)])
+    }
+}
+
+struct CrossEntropy<'a> {
+    labels: &'a [u8],
+    resize: Resize,
+}
+
+// SAFETY: `cross_entropy` compares the labels with the output, which it makes of a loss for each pixel; the scratch buffer has
+// the resized logits.
+unsafe impl Operation for CrossEntropy<'_> {
     const NAME: &'static str = "cross entropy at the size of the image";
+    type Output = f32;
 
     fn cpu(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let losses = Losses { labels: self.labels, classes: self.classes };
-        Logits::new(inputs[0], self.classes, self.from, self.to).read(&losses, output);
+        let losses = Losses { labels: self.labels, classes: self.resize.classes };
+        Logits::new(inputs[0], &self.resize).read(&losses, output);
+    }
+
+    fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
+        self.resize.plan(operands, kernels::CROSS_ENTROPY, &[Bytes(self.labels), Output])
     }
 }
 
@@ -107,7 +149,8 @@ impl Mixed<'_> {
 }
 
 impl<'a> Logits<'a> {
-    fn new(logits: &'a [f32], classes: usize, from: [usize; 2], to: [usize; 2]) -> Self {
+    fn new(logits: &'a [f32], resize: &Resize) -> Self {
+        let Resize { classes, from, to } = *resize;
         Logits { logits, classes, from, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
     }
 
@@ -239,6 +282,7 @@ impl Reader for Losses<'_> {
 mod tests {
     use candle_core::Device;
 
+    use super::super::loss;
     use super::*;
     use crate::ml::rng::Rng;
 

@@ -15,10 +15,14 @@ use super::{Ranks, Star};
 use crate::ml::error::Result;
 use crate::ml::gpu::nccl::{self, Comm, Transfer};
 use crate::ml::numerics::Numerics;
+use crate::ml::ops::dispatch::with_gpu_memory;
 use crate::ml::ops::{blank, elementwise, update};
 
 /// The values of a sum that are exchanged at a time, for which a GPU keeps as much memory: 64 MiB.
 const PIECE: usize = 16 << 20;
+
+/// What is sent, in messages.
+const WHAT: &str = "a sum of ranks";
 
 /// Slices start at multiples of so many values, so that their addresses are aligned.
 const ALIGNED: usize = 64;
@@ -50,16 +54,29 @@ impl Gpus {
         let part = |_| if own.elem_count() == 0 { Ok(own.clone()) } else { blank(own.dims(), own.device()) };
         let parts = (0..size).map(part).collect::<Result<Vec<_>>>()?;
         let others = || (0..size).filter(|&peer| peer != rank);
-        let given = others().map(|peer| Transfer { peer, send: &slices[peer], receive: &parts[peer] });
-        self.comm.exchange(&given.collect::<Vec<_>>(), watch)?;
+        self.exchange(others().map(|peer| (peer, &slices[peer], &parts[peer])), watch)?;
         if own.elem_count() > 0 {
             elementwise::copy(own, &parts[rank])?;
             // A division by one changes no bit.
             parts[1..].iter().try_for_each(|part| update::add_part(&parts[0], part, 1.0))?;
             elementwise::copy(&parts[0], own)?;
         }
-        let sums = others().map(|peer| Transfer { peer, send: own, receive: &slices[peer] });
-        self.comm.exchange(&sums.collect::<Vec<_>>(), watch)
+        self.exchange(others().map(|peer| (peer, own, &slices[peer])), watch)
+    }
+
+    /// Sends each peer a tensor, and overwrites another by what it sends.
+    fn exchange<'a>(
+        &self,
+        transfers: impl Iterator<Item = (usize, &'a Tensor, &'a Tensor)>,
+        watch: nccl::Watch<'_>,
+    ) -> Result<()> {
+        let (peers, tensors): (Vec<usize>, Vec<[&Tensor; 2]>) =
+            transfers.map(|(peer, send, receive)| (peer, [send, receive])).unzip();
+        with_gpu_memory(WHAT, tensors.as_flattened(), |memory| {
+            let pairs = peers.iter().zip(memory.as_chunks().0);
+            let transfers = pairs.map(|(&peer, &[send, receive])| Transfer { peer, send, receive });
+            self.comm.exchange(&transfers.collect::<Vec<_>>(), watch)
+        })
     }
 }
 
@@ -88,7 +105,7 @@ impl Ranks for Gpus {
                 self.add_in_order(&flat.narrow(0, start, PIECE.min(len - start))?, watch)?;
             }
         } else {
-            self.comm.add(flat, watch)?;
+            with_gpu_memory(WHAT, &[flat], |memory| self.comm.add(memory[0], watch))?;
         }
         self.comm.finish(watch)?;
         self.star.gather(&[]).map(drop)

@@ -22,6 +22,7 @@ use candle_core::{Device, Tensor};
 
 use super::error::Result;
 use super::numerics::Numerics;
+use super::ops::dispatch::choose;
 
 pub use star::Star;
 
@@ -48,7 +49,13 @@ pub trait Ranks: std::fmt::Debug + Send {
 
 /// The ranks that `star` joins, of a training on `device` that computes as `numerics` say. All join at once.
 pub fn joined(star: Star, device: &Device, numerics: Numerics) -> Result<Box<dyn Ranks>> {
-    if device.is_cpu() { Ok(Box::new(star)) } else { on_gpus(star, device, numerics) }
+    choose(device, on_processor as Join, on_gpus as Join)(star, device, numerics)
+}
+
+type Join = fn(Star, &Device, Numerics) -> Result<Box<dyn Ranks>>;
+
+fn on_processor(star: Star, _: &Device, _: Numerics) -> Result<Box<dyn Ranks>> {
+    Ok(Box::new(star))
 }
 
 #[cfg(feature = "cuda")]

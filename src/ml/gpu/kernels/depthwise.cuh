@@ -1,7 +1,7 @@
 // Depthwise convolution with SAME padding, and its gradients. There is a filter a channel, or one for all.
 
 TYPED(depthwise)(const REAL* x, const float* weights, const REAL* mask, REAL* out, int filters, int channels, int height,
-                 int width, int kh, int kw, int top, int left, int turned, int n) {
+                 int width, int kh, int kw, int top, int left, int rotated, int n) {
   const int i = item();
   if (i >= n) return;
   const Place at = place(i, channels, height, width);
@@ -9,7 +9,7 @@ TYPED(depthwise)(const REAL* x, const float* weights, const REAL* mask, REAL* ou
   const float* filter = weights + at.channel % filters * kh * kw;
   float sum = 0.0f;
   for (int tap = 0; tap < kh * kw; tap++) {
-    const int down = turned ? kh - 1 - tap / kw : tap / kw, across = turned ? kw - 1 - tap % kw : tap % kw;
+    const int down = rotated ? kh - 1 - tap / kw : tap / kw, across = rotated ? kw - 1 - tap % kw : tap % kw;
     const int y = at.row + down - top, z = at.column + across - left;
     if (y >= 0 && y < height && z >= 0 && z < width) sum += filter[tap] * source[(y * width + z) * channels];
   }

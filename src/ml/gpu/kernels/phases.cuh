@@ -5,7 +5,7 @@ __device__ inline float pixel_at(const REAL* channel, int channels, int height, 
   return y < height && x < width ? static_cast<float>(channel[(y * width + x) * channels]) : 0.0f;
 }
 
-TYPED(mix)(const REAL* x, const float* matrix, const float* scale, const float* shift, REAL* out, int relu, int turned,
+TYPED(mix)(const REAL* x, const float* matrix, const float* scale, const float* shift, REAL* out, int relu, int transposed,
            int d, int channels, int h, int w, int height, int width, int n) {
   const int item_number = item();
   if (item_number >= n) return;
@@ -14,7 +14,7 @@ TYPED(mix)(const REAL* x, const float* matrix, const float* scale, const float* 
   const int phases = d * d, i = at.row % d * d + at.column % d, top = at.row - at.row % d, left = at.column - at.column % d;
   float sum = 0.0f;
   for (int j = 0; j < phases; j++) {
-    const float weight = turned ? matrix[i * phases + j] : matrix[j * phases + i];
+    const float weight = transposed ? matrix[i * phases + j] : matrix[j * phases + i];
     sum += weight * pixel_at(source, channels, h, w, top + j / d, left + j % d);
   }
   if (scale) sum *= scale[at.channel];

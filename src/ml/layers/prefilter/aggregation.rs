@@ -37,7 +37,7 @@ impl Aggregation {
             inner: kernel::side(layer.op.dilation),
             factors: Factors::Learned(&layer.shared[0], places),
             means: Some(&layer.own[0]),
-            bell: Some(self.0.bell(&layer.own[2..], &layer.shared[1..])),
+            gaussian: Some(self.0.gaussian(&layer.own[2..], &layer.shared[1..])),
             separable: Some(&layer.own[1]),
         }
     }

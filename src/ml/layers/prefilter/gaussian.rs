@@ -45,7 +45,7 @@ impl Filter for Gaussian {
 impl Gaussian {
     fn blend<'a>(&'a self, layer: &DilatedLayer<'a>) -> Blend<'a> {
         let side = kernel::side(layer.op.dilation);
-        let bell = Some(self.0.bell(layer.own, layer.shared));
-        Blend { side, inner: side, factors: Factors::Only(2), means: None, bell, separable: None }
+        let gaussian = Some(self.0.gaussian(layer.own, layer.shared));
+        Blend { side, inner: side, factors: Factors::Only(2), means: None, gaussian, separable: None }
     }
 }

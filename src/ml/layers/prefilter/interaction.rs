@@ -16,7 +16,7 @@ use super::smoothed::slot;
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
 use crate::ml::ops::conv::Epilogue;
-use crate::ml::ops::phases::{Finish, Phases};
+use crate::ml::ops::phases::{PhaseEpilogue, Phases};
 use crate::ml::ops::{elementwise, interaction, nchw, zeros};
 use crate::ml::spec::{ArgSpec, chosen};
 
@@ -71,7 +71,7 @@ impl DilatedConv for GroupInteraction {
     fn forward(&self, layer: &DilatedLayer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let [_, _, height, width] = nchw("The input of a dilated convolution", x)?;
         let whole = layer.op.forward_whole(x, layer.weights, Epilogue::default())?;
-        let finish = Finish { scale: layer.scale, shift: layer.shift, relu: layer.relu };
+        let finish = PhaseEpilogue { scale: layer.scale, shift: layer.shift, relu: layer.relu };
         let phases = Phases { dilation: layer.op.dilation };
         let y = phases.mix(&whole, &self.matrix(layer)?, [height, width], finish)?;
         Ok((y, vec![whole]))

@@ -94,14 +94,14 @@ impl GaussianKernel {
     }
 
     /// The kernel of a layer with these parameters of its own, and these of the network.
-    pub fn bell<'a>(&self, own: &'a [Tensor], shared: &'a [Tensor]) -> blend::Bell<'a> {
+    pub fn gaussian<'a>(&self, own: &'a [Tensor], shared: &'a [Tensor]) -> blend::Gaussian<'a> {
         let learned = match self.learning {
             Learning::Fixed => None,
             Learning::One => shared.first(),
             Learning::Each => own.first(),
         };
         let offset = if self.paper { None } else { own.get(usize::from(self.learning == Learning::Each)) };
-        blend::Bell { sigma: self.sigma, learned, offset }
+        blend::Gaussian { sigma: self.sigma, learned, offset }
     }
 
     /// Gives a learned sigma its gradient, from the one `g` by the filter.

@@ -37,7 +37,7 @@ impl Filter for SeparableShared {
     fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
         let side = self.side(layer.op.dilation);
         let separable = Some(&layer.own[0]);
-        let blend = Blend { side, inner: 1, factors: Factors::Only(3), means: None, bell: None, separable };
+        let blend = Blend { side, inner: 1, factors: Factors::Only(3), means: None, gaussian: None, separable };
         blend.filter(layer.weights.device())
     }
 

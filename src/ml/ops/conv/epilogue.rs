@@ -20,8 +20,8 @@ pub struct Epilogue<'a> {
     pub relu: bool,
     /// Values become zero where this is not positive: the shape of the output.
     pub mask: Option<&'a Tensor>,
-    /// Sums without a product that differs from zero are zero: not so by tiles, which leave the rounding of sums that
-    /// cancel.
+    /// Whether a sum must be zero where all of its products are. Tiles of fewer products leave a small rounding error there, so
+    /// that they are not used then.
     pub exact: bool,
 }
 

@@ -2,11 +2,12 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::super::emulated;
-use super::{agree, gpu, random, values};
+use super::super::activation;
+use super::{agree, random, values};
+use crate::ml::device::first_gpu;
+use crate::ml::gpu::emulated;
 use crate::ml::layers::prefilter::{PREFILTERS, variants};
 use crate::ml::numerics::Precision;
-use crate::ml::ops::activation;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::train::{Batch, Settings, Trainer};
@@ -76,7 +77,7 @@ fn training_in_bfloat16_goes_the_same_way() {
     if emulated::possible() {
         emulated::on_gpu(|| compare(&Device::Cpu));
     }
-    if let Some(device) = gpu() {
+    if let Some(device) = first_gpu() {
         compare(&device);
     }
     let refused = activation::cast(&pixels, DType::BF16).unwrap_err();
@@ -86,7 +87,7 @@ fn training_in_bfloat16_goes_the_same_way() {
 /// Two trainings on the GPU, the deterministic way: the same bytes.
 #[test]
 fn training_twice_gives_the_same_bytes() {
-    let Some(device) = gpu() else { return };
+    let Some(device) = first_gpu() else { return };
     let labels: Vec<u8> = (0..2 * 161 * 161).map(|i| (i / 50 % 5) as u8).collect();
     let images = activation::enter(&(random("images", &[2, 3, 161, 161]) * 100.0).unwrap(), &device).unwrap();
     let types = ["Regular", "Average", "Aggregation", "GroupInteraction"];

@@ -2,16 +2,24 @@
 //! one. Inputs of four dimensions are activations there, which lie channels last; a body takes those that are filters by
 //! [`parameter`].
 
+#[cfg(feature = "cuda")]
+mod graph;
 mod training;
+
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::emulated;
-use crate::ml::ops::blend::{Bell, Blend, Factors};
-use crate::ml::ops::conv::{Conv2d, Epilogue};
-use crate::ml::ops::dispatch::applies;
-use crate::ml::ops::phases::{Finish, Phases};
-use crate::ml::ops::{activation, depthwise, elementwise, fuse, interaction, loss, nchw, pool, resize, update, zeros};
+use super::blend::{Blend, Factors, Gaussian};
+use super::conv::{Conv2d, Epilogue};
+use super::dispatch::order;
+use super::phases::{PhaseEpilogue, Phases};
+use super::{activation, depthwise, elementwise, fuse, interaction, loss, nchw, pool, resize, update, zeros};
+use crate::fsio;
+use crate::ml::device::first_gpu;
+use crate::ml::gpu::emulated;
+use crate::ml::gpu::kernels;
+use crate::ml::layout::Order;
 use crate::ml::rng::Rng;
 
 /// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
@@ -25,16 +33,6 @@ fn random(name: &str, shape: &[usize]) -> Tensor {
 
 fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The GPU of this machine, where the program was built for one.
-fn gpu() -> Option<Device> {
-    #[cfg(feature = "cuda")]
-    match crate::ml::numerics::Numerics::default().device(Some(0)) {
-        Ok(device) => return Some(device),
-        Err(error) => eprintln!("skipped on the GPU: {error}"),
-    }
-    None
 }
 
 /// Runs `body` on the processor, as emulated, and on a GPU, on copies of `inputs`; the tensors that it gives must agree
@@ -60,7 +58,9 @@ fn agree_in_both(what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[
 fn agree_in(dtype: DType, what: &str, tolerance: f32, inputs: &[Tensor], body: impl Fn(&[Tensor]) -> Vec<Tensor>) {
     let copies = |device: &Device| -> Vec<Tensor> {
         let copy = |x: &Tensor| match x.rank() {
-            4 if applies(device) => activation::cast(&activation::enter(x, device).unwrap(), dtype).unwrap(),
+            4 if order(device) == Order::ChannelsLast => {
+                activation::cast(&activation::enter(x, device).unwrap(), dtype).unwrap()
+            }
             _ => x.copy().unwrap().to_device(device).unwrap(),
         };
         inputs.iter().map(copy).collect()
@@ -81,7 +81,7 @@ fn agree_in(dtype: DType, what: &str, tolerance: f32, inputs: &[Tensor], body: i
     if emulated::possible() {
         compare("emulated", emulated::on_gpu(|| body(&copies(&Device::Cpu))));
     }
-    if let Some(device) = gpu() {
+    if let Some(device) = first_gpu() {
         compare("on the GPU", body(&copies(&device)));
     }
 }
@@ -234,7 +234,7 @@ fn mixing_of_phases_agrees() {
         ];
         agree_in_both(&format!("phases {d}"), SUMS, &inputs, |x| {
             let phases = Phases { dilation: d };
-            let finish = Finish { scale: Some(&x[2]), shift: Some(&x[3]), relu: true };
+            let finish = PhaseEpilogue { scale: Some(&x[2]), shift: Some(&x[3]), relu: true };
             let dm = |scale| {
                 let dm = stale(x[1].dims(), x[1].device());
                 phases.backward_matrix(&x[0], &x[4], scale, &dm).unwrap();
@@ -242,7 +242,9 @@ fn mixing_of_phases_agrees() {
             };
             vec![
                 phases.mix(&x[0], &x[1], [height, width], finish).unwrap(),
-                phases.mix(&x[4], &x[1], whole, Finish { shift: Some(&x[3]), ..Finish::default() }).unwrap(),
+                phases
+                    .mix(&x[4], &x[1], whole, PhaseEpilogue { shift: Some(&x[3]), ..PhaseEpilogue::default() })
+                    .unwrap(),
                 phases.backward_input(&x[4], &x[1], Some(&x[2]), whole).unwrap(),
                 dm(Some(&x[2])),
                 dm(None),
@@ -339,16 +341,16 @@ fn small_filters_agree() {
         for (places, paper, learned) in [([1, 2], false, false), ([2, 1], true, true), ([1, 2], true, false)] {
             agree(&format!("a blend of {side} and {inner}, {paper} {learned}"), 1e-6, &inputs, |x| {
                 let offset = (!paper).then_some(&x[3]);
-                let bell = Some(Bell { sigma: 0.75, learned: learned.then_some(&x[4]), offset });
+                let gaussian = Some(Gaussian { sigma: 0.75, learned: learned.then_some(&x[4]), offset });
                 let (means, separable) = (Some(&x[1]), Some(&x[2]));
-                let blend = Blend { side, inner, factors: Factors::Learned(&x[0], places), means, bell, separable };
+                let blend = Blend { side, inner, factors: Factors::Learned(&x[0], places), means, gaussian, separable };
                 let by = |len: usize, write: &dyn Fn(&Tensor)| {
                     let gradient = Tensor::ones(len, DType::F32, x[0].device()).unwrap();
                     write(&gradient);
                     gradient
                 };
-                let alone = |only, bell, separable| {
-                    let blend = Blend { side: if only == 2 { inner } else { side }, bell, separable, ..blend };
+                let alone = |only, gaussian, separable| {
+                    let blend = Blend { side: if only == 2 { inner } else { side }, gaussian, separable, ..blend };
                     let blend = Blend { factors: Factors::Only(only), means: None, ..blend };
                     blend.filter(x[0].device()).unwrap()
                 };
@@ -359,7 +361,7 @@ fn small_filters_agree() {
                     by(4, &|slot| blend.by_factors(&x[5], slot).unwrap()),
                     by(1, &|slot| blend.by_sigma(&x[5], slot, true).unwrap()),
                     by(1, &|slot| blend.by_sigma(&x[5], slot, false).unwrap()),
-                    alone(2, bell, None),
+                    alone(2, gaussian, None),
                     alone(3, None, separable),
                 ]
             });
@@ -418,32 +420,33 @@ fn operands_that_lie_otherwise_are_refused() {
     });
 }
 
-/// A kernel that nothing runs would be dead weight, and held against nothing.
+/// A kernel that nothing launches would be dead weight, and held against nothing.
 #[test]
 fn every_kernel_is_part_of_a_plan() {
-    if !emulated::possible() {
-        return;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml");
+    if !folder.exists() {
+        return eprintln!("skipped: the sources are not here");
     }
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
-    let files = [
-        "activation",
-        "blend",
-        "conv/mod",
-        "depthwise",
-        "elementwise",
-        "fuse",
-        "interaction",
-        "loss",
-        "phases",
-        "pool",
-        "resize",
-        "update",
-        "conv/gpu",
-    ];
-    let texts = files.map(|file| crate::fsio::read_to_string(&folder.join(format!("{file}.rs"))).unwrap());
-    let names = emulated::names();
-    assert!(names.len() > 20, "{names:?}");
-    for name in names.iter().filter(|name| !name.ends_with("_bf16")) {
-        assert!(texts.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
+    let read = |path: &Path| fsio::read_to_string(path).unwrap();
+    let files = fsio::list(&folder.join("ops")).unwrap().into_iter().filter(|name| name.ends_with(".rs"));
+    let operations: Vec<String> =
+        files.chain(["conv/gpu.rs".to_owned()]).map(|name| read(&folder.join("ops").join(name))).collect();
+    for kernel in kernels::ALL {
+        let named = format!("kernels::{}", kernel.name.to_uppercase());
+        assert!(operations.iter().any(|text| text.contains(&named)), "nothing launches {named}");
+    }
+    // What a source defines is in the list, and the other way round.
+    let sources = folder.join("gpu/kernels");
+    for name in fsio::list(&sources).unwrap() {
+        let text = read(&sources.join(&name));
+        let starts = |prefix: &'static str, end: char| {
+            let rest = text.lines().filter_map(move |line| line.strip_prefix(prefix));
+            rest.filter_map(move |line| Some(line.split_once(end)?.0))
+        };
+        let mut defined: Vec<(&str, bool)> = starts("KERNEL ", '(').map(|name| (name, false)).collect();
+        defined.extend(starts("TYPED(", ')').map(|name| (name, true)));
+        let listed = kernels::ALL.iter().filter(|kernel| kernel.source == name);
+        let listed: Vec<(&str, bool)> = listed.map(|kernel| (kernel.name, kernel.typed)).collect();
+        assert_eq!(defined, listed, "{name}");
     }
 }
