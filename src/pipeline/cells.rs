@@ -5,7 +5,7 @@
 //! other reference leads to the cell that has the same labels as the stage that states it.
 //!
 //! Invariants:
-//! - what stages and cells make together is counted, and stops at its limit;
+//! - stages, values and inputs are counted over all cells, and have limits;
 //! - a reference in an [`Instance`] names one cell, or, if it stands in a list, all cells that have its labels.
 
 use std::collections::{BTreeMap, BTreeSet};

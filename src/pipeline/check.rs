@@ -122,7 +122,7 @@ impl Checker<'_> {
         value
     }
 
-    /// The value of `tree` as a `ty`; none if there is a fault. `default` is what a structure without a name changes.
+    /// The value of `tree` as a `ty`, or none if there is a fault. A structure without a name changes `default`.
     fn value(&mut self, ty: &Type, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
         self.places.insert(self.path.clone(), tree.span.clone());
         match (ty, &tree.form) {
@@ -184,7 +184,7 @@ impl Checker<'_> {
         }
     }
 
-    /// All parts, or none if any has a fault; every part is looked at.
+    /// The values of all parts, or none if one has a fault. Every part is checked.
     fn parts(&mut self, parts: Vec<(String, &Type, &Tree)>, hint: &str) -> Option<Vec<Value>> {
         let values: Vec<Option<Value>> =
             parts.into_iter().map(|(step, ty, tree)| self.part(&step, ty, tree, hint, None)).collect();
@@ -258,7 +258,7 @@ impl Checker<'_> {
     }
 
     /// The record `name` with `fields`, of which some are `given`. A field that is not given has its value from
-    /// `default`, where there is one, or else its own default.
+    /// `default` if there is one, else its own default.
     fn fields(
         &mut self,
         name: &str,

@@ -84,7 +84,7 @@ pub(super) fn take_apart(tree: Tree, whole: bool, main: bool, faults: &mut Fault
     apart
 }
 
-/// The name of a pipeline; empty where it has a fault.
+/// The name of a pipeline, or an empty text if it has a fault.
 fn name(value: &Tree, faults: &mut Faults) -> String {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
     match &value.form {

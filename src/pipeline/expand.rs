@@ -73,14 +73,14 @@ struct Expander<'a> {
     instances: &'a Instances<'a>,
     runs: &'a EarlierRuns<'a>,
     nodes: Vec<Node>,
-    /// The nodes of the instances expanded so far; none where one has faults.
+    /// The nodes of each instance expanded so far, or none if it has faults.
     parts: Vec<Option<Range<usize>>>,
     /// The parameters' types by kind.
     types: BTreeMap<&'static str, Type>,
     /// How many values and inputs the nodes have so far.
     values: usize,
     inputs: Counter<usize>,
-    /// The reference of which a node was asked for last, with all its nodes.
+    /// The last reference that a node was asked of, with all its nodes.
     asked: RefCell<(String, Vec<Source>)>,
 }
 

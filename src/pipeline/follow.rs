@@ -12,7 +12,8 @@ use crate::stage::Cell;
 use crate::syntax::limits::LABEL;
 use crate::syntax::{Diagnostic, Faults, cut, names, suggestion};
 
-/// Follows the references from `targets` on and reports those that lead nowhere or to the wrong kind, and cycles.
+/// Follows the references, starting from `targets`. A reference that leads nowhere or to the wrong kind is a fault, and so
+/// is a cycle.
 /// Returns the stages that take part, each behind those that it needs.
 pub(super) fn follow(
     stages: &BTreeMap<String, Variants<'_>>,
@@ -47,7 +48,7 @@ pub(super) fn follow(
 /// A fault of a reference. It is put into words only if it is kept, with the stage that states it and all stages.
 type Wrong<'a> = Box<dyn FnOnce(&str, &BTreeMap<String, Variants<'_>>) -> Box<Diagnostic> + 'a>;
 
-/// The stage of this pipeline that a reference names; none where it names a stage of a run.
+/// The stage of this pipeline that a reference names, or none if it names a stage of an earlier run.
 fn resolve<'a>(
     reference: &'a StatedReference,
     from: &str,
@@ -129,7 +130,7 @@ fn fitting(reference: &StatedReference, from: &str, stages: &BTreeMap<String, Va
 /// How many stages of a cycle are named.
 const NAMED: usize = 12;
 
-/// How many cycles are looked for, each of which takes going through all stages again.
+/// How many cycles are looked for. Each takes another walk through all stages.
 const CYCLES: usize = 20;
 
 /// Sorts the stages, each behind those that it needs. A cycle is a fault; then its links are cut, so that other cycles are

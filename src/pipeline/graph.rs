@@ -64,7 +64,7 @@ pub struct Origin {
 pub struct Node {
     /// The stage that it belongs to, by its full name.
     pub stage: String,
-    /// The iteration, from 1, where the stage has several.
+    /// The iteration, from 1, if the stage has several.
     pub iteration: Option<u32>,
     /// The kind.
     pub kind: String,

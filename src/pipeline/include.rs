@@ -65,7 +65,7 @@ impl Loader<'_> {
         self.fault(fault.hint(hint));
     }
 
-    /// Reads a file unless that was done, and returns its number; none for a file that includes itself.
+    /// Reads a file, once, and returns its number, or none if the file cannot be used.
     fn load(&mut self, path: &Path, included: Option<&Span>) -> fsio::Result<Option<usize>> {
         let canonical = fsio::canonical(path)?;
         if let Some(&number) = self.known.get(&canonical) {

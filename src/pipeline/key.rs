@@ -6,7 +6,7 @@
 //! Invariants:
 //! - neither holds a name of a stage, a position in a file, or a spelling;
 //! - an action key holds contents by their digests alone, so that data may move to another place;
-//! - a component is never the empty text, so that an absent one and a present one always differ;
+//! - no component is an empty text, so that a component that is absent differs from each one that is there;
 //! - `key_tests::golden_preimages` fixes the encoding. If it moved, no result of an earlier run would be found again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,7 @@ impl Preimage {
     }
 
     /// Adds the leaves of `value`, and the name of every structure at its own path. References and files say
-    /// nothing here: what they lead to enters as `input.` and `file.`.
+    /// nothing here: what they lead to is in the components `input.` and `file.`.
     fn flatten(&mut self, path: &str, value: &Value) {
         match value {
             Value::Bool(value) => self.add(path, value.to_string()),
@@ -163,18 +163,18 @@ pub fn action(
     preimage
 }
 
-/// What the names of the components begin with that say what changes the bits of arithmetic.
+/// The beginning of the names of components that change the bits of arithmetic.
 const NUMERIC: &str = "numeric.";
 
-/// What the names of the components begin with that are a program's answer.
+/// The beginning of the names of components that are the answer of a program.
 pub const ANSWERS: &str = "tool";
 
-/// What the components of an action key say of arithmetic, by name: what [`action`] was given.
+/// The components of an action key that change the bits of arithmetic, by name, as [`action`] was given them.
 pub fn numeric(components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     below(NUMERIC, components)
 }
 
-/// What the components of an action key say of the answers of programs, by name: what [`action`] was given.
+/// The answers of programs among the components of an action key, by name, as [`action`] was given them.
 pub fn answers(components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     below(ANSWERS, components)
 }

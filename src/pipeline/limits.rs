@@ -1,8 +1,8 @@
 //! How large a pipeline may be. The limits of one text are in [`syntax::limits`](crate::syntax::limits).
 //!
 //! Each limit is stated in one of these two files alone, and in `docs/limits.md`, which a test holds against them. A limit
-//! is checked before the memory is taken. Where a limit is on what stages and cells make together, a running sum is
-//! checked.
+//! is checked before the memory is taken. Limits over all stages and cells are checked with a running
+//! sum.
 
 use crate::stage::Value;
 use crate::syntax::limits::TEXT_UNIT;
@@ -14,7 +14,7 @@ pub const BYTES: usize = 1 << 24;
 pub const INCLUDES: usize = 1000;
 /// Files that include each other, one below the other.
 pub const CHAIN: usize = 64;
-/// Characters of the name of a pipeline or a stage: with what is added to it, it stays below the 255 bytes that disks take.
+/// Characters of the name of a pipeline or a stage. Names of files add to it, and may have 255 bytes on most disks.
 pub const FOLDER: usize = 200;
 /// `--set` arguments.
 pub const SETS: usize = 1000;

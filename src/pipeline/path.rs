@@ -1,4 +1,4 @@
-//! Paths to a part of a stage, as `train.optimizer.lr`, and what is set there.
+//! Paths to a part of a stage, as `train.optimizer.lr`, and how a value is set there.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) enum PathStep {
 }
 
 impl FieldPath {
-    /// Reads the path of a field that a file states in quotes; `at` is where. None where it is none.
+    /// Reads a path that a file states in quotes at `at`. None if the text is no path.
     pub fn read(path: &str, at: &Span) -> Option<Self> {
         let content = format!("{path}=");
         let mut cursor = PathReader { text: Arc::new(Text::new("", content, "")), at: 0 };
@@ -62,7 +62,7 @@ pub(super) enum Part {
     Number(usize),
 }
 
-/// Changes what `steps` lead to below `base`.
+/// Sets `value` at the part of `base` that `steps` lead to.
 pub(super) fn set_at(base: &mut Tree, steps: &[PathStep], value: Tree) -> Fallible<()> {
     let Some((step, rest)) = steps.split_first() else {
         merge(base, value);
@@ -124,7 +124,7 @@ pub(super) fn set_at(base: &mut Tree, steps: &[PathStep], value: Tree) -> Fallib
     }
 }
 
-/// Changes what `rest` leads to below the entry `word` of a map, which is new where there is none.
+/// Sets `value` at the part of the entry `word` of a map that `rest` leads to. The entry may be new.
 fn set_entry(entries: &mut Vec<(Tree, Tree)>, word: &Word, rest: &[PathStep], value: Tree) -> Fallible<()> {
     let at = match entries.iter().position(|(existing, _)| existing.text() == Some(&word.text)) {
         Some(at) => at,

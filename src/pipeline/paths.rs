@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// `path` without `.` and without `..` where these can be resolved in the text alone.
+/// `path` without `.`, and without each `..` that follows the name of a folder.
 pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {

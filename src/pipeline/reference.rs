@@ -1,4 +1,4 @@
-//! References: what a text names where a stage is asked for.
+//! References: texts that name a stage, as `train`, `train[3]` or `run:latest/train`.
 
 use crate::stage::{Cell, Name};
 

@@ -15,13 +15,13 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do; may be empty.
     pub hint: String,
-    /// The place; none where the fault has no place in a text.
+    /// The place, if the fault has one in a text.
     pub span: Option<Span>,
     /// Other places that belong to the fault, each with a few words.
     pub related: Vec<(Span, String)>,
 }
 
-/// The result of what stops at its first fault.
+/// The result of a function that stops at its first fault.
 pub(crate) type Fallible<T> = Result<T, Box<Diagnostic>>;
 
 impl Diagnostic {
@@ -54,17 +54,17 @@ impl Diagnostic {
         self
     }
 
-    /// The file as the user would write it, or the argument; empty where the fault has no place.
+    /// The file as the user would write it, or the argument. Empty if the fault has no place.
     pub fn file(&self) -> &str {
         self.span.as_ref().map_or("", |span| &span.text.name)
     }
 
-    /// The line and the column; 0 and 0 where the fault has no place.
+    /// The line and the column, or 0 and 0 if the fault has no place.
     pub fn position(&self) -> (usize, usize) {
         self.span.as_ref().map_or((0, 0), Span::position)
     }
 
-    /// The fault as what stops its finder.
+    /// The fault as an error.
     pub(crate) fn stop<T>(self) -> Fallible<T> {
         Err(Box::new(self))
     }

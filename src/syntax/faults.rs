@@ -1,7 +1,7 @@
 //! All faults of a text, or of several that belong together.
 //!
 //! Invariant: however many faults there are, the first [`limits::FAULTS`] are kept, and the places of the others are
-//! counted. What is kept, and what is said, has a bound.
+//! counted. Memory and messages have a bound.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -83,7 +83,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Extensions such as `#![enable(implicit_some)]` change nothing: what they allow is allowed anyway.
+    /// Extensions such as `#![enable(implicit_some)]` change nothing: what they allow is always allowed.
     fn skip_attribute(&mut self) {
         let start = self.scan.at;
         if self.scan.rest().starts_with("#![enable(") {

@@ -1,4 +1,4 @@
-//! How large a text may be, and how long what is said of it.
+//! How large a text may be, and how long the messages about it.
 //!
 //! These limits are also in `docs/limits.md`, which a test of `pipeline::limits` holds against
 //! this file. A limit is checked before the memory is taken.
@@ -23,7 +23,7 @@ pub const MESSAGES: usize = 1 << 16;
 pub const COLUMNS: usize = 140;
 /// Characters of a message.
 pub const MESSAGE: usize = 400;
-/// Characters of what to do.
+/// Characters of a hint.
 pub const HINT: usize = 1200;
 /// Names that are listed in a message.
 pub const LISTED: usize = 40;

@@ -19,7 +19,7 @@ pub(super) fn word(scan: &mut Scanner<'_>) -> Token {
     }
 }
 
-/// An integer or a number with a point. What is more than decimal digits means what the `ron` crate says.
+/// An integer or a number with a point. If it is more than decimal digits, the `ron` crate reads its value.
 pub(super) fn number(scan: &mut Scanner<'_>) -> Token {
     let start = scan.at;
     if matches!(scan.peek(), Some('+' | '-')) {

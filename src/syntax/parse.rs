@@ -215,8 +215,8 @@ impl Parser<'_> {
         self.tokens.whole = whole;
     }
 
-    /// Reads what stands between the bracket here and its partner. `item` returns whether it got to its end;
-    /// where it did not, reading goes on behind the next comma, or at the end of the bracket.
+    /// Reads the items between the bracket here and its partner. `item` reads one, and returns whether it got to its end. If it
+    /// did not, reading goes on behind the next comma, or at the end of the bracket.
     fn items(&mut self, mut item: impl FnMut(&mut Self) -> bool) {
         let opening = self.tokens.range();
         let Token::Open(open) = self.tokens.bump() else { return };

@@ -1,4 +1,4 @@
-//! RON as a tree that keeps what `ron::Value` loses: names of structures, order, and places.
+//! RON as a tree. It keeps what `ron::Value` loses: names of structures, order, and places.
 
 use super::limits::{LABEL, TEXT_UNIT};
 use super::text::Span;
@@ -112,7 +112,7 @@ impl Tree {
         }
     }
 
-    /// The entries of `{"name": value}` or `(name: value)`; none for other forms, and where a key is no text.
+    /// The entries of `{"name": value}` or `(name: value)`. None for other forms, or if a key is no text.
     pub fn entries(&self) -> Option<Vec<(Word, &Tree)>> {
         match &self.form {
             Form::Map(entries) => {

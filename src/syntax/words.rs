@@ -1,4 +1,4 @@
-//! Words of messages: texts of bounded length, lists of names, and what was probably meant.
+//! Parts of messages: texts of bounded length, lists of names, and suggestions.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(super) fn shorten(text: String, most: usize) -> String {
 /// How much of a word and of a candidate is compared, in characters.
 const COMPARED: usize = 100;
 
-/// `, did you mean x?` where one of `candidates` resembles `word`, else a full stop. Of many candidates, the first
+/// `, did you mean x?` if one of `candidates` resembles `word`, else a full stop. Of many candidates, the first
 /// [`limits::CANDIDATES`] are looked at.
 pub fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let length = |text: &str| text.chars().take(COMPARED + 1).count();

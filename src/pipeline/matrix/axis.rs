@@ -185,5 +185,5 @@ impl Axis {
     }
 }
 
-/// What is wrong with a value of an axis, put into words where it is told.
+/// A fault of a value of an axis. It is put into words only if it is kept.
 pub(super) type Refused<'a> = Box<dyn FnOnce(&Axis) -> Box<Diagnostic> + 'a>;
