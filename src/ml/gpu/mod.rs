@@ -7,6 +7,8 @@
 //! - kernels round products and sums as the processor's bodies do; only transcendental functions differ.
 
 #[cfg(feature = "cuda")]
+mod algorithms;
+#[cfg(feature = "cuda")]
 pub mod device;
 #[cfg(test)]
 pub(in crate::ml) mod emulated;

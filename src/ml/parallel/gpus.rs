@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
-use super::{Ranks, Star};
+use super::ranks::{Ranks, out_of_step};
+use super::star::Star;
 use crate::ml::error::Result;
 use crate::ml::gpu::nccl::{self, Comm, Transfer};
 use crate::ml::numerics::Numerics;
@@ -38,7 +39,7 @@ pub struct Gpus {
 /// The rank of `star`, on the GPU `device`.
 pub fn join(mut star: Star, device: &Device, numerics: Numerics) -> Result<Box<dyn Ranks>> {
     let own = if star.rank() == 0 { nccl::id()?.to_vec() } else { Vec::new() };
-    let id = star.broadcast(&own)?.try_into().map_err(|_| super::star::out_of_step())?;
+    let id = star.broadcast(&own)?.try_into().map_err(|_| out_of_step())?;
     let since = Instant::now();
     let comm = Comm::join(device, id, (star.rank(), star.size()), &mut || star.watch(since))?;
     Ok(Box::new(Gpus { star, comm, numerics }))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::Ranks;
+use super::ranks::{Ranks, out_of_step};
 use crate::ml::error::{Error, Result};
 use crate::ml::ops::elementwise;
 
@@ -246,9 +246,4 @@ fn added(parts: Vec<Vec<u8>>) -> Vec<u8> {
 
 fn broken(rank: usize, why: String) -> Error {
     Error::Rank { rank, why }
-}
-
-/// The error of a rank that was sent something else than it waits for.
-pub(super) fn out_of_step() -> Error {
-    Error::Model("The ranks of a training are out of step: one exchanges something else than the others.".to_owned())
 }

@@ -1,6 +1,7 @@
 //! Ranks as threads of one process, joined by the same sockets as processes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};

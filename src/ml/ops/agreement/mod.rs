@@ -2,6 +2,7 @@
 //! one. Inputs of four dimensions are activations there, which lie channels last; a body takes those that are filters by
 //! [`parameter`].
 
+mod convolutions;
 #[cfg(feature = "cuda")]
 mod graph;
 mod training;
@@ -14,7 +15,7 @@ use super::blend::{Blend, Factors, Gaussian};
 use super::conv::{Conv2d, Epilogue};
 use super::dispatch::order;
 use super::phases::{PhaseEpilogue, Phases};
-use super::{activation, depthwise, elementwise, fuse, interaction, loss, nchw, pool, resize, update, zeros};
+use super::{activation, depthwise, elementwise, fuse, interaction, loss, pool, resize, update};
 use crate::fsio;
 use crate::ml::device::first_gpu;
 use crate::ml::gpu::emulated;
@@ -249,79 +250,6 @@ fn mixing_of_phases_agrees() {
                 dm(Some(&x[2])),
                 dm(None),
             ]
-        });
-    }
-}
-
-/// The shapes of the network and the odd ones: padding that is and is not the same on both sides.
-const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 11] = [
-    ([5, 3, 3, 3], [7, 7], 1, 1),
-    ([4, 2, 3, 3], [9, 12], 1, 4),
-    ([4, 2, 3, 3], [7, 9], 2, 1),
-    ([4, 2, 3, 3], [8, 6], 2, 1),
-    ([6, 4, 1, 1], [5, 6], 1, 1),
-    ([6, 4, 1, 1], [5, 6], 2, 1),
-    ([4, 3, 7, 7], [13, 13], 2, 1),
-    ([4, 3, 7, 7], [14, 9], 2, 1),
-    ([3, 2, 2, 3], [6, 7], 1, 3),
-    ([3, 2, 3, 3], [5, 5], 1, 12),
-    ([3, 8, 3, 3], [41, 41], 1, 2),
-];
-
-#[test]
-fn convolutions_agree() {
-    for (filter, [height, width], stride, dilation) in CONVOLUTIONS {
-        let op = Conv2d { stride, dilation };
-        let (o, c) = (filter[0], filter[1]);
-        let size = [2, o, height.div_ceil(stride), width.div_ceil(stride)];
-        let inputs = [
-            random("x", &[2, c, height, width]),
-            random("w", &filter),
-            random("g", &size),
-            random("scale", &[o]),
-            random("shift", &[o]),
-            random("mask", &[2, c, height, width]),
-            random("add", &size),
-        ];
-        agree_in_both(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
-            let [input, g, scale, shift, mask, add] = [0, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
-            let w = &parameter(&x[1]);
-            let shape = nchw("x", input).unwrap();
-            let epilogue =
-                Epilogue { scale: Some(scale), shift: Some(shift), add: Some(add), relu: true, ..Epilogue::default() };
-            let dw = |scale| {
-                let dw = stale(w.dims(), w.device());
-                op.backward_weights(input, g, scale, &dw).unwrap();
-                dw
-            };
-            let dx = |scale, add, mask| {
-                op.backward_input(shape, g, w, scale, Epilogue { add, mask, ..Epilogue::default() }).unwrap()
-            };
-            vec![
-                op.forward(input, w, Epilogue::default()).unwrap(),
-                op.forward(input, w, epilogue).unwrap(),
-                dx(None, None, None),
-                dx(Some(scale), Some(input), Some(mask)),
-                dw(None),
-                dw(Some(scale)),
-            ]
-        });
-    }
-}
-
-#[test]
-fn convolutions_of_whole_cells_agree() {
-    for (dilation, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (4, [8, 4]), (4, [3, 5])] {
-        let op = Conv2d { stride: 1, dilation };
-        let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
-        let inputs =
-            [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];
-        agree_in_both(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
-            let w = parameter(&x[1]);
-            let dw = zeros(w.dims(), w.device()).unwrap();
-            op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
-            let dx = op.backward_input([2, 3, height, width], &x[2], &w, None, Epilogue::default()).unwrap();
-            vec![op.forward_whole(&x[0], &w, Epilogue::default()).unwrap(), dx, dw]
         });
     }
 }

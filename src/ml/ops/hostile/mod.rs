@@ -4,6 +4,7 @@
 //! Operands lie between guards in buffers of their own. What is written beside an operand, or to one that is only read,
 //! shows there.
 
+mod operands;
 mod operations;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use syn::visit::{self, Visit};
 
-use self::operations::{Activation, CASES, Case, Labels, Operand, Plain, READERS, Row, Shape, Sizes};
+use self::operands::{Activation, Labels, Operand, Plain, Row, Shape, Sizes};
+use self::operations::{CASES, Case, READERS};
 use super::dispatch::{order, read};
 use super::{activation, elementwise};
 use crate::fsio;
