@@ -25,9 +25,8 @@ fn a_network_in_a_sequential_gives_probabilities_and_no_gradient() {
 #[test]
 fn a_network_trains_and_predicts_without_a_pipeline() {
     let (losses, accuracy) = train_and_predict::run().unwrap();
-    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    assert!(mean(&losses[8..]) < 0.8 * mean(&losses[..4]), "{losses:?}");
-    assert!(accuracy > 0.4, "{accuracy}");
+    assert!(losses[losses.len() - 1] < 0.7 * losses[0], "{losses:?}");
+    assert!(accuracy > 0.3, "{accuracy}");
 }
 
 /// Hears nothing.
