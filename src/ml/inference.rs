@@ -1,8 +1,8 @@
-//! Scores of an image's pixels from one pass of a network or from several: scaled and mirrored inputs.
+//! Scores of an image's pixels, from one forward pass of a network or from several over scaled and mirrored inputs.
 //!
-//! Every pass is a member. The input of one is the image resized by TensorFlow's legacy bilinear sampling, each side
-//! the 32-bit product of side and scale, truncated; the logits of a mirrored one are mirrored back at their own size,
-//! where they fall on the others' places.
+//! Every pass gives a member. Its input is the image, resized by TensorFlow's legacy bilinear sampling: each side becomes
+//! the 32-bit product of side and scale, truncated. The logits of a mirrored input are mirrored back at their own size, so
+//! that they lie where those of the other members lie.
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -39,8 +39,8 @@ impl Default for Inference {
     }
 }
 
-/// Scores of the pixels of images: their softmax are the probabilities of the classes, and the greatest one's class is
-/// the prediction. They are brought to the size of the images when they are read.
+/// Scores of the pixels of images. Their softmax gives the probabilities of the classes, and the class of the greatest score
+/// is the prediction. They are brought to the size of the images when they are read.
 #[derive(Debug)]
 pub struct Scores {
     scores: Tensor,

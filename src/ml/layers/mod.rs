@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - a layer keeps nothing between calls: what its backward pass needs is returned by the forward pass;
-//! - a gradient `g` that a layer is given is already zero wherever the layer's own ReLU was; the gradient that it
-//!   returns can be made so for the layer below by the `mask` argument (a ReLU's gradient at 0 is 0);
+//! - a gradient `g` that a layer is given is already zero wherever the output of the layer's own ReLU is zero. The argument
+//!   `mask` makes the returned gradient zero in the same way for the layer below (a ReLU's gradient at 0 is 0);
 //! - gradients by parameters are written into one flat buffer, and none is computed that nobody needs.
 
 pub mod affine;

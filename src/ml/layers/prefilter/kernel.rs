@@ -1,9 +1,9 @@
-//! The Gaussian kernel of the pre-filters that smooth by one, and its sigma (arXiv 1903.07992).
+//! The Gaussian kernel of the pre-filters Gaussian and Aggregation, and its sigma (arXiv 1903.07992).
 //!
 //! With `r` the distance from the centre, the paper's kernel is `exp(-r^2 / 2 sigma^2)`, normalised to the sum 1. The
-//! reference's code divides `exp(-r^2) + w` by `exp(2 sigma^2)` and then by the sum, so that sigma cancels: the kernel
-//! is always `(exp(-r^2) + w) / sum`, with `w` a variable that is zero and never trained, and a learned sigma has no
-//! gradient. For even `k` the grid starts at `-(k - 1) / 2`, rounded towards zero, as the padding does.
+//! reference's code divides `exp(-r^2) + w` by `exp(2 sigma^2)` and then by the sum, where `w` is a variable that is zero
+//! and never trained. So sigma cancels: the kernel is always `(exp(-r^2) + w) / sum`, and a learned sigma has no gradient.
+//! For an even side `k` the grid starts at `-(k - 1) / 2`, rounded towards zero, as the padding does.
 
 use candle_core::Tensor;
 
@@ -21,7 +21,7 @@ pub(super) const ONE: (&str, &str) = ("OneLearned", "One for the whole network, 
 /// A sigma a layer is trained.
 pub(super) const EACH: (&str, &str) = ("EachLearned", "One for each layer, trained from `sigma` on.");
 
-/// The arguments of a kernel, of whose sigmas those that `learning` lists may be trained.
+/// The arguments of a kernel. `learning` lists the choices of which sigmas are trained.
 pub(super) fn args(learning: &'static [(&'static str, &'static str)]) -> Vec<ArgSpec> {
     let forms = &[
         (
