@@ -14,6 +14,7 @@ pub(in crate::ml) mod shared;
 pub(in crate::ml) mod simd;
 pub(in crate::ml) mod taps;
 pub(in crate::ml) mod tasks;
+mod tiles;
 pub(in crate::ml) mod transpose;
 mod vector;
 pub(in crate::ml) mod winograd;

@@ -4,7 +4,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr
 use candle_core::{CudaDevice, CudaStorage, DType, Layout};
 use half::bf16;
 
-use super::library::{Library, Pass};
+use super::library::{ConvKey, Library};
 use super::plan::{Argument, Convolution, Element, GpuPlan, Launch, THREADS};
 
 /// The kernels, compiled by `build.rs`.
@@ -50,11 +50,11 @@ pub unsafe fn run(
         match launch {
             Launch::Convolution(Convolution { direction, shape, operands: [x, w, y] }) => {
                 let mut at = |argument| operands.address(argument, &device);
-                let pass = Pass { direction: *direction, shape: *shape, element };
+                let key = ConvKey { direction: *direction, shape: *shape, element };
                 let addresses = [at(*x)?, at(*w)?, at(*y)?];
                 let mut library = Library::of(&device)?;
                 // SAFETY: the caller promises operands of the convolution's sizes.
-                unsafe { library.run(pass, addresses)? };
+                unsafe { library.run(key, addresses)? };
             }
             Launch::Kernel { blocks: 0, .. } => {}
             Launch::Kernel { kernel, blocks, arguments } => {

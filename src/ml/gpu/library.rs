@@ -33,7 +33,7 @@ pub struct Library {
     handle: sys::cudnnHandle_t,
     stream: Arc<CudaStream>,
     numerics: Numerics,
-    prepared: HashMap<Pass, Prepared>,
+    prepared: HashMap<ConvKey, Prepared>,
     workspace: CudaSlice<u8>,
     /// The library itself, whose functions that the bindings give no numbers for are called by name.
     functions: libloading::Library,
@@ -51,7 +51,7 @@ fn libraries() -> MutexGuard<'static, HashMap<DeviceId, &'static Mutex<Library>>
 
 /// What a convolution's algorithm is chosen for: one of the three passes, over operands of one shape and type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Pass {
+pub struct ConvKey {
     /// What is computed.
     pub direction: Direction,
     /// The sizes.
@@ -60,7 +60,7 @@ pub struct Pass {
     pub element: Element,
 }
 
-impl Pass {
+impl ConvKey {
     /// Bytes of a filter.
     fn filter_len(&self) -> usize {
         let ConvShape { outputs, channels, kernel: [height, width], .. } = self.shape;
@@ -132,14 +132,14 @@ impl Library {
     ///
     /// # Safety
     /// At the addresses lie operands on this device of the sizes of the pass, which live until the stream has come there.
-    pub unsafe fn run(&mut self, pass: Pass, [x, w, y]: [u64; 3]) -> Result<()> {
+    pub unsafe fn run(&mut self, key: ConvKey, [x, w, y]: [u64; 3]) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
         // A filter's place in a flat buffer may lie anywhere; sources and outputs have memory of their own.
         if w.is_multiple_of(ALIGNMENT) {
             // SAFETY: promised by the caller.
-            return unsafe { self.run_aligned(pass, [x, w, y]) };
+            return unsafe { self.run_aligned(key, [x, w, y]) };
         }
-        let (len, writes_filter) = (pass.filter_len(), pass.direction == Direction::Weights);
+        let (len, writes_filter) = (key.filter_len(), key.direction == Direction::Weights);
         // SAFETY: it is filled before it is read, here or by the pass.
         let copy = unsafe { self.stream.alloc::<u8>(len) }.map_err(Error::wrap)?;
         let at = copy.device_ptr(&self.stream).0;
@@ -149,7 +149,7 @@ impl Library {
             if !writes_filter {
                 driver::memcpy_dtod_async(at, w, len, stream).map_err(Error::wrap)?;
             }
-            self.run_aligned(pass, [x, at, y])?;
+            self.run_aligned(key, [x, at, y])?;
             if writes_filter {
                 driver::memcpy_dtod_async(w, at, len, stream).map_err(Error::wrap)?;
             }
@@ -159,14 +159,14 @@ impl Library {
 
     /// # Safety
     /// As for [`Library::run`].
-    unsafe fn run_aligned(&mut self, pass: Pass, addresses: [u64; 3]) -> Result<()> {
+    unsafe fn run_aligned(&mut self, key: ConvKey, addresses: [u64; 3]) -> Result<()> {
         let operands = addresses.map(|address| address as Any);
-        let prepared = match self.prepared.get(&pass) {
+        let prepared = match self.prepared.get(&key) {
             Some(prepared) => *prepared,
             None => {
                 // SAFETY: promised by the caller.
-                let prepared = unsafe { self.prepare(pass, operands)? };
-                self.prepared.insert(pass, prepared);
+                let prepared = unsafe { self.prepare(key, operands)? };
+                self.prepared.insert(key, prepared);
                 prepared
             }
         };
@@ -243,8 +243,8 @@ impl Library {
     ///
     /// # Safety
     /// As for [`Library::run`].
-    unsafe fn prepare(&mut self, pass: Pass, [x, w, y]: [Any; 3]) -> Result<Prepared> {
-        let mut prepared = self.describe(pass)?;
+    unsafe fn prepare(&mut self, key: ConvKey, [x, w, y]: [Any; 3]) -> Result<Prepared> {
+        let mut prepared = self.describe(key)?;
         let Prepared { x: xd, w: wd, y: yd, conv, .. } = prepared;
         let (mut found, mut count) = ([Candidate::default(); CANDIDATES], 0);
         let (n, at, to) = (CANDIDATES as c_int, &raw mut count, found.as_mut_ptr());
@@ -252,7 +252,7 @@ impl Library {
             (self.handle.cast(), xd.cast(), wd.cast(), yd.cast(), conv.cast());
         let missing = |error| Error::Msg(format!("cuDNN lacks a function: {error}"));
         let status = if self.numerics.deterministic {
-            let (name, [a, b, c]) = match pass.direction {
+            let (name, [a, b, c]) = match key.direction {
                 Direction::Forward => ("cudnnGetConvolutionForwardAlgorithm_v7", [xd, wd, yd]),
                 Direction::Input => ("cudnnGetConvolutionBackwardDataAlgorithm_v7", [wd, yd, xd]),
                 Direction::Weights => ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", [xd, yd, wd]),
@@ -265,7 +265,7 @@ impl Library {
             let trial = unsafe { self.stream.alloc::<u8>(WORKSPACE) }.map_err(Error::wrap)?;
             let space = trial.device_ptr(&self.stream).0 as Any;
             let (x, w, y) = ((xd, x), (wd, w), (yd, y));
-            let (name, [a, b, c]) = match pass.direction {
+            let (name, [a, b, c]) = match key.direction {
                 Direction::Forward => ("cudnnFindConvolutionForwardAlgorithmEx", [x, w, y]),
                 Direction::Input => ("cudnnFindConvolutionBackwardDataAlgorithmEx", [w, y, x]),
                 Direction::Weights => ("cudnnFindConvolutionBackwardFilterAlgorithmEx", [x, y, w]),
@@ -282,17 +282,17 @@ impl Library {
         }
         let found = &found[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)];
         let fits = |candidate: &Candidate| {
-            let (algorithm, math) = candidate.known(pass.direction)?;
+            let (algorithm, math) = candidate.known(key.direction)?;
             let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC as c_int;
             let done = candidate.status == 0;
-            let exact = algorithm.is_exact() || !pass.shape.exact;
+            let exact = algorithm.is_exact() || !key.shape.exact;
             let fits =
                 done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic);
             fits.then_some((algorithm, math, candidate.memory))
         };
         let (algorithm, math, workspace) = found.iter().find_map(fits).ok_or_else(|| {
             let mode = if self.numerics.deterministic { " deterministic" } else { "" };
-            Error::Msg(format!("cuDNN has no{mode} algorithm for {pass:?}"))
+            Error::Msg(format!("cuDNN has no{mode} algorithm for {key:?}"))
         })?;
         (prepared.algorithm, prepared.workspace) = (algorithm, workspace);
         // SAFETY: the descriptor is alive.
@@ -301,8 +301,8 @@ impl Library {
     }
 
     /// The descriptors of a shape.
-    fn describe(&self, pass: Pass) -> Result<Prepared> {
-        let Pass { shape, element, .. } = pass;
+    fn describe(&self, key: ConvKey) -> Result<Prepared> {
+        let ConvKey { shape, element, .. } = key;
         let int = |size: usize| c_int::try_from(size).map_err(Error::wrap);
         let data = match element {
             Element::F32 => FLOAT,
