@@ -10,17 +10,16 @@ use super::scales::Fused;
 /// The loss of a batch and its gradient.
 #[derive(Debug)]
 pub struct Loss {
-    /// The mean cross entropy over the counted pixels, or this batch's share in it; 0 where none counts.
+    /// The mean cross entropy over the counted pixels, or what this batch adds to that of a larger one; 0 where none counts.
     pub cross_entropy: f64,
     /// Pixels, at the resolution of the logits, whose label is a class: all that the mean is over.
     pub counted: usize,
-    /// The labels at the resolution of the logits, `[N, h, w]`.
-    pub targets: Vec<u8>,
     /// The gradient of the cross entropy by the logits, `[N, C, h, w]`.
     pub gradient: Tensor,
 }
 
-/// What the mean of a loss is over: from the pixels that count here, those of all batches that the mean is over.
+/// Gives the number of pixels that a mean is taken over, from the number that count in this batch. The two differ where
+/// this batch is one rank's share of a larger one.
 pub type Total<'a> = dyn FnMut(usize) -> Result<usize> + 'a;
 
 /// Softmax cross entropy of `logits` against `labels`, which are brought to the size of the logits by nearest
@@ -28,11 +27,12 @@ pub type Total<'a> = dyn FnMut(usize) -> Result<usize> + 'a;
 ///
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, H, W]` with `size` `[H, W]`.
+#[cfg(test)]
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result<Loss> {
     part(logits, labels, size, &mut Ok)
 }
 
-/// As [`cross_entropy`]: the share of this batch in a mean over `total` pixels.
+/// [`cross_entropy`] of a batch that may be a part of a larger one: the mean is over `total` pixels.
 fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>) -> Result<Loss> {
     let [n, classes, height, width] = nchw("The logits", logits)?;
     if labels.len() != n * size[0] * size[1] {
@@ -46,7 +46,7 @@ fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>)
     let counted = total(targets.iter().filter(|&&label| usize::from(label) < classes).count())?;
     let sum = elementwise::sum_of(&loss::cross_entropy(logits, &targets)?)?;
     let gradient = loss::cross_entropy_backward(logits, &targets, counted)?;
-    Ok(Loss { cross_entropy: sum / counted.max(1) as f64, counted, targets, gradient })
+    Ok(Loss { cross_entropy: sum / counted.max(1) as f64, counted, gradient })
 }
 
 /// The loss of one batch at several scales, and its gradients.
@@ -63,8 +63,9 @@ pub struct Joint {
 }
 
 /// The loss of the multi-scale reference: the logits of all scales are brought to the size of the first and fused by
-/// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed. Where
-/// this batch is a part of a larger one, `total` is asked for each mean, in this order; `&mut Ok` where it is none.
+/// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed.
+///
+/// `total` is called for each mean, first for the fused logits, then for each scale; `&mut Ok` where the batch is whole.
 ///
 /// # Shapes
 /// Each of `logits` `[N, C, h, w]` with sizes of its own, `labels` `[N, H, W]` with `size` `[H, W]`.

@@ -1,10 +1,20 @@
-//! The doors through which fuzzing (`fuzz/`) reaches the readers, past what recognises a format and past checksums.
+//! Entries for fuzzing (`fuzz/`) and for tests: files in memory, and the readers behind what recognises a format and behind
+//! checksums.
 
 use prost::bytes::Bytes;
 
 use super::pickle::Pickle;
 use super::tensors::limit;
 use super::{Checkpoint, bundle, npz, plain, sliced, sstable, state_dict};
+
+impl Checkpoint {
+    /// Reads weights from the content of their files: that of the first, and those of the others in their order, all
+    /// with their names.
+    pub fn read(name: &str, content: Bytes, others: &[(String, Bytes)]) -> super::Result<Self> {
+        let others: Vec<_> = others.iter().map(|(name, bytes)| (name.clone(), bytes.clone().into())).collect();
+        Checkpoint::of(name, &content.into(), &others)
+    }
+}
 
 /// The size of the storages beside the input.
 const HELD: usize = 1 << 16;

@@ -42,7 +42,6 @@ mod torch;
 
 use std::path::Path;
 
-use prost::bytes::Bytes;
 pub use safetensors::Dtype;
 
 use archive::Archive;
@@ -67,26 +66,10 @@ impl Checkpoint {
         Checkpoint::of(&first, &Content::open(&files.first)?, &others)
     }
 
-    /// The tensors as a safetensors file: names, types, shapes and bytes as they are.
-    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.write_safetensors(&mut |part| {
-            bytes.extend_from_slice(part);
-            Ok(())
-        })?;
-        Ok(bytes)
-    }
-
-    /// The same, handed to `put` in parts, of which the largest is a tensor.
+    /// Writes the tensors as a safetensors file, with names, types, shapes and bytes as they are. `put` is given the file in
+    /// parts, of which the largest is a tensor.
     pub fn write_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         plain::write(&self.tensors, put)
-    }
-
-    /// Reads weights from the content of their files: that of the first, and those of the others in their order, all
-    /// with their names.
-    pub fn read(name: &str, content: Bytes, others: &[(String, Bytes)]) -> Result<Self> {
-        let others: Vec<_> = others.iter().map(|(name, bytes)| (name.clone(), bytes.clone().into())).collect();
-        Checkpoint::of(name, &content.into(), &others)
     }
 
     fn of(name: &str, content: &Content, others: &[(String, Content)]) -> Result<Self> {

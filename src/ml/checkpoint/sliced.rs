@@ -54,8 +54,8 @@ pub struct Data {
     pub values: Bytes,
 }
 
-/// What is known of a tensor: its declaration, and its slices that were found.
-struct Known {
+/// A tensor while the files are read: its declaration, and its slices that were found.
+struct Pieces {
     meta: SliceMeta,
     /// By the message of the slice.
     found: BTreeMap<Vec<u8>, Bytes>,
@@ -70,7 +70,7 @@ pub fn read(name: &str, content: &Content, others: &[(String, Content)]) -> Resu
 
 /// Reads the entries of its files, by name.
 pub fn assemble(files: Vec<(&str, Entries)>) -> Result<Checkpoint> {
-    let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    let mut known: BTreeMap<String, Pieces> = BTreeMap::new();
     for (name, entries) in files {
         add(&mut known, entries).map_err(|error| error.of_file(name))?;
     }
@@ -85,7 +85,7 @@ pub fn assemble(files: Vec<(&str, Entries)>) -> Result<Checkpoint> {
 }
 
 /// Adds what one file declares and holds. A tensor may have slices in several files.
-fn add(known: &mut BTreeMap<String, Known>, entries: Entries) -> Result<()> {
+fn add(known: &mut BTreeMap<String, Pieces>, entries: Entries) -> Result<()> {
     let mut entries = entries.into_iter();
     let decode = |value: Bytes, place: &str| {
         Saved::decode(value).map_err(|error| Error::damaged(place, format!("The entry cannot be read: {error}.")))
@@ -97,7 +97,7 @@ fn add(known: &mut BTreeMap<String, Known>, entries: Entries) -> Result<()> {
     let meta = meta.ok_or_else(|| Error::damaged("", "The entry that says what there is is missing."))?;
     for mut meta in meta.tensor {
         match known.get_mut(&meta.name) {
-            None => drop(known.insert(meta.name.clone(), Known { meta, found: BTreeMap::new() })),
+            None => drop(known.insert(meta.name.clone(), Pieces { meta, found: BTreeMap::new() })),
             Some(other) if other.meta.shape == meta.shape && other.meta.dtype == meta.dtype => {
                 other.meta.slice.append(&mut meta.slice);
             }
@@ -118,7 +118,7 @@ fn add(known: &mut BTreeMap<String, Known>, entries: Entries) -> Result<()> {
     Ok(())
 }
 
-fn tensor(name: &str, known: Known) -> Result<std::result::Result<Tensor, String>> {
+fn tensor(name: &str, known: Pieces) -> Result<std::result::Result<Tensor, String>> {
     let dtype = match dtype(known.meta.dtype) {
         Ok(dtype) => dtype,
         Err(why) => return Ok(Err(why)),

@@ -59,6 +59,7 @@ impl From<Fault> for Error {
 
 impl Error {
     /// The faults of the data; none where another thing failed.
+    #[cfg(test)]
     pub fn faults(&self) -> &[Fault] {
         match self {
             Error::Faults(faults) => faults,

@@ -1,8 +1,8 @@
-//! Rasters as tensors.
+//! Images as tensors.
 
 use candle_core::{Device, Tensor};
 
-use super::raster::{Image, Labels};
+use super::raster::Image;
 
 impl Image {
     /// The image as a tensor of `f32` on the processor.
@@ -15,16 +15,6 @@ impl Image {
             planes.extend(self.pixels().iter().map(|pixel| pixel[channel]));
         }
         Tensor::from_vec(planes, (3, self.height(), self.width()), &Device::Cpu)
-    }
-}
-
-impl Labels {
-    /// The ids as a tensor of `u8` on the processor.
-    ///
-    /// # Shapes
-    /// `[H, W]`
-    pub fn to_tensor(&self) -> candle_core::Result<Tensor> {
-        Tensor::from_slice(self.pixels(), self.size(), &Device::Cpu)
     }
 }
 
