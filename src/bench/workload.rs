@@ -53,16 +53,16 @@ pub struct Workload {
 /// A prediction needs neither gradients nor momentum, so that it has no trainer.
 #[derive(Debug)]
 enum Subject {
-    Trainer(Box<Trainer>),
+    Trainer(Box<Trainer>, Settings),
     Network(Box<Network>),
 }
 
 /// A rate at which nothing diverges.
-const SETTINGS: Settings = Settings {
-    optimizer: Sgd { lr: 1e-6, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-    schedule: Schedule::Constant,
-    horizon: 1,
-};
+const SETTINGS: Settings = Settings::new(
+    Sgd { lr: 1e-6, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+    Schedule::Constant,
+    1,
+);
 
 impl Workload {
     /// Makes network and images.
@@ -77,9 +77,8 @@ impl Workload {
         let subject = match spec.work {
             Work::Prediction => Subject::Network(Box::new(network)),
             Work::Training => {
-                let mut trainer = Trainer::new(network)?;
-                (trainer.recompute, trainer.graph, trainer.precision) = (*recompute, *graph, *precision);
-                Subject::Trainer(Box::new(trainer))
+                let settings = Settings { recompute: *recompute, graph: *graph, precision: *precision, ..SETTINGS };
+                Subject::Trainer(Box::new(Trainer::new(network)?), settings)
             }
         };
         Ok(Workload { subject, images, labels, spec })
@@ -88,7 +87,7 @@ impl Workload {
     /// The trainer, where the work is training.
     pub fn trainer(&self) -> Option<&Trainer> {
         match &self.subject {
-            Subject::Trainer(trainer) => Some(trainer),
+            Subject::Trainer(trainer, _) => Some(trainer),
             Subject::Network(_) => None,
         }
     }
@@ -97,7 +96,7 @@ impl Workload {
     pub fn run(&mut self) -> Result<f64> {
         let [height, width] = self.spec.size;
         Ok(match &mut self.subject {
-            Subject::Trainer(trainer) => trainer.step(&SETTINGS, &self.images, &self.labels)?.loss,
+            Subject::Trainer(trainer, settings) => trainer.step(settings, &self.images, &self.labels)?.loss,
             Subject::Network(network) => {
                 upsampled::argmax(&network.forward(&self.images)?, height, width)?.into_iter().map(f64::from).sum()
             }
@@ -116,7 +115,7 @@ impl Workload {
     /// The network.
     pub fn network(&self) -> &Network {
         match &self.subject {
-            Subject::Trainer(trainer) => &trainer.network,
+            Subject::Trainer(trainer, _) => &trainer.network,
             Subject::Network(network) => network,
         }
     }

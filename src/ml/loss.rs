@@ -27,7 +27,6 @@ pub type Total<'a> = dyn FnMut(usize) -> Result<usize> + 'a;
 ///
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, H, W]` with `size` `[H, W]`.
-#[cfg(test)]
 pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result<Loss> {
     part(logits, labels, size, &mut Ok)
 }

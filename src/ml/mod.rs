@@ -80,7 +80,7 @@ mod oracle;
 #[forbid(unsafe_code)]
 pub mod parallel;
 #[forbid(unsafe_code)]
-mod passes;
+mod replay;
 #[forbid(unsafe_code)]
 pub mod resample;
 #[forbid(unsafe_code)]

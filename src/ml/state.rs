@@ -186,11 +186,11 @@ mod tests {
     }
 
     fn step(trainer: &mut Trainer) -> f64 {
-        let settings = Settings {
-            optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-            schedule: Schedule::Poly { power: 0.9 },
-            horizon: 9,
-        };
+        let settings = Settings::new(
+            Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            Schedule::Poly { power: 0.9 },
+            9,
+        );
         let pixels: Vec<f32> = (0..3 * 33 * 33).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
         let images = Tensor::from_vec(pixels, (1, 3, 33, 33), &Device::Cpu).unwrap();
         let labels: Vec<u8> = (0..33 * 33).map(|i| (i / 300) as u8).collect();

@@ -10,10 +10,10 @@ use super::numerics::Precision;
 use super::ops::{activation, elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
-use super::passes::Passes;
+use super::replay::Replay;
 use super::scales::at_scale;
 
-/// What training needs besides data and network.
+/// How a network is trained, beside its data: all that a [`Trainer`] is told. Only the first four change bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// The optimiser.
@@ -22,6 +22,19 @@ pub struct Settings {
     pub schedule: Schedule,
     /// The step at which the schedule ends.
     pub horizon: u64,
+    /// The precision of steps; what the device makes of products is its own.
+    pub precision: Precision,
+    /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`].
+    pub recompute: usize,
+    /// Whether a GPU captures the passes as CUDA graphs and replays them, see [`Replay`].
+    pub graph: bool,
+}
+
+impl Settings {
+    /// Training in 32-bit floats that keeps all activations and captures nothing.
+    pub const fn new(optimizer: Sgd, schedule: Schedule, horizon: u64) -> Self {
+        Settings { optimizer, schedule, horizon, precision: Precision::Fp32, recompute: 0, graph: false }
+    }
 }
 
 /// A network in training: everything that the next step depends on.
@@ -33,20 +46,13 @@ pub struct Trainer {
     pub momentum: Momentum,
     /// The number of the next step, from 0, over all iterations.
     pub step: u64,
-    /// How many blocks are computed again together in the backward pass, see [`Network::forward_train`]. It changes
-    /// no bit.
-    pub recompute: usize,
-    /// Whether the passes are recorded on a GPU and done again, see [`Passes`]. It changes no bit.
-    pub graph: bool,
-    /// The precision of steps; what the device makes of products is its own.
-    pub precision: Precision,
-    /// Those that train together, of which this is one. Each is given its share of every batch; all make the same updates.
-    pub ranks: Box<dyn Ranks>,
+    /// The ranks of the training, of which this is one; a trainer is alone until it joins others.
+    ranks: Box<dyn Ranks>,
     gradients: Gradients,
-    /// The gradients of one pass, where several make an update.
+    /// The gradients of one pass, where an update sums several.
     part: Option<Gradients>,
-    /// The passes at each scale.
-    passes: Vec<Passes>,
+    /// The forward and backward pass at each scale.
+    passes: Vec<Replay>,
 }
 
 /// What a step saw.
@@ -96,21 +102,17 @@ impl Trainer {
     /// A network before step `step`.
     pub fn resume(network: Network, momentum: Momentum, step: u64) -> Result<Self> {
         let gradients = Gradients::zeros(network.parameters().inventory().clone(), network.device())?;
-        Ok(Trainer {
-            network,
-            momentum,
-            step,
-            recompute: 0,
-            graph: false,
-            precision: Precision::Fp32,
-            ranks: Box::new(Alone),
-            gradients,
-            part: None,
-            passes: Vec::new(),
-        })
+        Ok(Trainer { network, momentum, step, ranks: Box::new(Alone), gradients, part: None, passes: Vec::new() })
+    }
+
+    /// Joins the ranks that train together. From then on this one is given its share of every batch, and all make the same
+    /// updates.
+    pub fn join(&mut self, ranks: Box<dyn Ranks>) {
+        self.ranks = ranks;
     }
 
     /// The gradients of the last update: of the mean cross entropy, without the L2 term.
+    #[cfg(test)]
     pub fn gradients(&self) -> &Gradients {
         &self.gradients
     }
@@ -147,7 +149,7 @@ impl Trainer {
             self.gradients.clear()?;
         }
         for batch in batches {
-            let joint = self.accumulate(scales, batch, batches.len(), (rate, l2))?;
+            let joint = self.accumulate(settings, scales, batch, batches.len(), (rate, l2))?;
             let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
             let cross_entropy = joint.cross_entropy / batches.len() as f64;
             report.loss += cross_entropy;
@@ -173,13 +175,20 @@ impl Trainer {
     }
 
     /// Adds the gradients of one of `count` batches, divided by their number.
-    fn accumulate(&mut self, scales: &[f64], batch: &Batch<'_>, count: usize, (rate, l2): (f32, f64)) -> Result<Joint> {
+    fn accumulate(
+        &mut self,
+        settings: &Settings,
+        scales: &[f64],
+        batch: &Batch<'_>,
+        count: usize,
+        (rate, l2): (f32, f64),
+    ) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
-        let precision = self.precision;
-        self.passes.resize_with(scales.len(), Passes::default);
-        let forward = |(&scale, passes): (&f64, &mut Passes)| {
-            passes.forward(network, &input(batch.images, scale, precision)?, self.recompute, self.graph)
+        let Settings { precision, recompute, graph, .. } = *settings;
+        self.passes.resize_with(scales.len(), Replay::default);
+        let forward = |(&scale, passes): (&f64, &mut Replay)| {
+            passes.forward(network, &input(batch.images, scale, precision)?, recompute, graph)
         };
         let logits = scales.iter().zip(&mut self.passes).map(forward).collect::<Result<Vec<Tensor>>>()?;
         let ranks = self.ranks.as_mut();
@@ -265,11 +274,11 @@ mod tests {
     use crate::ml::state::State;
     use crate::ml::weights::{Scheme, initialise};
 
-    const SETTINGS: Settings = Settings {
-        optimizer: Sgd { lr: 5e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-        schedule: Schedule::Poly { power: 0.9 },
-        horizon: 60,
-    };
+    const SETTINGS: Settings = Settings::new(
+        Sgd { lr: 5e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+        Schedule::Poly { power: 0.9 },
+        60,
+    );
 
     fn tiny(prefilter: &str) -> Network {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };

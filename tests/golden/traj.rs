@@ -24,11 +24,11 @@ use crate::ml::weights::{Scheme, initialise};
 
 /// What the reference's runs have where their index does not say otherwise.
 pub fn settings(lr: f64, horizon: u64, weight_decay: f64) -> Settings {
-    Settings {
-        optimizer: Sgd { lr, momentum: 0.9, weight_decay, head_lr: 10.0, head_bias_lr: 20.0 },
-        schedule: Schedule::Poly { power: 0.9 },
+    Settings::new(
+        Sgd { lr, momentum: 0.9, weight_decay, head_lr: 10.0, head_bias_lr: 20.0 },
+        Schedule::Poly { power: 0.9 },
         horizon,
-    }
+    )
 }
 
 /// The batches of a file, one after the other: `[T, N, H, W, 3]` and `[T, N, H, W, 1]`.

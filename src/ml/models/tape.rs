@@ -162,13 +162,13 @@ mod tests {
 
     /// Two steps: what they saw, and the state after them.
     fn trained(network: Network, images: &Tensor, recompute: usize) -> (Vec<StepReport>, Vec<u8>) {
-        let settings = Settings {
-            optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-            schedule: Schedule::Constant,
-            horizon: 2,
-        };
+        let settings = Settings::new(
+            Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            Schedule::Constant,
+            2,
+        );
         let mut trainer = Trainer::new(network).unwrap();
-        trainer.recompute = recompute;
+        let settings = Settings { recompute, ..settings };
         let labels: Vec<u8> = (0..images.dims()[0] * 41 * 33).map(|i| (i / 50 % 5) as u8).collect();
         let reports = (0..2).map(|_| trainer.step(&settings, images, &labels).unwrap()).collect();
         (reports, State::write(&trainer, &BTreeMap::new()).unwrap())

@@ -169,11 +169,11 @@ fn what_comes_while_a_rank_waits_for_something_else_is_not_lost() {
     assert!(all.into_iter().all(|found| found == (vec![vec![0; 5], vec![1; 5], vec![2; 5]], vec![0; 5])));
 }
 
-const SETTINGS: Settings = Settings {
-    optimizer: Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-    schedule: Schedule::Constant,
-    horizon: 4,
-};
+const SETTINGS: Settings = Settings::new(
+    Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+    Schedule::Constant,
+    4,
+);
 const SIDE: usize = 41;
 
 fn network(prefilter: &str) -> Network {
@@ -200,7 +200,7 @@ fn batch(samples: Range<usize>) -> (Tensor, Vec<u8>) {
 fn train(ranks: Box<dyn Ranks>, prefilter: &str, scales: &[f64]) -> (Vec<StepReport>, Trainer) {
     let mut trainer = Trainer::new(network(prefilter)).unwrap();
     let own = share(3, ranks.rank(), ranks.size());
-    trainer.ranks = ranks;
+    trainer.join(ranks);
     let update = |step: usize| {
         let batches = [2 * step, 2 * step + 1].map(|at| batch(3 * at + own.start..3 * at + own.end));
         let batches = batches.each_ref().map(|(images, labels)| Batch { images, labels });
@@ -248,7 +248,7 @@ fn a_loss_that_is_not_finite_is_the_same_error_in_all_ranks() {
     let told = together(stars(3, PATIENCE), |star| {
         let mut trainer = Trainer::new(network("Regular")).unwrap();
         let rank = star.rank();
-        trainer.ranks = Box::new(star);
+        trainer.join(Box::new(star));
         let (images, labels) = batch(rank..rank + 1);
         let images = if rank == 1 { (images * f64::INFINITY).unwrap() } else { images };
         trainer.step(&SETTINGS, &images, &labels).unwrap_err().to_string()

@@ -19,15 +19,13 @@ pub fn follow(p: &TrainParams, job: &Job<'_>, state: &State, ranks: Star) -> Res
     let wrong = |error| support::ml_error(error, "state");
     let device = p.numerics().device(job.device.gpu()).map_err(wrong)?;
     let mut trainer = state.trainer(&device).map_err(wrong)?;
-    (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
-    trainer.precision = p.numerics().precision;
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let batches = images.batches(&batching(p, data.info.ignore), numbers(p, &iteration, &trainer));
     let mut batches = batches.share(share(p, ranks.rank()));
     let batches = std::iter::from_fn(|| pool.install(|| batches.next()));
-    trainer.ranks =
-        parallel::joined(ranks, &device, p.numerics()).map_err(|error| support::ml_error(error, "the ranks"))?;
+    trainer
+        .join(parallel::joined(ranks, &device, p.numerics()).map_err(|error| support::ml_error(error, "the ranks"))?);
     ahead(batches, p.accumulate as usize, |batches| {
         while iteration.goes_on(&trainer) {
             take(p, batches, &device)

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ml::error::Error;
 use crate::ml::numerics::Numerics;
-use crate::ml::parallel::{self, Alone, Ranks, Star};
+use crate::ml::parallel::{self, Ranks, Star};
 use crate::ml::state::State;
 use crate::ml::train::Trainer;
 use crate::program;
@@ -94,10 +94,7 @@ impl Crew {
 
     /// Gives the others the job and the trainer's state, and the trainer the others, which compute as `numerics` say.
     pub fn join(&mut self, job: &Job<'_>, trainer: &mut Trainer, numerics: Numerics) -> Result<(), StageError> {
-        let Some(mut star) = self.star.take() else {
-            trainer.ranks = Box::new(Alone);
-            return Ok(());
-        };
+        let Some(mut star) = self.star.take() else { return Ok(()) };
         let order = Order {
             params: job.params.clone(),
             inputs: job.inputs.clone(),
@@ -108,7 +105,7 @@ impl Crew {
         star.broadcast(&serde_json::to_vec(&order).map_err(|error| StageError::Bug(error.to_string()))?)
             .map_err(told)?;
         star.broadcast(&State::write(trainer, &BTreeMap::new()).map_err(told)?).map_err(told)?;
-        trainer.ranks = parallel::joined(star, trainer.network.device(), numerics).map_err(told)?;
+        trainer.join(parallel::joined(star, trainer.network.device(), numerics).map_err(told)?);
         Ok(())
     }
 }

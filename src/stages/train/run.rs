@@ -43,8 +43,6 @@ pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, p, &data, &device))?,
     };
-    trainer.precision = p.numerics().precision;
-    (trainer.recompute, trainer.graph) = (p.recompute as usize, p.graph);
     crew.join(job, &mut trainer, p.numerics())?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));

@@ -19,7 +19,7 @@ use crate::stages::support;
 /// The field that expansion adds: the step of the schedule that a node begins with.
 pub const FIRST_STEP: &str = "first_step";
 
-/// How the optimiser and its schedule are set.
+/// How the node trains.
 pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
     let Optimizer::Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr } = p.optimizer.clone();
     let schedule = match p.schedule {
@@ -27,7 +27,14 @@ pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
         train::Schedule::Constant {} => Schedule::Constant,
     };
     let horizon = p.horizon.ok_or_else(|| StageError::Bug("A training node has no horizon.".into()))?;
-    Ok(Settings { optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr }, schedule, horizon })
+    Ok(Settings {
+        optimizer: Sgd { lr, momentum, weight_decay, head_lr, head_bias_lr },
+        schedule,
+        horizon,
+        precision: p.numerics().precision,
+        recompute: p.recompute as usize,
+        graph: p.graph,
+    })
 }
 
 /// The updates of a node.

@@ -79,11 +79,11 @@ mod tests {
     #[test]
     fn every_type_trains_on_every_encoder() {
         let (images, labels) = batch();
-        let settings = Settings {
-            optimizer: Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-            schedule: Schedule::Constant,
-            horizon: 4,
-        };
+        let settings = Settings::new(
+            Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+            Schedule::Constant,
+            4,
+        );
         for (encoder, prefilter) in ENCODERS.iter().flat_map(|e| variants().into_iter().map(move |v| (e, v))) {
             let mut shape = architecture(&Choice::new(encoder.name)).unwrap();
             shape.stem = 4;

@@ -57,16 +57,13 @@ fn other_threads_wait_for_the_end_of_a_capture() {
 #[test]
 fn replayed_passes_have_the_same_bits() {
     let Some(device) = device::first_gpu() else { return };
-    let settings = Settings {
-        optimizer: optim::Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-        schedule: optim::Schedule::Constant,
-        horizon: 6,
-    };
+    let sgd = optim::Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 };
+    let settings = Settings::new(sgd, optim::Schedule::Constant, 6);
     let side = 65;
     let trained = |prefilter: &str, recompute: usize, other_network: u64, graph: bool| {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
         let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
-        (trainer.recompute, trainer.graph) = (recompute, graph);
+        let settings = Settings { recompute, graph, ..settings };
         for step in 0..6 {
             if step == other_network {
                 // The weights of another training, which lie elsewhere.

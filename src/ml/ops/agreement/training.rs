@@ -13,11 +13,11 @@ use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::train::{Batch, Settings, Trainer};
 use crate::ml::weights::{Scheme, initialise};
 
-const SETTINGS: Settings = Settings {
-    optimizer: Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
-    schedule: Schedule::Constant,
-    horizon: 2,
-};
+const SETTINGS: Settings = Settings::new(
+    Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
+    Schedule::Constant,
+    2,
+);
 
 /// Two steps of training of a small network of each dilated type in all variants, learned batch norms included: what the
 /// steps saw, and the weights after them.
@@ -55,10 +55,10 @@ fn training_in_bfloat16_goes_the_same_way() {
     let trained = |device: &Device, prefilter: &str, precision: Precision, recompute: usize| {
         let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
         let mut trainer = Trainer::new(initialise(&spec, device, Scheme::Stable, 7).unwrap()).unwrap();
-        (trainer.precision, trainer.recompute) = (precision, recompute);
+        let settings = Settings { precision, recompute, ..SETTINGS };
         let images = activation::enter(&pixels, device).unwrap();
         let batch = [Batch { images: &images, labels: &labels }];
-        let steps = [0, 1].map(|_| trainer.update(&SETTINGS, &[1.0, 0.75], &batch).unwrap().cross_entropy);
+        let steps = [0, 1].map(|_| trainer.update(&settings, &[1.0, 0.75], &batch).unwrap().cross_entropy);
         (steps, values(trainer.gradients().flat()))
     };
     let compare = |device: &Device| {
@@ -95,8 +95,8 @@ fn training_twice_gives_the_same_bytes() {
         let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
         let trained = || {
             let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
-            trainer.precision = precision;
-            (0..4).for_each(|_| drop(trainer.step(&SETTINGS, &images, &labels).unwrap()));
+            let settings = Settings { precision, ..SETTINGS };
+            (0..4).for_each(|_| drop(trainer.step(&settings, &images, &labels).unwrap()));
             values(trainer.network.parameters().trainable())
         };
         assert!(trained() == trained(), "{prefilter} {precision:?}");

@@ -17,7 +17,7 @@ use super::ops::{activation, elementwise, nchw};
 
 /// The passes over images of one size.
 #[derive(Debug, Default)]
-pub struct Passes {
+pub struct Replay {
     tape: Option<Tape>,
     seen: Seen,
 }
@@ -54,8 +54,8 @@ impl Captured {
     }
 }
 
-impl Passes {
-    /// The logits of images, see [`Network::forward_train`]; captured or replayed if `graph`. The next call is [`Passes::backward`].
+impl Replay {
+    /// The logits of images, see [`Network::forward_train`]; captured or replayed if `graph`. The next call is [`Replay::backward`].
     pub fn forward(&mut self, network: &Network, images: &Tensor, recompute: usize, graph: bool) -> Result<Tensor> {
         match &self.seen {
             Seen::Captured(captured) if graph && captured.is_of(network, images) => {
