@@ -1,7 +1,7 @@
-//! The state of a training as one file: weights, momentum, step. What the next step depends on, and nothing else.
+//! The state of a training as one file: weights, momentum and step. The next step depends on nothing else.
 //!
-//! The file is safetensors, so other programs read the weights: parameters under their own names, momentum under
-//! `momentum/` and the parameter's name, all f32. One entry of its metadata, `repro`, holds the rest as JSON: one
+//! The file is safetensors, so that other programs can read the weights: parameters under their own names, momentum under
+//! `momentum/` and the parameter's name, all in f32. One entry of its metadata, `repro`, holds the rest as JSON. It is one
 //! entry, because safetensors writes several in no fixed order, and the same state must give the same bytes.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const VERSION: u32 = 1;
 const METADATA: &str = "repro";
 const MOMENTUM: &str = "momentum/";
 
-/// What stands beside the tensors.
+/// What the file holds beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Head {
     version: u32,

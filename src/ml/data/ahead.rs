@@ -3,8 +3,11 @@
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-/// Runs `body` with the items of `items`, in their order, of which `waiting` at most lie ready beside the one that is
-/// being made. When `body` ends, no more is made; a panic of the maker is passed on.
+/// Runs `body` with `items`, in their order. Another thread makes the items ahead: it makes the next one while at most
+/// `waiting` others lie ready. When `body` ends, that thread makes no more.
+///
+/// # Panics
+/// Making an item panicked.
 pub fn ahead<T: Send, R>(
     items: impl Iterator<Item = T> + Send,
     waiting: usize,

@@ -138,10 +138,10 @@ pub fn write(samples: &[Sample]) -> String {
         .collect()
 }
 
-/// What a set of samples is known by.
+/// What a data set is expected to hold: how many samples, and which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The folder of the labels whose samples these are, below the data root; none: all samples.
+    /// The folder of labels, below the data root, whose samples are counted; none: all samples.
     pub labels: Option<String>,
     /// The number of ids.
     pub count: usize,
@@ -167,8 +167,10 @@ pub fn digest_of_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-/// Checks numbers of samples and digests of their ids against all that is expected. Where anything is, every sample
-/// must be covered by it. `place` names the set.
+/// Compares the number of samples and the digest of their ids with every expectation. `place` names the set.
+///
+/// # Errors
+/// The samples of an expectation differ, or a sample belongs to no expectation although there are some.
 pub fn check(samples: &[Sample], expected: &[Expected], place: &str) -> Result<(), Fault> {
     expected.iter().try_for_each(|expected| check_one(samples, expected, place))?;
     let uncovered = samples.iter().filter(|sample| !expected.iter().any(|expected| expected.covers(sample)));

@@ -17,10 +17,10 @@ pub trait Ranks: std::fmt::Debug + Send {
     /// Replaces a flat tensor by the sum of those of all ranks, added in the order of ranks.
     fn sum(&mut self, flat: &Tensor) -> Result<()>;
 
-    /// What each rank gives, in the order of ranks.
+    /// The bytes that each rank gives, in the order of ranks.
     fn gather(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>>;
 
-    /// What rank 0 gives; of the others, nothing is asked.
+    /// The bytes that rank 0 gives; those of the others are not used.
     fn broadcast(&mut self, bytes: &[u8]) -> Result<Vec<u8>>;
 
     /// Tells all others why this rank ends.

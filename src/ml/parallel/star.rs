@@ -1,8 +1,8 @@
 //! Ranks of one machine, each joined to rank 0 by a socket.
 //!
-//! All exchanges are one: every rank sends its part to rank 0, which makes one answer of the parts, in the order of
-//! ranks, and sends it to all. A message is a byte that says whether it is a part or the reason of an end, its length in
-//! eight bytes, and its bytes.
+//! Every exchange goes the same way. Each rank sends its part to rank 0. Rank 0 combines the parts, in the order of ranks,
+//! and sends the answer to all. A message is one byte, which says whether it is a part or the reason why a rank ends; then
+//! its length in eight bytes; then its bytes.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
@@ -31,9 +31,9 @@ const END: u8 = 2;
 pub struct Star {
     rank: usize,
     size: usize,
-    /// Of rank 0 those to all others in their order, of another the one to rank 0.
+    /// In rank 0 the sockets to all others, in their order; in another rank the one to rank 0.
     links: Vec<UnixStream>,
-    /// Of each link what the next message is, where that was read ahead of it.
+    /// For each link the first byte of the next message, where it was read already.
     ahead: Vec<Cell<Option<u8>>>,
     patience: Duration,
 }
@@ -70,12 +70,12 @@ impl Star {
         if self.rank == 0 { link + 1 } else { 0 }
     }
 
-    /// What `combine` makes of all ranks' parts, in their order. It runs in rank 0 alone.
+    /// The answer that `combine` makes of the parts of all ranks, in their order. It runs in rank 0 alone.
     fn exchange(&self, own: Vec<u8>, combine: impl FnOnce(Vec<Vec<u8>>) -> Vec<u8>) -> Result<Vec<u8>> {
         self.passed_on(self.exchanged(own, combine))
     }
 
-    /// The same; what rank 0 finds out of another, it tells all others.
+    /// The result itself. Where rank 0 has found that another rank failed, it tells all the others.
     fn passed_on<T>(&self, result: Result<T>) -> Result<T> {
         if let (0, Err(Error::Rank { rank, why })) = (self.rank, &result) {
             self.tell(*rank, why);
@@ -83,8 +83,10 @@ impl Star {
         result
     }
 
-    /// An error if another rank has said that it fails, or has ended, or if what has been waited for `since` then takes
-    /// too long. Waits for nobody.
+    /// Looks, without waiting, whether an exchange that began at `since` may still succeed.
+    ///
+    /// # Errors
+    /// Another rank has said that it fails, or has ended, or the exchange takes too long.
     pub fn watch(&self, since: Instant) -> Result<()> {
         self.passed_on((0..self.links.len()).try_for_each(|link| self.looked_at(link)))?;
         // As when it reads: rank 0 is to find out first.
@@ -226,8 +228,8 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value))
 }
 
-/// The sums of the ranks' values, in the order of ranks. A rank with other many values makes an answer that no rank
-/// takes.
+/// The sums of the ranks' values, in the order of ranks. Where ranks have different numbers of values the answer is empty,
+/// which every rank refuses.
 fn added(parts: Vec<Vec<u8>>) -> Vec<u8> {
     let mut parts = parts.into_iter();
     let mut sums = parts.next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Archives as downloaded: tar, plain or gzipped, and zip.
 //!
-//! An archive is not trusted: names that leave the folder, names that occur twice, entries that lie over one another and
-//! sizes that lie are faults, links are never made or followed, and neither memory nor disk is taken for what a header
-//! merely claims. Files are read and written in parts.
+//! An archive is not trusted. Names that leave the folder, names that occur twice, entries that overlap and sizes that
+//! are wrong are faults. Links are never made or followed. What a header claims takes neither memory nor disk before it is
+//! read. Files are read and written in parts.
 
 mod tape;
 #[cfg(test)]
@@ -23,10 +23,10 @@ use crate::hash::Digest;
 const DAMAGED: &str = "Download the archive again.";
 const HOSTILE: &str = "Do not use this archive.";
 
-/// The bytes that tell formats apart.
+/// How many bytes tell formats apart.
 const MAGIC: usize = 6;
 
-/// How files start that are archives, and not read.
+/// The first bytes of archives in formats that are not read.
 const OTHERS: [(&str, &[u8]); 5] = [
     ("xz", b"\xfd7zXZ"),
     ("bzip2", b"BZh"),
@@ -35,13 +35,15 @@ const OTHERS: [(&str, &[u8]); 5] = [
     ("RAR", b"Rar!"),
 ];
 
-/// Chooses what is extracted: the name in the archive (with `/`, never leaving the folder) into the name below the
-/// folder, or nothing to leave the file out.
+/// Chooses what is extracted. It is given a file's name in the archive (with `/`, never leaving the folder), and returns
+/// its name below the folder, or nothing to leave the file out.
 pub type Keep<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Extracts the files that `keep` chooses from the archive at `path` into the folder `into`, and gives their names
-/// there, sorted. Where `expected` is given the archive's digest is checked before anything is read from it. `place`
-/// names the archive in faults. After an error the folder's content is of no use.
+/// Extracts the files that `keep` chooses from the archive at `path` into the folder `into`. Returns their names there,
+/// sorted. Where `expected` is given, the archive's digest is compared first. `place` names the archive in faults.
+///
+/// # Errors
+/// The archive has another digest, is damaged or hostile, or the disk refuses. The folder's content is then of no use.
 pub fn extract(
     path: &Path,
     place: &str,
