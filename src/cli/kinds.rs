@@ -56,7 +56,7 @@ fn reference(kind: &dyn Kind) -> String {
 /// The outputs that a kind declares: form and file, when they are there, how they are published.
 fn outputs(out: &mut String, declared: &[Output]) {
     if declared.is_empty() {
-        let _ = writeln!(out, "Outputs: those that its parameters state.\n");
+        let _ = writeln!(out, "Its outputs are those that its parameters state.\n\nParameters:\n");
         return;
     }
     let _ = writeln!(out, "Outputs:\n");

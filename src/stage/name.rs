@@ -123,7 +123,7 @@ pub fn same(a: &str, b: &str) -> bool {
     a == b || number(a).is_some_and(|a| number(b) == Some(a))
 }
 
-/// A text that two labels share if and only if they are the [`same`], to find labels by.
+/// A key to find labels by: two labels have one key if and only if they are the [`same`].
 pub fn key(label: &str) -> String {
     match label.parse::<f64>() {
         // The sum has one zero: -0.0 becomes 0.0.

@@ -1,7 +1,7 @@
 //! Kinds with typed parameters.
 //!
-//! A new kind is one file with a `TypedKind`, and one line in the registry. Its parameters are read here alone, once for
-//! each question: where checked values do not read, that is an error of the program, and never a default.
+//! A new kind is one file with a `TypedKind`, and one line in the registry. Only this file turns values into the kind's
+//! type. Values that passed the check and still do not fit are an error of the program: nothing falls back to a default.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! Whether stages fit each other: what their parameters alone show, told before anything runs.
+//! Whether stages fit each other, as far as their parameters alone show it. A fault is told before anything runs.
 //!
-//! Only what is bound to fail is told. What earlier runs have made says nothing here; it is looked at when a stage runs,
-//! as is what files hold.
+//! A fault is something that must fail. Outputs of earlier runs and contents of files are not looked at here: the stage
+//! that reads them checks them when it runs.
 
 use crate::ml::spec::ModelSpec;
 use crate::stage::params::Ref;

@@ -1,10 +1,10 @@
 //! `Command`: any external program as a stage, so that a step in Python can join.
 //!
 //! Invariants:
-//! - the program is given copies of its inputs, never the path of a stored object; what was made of inputs that changed
-//!   meanwhile is not kept;
+//! - the program gets copies of its inputs, never the path of a stored object. If an input changes meanwhile, the result
+//!   is not kept;
 //! - nothing that the program started outlives the stage, whoever dies first ([`guard`]);
-//! - what the program says is read in bounded memory and kept on bounded space.
+//! - the program's output is read in bounded memory, and a bounded part of it is kept.
 
 mod arguments;
 pub mod guard;
@@ -21,7 +21,8 @@ use self::arguments::{Inputs, placeholders};
 use self::guard::Order;
 use crate::fsio::{self, Found};
 use crate::stage::{
-    ArtifactKind, Job, Output, ParamFault, Produced, Program, Publish, Question, Role, StageError, TypedKind, Yield,
+    ArtifactKind, Job, Output, ParamFault, Peers, Produced, Program, Publish, Question, Role, StageError, TypedKind,
+    Yield,
 };
 
 use super::params::command::CommandParams;
@@ -95,6 +96,25 @@ impl TypedKind for Command {
         faults
     }
 
+    fn agrees(&self, p: &CommandParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+        let mut faults = Vec::new();
+        for (at, argument) in p.run.iter().enumerate() {
+            for (_, place) in placeholders(argument).filter(|(kind, _)| *kind == "in") {
+                let (input, output) = place.split_once('.').unwrap_or((place, ""));
+                // An input that is not stated is told by the check.
+                let Some(reference) = p.inputs.get(input.split('[').next().unwrap_or(input)) else { continue };
+                for peer in peers(&reference.0) {
+                    let outputs = peer.kind.outputs(peer.params)?;
+                    if let Some((message, hint)) = undeclared(input, output, &reference.0, &outputs) {
+                        faults.push(ParamFault::new(format!("run[{at}]"), message, hint));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(faults)
+    }
+
     fn programs(&self, p: &CommandParams) -> Vec<Program> {
         let started = p.run.first().and_then(|text| program("run[0]".to_owned(), text, p, None));
         let tools = p.tools.iter().filter_map(|(name, command)| {
@@ -146,6 +166,19 @@ impl TypedKind for Command {
         }
         Ok(produced)
     }
+}
+
+/// What is wrong, and what to do, where the `output` of an input is not one of the `outputs` that its stage declares. It
+/// may be left out where there is only one.
+fn undeclared(input: &str, output: &str, stage: &str, outputs: &[Output]) -> Option<(String, String)> {
+    let names: Vec<&str> = outputs.iter().map(|output| &*output.name).collect();
+    let message = match output {
+        "" if outputs.iter().filter(|output| !output.optional).count() < 2 => return None,
+        "" => format!("`{{in:{input}}}` needs the name of an output, as `{{in:{input}.{}}}`.", names[0]),
+        name if names.contains(&name) => return None,
+        name => format!("`{{in:{input}.{name}}}`: the stage `{stage}` has no output `{name}`."),
+    };
+    Some((message, format!("Its outputs are {}.", names.join(", "))))
 }
 
 /// What the program makes at `path`: a file or a folder. One that is named `log` is a part of the run's log.

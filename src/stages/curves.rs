@@ -10,11 +10,11 @@ use super::history::{self, History, LOSS, MEAN_IOU, Phase, Points};
 use super::yields::{FILES, METRICS, MODEL};
 
 params! {
-    /// Draws the course of trainings as SVG pictures: `loss.svg` with the loss of each step and the mean of each iteration,
-    /// `miou.svg` with the running mean IoU of training and the mean IoU of each validation. All iterations of a training
-    /// are one curve; several trainings lie over each other.
+    /// Draws the course of trainings as SVG pictures. `loss.svg` has the loss of each step and the mean of each
+    /// iteration. `miou.svg` has the running mean IoU of each training, and the mean IoU of each validation. All
+    /// iterations of a training are one curve. Several trainings share a picture.
     pub struct CurvesParams {
-        /// Trainings, of which every iteration is drawn, and validations.
+        /// The trainings and validations. Every iteration of each is drawn.
         from: Vec<Ref>, where to(&[MODEL, METRICS]).nonempty();
     }
 }

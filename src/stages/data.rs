@@ -24,7 +24,7 @@ pub struct Info {
     pub classes: Vec<String>,
     /// The colours that classes are shown in, in the same order.
     pub colors: Vec<[u8; 3]>,
-    /// The id of pixels that count nowhere.
+    /// The id of pixels that are ignored.
     pub ignore: u8,
     /// What the values in the label files are.
     pub coding: Coding,
@@ -81,8 +81,8 @@ impl Data {
             .collect()
     }
 
-    /// The error of a stage that read the set's files. A file in the store that is not what its name says is a corrupt
-    /// input, which its maker makes again; every other fault is for the user.
+    /// The error of a stage that read the set's files. If a file in the store does not have its digest, that is the error:
+    /// the stage that made it runs again. Every other fault is told to the user.
     pub fn blame(&self, error: StageError) -> StageError {
         let StageError::Data(faults) = &error else { return error };
         let stored = faults.iter().filter_map(|fault| self.files.get(&fault.place));
@@ -106,7 +106,7 @@ fn at_fault(fault: ParamFault) -> StageError {
     DataFault::new(fault.field, fault.message, fault.hint).into()
 }
 
-/// The index as a table: a row a sample, a column a class with its pixels.
+/// The index as a table: a row for each sample, a column for the pixels of each class.
 pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
     let text = |f: &dyn Fn(&Row) -> Option<String>| Values::Text(rows.iter().map(f).collect());
     let number = |f: &dyn Fn(&Row) -> u64| Values::Int(rows.iter().map(|row| Some(f(row) as i64)).collect());

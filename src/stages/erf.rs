@@ -18,50 +18,51 @@ use super::support;
 use super::yields::{DATASET, ERF, FIGURES, MODEL};
 
 params! {
-    /// The effective receptive field (Luo et al., NeurIPS 2016) of a network or of a part of it: the gradient of the
-    /// centre of the output with respect to the input, absolute values summed over channels, averaged over the middles
-    /// of images. Nothing is padded: where a network sees zeros its units are dead, and no gradient passes.
-    /// Leaves a picture, the raw map, and figures: the share of exactly-zero pixels inside the support (gridding), the
-    /// share of the area of the centred squares that hold 20, 30, 50 and 99 % of the mass, and the radius of gyration.
+    /// The effective receptive field (Luo et al., NeurIPS 2016) of a network, or of a part of it. It is the gradient
+    /// of the centre of the output with respect to the input. Absolute values are summed over channels, and averaged
+    /// over images. Each image is cut to its middle, so that nothing is padded: zeros around an image would let units
+    /// die, and no gradient would pass them. The stage leaves a picture, the raw map, and figures: the share of
+    /// pixels inside the support that are exactly zero (gridding), the area of the centred squares that hold 20, 30,
+    /// 50 and 99 % of the mass, and the radius of gyration.
     pub struct ErfParams {
         /// The model.
         model: Ref, where to(&[MODEL]);
         /// The images.
         data: Ref, where to(&[DATASET]);
-        /// How many images, from the start of the list.
+        /// The number of images, from the start of the list.
         images: u32 = 100, where min(1.0).unit("images");
-        /// Height and width that are cut from the middle of each image; smaller images are passed over. `None`: what
-        /// is common to the images.
+        /// The height and width that are cut from the middle of each image. Smaller images are left out. `None`: the
+        /// largest size that all of the images have.
         size: Option<(u32, u32)> = None, where min(33.0).max(4096.0).unit("pixels");
-        /// Of what the gradient is taken, and with respect to what.
+        /// What the receptive field is of: the gradient goes from the output of this part back to its input.
         target: Target = Target::Image {};
     }
 
     /// A network or a part of it.
     pub enum Target {
-        /// The whole network: of the logits, with respect to the image.
+        /// The whole network: from the logits back to the image.
         Image {}
-        /// What follows the input of a block: of the logits, with respect to that input.
+        /// The end of the network: from the logits back to the input of a block.
         Block {
             /// The block, as `group5/block1`.
             name: String;
         }
-        /// A run of blocks (the KDD 2018 paper's dilated block): of the output of the last one, with respect to the input
-        /// of the first.
+        /// Several blocks in a row (the dilated block of the KDD 2018 paper): from the output of the last back to the
+        /// input of the first.
         Blocks {
             /// The first block.
             from: String = "group4/block1".to_owned();
-            /// The last block; `None`: the network's last.
+            /// The last block. `None`: the last block of the network.
             to: Option<String> = None;
         }
-        /// One dilated convolution alone (the KDD 2018 paper's other figure): the pre-filter and the 3x3 filter of a
-        /// block, with neither batch norm nor ReLU, so that no image is read. The map has 4 d + 5 positions each way for
-        /// a dilation d. For d = 4, trained, 72 of 81 positions are dead with Regular, 40 of 121 with Average and Gaussian
-        /// (whose 3 taps leave every fourth out), 9 of 144 with GroupInteraction (in the form of its code), none with
-        /// SeparableShared and Aggregation. GroupInteraction and SeparableShared start as Regular and show nothing new
-        /// before they have learned.
+        /// One dilated convolution alone (the other figure of the KDD 2018 paper): the pre-filter and the 3x3 filter
+        /// of a block, without batch norm and ReLU. No image is read. For a dilation d the map has 4 d + 5 positions
+        /// each way. With d = 4 and trained filters, these positions are zero: 72 of 81 with Regular, 40 of 121 with
+        /// Average and Gaussian (their 3 taps leave every fourth out), 9 of 144 with GroupInteraction (in the form of
+        /// its code), and none with SeparableShared and Aggregation. Before they have learned, GroupInteraction and
+        /// SeparableShared show the same as Regular.
         Conv {
-            /// The block that it is in.
+            /// The block of the convolution.
             name: String = "group5/block1".to_owned();
         }
     }

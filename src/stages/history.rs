@@ -1,9 +1,9 @@
 //! What trainings and validations logged, as curves over steps: what [`super::events`] and [`super::curves`] share.
 //!
-//! Both take `from`, a list of stages, and of each stage every node: a training's iterations one by one, where other
-//! kinds see its last model alone. Slots are `from[0][1]`, `from[0][2]`, …: the reference, and its node from 1. Of a stage
-//! in several cells of a matrix every cell is a history of its own; since inputs do not tell their cells, expansion adds
-//! them to the parameters.
+//! Both take `from`, a list of stages, and read every node of each stage. Of a training these are all iterations; other
+//! kinds read its last model alone. The slots are `from[0][1]`, `from[0][2]`, …: the number of the reference from 0, and
+//! that of its node from 1. A stage in several cells of a matrix has a history for each cell. An input does not say which
+//! cell it is from, so expansion adds the cells to the parameters.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub const LOSS: &str = "loss";
 /// The curve of the mean IoU.
 pub const MEAN_IOU: &str = "mIoU";
 
-/// The columns of a training's steps, and the curves that they are.
+/// The columns of a training's steps, and the tags of their curves.
 const STEP_CURVES: [(&str, &str); 5] = [
     ("loss", LOSS),
     ("cross_entropy", "cross_entropy"),
@@ -33,7 +33,7 @@ const STEP_CURVES: [(&str, &str); 5] = [
     ("pixel_accuracy", "pixel_accuracy"),
     ("rate", "learning_rate"),
 ];
-/// The columns of a validation's summary, and the curves that they are.
+/// The columns of a validation's summary, and the tags of their curves.
 const SUMMARY_CURVES: [(&str, &str); 3] =
     [("cross_entropy", "cross_entropy"), ("mean_iou", MEAN_IOU), ("pixel_accuracy", "pixel_accuracy")];
 
@@ -61,7 +61,8 @@ impl Phase {
 pub struct History {
     /// Which of the two.
     pub phase: Phase,
-    /// The cell of the matrix; without one the network and its seed. Histories of one phase have different names.
+    /// The cell of the matrix. A stage in no cell is named by its network and seed. No two histories of a phase have the
+    /// same name.
     pub name: String,
     /// One an iteration, in their order.
     pub parts: Vec<Part>,
@@ -72,7 +73,7 @@ pub struct History {
 pub struct Part {
     /// The slot of the node.
     pub slot: String,
-    /// The curves by tag. A figure that does not exist, as the IoU of a class that occurs nowhere, is no point.
+    /// The curves by tag. A figure that does not exist is left out, as the IoU of a class that occurs nowhere.
     pub curves: BTreeMap<String, Points>,
 }
 
@@ -174,7 +175,7 @@ fn steps(column: &[Option<i64>]) -> Vec<u64> {
     column.iter().flatten().map(|step| u64::try_from(*step).unwrap_or_default()).collect()
 }
 
-/// The network and the seed that a node is of, from its content: nodes know no names of stages.
+/// The network and the seed of a node. They are read from its content, since an input has no name of a stage.
 fn name(node: &InputNode) -> Result<String, StageError> {
     if let Some(model) = STATE.of(node) {
         let state = State::read(&support::content(model)?).map_err(|error| support::ml_error(error, "from"))?;
@@ -187,7 +188,7 @@ fn name(node: &InputNode) -> Result<String, StageError> {
     Ok(super::subject::words(&text(encoder?), &text(prefilter?), seed.unsigned_abs()))
 }
 
-/// Numbers the histories of a phase that have one name.
+/// Adds a number to the names of histories that would have the same name in one phase.
 fn distinguish(histories: &mut [History]) {
     let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for history in histories {

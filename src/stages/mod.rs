@@ -1,4 +1,7 @@
-//! The stage kinds: one adapter each, from typed parameters to a call into `ml` to artifacts.
+//! The stage kinds. Each is an adapter: it takes typed parameters, calls `ml`, and writes outputs.
+//!
+//! From the ground up: what stages give to others (`yields`), what a pipeline may state (`params`), rules between stages
+//! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`), and the kinds.
 //!
 //! A new kind is one file and one line in [`registry`].
 

@@ -15,16 +15,16 @@ use super::support;
 use super::yields::{DATASET, FILES, MODEL};
 
 params! {
-    /// Writes a model's predictions of whole images in their own size: `prediction/ID_mask.png`, a palette image whose
-    /// indices are class ids; `visual_prediction/ID_mask_visual.png` in the colours of the data set's classes;
-    /// `overlay/ID_overlay.png`, image and colours half and half; and where the classes are those of Cityscapes
-    /// `label_ids/ID_labelIds.png`, as its evaluation server takes them. Labels are not needed.
+    /// Writes a model's predictions of whole images, in the size of each image. `prediction/ID_mask.png` is a palette
+    /// image whose indices are class ids. `visual_prediction/ID_mask_visual.png` has the colours of the data set's
+    /// classes. `overlay/ID_overlay.png` is half image and half colours. Where the classes are those of Cityscapes,
+    /// `label_ids/ID_labelIds.png` is what its evaluation server takes. Labels are not needed.
     pub struct PredictParams {
         /// The model.
         model: Ref, where to(&[MODEL]);
         /// The images.
         data: Ref, where to(&[DATASET]);
-        /// How the scores of a pixel are made.
+        /// How the scores of each pixel are computed.
         inference: Inference = Inference::default();
     }
 }

@@ -1,7 +1,7 @@
 //! `Report`: the figures of several stages and runs in one table.
 //!
-//! A node's inputs tell nothing of the cells that they come from, so expansion adds to its parameters what the table
-//! says of them: the labels of each node, and which inputs are cells of one stage.
+//! An input does not say which cell of a matrix it is from. Expansion adds what the table shows of the cells to the
+//! parameters: the labels of each node, and which inputs are cells of the same stage.
 
 mod means;
 mod rows;
@@ -21,25 +21,26 @@ use super::yields::{ERF, METRICS, REPORT, TABLE};
 use rows::{Entry, Origin, Rows};
 
 params! {
-    /// Gathers the figures of validations and effective receptive fields into one table: a row a model, data set and
-    /// way of inference, with its mean IoU, pixel accuracy, the best constant prediction's mean IoU, the IoU of each
-    /// class (all in percent), and the figures of its effective receptive field. Models and data sets are named by the
-    /// first digits of their digests, which `repro show` has too. Where the stages are in several cells of a matrix, all
-    /// of them are gathered, and each axis that nothing else tells is a column. `validate[10]` gathers one iteration alone.
+    /// Gathers the figures of validations and effective receptive fields into one table. It has a row for each model,
+    /// data set and way of inference. The figures are the mean IoU, the pixel accuracy, the mean IoU of the best
+    /// constant prediction, the IoU of each class (all in percent), and those of the effective receptive field.
+    /// Models and data sets are named by the first digits of their digests, as in `repro show`. Where a stage is in
+    /// several cells of a matrix, all of them are gathered, and an axis that no other column tells has a column of
+    /// its own. `validate[10]` gathers one iteration alone.
     pub struct ReportParams {
-        /// What to gather: stages, or stages of other runs, as `run:voc_regular/validate`. A row has the order of its
+        /// The stages to gather, also of other runs, as `run:voc_regular/validate`. Rows stand in the order of their
         /// first mention.
         from: Vec<Ref>, where to(&[METRICS, ERF]).nonempty();
-        /// Axes of the matrix over which a second table, `means`, has mean and standard deviation (over n - 1): a row for
-        /// what all other axes have in common, with the number n of its rows. Where one of them lacks a figure, the
-        /// mean is missing too.
+        /// Axes of the matrix to average over. If any are stated, a second table `means` has the mean and the
+        /// standard deviation (over n - 1) of each figure. Its rows are what all other axes have in common, with the
+        /// number n of averaged rows. A mean is missing if one of these rows lacks the figure.
         over: Vec<String> = Vec::new();
-        /// How the table is written.
+        /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
-        /// The digits after the point in Markdown, LaTeX and on the terminal.
+        /// The digits after the point in Markdown, in LaTeX and on the terminal.
         digits: u8 = 1, where max(12.0).unkeyed();
-        /// Whether the table is printed at the end of a run.
+        /// Whether the tables are printed at the end of a run.
         print: bool = true, where unkeyed();
     }
 

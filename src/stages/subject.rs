@@ -51,7 +51,7 @@ pub struct InputForm {
 }
 
 impl InputForm {
-    /// As `Train` is told it: `(order: Rgb, mean_bgr: (104.0, 117.0, 123.0))`.
+    /// As a pipeline states it in `Train`: `(order: Rgb, mean_bgr: (104.0, 117.0, 123.0))`.
     pub fn in_words(&self) -> String {
         let [first, second, third] = self.mean;
         let (order, mean) = match self.rgb {
@@ -174,7 +174,7 @@ impl Subject {
         }
     }
 
-    /// The step of the schedule that the model has come to.
+    /// The step of the schedule that the model was trained to.
     pub fn step(&self) -> u64 {
         self.step
     }

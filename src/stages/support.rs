@@ -8,8 +8,8 @@ use crate::ml::{self, data};
 use crate::stage::{Artifact, Cell, DataFault, DeviceSpec, InputNode, Job, Output, Produced, StageError};
 use crate::table::Table;
 
-/// What expansion adds to the parameters of a kind that gathers stages: the cell of each node, by reference. Inputs do
-/// not tell theirs. It is absent where no stage is in a cell.
+/// The field that expansion adds to the parameters of a kind that gathers stages: the cell of each node of each reference.
+/// An input does not say its cell. The field is absent where no stage is in a cell.
 pub const CELLS: &str = "cells";
 
 /// The cells that expansion added.

@@ -18,19 +18,19 @@ use super::support;
 use super::yields::{CLASSES, DATASET, LOG, METRICS, MODEL, SUMMARY};
 
 params! {
-    /// Predicts whole images, one at a time, and counts pixels by true and predicted class: logits are resized
-    /// to the image (TensorFlow's legacy bilinear sampling), and the largest wins; several scales and mirrored images
-    /// are a parameter. Leaves a summary (mean IoU over the classes that occur, their number, the reference's mean, pixel
-    /// accuracy, the best constant prediction's mean IoU, the mean cross entropy of the scores before any CRF), a row a
-    /// class, and the counts of each image.
+    /// Predicts whole images one by one, and counts pixels by true and predicted class. Logits are resized to the
+    /// image by TensorFlow's legacy bilinear sampling, and the class with the largest wins. `inference` adds scales,
+    /// mirrored images and a CRF. The stage leaves a summary, a row for each class, and the counts of each image. The
+    /// summary has the mean IoU over the classes that occur, their number, the reference's mean, the pixel accuracy,
+    /// the mean IoU of the best constant prediction, and the mean cross entropy of the scores before any CRF.
     pub struct ValidateParams {
         /// The model.
         model: Ref, where to(&[MODEL]);
-        /// The images with labels.
+        /// The images, with labels.
         data: Ref, where to(&[DATASET]);
-        /// How the scores of a pixel are made.
+        /// How the scores of each pixel are computed.
         inference: Inference = Inference::default();
-        /// Whether every iteration of the training is validated, or the last alone.
+        /// Whether every iteration of the training is validated. Otherwise only the last is.
         every_iteration: bool = false;
     }
 }

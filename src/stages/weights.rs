@@ -100,10 +100,11 @@ const REPORT: Output = Output::table(
 /// The slot of the file of weights.
 const FILE: &str = "source.file";
 
-/// The classes of a head that is not taken. Names and the encoder do not depend on it.
+/// The classes of a head that is not taken. The tensors of the encoder are the same for any number.
 const CLASSES: usize = 2;
 
-/// A network with an encoder and the pre-filter that is taken; where none is, any will do to list the rest.
+/// A network with an encoder and the pre-filter that is taken. Where none is taken, the list of the other tensors is the
+/// same for every pre-filter.
 fn spec(encoder: &Encoder, take: &Take, classes: usize) -> ModelSpec {
     let prefilter = match take {
         Take::Model { prefilter } => prefilter.0.clone(),

@@ -95,3 +95,27 @@ fn what_an_earlier_run_made_is_looked_at_when_it_is_used() {
     assert!(told.starts_with("exit code 4\n"), "{told}");
     assert!(told.contains("train[1]: failed. model.classes: The model has 5 classes, the data set 6 ("), "{told}");
 }
+
+#[test]
+fn a_command_may_use_outputs_that_its_inputs_declare() {
+    let command = |argument: &str| {
+        let stages = format!(
+            "\"score\": Command(run: [\"cat\", \"{argument}\"], inputs: {{\"v\": \"validate\", \"o\": \"others\"}}, outputs: {{\"o\": \"o\"}}),\n        \"table\""
+        );
+        faults(&[("\"table\"", &stages)], &[])
+    };
+    for sound in ["{in:v[1].summary}", "{in:v.classes}", "{in:o.index}", "{in:o.files}", "{out:o}"] {
+        assert_eq!(command(sound), "", "{sound}");
+    }
+    let refused = [
+        (
+            "{in:v.sumary}",
+            "`{in:v.sumary}`: the stage `validate` has no output `sumary`. Its outputs are summary, classes, confusion, log.",
+        ),
+        ("{in:o}", "`{in:o}` needs the name of an output, as `{in:o.index}`. Its outputs are index, info, files."),
+    ];
+    for (argument, expected) in refused {
+        let told = command(argument);
+        assert!(told.starts_with("small.ron:") && told.ends_with(expected) && told.lines().count() == 1, "{told}");
+    }
+}

@@ -1,4 +1,4 @@
-//! A program's arguments: placeholders become paths and values, each once.
+//! A program's arguments: each placeholder becomes a path or a value, and the result is not read again.
 //!
 //! A program is never given the path of a stored object. Its inputs are copies below the job's folder, read-only and
 //! checked against their digests before the program starts and after it ended.

@@ -23,25 +23,28 @@ use super::support;
 use super::yields::{DATASET, FILES, METRICS, MODEL, STATE};
 
 params! {
-    /// Writes what trainings and validations logged as TensorBoard's event files, a folder each: `train` with loss, cross
-    /// entropy, running mean IoU and pixel accuracy and the learning rate at each step, the IoU of each class after each
-    /// iteration, and the network's graph; `validation` with cross entropy, mean IoU, pixel accuracy and the IoU of each
-    /// class after each iteration; `pictures` with images, their labels, and what the network predicts after each iteration.
-    /// Several trainings have a folder each below `train`, named by their cell of the matrix, else by network and seed, and so
-    /// have validations; where two names would come to one folder, or one is too long, digits that stand for the name end it.
-    /// Look at them by `tensorboard --logdir results`. An event's wall time is its step in seconds.
+    /// Writes what trainings and validations logged as TensorBoard's event files. The folder `train` has loss, cross
+    /// entropy, running mean IoU, pixel accuracy and learning rate at each step, the IoU of each class after each
+    /// iteration, and the graph of the network. `validation` has cross entropy, mean IoU, pixel accuracy and the IoU
+    /// of each class after each iteration. `pictures` has images, their labels, and the predictions after each
+    /// iteration. Several trainings have a folder each below `train`, and several validations below `validation`. Its
+    /// name is the cell of the matrix, or else network and seed. Digits at the end of a folder's name tell two names
+    /// apart that would be one folder, or stand for the rest of a long name. See them by `tensorboard --logdir
+    /// results`. The wall time of an event is its step in seconds.
     pub struct EventsParams {
-        /// Trainings, of which every iteration is told, and validations.
+        /// The trainings and validations. Every iteration of each is written.
         from: Vec<Ref>, where to(&[MODEL, METRICS]).nonempty();
-        /// The data set whose first images are shown; without one there are no pictures.
+        /// The data set whose first images are shown. `None`: no pictures.
         data: Option<Ref> = None, where to(&[DATASET]);
-        /// How many images are shown.
+        /// The number of images that are shown.
         images: u32 = 3, where unit("images").min(1.0);
     }
 }
 
 /// The event files.
-const EVENTS: Output = Output::tree("events", "events", "The event files, a folder for each curve.").published();
+const EVENTS: Output =
+    Output::tree("events", "events", "The event files, in folders for trainings, validations and pictures.")
+        .published();
 
 /// The kind.
 pub struct Events;
@@ -118,8 +121,8 @@ fn scalars(file: &mut EventFile, part: &Part) {
     steps.into_iter().for_each(|(step, values)| file.scalars(step, values));
 }
 
-/// What expansion adds to the parameters where cells would come to one folder. Programs before kept one of their files
-/// alone, so that their results are not taken for these.
+/// The field that expansion adds where two cells would have the same folder. Older programs kept the files of one cell only:
+/// the field gives such a stage another key, so that their results are not reused.
 const APART: &str = "apart";
 
 /// Whether two of the cells would come to one folder.

@@ -10,76 +10,76 @@ use crate::stage::params::FileRef;
 pub const KIND: &str = "Dataset";
 
 params! {
-    /// A checked list of images and labels. Every file is read: it must be there and decode, image and label must have
-    /// the same size, and labels must be ids of classes or the ignore value. Every fault is reported, not the first.
-    /// The result is an index with paths, digests, sizes and pixels a class; the images stay where they are, and
-    /// are checked against their digests whenever they are used.
+    /// A checked list of images and labels. The stage reads every file. It must be there and decode, an image and its
+    /// label must have the same size, and a label may hold ids of classes and the ignore value alone. All faults are
+    /// reported together. The result is an index of paths, digests, sizes, and pixels of each class. The images stay
+    /// where they are. Whoever reads one later checks it against its digest.
     pub struct DatasetParams {
         /// Where the images come from.
         source: Source;
-        /// The classes by name: ids count from 0 in this order.
+        /// The classes by name. Ids count from 0 in this order.
         classes: Classes;
-        /// The id of pixels that count nowhere.
+        /// The id of pixels that are ignored: they count in no loss and in no figure.
         ignore: u8 = 255;
-        /// What the list must come to; anything else is an error.
+        /// What the list must hold. Anything else is an error.
         expect: Vec<Expect> = Vec::new();
     }
 
     /// A source of images.
     pub enum Source {
-        /// Scenes that the tool makes: discs, squares, triangles, wires and textured blobs of several sizes before a
-        /// textured background, as JPEG and palette PNG in VOC's folders.
+        /// Scenes that the tool draws: discs, squares, triangles, wires and textured blobs of several sizes on a
+        /// textured background. They are written as JPEG and palette PNG into VOC's folders.
         Shapes {
-            /// How many.
+            /// The number of scenes.
             images: u32, where min(1.0).max(100000.0).unit("images");
-            /// Where the scenes are drawn from.
+            /// The seed of the scenes.
             seed: u64 = 1, where max(9007199254740991.0);
-            /// The number of the first scene: sets that do not overlap differ in it.
+            /// The number of the first scene. Give two sets different first numbers to keep them apart.
             first: u32 = 0;
             /// The mean width and height of a scene.
             size: (u32, u32) = (128, 96), where min(32.0).max(4096.0).unit("pixels");
         }
-        /// A list file as in the reference: `/image/path /label/path` a line, below a root. Images are JPEG or PNG files;
-        /// labels are PNG files of ids, as a palette or grey of at most 8 bits. An image's id is its file name without the
-        /// extension, and no two may share one.
+        /// A list file as in the reference: a line is `/image/path /label/path`, below a root. Images are JPEG or PNG
+        /// files. Labels are PNG files of class ids, as a palette or as grey of at most 8 bits. The id of an image is
+        /// its file name without the extension. No two images may have the same id.
         Listed {
-            /// The data root, given by `--data NAME=PATH`.
+            /// The name of the data root. Its folder is given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
-            /// The list file below the root.
+            /// The path of the list file below the root.
             list: String;
-            /// Whether the lines hold labels; a test list has images only.
+            /// Whether the lines name labels. A test list names images only.
             labels: bool = true;
-            /// Archives, as downloaded, that hold everything; then no root is needed.
+            /// Archives, as downloaded, that hold all files. Then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
-        /// PASCAL VOC 2012 with the folder SegmentationClassAug.
+        /// PASCAL VOC 2012, with the folder SegmentationClassAug added.
         Voc2012 {
-            /// The data root, given by `--data NAME=PATH`.
+            /// The name of the data root. Its folder is given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
-            /// Which part.
+            /// The part of the data set.
             list: VocPart;
-            /// Archives, as downloaded, that hold everything; then no root is needed.
+            /// Archives, as downloaded, that hold all files. Then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
-        /// Cityscapes in its original tree: the folders leftImg8bit, gtFine and gtCoarse with the files `…_labelIds.png`,
-        /// whose values become the ids of the 19 classes (trainIds), and 255 for all others.
+        /// Cityscapes in its original folders leftImg8bit, gtFine and gtCoarse. Labels are the files
+        /// `…_labelIds.png`. Their values become the ids of the 19 classes (trainIds), and all others become 255.
         Cityscapes {
-            /// The data root, given by `--data NAME=PATH`.
+            /// The name of the data root. Its folder is given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
-            /// Which part.
+            /// The part of the data set.
             list: CityscapesPart;
-            /// Archives, as downloaded, that hold everything; then no root is needed.
+            /// Archives, as downloaded, that hold all files. Then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
     }
 
     /// A part of PASCAL VOC 2012.
     pub enum VocPart {
-        /// Every id in SegmentationClassAug less those of the validation list.
+        /// Every id in SegmentationClassAug that is not in the validation list.
         TrainAug {}
         /// The ids of ImageSets/Segmentation/val.txt.
         Val {}
-        /// The ids of ImageSets/Segmentation/test.txt, of the test archive; images only.
+        /// The ids of ImageSets/Segmentation/test.txt, which is in the test archive. It has images only.
         Test {}
     }
 
@@ -103,38 +103,38 @@ params! {
 
     /// An archive: tar, tar.gz or zip.
     pub struct Archive {
-        /// The file.
+        /// The file of the archive.
         file: FileRef;
-        /// The BLAKE3 digest that it must have.
+        /// The BLAKE3 digest that the archive must have. `None`: any.
         digest: Option<String> = None;
-        /// The folder inside the archive that stands for the root, as `VOCdevkit/VOC2012`.
+        /// The folder inside the archive that is taken as the root, as `VOCdevkit/VOC2012`.
         folder: Option<String> = None;
     }
 
-    /// What a list, or the part of it with labels in one folder, must come to.
+    /// What a list must hold, or the part of it whose labels are in one folder.
     pub struct Expect {
-        /// The folder of the labels, as `gtFine`; then only samples with labels there are meant, and every sample must
-        /// be meant by some expectation. `None`: all samples.
+        /// The folder of labels that is counted, as `gtFine`. Then every sample must be counted by one expectation.
+        /// `None`: all samples are counted.
         labels: Option<String> = None;
-        /// The number of ids.
+        /// The number of samples.
         count: u64;
-        /// BLAKE3 of the sorted ids, one a line, each ended by a newline.
+        /// The BLAKE3 digest of the sorted ids. Each is on a line of its own, and a newline ends every line.
         digest: String;
     }
 
     /// The classes of a data set.
     pub enum Classes {
-        /// The 21 of PASCAL VOC.
+        /// The 21 classes of PASCAL VOC.
         Voc {}
-        /// The 19 of Cityscapes (trainIds).
+        /// The 19 classes of Cityscapes (trainIds).
         Cityscapes {}
-        /// The 11 of CamVid.
+        /// The 11 classes of CamVid.
         CamVid {}
-        /// The 6 of the made scenes.
+        /// The 6 classes of the drawn scenes.
         Shapes {}
-        /// Any others, by name. They are shown in VOC's colours.
+        /// Other classes. They are shown in VOC's colours.
         Named {
-            /// The names.
+            /// The names of the classes.
             names: Vec<String>, where nonempty();
         }
     }

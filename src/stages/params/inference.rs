@@ -1,4 +1,4 @@
-//! How a model's scores of an image are made: what `Validate` and `Predict` share.
+//! How a model's scores of an image are computed: what `Validate` and `Predict` share.
 
 use crate::ml::crf;
 use crate::ml::inference::{self, Fuse as Fusing};
@@ -8,50 +8,53 @@ use crate::stage::params::Param;
 use crate::stage::schema::{Field, Type};
 
 params! {
-    /// The passes of a network over an image, and how they become one prediction.
+    /// How a network sees an image, and how that becomes one prediction.
     pub struct Inference {
-        /// The factors by which the image is scaled, a pass each. The multi-scale reference's are 1, 0.75 and 0.5.
+        /// The factors by which the image is scaled. The network sees each scale once. The multi-scale reference has
+        /// 1, 0.75 and 0.5.
         scales: Vec<f64> = vec![1.0], where above(0.0).max(8.0).nonempty();
-        /// Whether each scale is also seen mirrored.
+        /// Whether the network also sees each scale mirrored.
         flip: bool = false;
-        /// How several passes become one.
+        /// How the scores of several scales and of mirrored images become one.
         fuse: Fuse = Fuse::Mean {};
-        /// A dense CRF that sharpens the prediction by the image's colours, or none: `Some(())` is DeepLab-v2's.
+        /// A dense CRF that sharpens the prediction by the colours of the image. `Some(())` is DeepLab-v2's. `None`:
+        /// no CRF.
         crf: Option<Crf> = None;
     }
 
-    /// How several passes become one.
+    /// How the scores of several scales and of mirrored images become one.
     pub enum Fuse {
-        /// The mean of the probabilities at the size of the image: what is usual today.
+        /// The mean of the probabilities at the size of the image. This is usual today.
         Mean {}
-        /// The greatest logits at the size of the first scale's: the multi-scale reference's way.
+        /// The greatest logits at the size of the first scale's, as in the multi-scale reference.
         Max {}
     }
 
     /// A fully connected CRF over the pixels (Krähenbühl and Koltun, NeurIPS 2011), solved by mean-field iterations.
     /// The defaults are DeepLab-v2's for ResNet-101 on VOC 2012; it took 2, 2, 4, 65 and 3 for VGG-16.
     pub struct Crf {
-        /// Mean-field iterations.
+        /// The number of mean-field iterations.
         iterations: u32 = 10, where max(1000.0).unit("iterations");
-        /// The weight of the smoothness kernel, a Gaussian of the distance in place; 0 leaves it out.
+        /// The weight of the smoothness kernel, a Gaussian of the distance between two pixels. 0 leaves it out.
         smoothness_weight: f64 = 3.0, where min(0.0).max(1e6);
-        /// The deviation of the smoothness kernel.
+        /// The standard deviation of the smoothness kernel.
         smoothness_xy: f64 = 1.0, where min(0.01).max(1e6).unit("pixels");
-        /// The weight of the appearance kernel, a Gaussian of the distance in place and colour; 0 leaves it out.
+        /// The weight of the appearance kernel, a Gaussian of the distance between two pixels and of their colours. 0
+        /// leaves it out.
         appearance_weight: f64 = 4.0, where min(0.0).max(1e6);
-        /// The deviation of the appearance kernel in place.
+        /// The standard deviation of the appearance kernel in distance.
         appearance_xy: f64 = 67.0, where min(0.01).max(1e6).unit("pixels");
-        /// The deviation of the appearance kernel in each of red, green and blue.
+        /// The standard deviation of the appearance kernel in each of red, green and blue.
         appearance_rgb: f64 = 3.0, where min(0.01).max(1e6).unit("levels of 255");
         /// How the kernels are normalised.
         normalization: Normalization = Normalization::Pixel {};
     }
 
-    /// How a kernel K of a dense CRF is normalised; n is what it makes of ones.
+    /// How a kernel K of a dense CRF is normalised. n is K applied to ones.
     pub enum Normalization {
-        /// K / n, a weighted mean at each pixel: the way of DeepLab-v2's own tool.
+        /// K / n, a weighted mean at each pixel, as in DeepLab-v2's own tool.
         Pixel {}
-        /// K / sqrt(n n'), which keeps the kernel symmetric: the way of pydensecrf, which DeepLab's ports use.
+        /// K / sqrt(n n'), which keeps the kernel symmetric, as in pydensecrf, which ports of DeepLab use.
         Symmetric {}
     }
 }

@@ -1,7 +1,8 @@
-//! What a pipeline may state, of the kinds whose parameters other stages are held against, and of what several kinds share.
+//! Parameters that more than one file reads: those of kinds that other stages must agree with, and those that several kinds
+//! share.
 //!
-//! Declarations only: they import neither rules between stages nor what stages do. The parameters of a kind that nothing
-//! else looks at stand in the kind's own file.
+//! These are declarations. They import no rules between stages, and no stage's work. Parameters that the kind alone reads
+//! stand in the kind's own file.
 
 pub mod command;
 pub mod dataset;

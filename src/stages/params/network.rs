@@ -1,4 +1,4 @@
-//! The parameters that name a network: made from `ml`'s registries, so that a new encoder or pre-filter needs no line here.
+//! The parameters that name a network. They are made from `ml`'s registries: a new encoder or pre-filter needs no line here.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,15 @@ params! {
     /// A segmentation network.
     pub enum Model {
         /// DeepLab-v2 (Chen et al., arXiv 1606.00915): a residual encoder at output stride 8, dilated by 2 in group 4
-        /// and by 4 in group 5, and four dilated convolutions (6, 12, 18, 24) whose sum are the logits.
+        /// and by 4 in group 5. Its head is four convolutions with the dilations 6, 12, 18 and 24. Their sum is the
+        /// logits.
         DeepLabV2 {
             /// The encoder.
             encoder: Encoder;
-            /// The classes of the data.
+            /// The number of classes of the data.
             classes: u32, where min(2.0).max(255.0);
-            /// What smooths the dilated 3x3 convolutions of groups 4 and 5.
+            /// The type of dilated convolution: what smooths the input of the dilated 3x3 convolutions of groups 4
+            /// and 5.
             prefilter: Prefilter = Prefilter::regular();
         }
     }

@@ -11,8 +11,9 @@ use super::network::{Encoder, Prefilter};
 pub const KIND: &str = "Weights";
 
 params! {
-    /// The weights that a network starts from. Every tensor is reported as loaded, initialised, skipped or left over, and
-    /// shapes are checked. Weights are kept as OIHW fp32 under this program's own names.
+    /// The weights that a network starts from. A report names every tensor as loaded, initialised, skipped or left
+    /// over. Shapes are checked. The weights are stored as 32-bit floats under this program's own names, filters as
+    /// OIHW.
     pub struct WeightsParams {
         /// The encoder.
         encoder: Encoder;
@@ -24,49 +25,52 @@ params! {
     pub enum Source {
         /// Drawn from a seed.
         Seeded {
-            /// How.
+            /// How the encoder is drawn.
             encoder: Init = Init::Stable {};
-            /// Where the draws start.
+            /// The seed of the draws.
             seed: u64 = 1, where max(9007199254740991.0);
         }
-        /// A file of weights: TensorFlow's checkpoints of both formats (several files are named by their prefix, their
-        /// index or any part), PyTorch's `.pth`, NumPy's `.npz`, safetensors. Its content says which.
+        /// A file of weights: TensorFlow's checkpoints of both formats, PyTorch's `.pth`, NumPy's `.npz`, or
+        /// safetensors. The content says which. A checkpoint of several files is named by their common prefix, by its
+        /// index, or by any part.
         Checkpoint {
             /// The file.
             file: FileRef;
-            /// What its tensors are called.
+            /// How the tensors in the file are named.
             names: Names = Names::Detect {};
-            /// What is taken from it.
+            /// What is taken from the file.
             take: Take = Take::Encoder {};
-            /// Whether tensors that the file lacks may be drawn from seed 1 instead of being an error.
+            /// Whether tensors that the file lacks are drawn from seed 1. Otherwise they are an error.
             partial: bool = false;
         }
-        /// The same as `Checkpoint` with this program's names.
+        /// The same as `Checkpoint` with `names: Own`.
         Safetensors {
             /// The file.
             file: FileRef;
-            /// Whether tensors that the file lacks may be drawn from seed 1 instead of being an error.
+            /// Whether tensors that the file lacks are drawn from seed 1. Otherwise they are an error.
             partial: bool = false;
         }
     }
 
-    /// The names of tensors in a file: a table, as `stages/names/` holds them.
+    /// The names of tensors in a file: a table, as in `stages/names/`.
     pub enum Names {
-        /// The shipped table that knows the most of the file's tensors. The log says which.
+        /// The shipped table that knows most tensors of the file. The log says which that is.
         Detect {}
-        /// This program's own.
+        /// This program's own names.
         Own {}
-        /// DeepLab-v2's, after Caffe: `deeplab_resnet_init.ckpt`, `deeplab_resnet.ckpt`, the reference's `deeplab`.
+        /// The names of DeepLab-v2, after Caffe: `deeplab_resnet_init.ckpt`, `deeplab_resnet.ckpt`, and `deeplab` of
+        /// the reference.
         Deeplab {}
-        /// TensorFlow slim's: `resnet_v1_101.ckpt`, `resnet_v1_50.ckpt`, the reference's `res101` and `res50`.
+        /// The names of TensorFlow slim: `resnet_v1_101.ckpt`, `resnet_v1_50.ckpt`, and `res101` and `res50` of the
+        /// reference.
         Slim {}
-        /// torchvision's ResNet-50 and ResNet-101.
+        /// The names of torchvision's ResNet-50 and ResNet-101.
         Torchvision {}
-        /// torchvision's ResNet-18.
+        /// The names of torchvision's ResNet-18.
         TorchvisionBasic {}
-        /// kazuto1011/deeplab-pytorch's.
+        /// The names of kazuto1011/deeplab-pytorch.
         DeeplabPytorch {}
-        /// A table of one's own.
+        /// A table of your own.
         Table {
             /// The file, written as those in `stages/names/`.
             file: FileRef;
@@ -77,20 +81,21 @@ params! {
     pub enum Take {
         /// The encoder. The head starts from its initialiser, as in the reference.
         Encoder {}
-        /// The encoder and the head, which must have as many classes as the model that is trained.
+        /// The encoder and the head. The model that is trained must have as many classes.
         EncoderAndHead {}
         /// The encoder, the head, and what the pre-filter has learned, as in a checkpoint that the reference trained.
         Model {
-            /// The type of dilated convolution that the file was trained with, which the model that is trained must have.
+            /// The type of dilated convolution that the file was trained with. The model that is trained must have
+            /// the same.
             prefilter: Prefilter;
         }
     }
 
     /// How an encoder is drawn.
     pub enum Init {
-        /// He et al., arXiv 1502.01852: normal with variance 2/fan_in, batch norms that change nothing.
+        /// He et al., arXiv 1502.01852: normal with variance 2/fan_in, and batch norms that change nothing.
         He {}
-        /// The same, with the last batch norm of each residual branch scaled down, so that activations and gradients
+        /// As `He`, but the last batch norm of each residual branch is scaled down. Activations and gradients then
         /// keep their scale through a hundred layers with frozen batch norm.
         Stable {}
     }

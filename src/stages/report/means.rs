@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - sums are in the order of the rows;
-//! - a figure that one of the rows lacks has no mean, so that every mean is over the n of its row.
+//! - a figure that one of the rows lacks has no mean: every mean of a row is over the same n rows.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ fn axes(rows: &Rows) -> Vec<String> {
     axes
 }
 
-/// The one text that all are.
+/// The text, if all of them are the same.
 fn common(mut texts: impl Iterator<Item = String>) -> Option<String> {
     let first = texts.next()?;
     texts.all(|text| text == first).then_some(first)
@@ -94,7 +94,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation of a sample: the squares over n - 1, so that one value has none.
+/// The standard deviation of a sample, over n - 1. One value has none.
 fn deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values);
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();

@@ -1,9 +1,9 @@
 //! The rows of a report: figures by the model, data set and cell that they are of.
 //!
 //! Invariants:
-//! - a figure is never written over by another one: what differs has rows of its own;
-//! - what is in fewer cells than a row (a receptive field of a model that is validated in several ways) belongs to each
-//!   row that it agrees with;
+//! - no figure replaces another one: figures that differ stand in different rows;
+//! - a figure that depends on fewer axes than a row stands in every row that it agrees with. An example is the receptive
+//!   field of a model that is validated in several ways;
 //! - rows and columns are in the order of their first mention.
 
 use std::cmp::Reverse;
@@ -19,15 +19,15 @@ use crate::stages::validate::INFERENCE;
 use crate::stages::yields::{CLASSES, FIGURES, SUMMARY};
 use crate::table::Table;
 
-/// The column with the number of classes that a mean is over.
+/// The column with the number of classes in a mean IoU.
 pub const COUNT: &str = "classes";
 
-/// The columns that say what a row is of, by their place in [`SUBJECT`].
+/// The columns that name the model and the data of a row, with their places in [`SUBJECT`].
 pub const SHOWN: [(&str, usize); 7] =
     [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3), ("seed", 4), ("iteration", 5), ("step", 6)];
 
-/// Where a node stands among what is gathered. How a validation's predictions were made is a label as those of the
-/// matrix: what does not depend on it belongs to each way.
+/// Where a node stands among the gathered ones. The way of inference of a validation is a label, as those of the matrix: a
+/// figure that does not depend on it belongs to every way.
 #[derive(Clone)]
 pub struct Origin {
     pub cell: Cell,
@@ -165,7 +165,7 @@ impl Rows {
     }
 }
 
-/// A column that says what rows are of; numbers as such.
+/// A column that names the model or the data of each row. Numbers are written as numbers.
 pub fn subject_column<'a>(name: &str, texts: impl Iterator<Item = Option<&'a str>>) -> Values {
     match name {
         "seed" | "iteration" | "step" => Values::Int(texts.map(|text| text?.parse().ok()).collect()),
@@ -173,7 +173,7 @@ pub fn subject_column<'a>(name: &str, texts: impl Iterator<Item = Option<&'a str
     }
 }
 
-/// A column of figures. Counts are whole numbers and read as such.
+/// A column of figures. Counts are written as integers.
 pub fn figure_column(name: &str, values: Vec<Option<f64>>) -> Values {
     match name {
         COUNT => Values::Int(values.into_iter().map(|value| value.map(|value| value as i64)).collect()),
@@ -181,7 +181,7 @@ pub fn figure_column(name: &str, values: Vec<Option<f64>>) -> Values {
     }
 }
 
-/// The columns for labels: an axis for each, save those whose labels the column of the same name tells already.
+/// The columns for labels: one for each axis, unless the column of the same name shows the labels already.
 fn labels(rows: &[Row], figures: &[String]) -> Vec<(String, String)> {
     let axes: BTreeSet<&String> = rows.iter().flat_map(|row| row.cell.keys()).collect();
     let told = |axis: &str, at: usize| {

@@ -53,8 +53,8 @@ pub fn start(
     Ok((trainer, Progress::default(), about))
 }
 
-/// Takes up an inner checkpoint. A damaged one is told, and left behind with a start from the beginning; one that is whole
-/// and cannot be read was written by another version, and is refused.
+/// Goes on from an inner checkpoint. If it is damaged, a warning says so, and the training starts from the beginning. If it
+/// is whole but cannot be read, another version wrote it, and that is an error.
 pub fn resume(job: &Job<'_>, path: &Path, device: &Device) -> Result<Option<(Trainer, Progress, About)>, StageError> {
     let content = match inner::content(path)? {
         Content::Nothing => return Ok(None),

@@ -1,4 +1,4 @@
-//! The part of a rank that keeps nothing.
+//! What every rank but rank 0 does: it makes the same updates, and writes nothing.
 
 use super::updates::{batching, iteration, numbers, settings, share, take, update};
 use crate::ml::data::ahead::ahead;
@@ -10,7 +10,7 @@ use crate::stages::data::Data;
 use crate::stages::params::train::TrainParams;
 use crate::stages::support;
 
-/// Makes the updates of a rank that keeps nothing: those that rank 0 makes, from the state that it has.
+/// Makes the updates that rank 0 makes, from the `state` that rank 0 has.
 pub fn follow(p: &TrainParams, job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageError> {
     let iteration = iteration(job, p)?;
     let settings = settings(p)?;

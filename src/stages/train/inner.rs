@@ -3,7 +3,7 @@
 //! Invariants:
 //! - the training waits for the copy of its state alone; a thread turns it into bytes and writes them;
 //! - one is written at a time, whole or not at all, and replaces the one before it;
-//! - what the thread comes to is always asked for: a write that failed ends the training with its error.
+//! - the result of the thread is always read: a write that failed ends the training with its error.
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::stage::StageError;
 
 /// The least time between the starts of two checkpoints.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// That time is at least this multiple of what the training waited for the last one,
+/// The least time is also this multiple of the time that the training waited for the last checkpoint,
 const WAIT_SHARE: u32 = 100;
-/// and this multiple of what the thread took for it.
+/// and this multiple of the time that the thread took to write it.
 const WRITE_SHARE: u32 = 50;
 
 /// The checkpoints of a node in training.

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - only rank 0 reads and writes the training's state, its log and its checkpoints: the others are sent the state that
 //!   they start from, and leave nothing behind;
-//! - a rank that fails tells rank 0 why, in full, and rank 0 fails with that error;
+//! - a rank that fails sends its whole error to rank 0, which fails with the same;
 //! - the other ranks never outlive rank 0.
 
 use std::collections::BTreeMap;
@@ -92,7 +92,8 @@ impl Crew {
         Ok(Crew { star, others })
     }
 
-    /// Gives the others the job and the trainer's state, and the trainer the others, which compute as `numerics` say.
+    /// Sends the job and the trainer's state to the other ranks, and joins the trainer with them. All compute as `numerics`
+    /// say.
     pub fn join(&mut self, job: &Job<'_>, trainer: &mut Trainer, numerics: Numerics) -> Result<(), StageError> {
         let Some(mut star) = self.star.take() else { return Ok(()) };
         let order = Order {

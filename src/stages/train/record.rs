@@ -1,4 +1,4 @@
-//! What a node has logged so far, and what it leaves in the end: a model, a row an update, a row a class, a log.
+//! What a node has logged so far, and its outputs: a model, a row for each update, a row for each class, a log.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct Line {
 /// What a node has seen so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// A line an update.
+    /// A line for each update.
     pub lines: Vec<Line>,
     /// The counts of pixels by true and predicted class.
     pub confusion: Vec<u64>,
@@ -95,7 +95,7 @@ pub fn produce(
     Ok(produced)
 }
 
-/// A row an update.
+/// A row for each update.
 fn steps(lines: &[Line]) -> Result<Table, StageError> {
     let int = |f: &dyn Fn(&Line) -> u64| Values::Int(lines.iter().map(|line| Some(f(line) as i64)).collect());
     let float = |f: &dyn Fn(&Line) -> Option<f64>| Values::Float(lines.iter().map(f).collect());

@@ -1,4 +1,4 @@
-//! The updates of a node: what each rank of a training makes alike.
+//! The updates of a node. Every rank of a training makes the same ones.
 
 use std::ops::Range;
 
@@ -51,7 +51,7 @@ pub fn numbers(p: &TrainParams, iteration: &Iteration, trainer: &Trainer) -> Ran
     batch(iteration.done(trainer))..batch(iteration.updates)
 }
 
-/// The samples of each batch that fall to a rank.
+/// The samples of each batch that a rank computes.
 pub fn share(p: &TrainParams, rank: usize) -> Range<usize> {
     parallel::share(p.batch as usize, rank, p.ranks as usize)
 }

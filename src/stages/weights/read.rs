@@ -39,7 +39,7 @@ pub fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
     DataFault::new(path.display(), error.within(&name), error.hint()).into()
 }
 
-/// Reads what `take` takes of the file at `path` for the network that `spec` describes.
+/// Reads the tensors that `take` names from the file at `path`, for the network that `spec` describes.
 ///
 /// # Errors
 /// The file or the table of names cannot be read, a tensor that is taken is damaged, or a head is to be taken where
@@ -79,8 +79,8 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     Ok(Found { translated, classes })
 }
 
-/// What to say of a model of this program that was trained with another `input` than the usual one: whoever trains on
-/// must state it again.
+/// A warning about a model of this program that was trained with another `input` than the default: a training that goes on
+/// from it must state the same.
 fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
     let input = subject::about(&State::extra(&checkpoint.metadata).ok()?).ok()?.input;
     let told =

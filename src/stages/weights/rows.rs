@@ -6,7 +6,7 @@ use crate::stage::StageError;
 use crate::stages::columns::{self, Values};
 use crate::table::Table;
 
-/// A row a tensor: its name here, its name in the file, its shape, what became of it, and why where it was skipped.
+/// A row for each tensor: its name here, its name in the file, its shape, what became of it, and why it was skipped.
 pub fn table(
     parameters: &Parameters,
     taken: impl Fn(&Parameter) -> bool,

@@ -19,8 +19,8 @@ pub(super) const ENTRY: Entry = Entry {
     args: || {
         vec![ArgSpec::new(
             "learned",
-            "Whether the filters are trained from the mean on, as in the reference's code, or \
-             stay fixed, as in its text.",
+            "Whether training changes the filters, which begin as the mean: so it is in the reference's code. \
+             Otherwise they stay the mean, as in its text.",
             Arg::Bool(true),
         )]
     },

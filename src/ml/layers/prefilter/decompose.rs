@@ -9,7 +9,7 @@ use super::regular::Regular;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Decompose",
-    doc: "The dilated convolution taken apart into dense ones of interleaved images: equals Regular.",
+    doc: "The dilated convolution as dense convolutions of interleaved images. The result is that of Regular.",
     args: Vec::new,
     build: |_| Ok(Box::new(Regular)),
 };

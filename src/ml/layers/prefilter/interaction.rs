@@ -22,7 +22,7 @@ use crate::ml::spec::{ArgSpec, chosen};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "GroupInteraction",
-    doc: "Mixes the d x d interleaved images that the dilated convolution keeps apart, by a learned matrix a layer.",
+    doc: "Mixes the d x d interleaved images that the dilated convolution keeps apart. Each layer has a learned matrix.",
     args: || {
         vec![ArgSpec::choice(
             "form",

@@ -6,12 +6,12 @@ use crate::ml::spec::{Arg, ArgSpec};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Multigrid",
-    doc: "Multiplies the dilation from block to block of a group, without a pre-filter.",
+    doc: "Multiplies the dilation by a factor for each block of a group, without a pre-filter.",
     args: || {
         vec![ArgSpec::new(
             "rates",
-            "What multiplies the dilation in the blocks of groups 4 and 5: the first rate in the first \
-             block of a group, and so on, over again where a group has more blocks.",
+            "The factors of the dilation in the blocks of groups 4 and 5. The first block of a group has the \
+             first factor, and so on. If a group has more blocks than there are factors, they start again.",
             Arg::Ints(vec![1, 2, 4]),
         )]
     },
