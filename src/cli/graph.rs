@@ -56,7 +56,7 @@ fn dot(pipeline: &Pipeline) -> String {
     let name = quoted(&pipeline.name);
     let mut out = format!("digraph \"{name}\" {{\n  rankdir=LR;\n  node [shape=box];\n");
     for (i, node) in pipeline.nodes.iter().enumerate() {
-        let name = quoted(&pipeline.node_ref(i).to_string());
+        let name = quoted(&pipeline.node_name(i).to_string());
         let _ = writeln!(out, "  n{i} [label=\"{name}\\n{}\"];", node.kind);
     }
     for (from, to) in edges(pipeline) {
@@ -80,7 +80,7 @@ fn entities(text: &str) -> String {
 fn mermaid(pipeline: &Pipeline) -> String {
     let mut out = "flowchart LR\n".to_owned();
     for (i, node) in pipeline.nodes.iter().enumerate() {
-        let name = entities(&pipeline.node_ref(i).to_string());
+        let name = entities(&pipeline.node_name(i).to_string());
         let _ = writeln!(out, "  n{i}[\"{name}<br>{}\"]", node.kind);
     }
     for (from, to) in edges(pipeline) {

@@ -36,7 +36,7 @@ pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit,
 /// The plan in words.
 pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut out = String::new();
-    let name = |node: usize| pipeline.node_ref(node).to_string();
+    let name = |node: usize| pipeline.node_name(node).to_string();
     let width = plan.nodes.iter().map(|planned| name(planned.node).chars().count()).max().unwrap_or(0).min(WIDEST);
     let mut counts = [0; 3];
     for planned in &plan.nodes {

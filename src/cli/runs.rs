@@ -10,7 +10,8 @@ use super::format::{RecordFormat, aligned, figure, markdown, word};
 use super::terminal::{print, warn};
 use super::ui::how_far;
 use crate::cli::exit::Exit;
-use crate::engine::{self, NodeLabel, Progress};
+use crate::engine::{self, Progress};
+use crate::stage::NodeName;
 use crate::store::{RunLine, RunRecord, RunStatus, Status, Store};
 
 /// The arguments of `repro runs`.
@@ -74,7 +75,7 @@ pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
     if run.status == RunStatus::Running {
         let at_work = at_work(store, &run.id);
         for node in run.nodes.iter_mut().filter(|node| node.status == Status::Running) {
-            let label = NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() };
+            let label = NodeName { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() };
             node.message = at_work.get(&label).map(how_far).unwrap_or_default();
         }
     }
@@ -87,7 +88,7 @@ pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 /// How far the stages of a run are that are at work, as its event log tells it.
-fn at_work(store: &Store, run: &str) -> BTreeMap<NodeLabel, Progress> {
+fn at_work(store: &Store, run: &str) -> BTreeMap<NodeName, Progress> {
     match engine::events(store, run) {
         Ok(lines) => engine::progress(&lines.unwrap_or_default()),
         Err(error) => {

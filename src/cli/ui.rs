@@ -8,8 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::figure;
 use super::terminal::{clean, print};
-use crate::engine::{self, LogLine, NodeLabel, Progress, RunEvent};
-use crate::stage::{Event, StageError};
+use crate::engine::{self, LogLine, Progress, RunEvent};
+use crate::stage::{Event, NodeName, StageError};
 use crate::store::RunStatus;
 
 /// How often a piped run says how far a stage is.
@@ -28,14 +28,14 @@ pub enum Ui {
 /// What the plain rendering remembers.
 #[derive(Default)]
 pub struct Plain {
-    said: BTreeMap<NodeLabel, Instant>,
-    scalars: BTreeMap<NodeLabel, BTreeMap<String, f64>>,
+    said: BTreeMap<NodeName, Instant>,
+    scalars: BTreeMap<NodeName, BTreeMap<String, f64>>,
 }
 
 /// What the bars remember.
 pub struct Bars {
     all: MultiProgress,
-    bars: BTreeMap<NodeLabel, ProgressBar>,
+    bars: BTreeMap<NodeName, ProgressBar>,
 }
 
 impl Ui {
@@ -139,7 +139,7 @@ pub(super) fn how_far(progress: &Progress) -> String {
 }
 
 impl Plain {
-    fn progress(&mut self, node: &NodeLabel, event: &Event) {
+    fn progress(&mut self, node: &NodeName, event: &Event) {
         match event {
             Event::Scalars { values, .. } => {
                 self.scalars.insert(node.clone(), values.clone());
@@ -189,7 +189,7 @@ impl Bars {
         }
     }
 
-    fn progress(&self, node: &NodeLabel, what: &Event, event: &RunEvent) {
+    fn progress(&self, node: &NodeName, what: &Event, event: &RunEvent) {
         let Some(bar) = self.bars.get(node) else { return };
         match what {
             Event::Progress { done, total, unit } => {

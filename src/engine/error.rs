@@ -1,7 +1,7 @@
 //! Why a plan could not be made, or a run not be recorded.
 
 use super::failure::{NodeFailure, stage_hint};
-use crate::stage::{DataFault, NodeRef, StageError};
+use crate::stage::{DataFault, NodeName, StageError};
 use crate::store;
 use crate::syntax::Diagnostics;
 
@@ -25,7 +25,7 @@ pub enum Error {
     Device(#[from] StageError),
     /// The device cannot compute as a node asks.
     #[error("`{0}`: {1}")]
-    Refused(NodeRef, StageError),
+    Refused(NodeName, StageError),
     /// A plan that does not fit the registry.
     #[error("There is no stage kind `{0}`. This is a bug in repro.")]
     UnknownKind(String),

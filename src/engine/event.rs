@@ -7,28 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::NodeFailure;
 use crate::hash::Digest;
-use crate::stage::Event;
+use crate::stage::{Event, NodeName};
 use crate::store::RunStatus;
-
-/// A node as events name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct NodeLabel {
-    /// The stage.
-    pub stage: String,
-    /// The iteration, from 1, where the stage has several.
-    pub iteration: Option<u32>,
-    /// The kind.
-    pub kind: String,
-}
-
-impl std::fmt::Display for NodeLabel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.iteration {
-            None => f.write_str(&self.stage),
-            Some(i) => write!(f, "{}[{i}]", self.stage),
-        }
-    }
-}
 
 /// What happens while a run goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +30,7 @@ pub enum RunEvent {
     /// A child process runs the node.
     NodeStarted {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// Its action key.
         key: Digest,
         /// The log.
@@ -60,28 +40,28 @@ pub enum RunEvent {
     /// The node's outputs are in the store.
     NodeHit {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// Its action key.
         key: Digest,
     },
     /// The stage says something.
     NodeEvent {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// What it says.
         what: Event,
     },
     /// Somebody else computes the same; this run waits for the result and goes on with other nodes.
     NodeWaiting {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// The action key.
         key: Digest,
     },
     /// The node finished.
     NodeDone {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// Its action key.
         key: Digest,
         /// How long it ran.
@@ -92,7 +72,7 @@ pub enum RunEvent {
     /// The node failed.
     NodeFailed {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// Why.
         failure: NodeFailure,
         /// The end of its log.
@@ -104,28 +84,28 @@ pub enum RunEvent {
     /// The node was stopped at the user's wish.
     NodeInterrupted {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
     },
     /// The node is not started.
     NodeSkipped {
         /// The node.
-        node: NodeLabel,
+        node: NodeName,
         /// Why.
         reason: String,
     },
     /// An input of the node is damaged; the node that made it runs again first.
     NodeRemade {
         /// The node whose output is damaged.
-        node: NodeLabel,
+        node: NodeName,
         /// The node that needs it.
-        wanted_by: NodeLabel,
+        wanted_by: NodeName,
         /// The damaged object.
         digest: Digest,
     },
     /// Something that the user should know.
     Warning {
         /// The node concerned, if any.
-        node: Option<NodeLabel>,
+        node: Option<NodeName>,
         /// The text, as sentences.
         text: String,
     },
@@ -155,7 +135,7 @@ mod tests {
 
     #[test]
     fn events_read_back_from_their_json() {
-        let node = NodeLabel { stage: "train".into(), iteration: Some(3), kind: "Train".into() };
+        let node = NodeName { stage: "train".into(), iteration: Some(3), kind: "Train".into() };
         let what = Event::Progress { done: 1, total: 2, unit: "steps".into() };
         let failure = NodeFailure::Stage(StageError::Bug("Oh.".into()));
         let events = [

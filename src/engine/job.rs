@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::NodeLabel;
 use crate::fsio;
 use crate::hash::Digest;
 use crate::program;
-use crate::stage::{DeviceSpec, Event, External, InputNode, StageError, Value};
+use crate::stage::{DeviceSpec, Event, External, InputNode, NodeName, StageError, Value};
 
 /// The newest format of job files.
 pub(super) const FORMAT: u32 = 1;
@@ -28,7 +27,7 @@ pub(super) struct JobFile {
     #[serde(with = "crate::fsio::exact")]
     pub store: PathBuf,
     pub run: String,
-    pub node: NodeLabel,
+    pub node: NodeName,
     pub version: u32,
     pub recipe: Digest,
     pub key: Digest,
@@ -121,7 +120,7 @@ mod tests {
             program: program::Id::default(),
             store: "/store".into(),
             run: "20260101-000000-000-abcd".into(),
-            node: NodeLabel { stage: "train".into(), iteration: Some(2), kind: "Train".into() },
+            node: NodeName { stage: "train".into(), iteration: Some(2), kind: "Train".into() },
             version: 1,
             recipe: Digest::of(b"recipe"),
             key: Digest::of(b"key"),

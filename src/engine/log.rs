@@ -18,9 +18,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::event::{NodeLabel, RunEvent};
+use super::event::RunEvent;
 use crate::fsio;
-use crate::stage::Event;
+use crate::stage::{Event, NodeName};
 use crate::store::{self, Store};
 
 /// The format of logs that this program writes.
@@ -67,9 +67,9 @@ impl LogLine {
 /// What passes of what a stage says while it works.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
-    began: BTreeMap<NodeLabel, Duration>,
+    began: BTreeMap<NodeName, Duration>,
     /// When what kind of event of a node last passed.
-    passed: BTreeMap<(NodeLabel, &'static str), Duration>,
+    passed: BTreeMap<(NodeName, &'static str), Duration>,
     texts: usize,
 }
 
@@ -171,8 +171,8 @@ pub struct Progress {
 }
 
 /// How far the stages are that are at work, by the events of their run.
-pub fn progress(lines: &[LogLine]) -> BTreeMap<NodeLabel, Progress> {
-    let mut all: BTreeMap<NodeLabel, Progress> = BTreeMap::new();
+pub fn progress(lines: &[LogLine]) -> BTreeMap<NodeName, Progress> {
+    let mut all: BTreeMap<NodeName, Progress> = BTreeMap::new();
     for line in lines {
         match &line.event {
             RunEvent::NodeStarted { node, .. } | RunEvent::NodeWaiting { node, .. } => {

@@ -1,7 +1,7 @@
 //! References to earlier runs, `run:NAME/STAGE`, resolved when a pipeline is loaded.
 
 use crate::pipeline::{RunLookup, RunNode};
-use crate::stage::Name;
+use crate::stage::StageName;
 use crate::store::{RunNodeRecord, Store};
 
 /// How many stages an error lists.
@@ -9,7 +9,7 @@ const SHOWN: usize = 20;
 
 impl RunLookup for Store {
     fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String> {
-        let name = Name::read(stage)?;
+        let name = StageName::read(stage)?;
         let wanted = format!(" that finished the stage `{stage}`");
         let record = self
             .find_run_where(run, &wanted, |record| record.finished_stage(&name).is_some())

@@ -36,7 +36,7 @@ mod testing;
 mod tests;
 
 pub use error::Error;
-pub use event::{NodeLabel, RunEvent};
+pub use event::RunEvent;
 pub use exec::exec;
 pub use explain::Why;
 pub use failure::NodeFailure;

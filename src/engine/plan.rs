@@ -88,7 +88,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         false => pipeline.select(&options.force).map_err(Error::Selection)?,
     };
     if let Some(idle) = forced.iter().find(|node| !wanted.contains(node)) {
-        let name = pipeline.node_ref(*idle);
+        let name = pipeline.node_name(*idle);
         let fault = Diagnostic::unplaced(format!("`--force` names `{name}`, which `--only` leaves out."))
             .hint("Name it in `--only` too, or leave `--only` out.");
         return Err(Error::Selection(Diagnostics::one(fault)));
@@ -133,7 +133,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         if !matches!(state, State::Hit { .. })
             && let Some(kind) = registry.kind(&node.kind)
         {
-            let refused = |error| Error::Refused(pipeline.node_ref(index), error);
+            let refused = |error| Error::Refused(pipeline.node_name(index), error);
             kind.runs_on(&node.params, &options.device).map_err(refused)?;
             let programs = kind.programs(&node.params).map_err(refused)?;
             lacking.extend(programs::lacking(&node.stage, &programs, &outside[&index].files));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::matrix::near;
 use super::reference::SHOWN;
 use crate::stage::name::key;
-use crate::stage::{Cell, Name};
+use crate::stage::{MatrixCell, StageName};
 use crate::syntax::limits::LABEL;
 use crate::syntax::{cut, names, suggestion};
 
@@ -26,7 +26,7 @@ struct ByLabel {
 
 impl CellIndex {
     /// Cells that all have the same axes.
-    pub fn new<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Self {
+    pub fn new<'c>(cells: impl IntoIterator<Item = &'c MatrixCell>) -> Self {
         let mut index = CellIndex::default();
         for (at, cell) in cells.into_iter().enumerate() {
             let labels = cell.iter().map(|(axis, label)| {
@@ -50,7 +50,7 @@ impl CellIndex {
     }
 
     /// The cells that have each of these labels, by number, in order.
-    pub fn find(&self, wanted: &Cell) -> Vec<usize> {
+    pub fn find(&self, wanted: &MatrixCell) -> Vec<usize> {
         let mut conditions = Vec::with_capacity(wanted.len());
         let mut fewest: Option<&Vec<usize>> = None;
         for (axis, label) in wanted {
@@ -69,7 +69,7 @@ impl CellIndex {
     }
 
     /// The labels of a cell.
-    fn cell(&self, at: usize) -> Cell {
+    fn cell(&self, at: usize) -> MatrixCell {
         let label = |((axis, by_label), &number): ((&String, &ByLabel), &usize)| {
             (axis.clone(), by_label.labels[number].0.clone())
         };
@@ -78,7 +78,7 @@ impl CellIndex {
 
     /// Checks that these cells have the labels in a name of their stage, and writes these as the cells do. The error is a
     /// message and what to do.
-    pub fn narrow(&self, name: &mut Name) -> Result<(), (String, String)> {
+    pub fn narrow(&self, name: &mut StageName) -> Result<(), (String, String)> {
         let stage = &name.stage;
         for (axis, wanted) in &mut name.cell {
             let axes = || self.axes.keys().map(String::as_str);
@@ -102,9 +102,9 @@ impl CellIndex {
     }
 
     /// The fault that no cell has all of these labels: a message and what to do.
-    pub fn missing(&self, name: &Name) -> (String, String) {
+    pub fn missing(&self, name: &StageName) -> (String, String) {
         let shown = 0..self.labels.len().min(SHOWN);
-        let cells: Vec<String> = shown.map(|at| Name::new(&name.stage, self.cell(at)).to_string()).collect();
+        let cells: Vec<String> = shown.map(|at| StageName::new(&name.stage, self.cell(at)).to_string()).collect();
         let left = self.labels.len() - cells.len();
         let more = if left > 0 { format!(", and {left} more") } else { String::new() };
         let hint = format!("The cells are {}{more}.", names(cells.iter().map(String::as_str)));

@@ -17,13 +17,13 @@ use super::limits::{self, too_many, weight};
 use super::matrix::{Matrix, Projection};
 use super::reference::Reference;
 use super::variants::Variants;
-use crate::stage::{Cell, Name, Value};
+use crate::stage::{MatrixCell, StageName, Value};
 use crate::syntax::limits::{TEXT_UNIT, VALUES};
 use crate::syntax::{Diagnostic, Faults, Span};
 
 /// A stage in one cell.
 pub(super) struct Instance<'a> {
-    pub name: Name,
+    pub name: StageName,
     pub checked: &'a Checked<'a>,
     /// The parameters, if they have no fault, with references to cells.
     pub params: Option<Value>,
@@ -41,7 +41,7 @@ pub(super) struct Instances<'a> {
 
 impl Instances<'_> {
     /// The numbers of the instances that a stage, or its part in some cells, stands for.
-    pub fn of(&self, name: &Name) -> Vec<usize> {
+    pub fn of(&self, name: &StageName) -> Vec<usize> {
         let Some(stage) = self.cells_of.get(name.stage.as_str()) else { return Vec::new() };
         stage.cells.find(&name.cell).into_iter().filter_map(|cell| stage.instances[cell]).collect()
     }
@@ -70,7 +70,7 @@ pub(super) fn spread<'a>(
             faults.push(too_many(span, limits::NODES, "stages in their cells"));
             return spread;
         }
-        let cells: Vec<Cell> = projections.iter().map(|projection| matrix.cell(&axes, projection)).collect();
+        let cells: Vec<MatrixCell> = projections.iter().map(|projection| matrix.cell(&axes, projection)).collect();
         let mut numbers = Vec::with_capacity(cells.len());
         for (projection, cell) in projections.iter().zip(&cells) {
             let own = axes.iter().zip(projection).filter(|(axis, _)| stage.axes.contains(axis));
@@ -111,7 +111,7 @@ pub(super) fn spread<'a>(
                 redirect(params, false, &|text, gathers| aim(text, gathers).ok().map(|(text, _)| text));
             }
             numbers.push(Some(spread.all.len()));
-            spread.all.push(Instance { name: Name::new(name, cell.clone()), checked, params, references });
+            spread.all.push(Instance { name: StageName::new(name, cell.clone()), checked, params, references });
         }
         spread.cells_of.insert(name, StageCells { cells: CellIndex::new(&cells), axes, instances: numbers });
     }
@@ -151,7 +151,7 @@ fn inherited(stage: &Variants<'_>, cells_of: &BTreeMap<&str, StageCells>, matrix
 fn aim(
     text: &str,
     gathers: bool,
-    own: &Cell,
+    own: &MatrixCell,
     cells_of: &BTreeMap<&str, StageCells>,
 ) -> Result<(String, usize), (String, String)> {
     let Ok(Reference { run: None, mut name }) = Reference::read(text) else { return Ok((text.to_owned(), 1)) };

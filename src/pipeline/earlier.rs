@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::graph::RunNode;
-use crate::stage::{Bare, Cell, Registry};
+use crate::stage::{Bare, MatrixCell, Registry};
 
 /// Finds the results of earlier runs.
 pub trait RunLookup {
@@ -34,7 +34,7 @@ struct Found {
 impl Found {
     fn new(nodes: Vec<RunNode>) -> Self {
         let mut cells: Vec<Vec<usize>> = Vec::new();
-        let mut known: BTreeMap<&Cell, usize> = BTreeMap::new();
+        let mut known: BTreeMap<&MatrixCell, usize> = BTreeMap::new();
         for (number, node) in nodes.iter().enumerate() {
             let at = *known.entry(&node.cell).or_insert(cells.len());
             match cells.get_mut(at) {

@@ -19,7 +19,7 @@ use super::paths::seen_from;
 use super::reference::Reference;
 use crate::dag;
 use crate::stage::expansion::files;
-use crate::stage::{Bare, Cell, Extents, InputRef, Kind, Name, NodeSpec, ParamFault, Type, Value};
+use crate::stage::{Bare, Extents, InputRef, Kind, MatrixCell, NodeSpec, ParamFault, StageName, Type, Value};
 use crate::syntax::limits::VALUES;
 use crate::syntax::{Diagnostic, Faults};
 
@@ -93,7 +93,7 @@ enum Refused {
 
 /// The nodes of one cell that a reference leads to.
 struct Group<'a> {
-    cell: &'a Cell,
+    cell: &'a MatrixCell,
     bare: Bare,
     sources: Sources<'a>,
 }
@@ -127,14 +127,14 @@ impl Extents for Expander<'_> {
         self.groups(reference).map_or(0, |groups| groups.iter().map(|group| group.sources.len()).sum())
     }
 
-    fn cells(&self, reference: &str) -> Vec<Name> {
+    fn cells(&self, reference: &str) -> Vec<StageName> {
         let groups = self.groups(reference).unwrap_or_default();
         let target = Reference::read(reference).map(|target| (target.run, target.name.stage));
         let stage = match target.unwrap_or_default() {
             (Some(run), stage) => format!("run:{run}/{stage}"),
             (None, stage) => stage,
         };
-        let name = |group: &Group<'_>| Name::new(&stage, group.cell.clone());
+        let name = |group: &Group<'_>| StageName::new(&stage, group.cell.clone());
         groups.into_iter().flat_map(|group| vec![name(&group); group.meant().len()]).collect()
     }
 }
@@ -274,7 +274,7 @@ impl<'a> Expander<'a> {
             for group in &mut groups {
                 let there = group.sources.len();
                 if index > there {
-                    let name = Name::new(&target.name.stage, group.cell.clone());
+                    let name = StageName::new(&target.name.stage, group.cell.clone());
                     return Err(format!("`{name}` has {}, so there is no `{reference}`.", count(there)));
                 }
                 match &mut group.sources {

@@ -8,7 +8,7 @@ use super::earlier::EarlierRuns;
 use super::reference::{Reference, SHOWN};
 use super::variants::Variants;
 use crate::dag;
-use crate::stage::Cell;
+use crate::stage::MatrixCell;
 use crate::syntax::limits::LABEL;
 use crate::syntax::{Diagnostic, Faults, cut, names, suggestion};
 
@@ -95,7 +95,7 @@ fn resolve<'a>(
     let nodes = runs.find(run, &target.part()).map_err(|message| {
         told(fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one."))
     })?;
-    let cells: BTreeSet<&Cell> = nodes.iter().map(|node| &node.cell).collect();
+    let cells: BTreeSet<&MatrixCell> = nodes.iter().map(|node| &node.cell).collect();
     if cells.len() > 1 && !reference.gathers {
         let shown: Vec<String> = cells.iter().take(SHOWN).map(|cell| target.within(cell)).collect();
         let message = format!("`{}` is in {} cells, but one is needed here.", reference.text, cells.len());

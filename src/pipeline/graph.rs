@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::hash::Digest;
-use crate::stage::{Cell, Name, NodeRef, Outputs, Value};
+use crate::stage::{MatrixCell, NodeName, Outputs, StageName, Value};
 
 /// A checked pipeline.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Pipeline {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// Its name, with the cell.
-    pub name: Name,
+    pub name: StageName,
     /// Its kind.
     pub kind: String,
     /// Its parameters, complete.
@@ -117,13 +117,13 @@ pub struct RunNode {
     /// Its action key.
     pub key: Digest,
     /// The cell of its stage in that run's matrix.
-    pub cell: Cell,
+    pub cell: MatrixCell,
 }
 
 impl Pipeline {
     /// What the node is called: its stage and its iteration.
-    pub fn node_ref(&self, node: usize) -> NodeRef {
+    pub fn node_name(&self, node: usize) -> NodeName {
         let node = &self.nodes[node];
-        NodeRef { stage: node.stage.clone(), iteration: node.iteration }
+        NodeName { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
     }
 }

@@ -1,6 +1,6 @@
 //! References: texts that name a stage, as `train`, `train[3]` or `run:latest/train`.
 
-use crate::stage::{Cell, Name};
+use crate::stage::{MatrixCell, StageName};
 
 /// How many cells a hint lists.
 pub(super) const SHOWN: usize = 12;
@@ -11,7 +11,7 @@ pub(super) struct Reference {
     /// The run, for `run:RUN/STAGE`.
     pub run: Option<String>,
     /// The stage, with the cells and the iteration that it is narrowed to.
-    pub name: Name,
+    pub name: StageName,
 }
 
 impl Reference {
@@ -22,18 +22,18 @@ impl Reference {
             Some(Some((run, stage))) if !run.is_empty() => (Some(run.to_owned()), stage),
             Some(_) => return Err(format!("`{reference}` names no stage of a run; write `run:RUN/STAGE`.")),
         };
-        Ok(Reference { run, name: Name::read(rest)? })
+        Ok(Reference { run, name: StageName::read(rest)? })
     }
 
     /// The reference narrowed to one cell of the stage.
-    pub fn within(&self, cell: &Cell) -> String {
+    pub fn within(&self, cell: &MatrixCell) -> String {
         let run = self.run.as_ref().map_or(String::new(), |run| format!("run:{run}/"));
-        format!("{run}{}", Name { cell: cell.clone(), ..self.name.clone() })
+        format!("{run}{}", StageName { cell: cell.clone(), ..self.name.clone() })
     }
 
     /// The stage and the cells without the iteration.
     pub fn part(&self) -> String {
-        Name::new(&self.name.stage, self.name.cell.clone()).to_string()
+        StageName::new(&self.name.stage, self.name.cell.clone()).to_string()
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn references_of_every_form() {
         let target = |run: Option<&str>, name: &str| {
-            Ok(Reference { run: run.map(str::to_owned), name: Name::read(name).unwrap() })
+            Ok(Reference { run: run.map(str::to_owned), name: StageName::read(name).unwrap() })
         };
         assert_eq!(Reference::read("train[3]"), target(None, "train[3]"));
         assert_eq!(Reference::read("run:latest~1/validate"), target(Some("latest~1"), "validate"));

@@ -9,8 +9,8 @@ use crate::hash::Digest;
 use crate::stage::params::{FileRef, Ref};
 use crate::stage::schema::Structure;
 use crate::stage::{
-    Artifact, ArtifactKind, Bare, Cell, Extents, Field, InputRef, Job, Kind, NodeSpec, Outputs, Param, ParamFault,
-    Produced, Registry, StageError, Type, Value, Yield,
+    Artifact, ArtifactKind, Bare, Extents, Field, InputRef, Job, Kind, MatrixCell, NodeSpec, Outputs, Param,
+    ParamFault, Produced, Registry, StageError, Type, Value, Yield,
 };
 use crate::syntax::Diagnostics;
 
@@ -299,7 +299,7 @@ impl RunLookup for OldRun {
             outputs: outputs(yields, content),
             yields: yields.to_owned(),
             key: Digest::of(content.as_bytes()),
-            cell: Cell::new(),
+            cell: MatrixCell::new(),
         };
         match (run, stage) {
             ("old", "score") => Ok(vec![node("metrics", "one"), node("metrics", "two")]),

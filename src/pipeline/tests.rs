@@ -18,7 +18,7 @@ pub(super) fn param<'a>(pipeline: &'a Pipeline, stage: &str, path: &str) -> &'a 
 
 pub(super) fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
     let name = |source: &Source| match source {
-        Source::Node(node) => pipeline.node_ref(*node).to_string(),
+        Source::Node(node) => pipeline.node_name(*node).to_string(),
         Source::Run { reference, node } => format!("{reference}={}", node.key.short()),
     };
     let slots = pipeline.nodes[node].inputs.iter();
@@ -28,7 +28,7 @@ pub(super) fn inputs(pipeline: &Pipeline, node: usize) -> Vec<String> {
 #[test]
 fn a_pipeline_becomes_a_chain_of_nodes_with_their_sources() {
     let pipeline = Case::stages(WHOLE).good();
-    let names: Vec<String> = (0..pipeline.nodes.len()).map(|node| pipeline.node_ref(node).to_string()).collect();
+    let names: Vec<String> = (0..pipeline.nodes.len()).map(|node| pipeline.node_name(node).to_string()).collect();
     assert_eq!(names, ["images", "train[1]", "train[2]", "score[1]", "score[2]", "table"]);
     assert_eq!(inputs(&pipeline, 1), ["data: images"]);
     assert_eq!(inputs(&pipeline, 2), ["data: images", "previous: train[1]"]);
@@ -106,7 +106,7 @@ fn of_included_stages_only_the_needed_nodes_are_there() {
     let lib = r#"Stages(stages: { "i": Images(), "t": Train(data: "i", steps: 1, iterations: 9) })"#;
     let main = r#"Pipeline(name: "x", include: ["lib.ron"], stages: { "s": Score(model: "t[2]", data: "i") })"#;
     let pipeline = Case::with(&[("main.ron", main), ("lib.ron", lib)]).good();
-    let names: Vec<String> = (0..pipeline.nodes.len()).map(|node| pipeline.node_ref(node).to_string()).collect();
+    let names: Vec<String> = (0..pipeline.nodes.len()).map(|node| pipeline.node_name(node).to_string()).collect();
     assert_eq!(names, ["i", "t[1]", "t[2]", "s"]);
     assert_eq!(inputs(&pipeline, 3), ["data: i", "model: t[2]"]);
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::difference::{Difference, MetricChange, OutputChange, ValueChange};
 use super::rows;
 use crate::pipeline::key::ANSWERS;
-use crate::stage::{ArtifactKind, Name, Registry, Type, Value};
+use crate::stage::{ArtifactKind, Registry, StageName, Type, Value};
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Store};
 
 /// Compares two runs. Tables that differ are read from the store to say how.
@@ -63,7 +63,7 @@ fn matched(a: &RunRecord, b: &RunRecord) -> Vec<(Option<String>, Option<String>)
     let kind = |run: &RunRecord, name: &str| {
         run.nodes.iter().find(|node| node.stage == name).map(|node| node.kind.clone()).unwrap_or_default()
     };
-    let cell = |name: &str| Name::read(name).map(|name| name.cell).unwrap_or_default();
+    let cell = |name: &str| StageName::read(name).map(|name| name.cell).unwrap_or_default();
     let mut pairs: Vec<(Option<String>, Option<String>)> =
         of_a.intersection(&of_b).map(|name| (Some(name.clone()), Some(name.clone()))).collect();
     let mut only_b: Vec<String> = of_b.difference(&of_a).cloned().collect();
@@ -117,7 +117,7 @@ fn parameters(
 
 /// Whether two references name the two sides of one pair.
 fn renamed(a: &str, b: &str, names: &[(Option<String>, Option<String>)]) -> bool {
-    let read = |name: &str| Name::read(name).ok();
+    let read = |name: &str| StageName::read(name).ok();
     let (Some(a), Some(b)) = (read(a), read(b)) else { return false };
     let paired = |(x, y): &(Option<String>, Option<String>)| {
         let names = x.as_deref().and_then(read).zip(y.as_deref().and_then(read));

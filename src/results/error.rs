@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{NodeRef, StageError};
+use crate::stage::{NodeName, StageError};
 use crate::store;
 use crate::table;
 
@@ -40,7 +40,7 @@ pub enum Error {
     #[error("An output of `{node}` {what}. This program records no such output.")]
     Foreign {
         /// The node.
-        node: NodeRef,
+        node: NodeName,
         /// What is wrong with the output.
         what: String,
     },
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("The outputs of `{node}` are not known. {error}")]
     Undeclared {
         /// The node.
-        node: NodeRef,
+        node: NodeName,
         /// Why.
         error: StageError,
     },

@@ -98,7 +98,7 @@ impl Export<'_> {
             return Err(Error::Nothing(run.id.clone()));
         }
         let open = run.nodes.iter().filter(|node| !node.status.is_done());
-        let unfinished: Vec<String> = open.map(|node| layout::node_ref(node).to_string()).collect();
+        let unfinished: Vec<String> = open.map(|node| layout::node_name(node).to_string()).collect();
         // A bare name has no folder to write in.
         let path = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
         // What an export that was killed left here.
@@ -125,7 +125,7 @@ impl Export<'_> {
                 wanted.extend(output.clone().published().publication());
             }
         }
-        let name = layout::node_ref(node).to_string();
+        let name = layout::node_name(node).to_string();
         for publication in &wanted {
             for Placed { path, content } in layout::files(self.store, node, publication, several)? {
                 taken.take(&path, node)?;

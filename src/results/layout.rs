@@ -11,7 +11,7 @@ use std::path::Path;
 use super::error::{Error, Result};
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, NodeRef, Output, Publication, Registry};
+use crate::stage::{Artifact, ArtifactKind, NodeName, Output, Publication, Registry};
 use crate::store::{RunNodeRecord, RunRecord, Store};
 use crate::table;
 
@@ -32,8 +32,8 @@ pub(super) enum Content {
 }
 
 /// The node's name.
-pub(super) fn node_ref(node: &RunNodeRecord) -> NodeRef {
-    NodeRef { stage: node.stage.clone(), iteration: node.iteration }
+pub(super) fn node_name(node: &RunNodeRecord) -> NodeName {
+    NodeName { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
 }
 
 /// The outputs of a node, by its kind and its parameters as they were recorded; none where this program does not know
@@ -45,7 +45,7 @@ pub(super) fn outputs(registry: &Registry, run: &RunRecord, node: &RunNodeRecord
     let (Some(kind), Some(params)) = (registry.kind(&node.kind), run.params.get(&node.stage)) else {
         return Ok(Vec::new());
     };
-    kind.outputs(params).map_err(|error| Error::Undeclared { node: node_ref(node), error })
+    kind.outputs(params).map_err(|error| Error::Undeclared { node: node_name(node), error })
 }
 
 /// What is published of outputs, in their order.
@@ -138,7 +138,7 @@ impl Taken {
 
 /// What no program of this version records.
 fn foreign(node: &RunNodeRecord, what: &str) -> Error {
-    Error::Foreign { node: node_ref(node), what: what.to_owned() }
+    Error::Foreign { node: node_name(node), what: what.to_owned() }
 }
 
 #[cfg(test)]

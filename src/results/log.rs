@@ -2,13 +2,13 @@
 
 use crate::hash::Digest;
 use crate::stage::name::in_words;
-use crate::stage::{ArtifactKind, Cell, Output, Role};
+use crate::stage::{ArtifactKind, MatrixCell, Output, Role};
 use crate::store::RunNodeRecord;
 
 /// The log of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LogPart {
-    cell: Cell,
+    cell: MatrixCell,
     iteration: Option<u32>,
     /// The stored log.
     pub digest: Digest,

@@ -22,7 +22,7 @@ use super::wanted::{self, LOG, Source, Wanted};
 use crate::engine::Damaged;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Cancel, Name, Registry};
+use crate::stage::{Cancel, Registry, StageName};
 use crate::store::{RunRecord, Store};
 use crate::table;
 
@@ -251,5 +251,5 @@ fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>)
 
 /// Where a stage's files are, as all their paths begin.
 fn beginning(stage: &str) -> String {
-    format!("{}/", Name::read(stage).unwrap_or_default().folder())
+    format!("{}/", StageName::read(stage).unwrap_or_default().folder())
 }

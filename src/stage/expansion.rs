@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::name::Name;
+use super::name::StageName;
 use super::schema::Type;
 use super::value::{Record, Value};
 
@@ -66,7 +66,7 @@ pub trait Extents {
     /// How many nodes the stage behind a reference stands for; an index names one.
     fn nodes(&self, reference: &str) -> usize;
     /// For each node that a reference means as an input, in their order, the stage in its cell of the matrix.
-    fn cells(&self, reference: &str) -> Vec<Name>;
+    fn cells(&self, reference: &str) -> Vec<StageName>;
 }
 
 /// Every reference in `params` with the path of its field, in the order of the fields.

@@ -32,7 +32,7 @@ pub use event::{Event, Events};
 pub use expansion::{Extents, InputRef, NodeSpec};
 pub use job::{Cancel, DeviceSpec, Job};
 pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry};
-pub use name::{Cell, Name, NodeRef};
+pub use name::{MatrixCell, NodeName, StageName};
 pub use output::{Bare, Format, Formats, Output, Publication, Publish, Role, Yield};
 pub use outside::{External, Program, Question};
 pub use params::Param;

@@ -7,35 +7,37 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::hash::Digest;
 
 /// The length of a folder's name up to which it says the whole cell.
 const LONGEST: usize = 200;
 
 /// A cell of a matrix, or several where axes are left out: the label of each axis.
-pub type Cell = BTreeMap<String, String>;
+pub type MatrixCell = BTreeMap<String, String>;
 
 /// The name of a stage, of its part in some cells, or of one iteration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Name {
+pub struct StageName {
     /// The stage.
     pub stage: String,
     /// The cell; empty for all cells, and for a stage that is in none.
-    pub cell: Cell,
+    pub cell: MatrixCell,
     /// The iteration, from 1.
     pub iteration: Option<usize>,
 }
 
-impl Name {
+impl StageName {
     /// A stage in a cell.
-    pub fn new(stage: &str, cell: Cell) -> Self {
-        Name { stage: stage.to_owned(), cell, iteration: None }
+    pub fn new(stage: &str, cell: MatrixCell) -> Self {
+        StageName { stage: stage.to_owned(), cell, iteration: None }
     }
 
     /// Reads a name. The error is a sentence for the user.
     pub fn read(text: &str) -> Result<Self, String> {
         let (stage, mut rest) = text.split_at(text.find('[').unwrap_or(text.len()));
-        let mut name = Name::new(stage, Cell::new());
+        let mut name = StageName::new(stage, MatrixCell::new());
         while !rest.is_empty() {
             let end = closing(rest).ok_or_else(|| format!("`{text}` lacks a `]` at its end."))?;
             let inner = &rest[1..end];
@@ -70,7 +72,7 @@ impl Name {
     }
 
     /// Whether this names the stage in `other`'s cell, or in several of which that is one.
-    pub fn covers(&self, other: &Name) -> bool {
+    pub fn covers(&self, other: &StageName) -> bool {
         self.stage == other.stage && covers(&self.cell, &other.cell)
     }
 
@@ -89,31 +91,33 @@ impl Name {
     }
 }
 
-/// Points at a node of a plan: a stage's name, with its cell, and its iteration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeRef {
-    /// The stage.
+/// A node of a pipeline or of a run, as people are told of it: a stage with its cell, its iteration, and its kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeName {
+    /// The stage, with its cell in the matrix: `train[seed=1]`.
     pub stage: String,
-    /// The iteration, from 1.
+    /// The iteration, from 1, where the stage has several.
     pub iteration: Option<u32>,
+    /// The kind.
+    pub kind: String,
 }
 
-impl std::fmt::Display for NodeRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.iteration {
             None => f.write_str(&self.stage),
-            Some(i) => write!(f, "{}[{i}]", self.stage),
+            Some(iteration) => write!(f, "{}[{iteration}]", self.stage),
         }
     }
 }
 
 /// A cell in words: `prefilter=Average,seed=1`; empty where there is none.
-pub fn in_words(cell: &Cell) -> String {
+pub fn in_words(cell: &MatrixCell) -> String {
     cell.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")
 }
 
 /// Whether each label of `wanted` is that of `cell`.
-pub fn covers(wanted: &Cell, cell: &Cell) -> bool {
+pub fn covers(wanted: &MatrixCell, cell: &MatrixCell) -> bool {
     wanted.iter().all(|(axis, label)| cell.get(axis).is_some_and(|other| same(label, other)))
 }
 
@@ -134,8 +138,8 @@ pub fn key(label: &str) -> String {
 
 /// Whether a name can hold this label.
 pub fn is_sound(label: &str) -> bool {
-    let name = Name::new("s", Cell::from([("a".to_owned(), label.to_owned())]));
-    !label.contains(char::is_control) && Name::read(&name.to_string()).as_ref() == Ok(&name)
+    let name = StageName::new("s", MatrixCell::from([("a".to_owned(), label.to_owned())]));
+    !label.contains(char::is_control) && StageName::read(&name.to_string()).as_ref() == Ok(&name)
 }
 
 /// A label with one `_` in the place of whatever some disk or shell refuses.
@@ -186,7 +190,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for StageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.stage)?;
         if !self.cell.is_empty() {
@@ -200,9 +204,9 @@ impl fmt::Display for Name {
 mod tests {
     use super::*;
 
-    fn name(stage: &str, cell: &[(&str, &str)], iteration: Option<usize>) -> Name {
+    fn name(stage: &str, cell: &[(&str, &str)], iteration: Option<usize>) -> StageName {
         let cell = cell.iter().map(|(axis, label)| ((*axis).to_owned(), (*label).to_owned())).collect();
-        Name { stage: stage.to_owned(), cell, iteration }
+        StageName { stage: stage.to_owned(), cell, iteration }
     }
 
     #[test]
@@ -213,10 +217,10 @@ mod tests {
             ("train[prefilter=Average,seed=1]", name("train", &[("prefilter", "Average"), ("seed", "1")], None)),
             ("a.b[scales=[0.5, 1],x=F(y: 2)][2]", name("a.b", &[("scales", "[0.5, 1]"), ("x", "F(y: 2)")], Some(2))),
         ] {
-            assert_eq!(Name::read(text), Ok(expected.clone()));
+            assert_eq!(StageName::read(text), Ok(expected.clone()));
             assert_eq!(expected.to_string(), text);
         }
-        let spaced = Name::read("train[ seed = 1, prefilter = Average ]").unwrap();
+        let spaced = StageName::read("train[ seed = 1, prefilter = Average ]").unwrap();
         assert_eq!(spaced.to_string(), "train[prefilter=Average,seed=1]");
     }
 
@@ -230,7 +234,7 @@ mod tests {
             ("train[seed=]", "`seed=` in `[seed=]` is not a cell; write `[axis=value]`."),
             ("train[a=1,a=2]", "`[a=1,a=2]` names the axis `a` twice."),
         ] {
-            assert_eq!(Name::read(text), Err(told.to_owned()), "{text}");
+            assert_eq!(StageName::read(text), Err(told.to_owned()), "{text}");
         }
     }
 
@@ -262,7 +266,7 @@ mod tests {
             ("train[prefilter=Average,seed=1]", false),
             ("validate", false),
         ] {
-            assert_eq!(Name::read(wanted).unwrap().covers(&cell), covered, "{wanted}");
+            assert_eq!(StageName::read(wanted).unwrap().covers(&cell), covered, "{wanted}");
         }
         assert_eq!(cell.folder(), "train/prefilter=Average,rate=0.002");
         assert_eq!(name("t", &[("a", "x/y: \"ä\" (1, 2)")], None).folder(), "t/a=x_y_(1_2)");

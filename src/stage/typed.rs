@@ -252,7 +252,7 @@ mod tests {
             fn nodes(&self, _: &str) -> usize {
                 0
             }
-            fn cells(&self, _: &str) -> Vec<crate::stage::Name> {
+            fn cells(&self, _: &str) -> Vec<crate::stage::StageName> {
                 Vec::new()
             }
         }

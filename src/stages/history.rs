@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::ml::state::State;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
-use crate::stage::{Cell, Extents, InputNode, InputRef, Job, Name, NodeSpec, StageError};
+use crate::stage::{Extents, InputNode, InputRef, Job, MatrixCell, NodeSpec, StageError, StageName};
 
 use super::columns;
 use super::subject::{Subject, about};
@@ -103,16 +103,16 @@ pub fn node(from: &[Ref], extents: &dyn Extents) -> NodeSpec {
 }
 
 /// The cells of every node of each reference.
-pub fn cells_of(from: &[Ref], extents: &dyn Extents) -> Vec<Vec<Cell>> {
+pub fn cells_of(from: &[Ref], extents: &dyn Extents) -> Vec<Vec<MatrixCell>> {
     from.iter().map(|reference| cells(&reference.0, extents)).collect()
 }
 
 /// The cell of every node of a reference.
-fn cells(reference: &str, extents: &dyn Extents) -> Vec<Cell> {
+fn cells(reference: &str, extents: &dyn Extents) -> Vec<MatrixCell> {
     let meant = extents.cells(reference);
     // Where a reference means the last iteration of each cell, there may be more nodes than are meant.
     let one_each = meant.len() == extents.nodes(reference);
-    let nodes = |name: Name| match one_each {
+    let nodes = |name: StageName| match one_each {
         true => vec![name.cell],
         false => vec![name.cell.clone(); extents.nodes(&name.to_string())],
     };
@@ -217,8 +217,8 @@ mod tests {
             }
         }
 
-        fn cells(&self, reference: &str) -> Vec<Name> {
-            let name = |seed: &u32| Name::new("train", Cell::from([("seed".to_owned(), seed.to_string())]));
+        fn cells(&self, reference: &str) -> Vec<StageName> {
+            let name = |seed: &u32| StageName::new("train", MatrixCell::from([("seed".to_owned(), seed.to_string())]));
             let seeds: &[u32] = if reference == "validate" { &[1, 1, 1, 2, 2] } else { &[1, 2] };
             seeds.iter().map(name).collect()
         }
@@ -231,7 +231,7 @@ mod tests {
         let slots: Vec<&str> = node.inputs.iter().map(|(slot, _)| slot.as_str()).collect();
         assert_eq!((slots.len(), slots[0], slots[4], slots[11]), (12, "from[0][1]", "from[0][5]", "from[2][2]"));
         assert_eq!(node.inputs[2].1, InputRef::Node("train".to_owned(), 2));
-        let cells: Vec<Vec<Cell>> = Param::read(&node.set[0].1).unwrap();
+        let cells: Vec<Vec<MatrixCell>> = Param::read(&node.set[0].1).unwrap();
         let words: Vec<Vec<String>> = cells.iter().map(|cells| cells.iter().map(in_words).collect()).collect();
         let all = ["seed=1", "seed=1", "seed=1", "seed=2", "seed=2"];
         assert_eq!(words, [&all[..], &all[..], &["seed=1", "seed=2"]]);

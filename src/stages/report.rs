@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{
-    Cell, Extents, Format, Formats, Job, Name, NodeSpec, Output, ParamFault, Produced, Publish, StageError, TypedKind,
-    Yield,
+    Extents, Format, Formats, Job, MatrixCell, NodeSpec, Output, ParamFault, Produced, Publish, StageError, StageName,
+    TypedKind, Yield,
 };
 
 use super::columns;
@@ -97,7 +97,7 @@ impl TypedKind for Report {
     }
 
     fn expand(&self, p: &ReportParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
-        let names: Vec<Vec<Name>> = p.from.iter().map(|reference| extents.cells(&reference.0)).collect();
+        let names: Vec<Vec<StageName>> = p.from.iter().map(|reference| extents.cells(&reference.0)).collect();
         let axes: BTreeSet<&String> = names.iter().flatten().flat_map(|name| name.cell.keys()).collect();
         let fault = |(at, axis): (usize, &String)| ParamFault {
             field: format!("over[{at}]"),
@@ -116,11 +116,11 @@ impl TypedKind for Report {
         }
         let mut node = NodeSpec::only(&p.write());
         if !axes.is_empty() {
-            let cells: Vec<Vec<Cell>> =
+            let cells: Vec<Vec<MatrixCell>> =
                 names.iter().map(|slot| slot.iter().map(|name| name.cell.clone()).collect()).collect();
-            let stage = |slot: &Vec<Name>| slot.first().map(|name| name.stage.clone());
+            let stage = |slot: &Vec<StageName>| slot.first().map(|name| name.stage.clone());
             let role =
-                |slot: &Vec<Name>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
+                |slot: &Vec<StageName>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
             node.set.push((support::CELLS, cells.write()));
             node.set.push((ROLES, names.iter().map(role).collect::<Vec<usize>>().write()));
         }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fsio;
 use crate::ml::{self, data};
-use crate::stage::{Artifact, Cell, DataFault, DeviceSpec, InputNode, Job, Output, Produced, StageError};
+use crate::stage::{Artifact, DataFault, DeviceSpec, InputNode, Job, MatrixCell, Output, Produced, StageError};
 use crate::table::Table;
 
 /// The field that expansion adds to the parameters of a kind that gathers stages: the cell of each node of each reference.
@@ -13,7 +13,7 @@ use crate::table::Table;
 pub const CELLS: &str = "cells";
 
 /// The cells that expansion added.
-pub fn cells(job: &Job<'_>) -> Result<Vec<Vec<Cell>>, StageError> {
+pub fn cells(job: &Job<'_>) -> Result<Vec<Vec<MatrixCell>>, StageError> {
     Ok(job.set(CELLS)?.unwrap_or_default())
 }
 

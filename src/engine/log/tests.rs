@@ -9,8 +9,8 @@ use crate::store::RunStatus;
 /// A log of format 1 as it was first written.
 const FORMAT_1: &str = include_str!("../samples/events-1.jsonl");
 
-fn node() -> NodeLabel {
-    NodeLabel { stage: "train[seed=1]".into(), iteration: Some(2), kind: "Train".into() }
+fn node() -> NodeName {
+    NodeName { stage: "train[seed=1]".into(), iteration: Some(2), kind: "Train".into() }
 }
 
 fn said(what: Event) -> RunEvent {

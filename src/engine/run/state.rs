@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::engine::event::NodeLabel;
 use crate::engine::identity::Context;
 use crate::engine::launch::{Message, Running};
 use crate::engine::log::{EventLog, Sieve};
@@ -14,7 +13,7 @@ use crate::engine::schedule::{News, Phase, Place, Rules, Schedule};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
-use crate::stage::Cancel;
+use crate::stage::{Cancel, NodeName};
 use crate::store::{ActionRecord, Journal, RunClaim, Status};
 
 /// How long a request to stop, or at first a freed lock, may go unnoticed.
@@ -145,9 +144,9 @@ impl<'a> Run<'a> {
         self.plan.nodes[place].node
     }
 
-    pub fn label(&self, index: usize) -> NodeLabel {
+    pub fn label(&self, index: usize) -> NodeName {
         let node = &self.context.pipeline.nodes[index];
-        NodeLabel { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
+        NodeName { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
     }
 
     /// A node of the plan, to be changed; every index in here is one.

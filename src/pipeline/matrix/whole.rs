@@ -8,7 +8,7 @@ use super::form::{EXAMPLE, entries, fields, is_none};
 use crate::pipeline::limits;
 use crate::pipeline::path::{FieldPath, Part, set_at};
 use crate::pipeline::stated::Declared;
-use crate::stage::Cell;
+use crate::stage::MatrixCell;
 use crate::syntax::{Diagnostic, Fallible, Faults, Tree};
 
 /// A checked matrix. Without axes it has one cell, which is empty.
@@ -125,7 +125,7 @@ impl Matrix {
     }
 
     /// The labels of a projection.
-    pub fn cell(&self, axes: &BTreeSet<usize>, projection: &Projection) -> Cell {
+    pub fn cell(&self, axes: &BTreeSet<usize>, projection: &Projection) -> MatrixCell {
         let label = |(&axis, &value): (&usize, &usize)| {
             let axis = &self.axes[axis];
             (axis.name.text.clone(), axis.values[value].0.clone())

@@ -12,8 +12,8 @@ use crate::params;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{
-    ArtifactKind, Cell, Extents, InputRef, Job, NodeSpec, Output, ParamFault, Peers, Produced, StageError, TypedKind,
-    Yield,
+    ArtifactKind, Extents, InputRef, Job, MatrixCell, NodeSpec, Output, ParamFault, Peers, Produced, StageError,
+    TypedKind, Yield,
 };
 use crate::tensorboard::{self, EventFile};
 
@@ -126,7 +126,7 @@ fn scalars(file: &mut EventFile, part: &Part) {
 const APART: &str = "apart";
 
 /// Whether two of the cells would come to one folder.
-fn shared(cells: &[Vec<Cell>]) -> bool {
+fn shared(cells: &[Vec<MatrixCell>]) -> bool {
     let names: BTreeSet<String> = cells.iter().flatten().map(in_words).collect();
     let folders: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
     folders.len() < names.len()
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn the_key_moves_only_where_cells_would_have_shared_a_folder() {
         let cells = |labels: &[&str]| {
-            let cell = |label: &&str| Cell::from([("way".to_owned(), (*label).to_owned())]);
-            vec![labels.iter().map(cell).collect::<Vec<Cell>>()]
+            let cell = |label: &&str| MatrixCell::from([("way".to_owned(), (*label).to_owned())]);
+            vec![labels.iter().map(cell).collect::<Vec<MatrixCell>>()]
         };
-        assert!(!shared(&[vec![Cell::new(), Cell::new()]]) && !shared(&cells(&["a", "a", "b"])));
+        assert!(!shared(&[vec![MatrixCell::new(), MatrixCell::new()]]) && !shared(&cells(&["a", "a", "b"])));
         assert!(shared(&cells(&["base", "other", "base*"])));
     }
 

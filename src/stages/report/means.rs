@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::rows::{COUNT, Row, Rows, SHOWN, figure_column, subject_column};
-use crate::stage::Cell;
+use crate::stage::MatrixCell;
 use crate::stages::columns::Values;
 
 /// The table of means over the axes in `over`: a row for the rows of one stage and iteration that agree in all other
@@ -62,7 +62,7 @@ fn groups<'a>(rows: &'a Rows, over: &[String]) -> Vec<Vec<&'a Row>> {
         }
     }
     let lead = |row: &Row| row.roles.first().and_then(|role| leads.get(role)).copied();
-    let key = |row: &Row| -> (Option<usize>, String, Cell) {
+    let key = |row: &Row| -> (Option<usize>, String, MatrixCell) {
         let rest = row.cell.iter().filter(|(axis, _)| !over.contains(axis));
         (lead(row), row.subject[5].clone(), rest.map(|(axis, label)| (axis.clone(), label.clone())).collect())
     };

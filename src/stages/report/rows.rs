@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stage::name::{covers, same};
-use crate::stage::{Cell, InputNode, StageError};
+use crate::stage::{InputNode, MatrixCell, StageError};
 use crate::stages::columns::{self, Values};
 use crate::stages::params::inference::PLAIN;
 use crate::stages::subject::SUBJECT;
@@ -30,7 +30,7 @@ pub const SHOWN: [(&str, usize); 7] =
 /// figure that does not depend on it belongs to every way.
 #[derive(Clone)]
 pub struct Origin {
-    pub cell: Cell,
+    pub cell: MatrixCell,
     /// The stage, by number.
     pub role: usize,
 }
@@ -38,7 +38,7 @@ pub struct Origin {
 /// The figures of one table.
 pub struct Entry {
     subject: Vec<String>,
-    cell: Cell,
+    cell: MatrixCell,
     role: usize,
     figures: Vec<(String, Option<f64>)>,
 }
@@ -46,7 +46,7 @@ pub struct Entry {
 /// A row in the making.
 pub struct Row {
     pub subject: Vec<String>,
-    pub cell: Cell,
+    pub cell: MatrixCell,
     /// The stages that it has figures of, by number.
     pub roles: BTreeSet<usize>,
     first: usize,

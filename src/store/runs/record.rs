@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
-use crate::stage::{Cell, Name, Outputs, Value};
+use crate::stage::{MatrixCell, Outputs, StageName, Value};
 
 /// How a run stands, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl RunRecord {
     pub const FORMAT: u32 = 2;
 
     /// The nodes of a stage, or of its part in some cells, if each of them is done.
-    pub fn finished_stage(&self, stage: &Name) -> Option<Vec<&RunNodeRecord>> {
+    pub fn finished_stage(&self, stage: &StageName) -> Option<Vec<&RunNodeRecord>> {
         let named = |node: &&RunNodeRecord| node.stage.starts_with(&stage.stage) && stage.covers(&node.name());
         let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(named).collect();
         (!nodes.is_empty() && nodes.iter().all(|node| node.status.is_done())).then_some(nodes)
@@ -135,8 +135,8 @@ pub struct RunNodeRecord {
 
 impl RunNodeRecord {
     /// The stage with its cell.
-    pub fn name(&self) -> Name {
-        Name::read(&self.stage).unwrap_or_else(|_| Name::new(&self.stage, Cell::new()))
+    pub fn name(&self) -> StageName {
+        StageName::read(&self.stage).unwrap_or_else(|_| StageName::new(&self.stage, MatrixCell::new()))
     }
 }
 
