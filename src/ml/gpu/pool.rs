@@ -1,4 +1,4 @@
-//! The memory that a GPU's driver keeps for what is next asked for.
+//! The memory pool of a GPU's driver: whether memory that is freed stays there for the next allocation.
 
 use std::ffi::{c_int, c_void};
 

@@ -19,16 +19,16 @@ use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
 use crate::ml::gpu::plan::{self, GpuPlan, Launch, Operands, ScratchSize};
 
-/// Rows that are summed at a time.
+/// How many rows are summed at a time.
 const ROWS: usize = 4;
 
-/// Taps whose gradients are summed at a time.
+/// How many taps are summed at a time, for the gradient by the filter.
 const TAPS: usize = 4;
 
-/// Planes whose gradients by the filter are summed in one piece.
+/// How many planes are summed in one piece, for the gradient by the filter.
 const PIECE: usize = 16;
 
-/// Pixels whose gradients by the filter a block of a GPU sums.
+/// How many pixels a block of a GPU sums, for the gradient by the filter.
 const PIXELS: usize = 512;
 
 /// The depthwise convolution of `x` with `weights`.

@@ -14,10 +14,11 @@ use crate::ml::gpu::plan::{self, GpuPlan, Launch, Operands, ScratchSize, THREADS
 
 /// Elements that are summed in one piece.
 const PIECE: usize = 1 << 14;
-/// The most blocks that a sum over a whole tensor is cut into, and the least elements of a block.
+/// On a GPU a sum over a whole tensor is cut into at most so many parts, a block each.
 const PARTS: usize = 512;
+/// The least number of elements of a part.
 const PART: usize = 16 * THREADS;
-/// Pixels whose channels a block of a GPU sums.
+/// How many pixels a block of a GPU sums, of some channels.
 const PIXELS: usize = 128;
 
 /// `g` where `by` is positive, else zero: the gradient below a ReLU whose output is `by`.

@@ -25,7 +25,7 @@ pub fn gradient(by_matrix: &Tensor, gradient: &Tensor) -> Result<()> {
     launch(&Gradient { phases }, &[by_matrix], gradient)
 }
 
-/// How many phases a matrix mixes, of which there is one at least.
+/// How many phases a matrix mixes: one at least.
 fn phases(what: &str, matrix: &Tensor) -> Result<usize> {
     match *matrix.dims() {
         [rows, columns] if rows == columns && rows > 0 => Ok(rows),

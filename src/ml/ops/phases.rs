@@ -16,7 +16,7 @@ use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
 use crate::ml::gpu::plan::{GpuPlan, Launch, Operands, ScratchSize};
 
-/// Planes whose gradients by the matrix are summed in one piece.
+/// How many planes are summed in one piece, for the gradient by the matrix.
 const PIECE: usize = 16;
 
 /// The greatest dilation that the gradient by the matrix has a kernel for.

@@ -16,7 +16,7 @@ pub(super) struct Case {
     pub run: fn(Sizes, &[Tensor]) -> Result<()>,
 }
 
-/// Those that write nothing and take tensors of any shape, or copy what does not lie as they want it.
+/// Functions that write nothing. They take tensors of any shape, or first copy one that lies in another order than they need.
 pub(super) const READERS: &[&str] = &[
     "activation::blank",
     "activation::zeros",
