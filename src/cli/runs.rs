@@ -10,7 +10,7 @@ use super::format::{RecordFormat, aligned, figure, markdown, word};
 use super::terminal::{print, warn};
 use super::ui::how_far;
 use crate::cli::exit::Exit;
-use crate::engine::{self, Progress};
+use crate::engine::{self, NodeProgress};
 use crate::stage::NodeName;
 use crate::store::{RunLine, RunRecord, RunStatus, Status, Store};
 
@@ -88,7 +88,7 @@ pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 /// How far the stages of a run are that are at work, as its event log tells it.
-fn at_work(store: &Store, run: &str) -> BTreeMap<NodeName, Progress> {
+fn at_work(store: &Store, run: &str) -> BTreeMap<NodeName, NodeProgress> {
     match engine::events(store, run) {
         Ok(lines) => engine::progress(&lines.unwrap_or_default()),
         Err(error) => {

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::figure;
 use super::terminal::{clean, print};
-use crate::engine::{self, LogLine, Progress, RunEvent};
+use crate::engine::{self, LogLine, NodeProgress, RunEvent};
 use crate::stage::{Event, NodeName, StageError};
 use crate::store::RunStatus;
 
@@ -132,7 +132,7 @@ fn scalars(values: &BTreeMap<String, f64>) -> String {
 }
 
 /// How far a stage is, as `3 of 900 steps; loss 0.2500`.
-pub(super) fn how_far(progress: &Progress) -> String {
+pub(super) fn how_far(progress: &NodeProgress) -> String {
     let done = progress.done.as_ref().map(|(done, total, unit)| format!("{done} of {total} {unit}"));
     let scalars = (!progress.scalars.is_empty()).then(|| scalars(&progress.scalars));
     done.into_iter().chain(scalars).collect::<Vec<_>>().join("; ")
@@ -148,7 +148,7 @@ impl Plain {
                 let due = self.said.get(node).is_none_or(|said| said.elapsed() >= PLAIN_INTERVAL);
                 if due && done < total {
                     let scalars = self.scalars.get(node).cloned().unwrap_or_default();
-                    let progress = Progress { done: Some((*done, *total, unit.clone())), scalars };
+                    let progress = NodeProgress { done: Some((*done, *total, unit.clone())), scalars };
                     print(&format!("{node}: {}.", how_far(&progress)));
                     self.said.insert(node.clone(), Instant::now());
                 }
@@ -165,7 +165,12 @@ impl Plain {
 impl Bars {
     fn event(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::NodeStarted { node, .. } => {
+            // What others make for this run is followed too.
+            RunEvent::NodeStarted { node, .. } | RunEvent::NodeWaiting { node, .. } => {
+                if let (RunEvent::NodeWaiting { .. }, Some(line)) = (event, sentence(event)) {
+                    self.all.suspend(|| print(&line));
+                }
+                self.clear(node);
                 let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(clean(&node.to_string()).into_owned());
                 if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed}") {
                     bar.set_style(style);
@@ -176,16 +181,23 @@ impl Bars {
             RunEvent::NodeEvent { node, what } => self.progress(node, what, event),
             _ => {
                 if let RunEvent::NodeDone { node, .. }
+                | RunEvent::NodeHit { node, .. }
                 | RunEvent::NodeFailed { node, .. }
+                | RunEvent::NodeSkipped { node, .. }
                 | RunEvent::NodeInterrupted { node } = event
-                    && let Some(bar) = self.bars.remove(node)
                 {
-                    bar.finish_and_clear();
+                    self.clear(node);
                 }
                 if let Some(line) = sentence(event) {
                     self.all.suspend(|| print(&line));
                 }
             }
+        }
+    }
+
+    fn clear(&mut self, node: &NodeName) {
+        if let Some(bar) = self.bars.remove(node) {
+            bar.finish_and_clear();
         }
     }
 

@@ -1,57 +1,63 @@
 //! The child process: one node's work, from the job file to the action record and the record of the execution.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::failure::stage_hint;
 use super::folder::{OUT, TEMP, is_still, tidy};
 use super::identity::missing_output;
-use super::job::{FRAME, Frame, JobFile};
+use super::job::{JobFile, code};
 use super::machine;
 use super::programs;
+use super::said::{Said, Voice};
 use crate::fsio::{self, Found};
 use crate::hash::Digest;
-use crate::pipeline::key::{answers, numeric};
+use crate::pipeline::key::{KeyChange, NUMERIC, Preimage, answers};
 use crate::stage::DataFault;
 use crate::stage::made::check;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
 use crate::store::{self, ActionRecord, Execution, ExecutionId, Store, Verdict};
 
-/// The exit codes of a child. The parent goes by the frames; the codes are for people and schedulers.
-const DONE: u8 = 0;
-const FAILED: u8 = 1;
-const BUSY: u8 = 3;
-const STOPPED: u8 = 130;
-
-/// Runs the job file at `job` as a child process: standard output carries frames, standard error is the log, and the
-/// end of standard input, or `stop`, asks to stop. Returns the exit code.
+/// Runs the job file at `job` as a child process: standard output and standard error are the log, and the end of standard
+/// input, or `stop` there, asks to stop. The verdict is written into the store. Returns the exit code.
 pub fn exec(job: &Path, registry: &Registry) -> u8 {
-    let voice = Voice::new(job);
-    let verdict = JobFile::read(job).and_then(|job_file| {
-        let clock = Clock::start();
-        let store = Store::open(&job_file.store).map_err(stage_error)?;
-        let ended = work(&job_file, job, &store, registry, &voice);
-        record(&job_file, job, &store, &clock, &ended)?;
-        Ok((job_file.key, ended?.0))
-    });
-    let (frame, code) = match verdict {
-        Ok((key, Ended::Made)) => (Frame::Done { key, reused: false }, DONE),
-        Ok((key, Ended::Found)) => (Frame::Done { key, reused: true }, DONE),
-        Ok((_, Ended::Busy)) => (Frame::Busy, BUSY),
-        Err(error) => {
-            voice.log(&format!("The stage failed: {error}"));
-            let code = if error == StageError::Cancelled { STOPPED } else { FAILED };
-            (Frame::Failed(error), code)
+    let voice = Voice::new(job.parent().unwrap_or(Path::new(".")));
+    // Without a verdict, this is all that is told.
+    let unrecorded = |error: StageError| {
+        voice.log(&format!("The stage's verdict cannot be written. {error} {}", stage_hint(&error)));
+        match error {
+            StageError::Io { full: true, .. } => code::FULL,
+            StageError::Io { .. } => code::UNRECORDED,
+            _ => code::FAILED,
         }
     };
-    voice.say(&frame);
-    code
+    let opened = JobFile::read(job).and_then(|file| Ok((Store::open(&file.store).map_err(stage_error)?, file)));
+    let (store, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return unrecorded(error),
+    };
+    let clock = Clock::start();
+    let ended = work(&file, job, &store, registry, &voice);
+    if let Err(error) = &ended {
+        voice.log(&format!("The stage failed: {error}"));
+    }
+    match record(&file, job, &store, &clock, &ended) {
+        // The same job ran before: the verdict of that time stands.
+        Ok(()) | Err(store::Error::Taken(_)) => {}
+        Err(error) => return unrecorded(stage_error(error)),
+    }
+    match ended {
+        Ok((Ended::Made | Ended::Found, _)) => code::DONE,
+        Ok((Ended::Busy, _)) => code::BUSY,
+        Err(StageError::Cancelled) => code::STOPPED,
+        Err(_) => code::FAILED,
+    }
 }
 
 /// How work ends that does not fail.
@@ -77,14 +83,14 @@ impl Clock {
     }
 }
 
-/// Leaves the record of this execution. A failure that cannot be recorded is the failure to tell.
+/// Leaves the record of this execution, which holds its verdict.
 fn record(
     job: &JobFile,
     path: &Path,
     store: &Store,
     clock: &Clock,
     ended: &Result<(Ended, Option<ActionRecord>), StageError>,
-) -> Result<(), StageError> {
+) -> store::Result<()> {
     let verdict = match ended {
         Ok((Ended::Made, _)) => Verdict::Done { reused: false },
         Ok((Ended::Found, _)) => Verdict::Done { reused: true },
@@ -95,7 +101,7 @@ fn record(
     let made = ended.as_ref().ok().and_then(|(_, record)| record.as_ref());
     let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let id = ExecutionId::new(&job.run, name);
-    let written = store.write_execution(&Execution {
+    store.write_execution(&Execution {
         format: Execution::FORMAT,
         log: id.log(),
         id,
@@ -114,12 +120,7 @@ fn record(
         threads: job.threads,
         host: machine::host(),
         versions: machine::versions(),
-    });
-    match (ended, written) {
-        // The first error is the one to tell.
-        (Err(_), _) | (Ok(_), Ok(())) => Ok(()),
-        (Ok(_), Err(error)) => Err(stage_error(error)),
-    }
+    })
 }
 
 /// Everything between the job file and the verdict.
@@ -139,7 +140,7 @@ fn work(
         let (kind, version) = (&job.node.kind, job.version);
         StageError::Bug(format!("The job asks for version {version} of the kind `{kind}`, which there is not."))
     })?;
-    check_numeric(job, kind, registry)?;
+    check_identity(job, kind, registry)?;
     let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok((Ended::Busy, None)) };
     if !job.force
         && let Some(record) = store.record(&job.key).map_err(stage_error)?
@@ -166,26 +167,44 @@ fn work(
     Ok((Ended::Made, Some(record)))
 }
 
-/// An error where this process computes by other arithmetic than the key says: on another GPU, or by another library.
-fn check_numeric(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<(), StageError> {
-    if !kind.computes() {
-        return Ok(());
+/// An error where what this process would compute has another key than was planned: its arithmetic is of another GPU or
+/// another library, or its inputs are others.
+fn check_identity(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<(), StageError> {
+    let profile = match kind.computes() {
+        true => Some((registry.numeric_profile)(&job.device)?),
+        false => None,
+    };
+    let planned = Preimage(job.preimage.clone());
+    let changes = job.identity(kind, profile.as_ref()).changes(&planned);
+    let told = |side: Option<String>| side.unwrap_or_else(|| "nothing".to_owned());
+    let differ = |name: &str, change: &KeyChange| {
+        format!("{name} is {}, not {}", told(change.new.clone()), told(change.old.clone()))
+    };
+    let (mut numeric, mut others) = (Vec::new(), Vec::new());
+    for change in &changes {
+        match change.component.strip_prefix(NUMERIC) {
+            Some(name) => numeric.push(differ(name, change)),
+            None => others.push(differ(&change.component, change)),
+        }
     }
-    let planned = numeric(&job.preimage);
-    let found = (registry.numeric_profile)(&job.device)?;
-    let names: BTreeSet<&String> = planned.keys().chain(found.keys()).collect();
-    let told = |side: &BTreeMap<String, String>, name| side.get(name).map_or("nothing", String::as_str).to_owned();
-    let differ = names.into_iter().filter(|name| planned.get(*name) != found.get(*name));
-    let differ = differ.map(|name| format!("{name} is {}, not {}", told(&found, name), told(&planned, name)));
-    let differ: Vec<String> = differ.collect();
-    if differ.is_empty() {
-        // The devices of other ranks are in no profile: they have to be like this one.
-        return kind.runs_on(&job.params, &job.device);
+    if !others.is_empty() {
+        return Err(StageError::Bug(format!("The job is not what the run planned: {}.", others.join("; "))));
     }
-    Err(StageError::Device {
-        message: format!("The device `{}` is not what the run was planned for: {}.", job.device, differ.join("; ")),
-        hint: "Run again: a result of this device has another key.".to_owned(),
-    })
+    if !numeric.is_empty() {
+        return Err(StageError::Device {
+            message: format!(
+                "The device `{}` is not what the run was planned for: {}.",
+                job.device,
+                numeric.join("; ")
+            ),
+            hint: "Run again: a result of this device has another key.".to_owned(),
+        });
+    }
+    if planned.digest() != job.key {
+        return Err(StageError::Bug("The job's key is not that of its components.".to_owned()));
+    }
+    // The devices of other ranks are in no profile: they have to be like this one.
+    if kind.computes() { kind.runs_on(&job.params, &job.device) } else { Ok(()) }
 }
 
 /// Runs the stage in the job's folder and stores what it made.
@@ -218,7 +237,7 @@ fn make(
         events: voice,
         cancel: &cancel,
     };
-    voice.say(&Frame::Started { pid: std::process::id() });
+    voice.say(&Said::Started { pid: std::process::id() });
     programs::still_answer(&kind.programs(&job.params)?, &job.files, &answers(&job.preimage))?;
     let produced = catch_unwind(AssertUnwindSafe(|| kind.run(&work)))
         .unwrap_or_else(|panic| Err(StageError::Bug(format!("The stage panicked: {}.", panic_text(&*panic)))))?;
@@ -343,7 +362,7 @@ fn put(store: &Store, out: &Path, name: &str, made: &Made) -> Result<Artifact, S
 /// the stage any more: it is ended at once.
 fn stop_on_request(cancel: &Cancel, grace: Duration) {
     let cancel = cancel.clone();
-    let end = || std::process::exit(i32::from(STOPPED));
+    let end = || std::process::exit(i32::from(code::STOPPED));
     thread::spawn(move || {
         let mut word = [0; 16];
         let asked = std::io::stdin().read(&mut word).is_ok_and(|bytes| bytes > 0);
@@ -369,39 +388,4 @@ fn stage_error(error: store::Error) -> StageError {
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
-}
-
-/// How a child speaks: frames on standard output and in the job's `events`, text on standard error, the log.
-struct Voice(Mutex<Option<Box<dyn Write + Send>>>);
-
-impl Voice {
-    fn new(job: &Path) -> Self {
-        let events = fsio::append(&job.with_file_name("events")).ok();
-        Voice(Mutex::new(events.map(|file| Box::new(file) as Box<dyn Write + Send>)))
-    }
-
-    /// Says a frame. Nobody may be listening any more, which is no reason to fail.
-    fn say(&self, frame: &Frame) {
-        let Ok(json) = serde_json::to_string(frame) else { return };
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(&[&[FRAME], json.as_bytes(), b"\n"].concat());
-        let _ = stdout.flush();
-        let _ = events.as_mut().map(|events| events.write_all(format!("{json}\n").as_bytes()));
-    }
-
-    fn log(&self, text: &str) {
-        let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
-    }
-}
-
-impl Events for Voice {
-    fn emit(&self, event: Event) {
-        match &event {
-            Event::Log { text } => self.log(text),
-            Event::Warning { text } => self.log(&format!("Warning: {text}")),
-            _ => {}
-        }
-        self.say(&Frame::Event(event));
-    }
 }

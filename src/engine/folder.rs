@@ -4,6 +4,11 @@ use std::path::Path;
 
 use crate::fsio;
 
+/// The job file, what the job printed, and what it said.
+pub(super) const JOB: &str = "job.json";
+pub(super) const LOG: &str = "log.txt";
+pub(super) const EVENTS: &str = "events";
+
 /// The folders of a job that go when it ends: what it makes, and what it needs only while it runs.
 pub(super) const OUT: &str = "out";
 pub(super) const TEMP: &str = "temp";

@@ -1,4 +1,7 @@
-//! What parent and child say to each other: the job file, and the frames on the child's standard output.
+//! The job file: all that a job is told.
+//!
+//! A job computes its action key itself, from its parameters and the contents of its inputs, by the code that planned it.
+//! The key that was planned stands beside: where they differ, nothing is computed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,14 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::fsio;
 use crate::hash::Digest;
+use crate::pipeline::key::{self, Preimage};
+use crate::pipeline::{Node, RunNode, Source};
 use crate::program;
-use crate::stage::{DeviceSpec, Event, External, InputNode, NodeName, StageError, Value};
+use crate::stage::{DeviceSpec, External, InputNode, Kind, MatrixCell, NodeName, Outputs, StageError, Type, Value};
 
 /// The newest format of job files.
-pub(super) const FORMAT: u32 = 1;
-
-/// The byte that begins a frame. Standard output without it is text for the log.
-pub(super) const FRAME: u8 = 0x1e;
+pub(super) const FORMAT: u32 = 2;
 
 /// All that a child process needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,7 @@ pub(super) struct JobFile {
     pub node: NodeName,
     pub version: u32,
     pub recipe: Digest,
+    /// The action key that was planned, and its components.
     pub key: Digest,
     pub preimage: BTreeMap<String, String>,
     pub params: Value,
@@ -45,7 +48,8 @@ pub(super) struct JobFile {
     pub grace: Duration,
     /// Whether to run even if there is a record.
     pub force: bool,
-    /// The files outside the store that the stage reads, to be checked again when it is done.
+    /// The files outside the store that the stage reads, to be checked again when it is done: `files` first, in their
+    /// order.
     pub checks: Vec<Check>,
 }
 
@@ -62,7 +66,8 @@ impl JobFile {
         let unread = |error| StageError::Bug(format!("The job file `{}` does not read: {error}.", path.display()));
         let Versioned { format } = serde_json::from_slice(&text).map_err(unread)?;
         match format {
-            1 => serde_json::from_slice(&text).map_err(unread),
+            // Format 2 names the files outside the store. A job of format 1 is of an older program, and refused as that.
+            1 | 2 => serde_json::from_slice(&text).map_err(unread),
             other => Err(StageError::Io {
                 message: format!(
                     "The job file `{}` has the format {other}; this program reads {FORMAT}.",
@@ -75,9 +80,47 @@ impl JobFile {
     }
 }
 
+impl JobFile {
+    /// The components of the job's action key, by what it is given and by the arithmetic of this device.
+    pub fn identity(&self, kind: &dyn Kind, numeric: Option<&BTreeMap<String, String>>) -> Preimage {
+        let done = |input: &InputNode| Source::Run {
+            reference: String::new(),
+            node: RunNode {
+                outputs: input.outputs.clone(),
+                yields: String::new(),
+                key: Digest::of(&[]),
+                cell: MatrixCell::new(),
+            },
+        };
+        let node = Node {
+            stage: self.node.stage.clone(),
+            iteration: self.node.iteration,
+            kind: self.node.kind.clone(),
+            version: kind.version(),
+            identity: Type::Struct(kind.schema()).identity(&self.params),
+            params: self.params.clone(),
+            inputs: self
+                .inputs
+                .iter()
+                .map(|(slot, inputs)| (slot.clone(), inputs.iter().map(done).collect()))
+                .collect(),
+            notes: BTreeMap::new(),
+            recipe: self.recipe,
+        };
+        let (files, externals) = self.checks.split_at(self.files.len().min(self.checks.len()));
+        let named = |check: &Check| (check.name.clone(), check.digest);
+        let externals: Vec<(String, Digest)> = externals.iter().map(named).collect();
+        let answers = key::answers(&self.preimage);
+        key::action(&node, &|_| Outputs::new(), &files.iter().map(named).collect(), &externals, numeric, &answers)
+    }
+}
+
 /// A file outside the store as it was when the key was computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Check {
+    /// The slot of a file parameter, or the name that enters the key.
+    #[serde(default)]
+    pub name: String,
     #[serde(with = "crate::fsio::exact")]
     pub path: PathBuf,
     pub digest: Digest,
@@ -90,20 +133,20 @@ impl Check {
     }
 }
 
-/// What a child says: one line of JSON behind the byte [`FRAME`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Frame {
-    /// The lock is taken and the stage begins.
-    Started { pid: u32 },
-    /// The stage says something.
-    Event(Event),
-    /// The action record is written; `reused`: it was there when the lock was taken.
-    Done { key: Digest, reused: bool },
+/// The exit codes of a job: for people, and for schedulers. The verdict is in the store.
+pub(super) mod code {
+    /// Its outputs are in the store.
+    pub const DONE: u8 = 0;
     /// The stage failed.
-    Failed(StageError),
+    pub const FAILED: u8 = 1;
     /// Another process holds the lock.
-    Busy,
+    pub const BUSY: u8 = 3;
+    /// It ended, and the disk was too full for its verdict.
+    pub const FULL: u8 = 5;
+    /// It ended, and its verdict could not be written.
+    pub const UNRECORDED: u8 = 6;
+    /// It was stopped.
+    pub const STOPPED: u8 = 130;
 }
 
 #[cfg(test)]
@@ -136,7 +179,7 @@ mod tests {
             threads: 2,
             grace: Duration::from_millis(1500),
             force: false,
-            checks: vec![Check { path: "/a.py".into(), digest: Digest::of(b"a") }],
+            checks: vec![Check { name: "script".into(), path: "/a.py".into(), digest: Digest::of(b"a") }],
         }
     }
 
@@ -144,12 +187,17 @@ mod tests {
     fn a_job_file_of_every_format_reads_and_a_newer_one_is_refused_in_words() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("job.json");
-        let text = include_str!("samples/job-1.json");
-        fsio::write_atomic(&path, text.as_bytes()).unwrap();
-        assert_eq!(JobFile::read(&path).unwrap(), sample());
-        fsio::write_atomic(&path, text.replace("\"format\":1", "\"format\":2").as_bytes()).unwrap();
+        let mut old = JobFile { format: 1, ..sample() };
+        old.checks[0].name.clear();
+        for (text, job) in [(include_str!("samples/job-1.json"), old), (include_str!("samples/job-2.json"), sample())] {
+            fsio::write_atomic(&path, text.as_bytes()).unwrap();
+            assert_eq!(JobFile::read(&path).unwrap(), job);
+        }
+        let text = include_str!("samples/job-2.json");
+        assert_eq!(serde_json::to_string(&sample()).unwrap(), text.trim_end());
+        fsio::write_atomic(&path, text.replace("\"format\":2", "\"format\":3").as_bytes()).unwrap();
         let error = JobFile::read(&path).unwrap_err().to_string();
-        assert!(error.contains("has the format 2; this program reads 1") && error.contains("job.json"), "{error}");
+        assert!(error.contains("has the format 3; this program reads 2") && error.contains("job.json"), "{error}");
     }
 
     #[test]
@@ -163,7 +211,7 @@ mod tests {
                 "i".to_owned(),
                 vec![InputNode { outputs: BTreeMap::new(), root: Some(path()) }],
             )]),
-            checks: vec![Check { path: path(), digest: Digest::of(b"a") }],
+            checks: vec![Check { name: String::new(), path: path(), digest: Digest::of(b"a") }],
             ..sample()
         };
         let text = serde_json::to_vec(&job).unwrap();

@@ -163,7 +163,7 @@ fn read(path: &Path, text: &[u8]) -> store::Result<Vec<LogLine>> {
 
 /// How far a stage at work is, as far as it said.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Progress {
+pub struct NodeProgress {
     /// Units done, units in all, and the unit.
     pub done: Option<(u64, u64, String)>,
     /// The newest figures by name.
@@ -171,12 +171,12 @@ pub struct Progress {
 }
 
 /// How far the stages are that are at work, by the events of their run.
-pub fn progress(lines: &[LogLine]) -> BTreeMap<NodeName, Progress> {
-    let mut all: BTreeMap<NodeName, Progress> = BTreeMap::new();
+pub fn progress(lines: &[LogLine]) -> BTreeMap<NodeName, NodeProgress> {
+    let mut all: BTreeMap<NodeName, NodeProgress> = BTreeMap::new();
     for line in lines {
         match &line.event {
             RunEvent::NodeStarted { node, .. } | RunEvent::NodeWaiting { node, .. } => {
-                all.insert(node.clone(), Progress::default());
+                all.insert(node.clone(), NodeProgress::default());
             }
             RunEvent::NodeEvent { node, what: Event::Progress { done, total, unit } } => {
                 all.entry(node.clone()).or_default().done = Some((*done, *total, unit.clone()));

@@ -5,8 +5,9 @@
 //! - a node is done exactly if the store holds an action record under its key and its outputs; the key is known only
 //!   once all its inputs are done, so equal output of a changed input stops the cascade;
 //! - a hit reads records and the listings of trees, never other blobs;
-//! - each node runs in a child process that holds the lock on its action key; the child alone stores outputs and
-//!   writes the action record, last of all. The parent schedules, listens and writes the run record;
+//! - each node that runs is a job, [`executor`] says where: today in a child process. The job alone holds the lock on its
+//!   action key, stores outputs, writes the action record, and last of all its verdict. The run schedules, tells what
+//!   jobs say, reads verdicts from the store and writes the run record;
 //! - the engine knows no stage kind and no tensor, prints nothing, and reports through [`RunEvent`]s, which are the
 //!   lines of the run's event log;
 //! - a pure schedule makes all decisions, and one loop carries them out; threads only carry what children say.
@@ -14,12 +15,13 @@
 mod error;
 mod event;
 mod exec;
+mod executor;
 mod explain;
 mod failure;
 mod folder;
 mod identity;
 mod job;
-mod launch;
+mod local;
 mod log;
 mod lookup;
 mod machine;
@@ -29,6 +31,7 @@ mod outside;
 mod plan;
 mod programs;
 mod run;
+mod said;
 mod schedule;
 #[cfg(test)]
 mod testing;
@@ -40,8 +43,8 @@ pub use event::RunEvent;
 pub use exec::exec;
 pub use explain::Why;
 pub use failure::NodeFailure;
-pub use launch::this_program;
-pub use log::{LogLine, Progress, events, progress};
+pub use local::this_program;
+pub use log::{LogLine, NodeProgress, events, progress};
 pub use observer::{Damaged, Observer};
 pub use options::Options;
 pub use plan::{Plan, Planned, State, plan};

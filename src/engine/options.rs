@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::launch::this_program;
+use super::executor::Executor;
+use super::local::{Local, this_program};
 use crate::stage::DeviceSpec;
 
 /// What the user asks of a run, beyond the pipeline.
@@ -47,5 +48,12 @@ impl Default for Options {
             grace: Duration::from_secs(10),
             launcher: this_program,
         }
+    }
+}
+
+impl Options {
+    /// Where the jobs of the run are executed. There is one place today: child processes on this machine.
+    pub(super) fn executor(&self) -> Box<dyn Executor> {
+        Box::new(Local::new(self.launcher))
     }
 }

@@ -94,9 +94,10 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         return Err(Error::Selection(Diagnostics::one(fault)));
     }
     let outside = gather(pipeline, registry, store, options, &wanted)?;
+    let executor = options.executor();
     let mut kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
     let numeric = match kinds.any(|kind| kind.computes()) {
-        true => (registry.numeric_profile)(&options.device)?,
+        true => executor.profile(registry, &options.device)?,
         false => BTreeMap::new(),
     };
     let mut history = History::new(store, &pipeline.name);
@@ -134,7 +135,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
             && let Some(kind) = registry.kind(&node.kind)
         {
             let refused = |error| Error::Refused(pipeline.node_name(index), error);
-            kind.runs_on(&node.params, &options.device).map_err(refused)?;
+            executor.runs_on(kind, &node.params, &options.device).map_err(refused)?;
             let programs = kind.programs(&node.params).map_err(refused)?;
             lacking.extend(programs::lacking(&node.stage, &programs, &outside[&index].files));
         }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::launch::await_end;
+use super::local::await_end;
 use crate::fsio;
 use crate::stage::{DataFault, Program, StageError};
 

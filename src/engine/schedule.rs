@@ -47,7 +47,7 @@ pub(super) struct Rules {
 
 /// Where a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum NodePhase {
     /// It has not been looked up: something that it needs may not be done.
     Waiting,
     /// It is not in the store, and waits for room.
@@ -105,7 +105,7 @@ pub(super) enum Order {
 
 #[derive(Debug)]
 struct Node {
-    phase: Phase,
+    phase: NodePhase,
     needs: Vec<Place>,
     users: Vec<Place>,
     /// How many of its needs are not done.
@@ -156,7 +156,7 @@ impl Schedule {
     /// Nodes that each need others of smaller places, with what they take.
     pub fn new(nodes: impl IntoIterator<Item = (Vec<Place>, Amounts)>, rules: Rules) -> Self {
         let node = |(needs, takes): (Vec<Place>, Amounts)| Node {
-            phase: Phase::Waiting,
+            phase: NodePhase::Waiting,
             open_needs: needs.len(),
             needs,
             users: Vec::new(),
@@ -190,12 +190,12 @@ impl Schedule {
     }
 
     /// Where a node stands.
-    pub fn phase(&self, node: Place) -> Phase {
+    pub fn phase(&self, node: Place) -> NodePhase {
         self.nodes[node].phase
     }
 
     /// Where all nodes stand, in the order of the plan.
-    pub fn phases(&self) -> impl Iterator<Item = Phase> {
+    pub fn phases(&self) -> impl Iterator<Item = NodePhase> {
         self.nodes.iter().map(|node| node.phase)
     }
 
@@ -249,7 +249,7 @@ impl Schedule {
     /// The first node that can go on.
     fn next_open(&mut self) -> Option<Order> {
         while let Some(node) = self.due.pop_front() {
-            if self.nodes[node].phase == Phase::Held {
+            if self.nodes[node].phase == NodePhase::Held {
                 return Some(Order::TryAgain(node));
             }
         }
@@ -262,7 +262,7 @@ impl Schedule {
                 Some(Order::LookUp(open))
             }
             (_, Some(ready)) => {
-                self.leave(ready, Phase::Running);
+                self.leave(ready, NodePhase::Running);
                 self.running += 1;
                 let takes = &self.nodes[ready].takes;
                 self.free.iter_mut().zip(takes).for_each(|(free, takes)| *free -= takes);
@@ -276,9 +276,9 @@ impl Schedule {
         while let Some(node) = self.nodes.get(self.ended) {
             let place = self.ended;
             self.ended += 1;
-            if matches!(node.phase, Phase::Waiting | Phase::Ready | Phase::Held) {
-                let needs = node.needs.iter().copied().find(|&need| self.nodes[need].phase != Phase::Done);
-                self.leave(place, Phase::Skipped);
+            if matches!(node.phase, NodePhase::Waiting | NodePhase::Ready | NodePhase::Held) {
+                let needs = node.needs.iter().copied().find(|&need| self.nodes[need].phase != NodePhase::Done);
+                self.leave(place, NodePhase::Skipped);
                 return Order::Skip { node: place, needs };
             }
         }
@@ -289,7 +289,7 @@ impl Schedule {
     pub fn tell(&mut self, node: Place, news: News, now: Duration) {
         match news {
             News::Missing => {
-                self.leave(node, Phase::Ready);
+                self.leave(node, NodePhase::Ready);
                 let takes = self.nodes[node].takes.clone();
                 self.ready.entry(takes).or_default().insert(node);
             }
@@ -299,24 +299,24 @@ impl Schedule {
                 self.retries.insert((now + patience, node));
                 self.nodes[node].patience = (patience * 2).min(self.rules.retry * LONGEST);
             }
-            News::HeldBy(other) if self.nodes[other].phase == Phase::Running => {
+            News::HeldBy(other) if self.nodes[other].phase == NodePhase::Running => {
                 self.hold(node);
                 self.twins.entry(other).or_default().push(node);
             }
             News::HeldBy(_) => self.await_inputs(node),
             News::Done => {
-                self.leave(node, Phase::Done);
+                self.leave(node, NodePhase::Done);
                 for user in self.users(node) {
                     self.nodes[user].open_needs -= 1;
-                    if self.nodes[user].open_needs == 0 && self.nodes[user].phase == Phase::Waiting {
+                    if self.nodes[user].open_needs == 0 && self.nodes[user].phase == NodePhase::Waiting {
                         self.to_look_up.insert(user);
                     }
                 }
             }
             News::Failed => self.fail(node),
-            News::Interrupted => self.leave(node, Phase::Interrupted),
+            News::Interrupted => self.leave(node, NodePhase::Interrupted),
             News::Damaged => {
-                if self.nodes[node].phase == Phase::Done
+                if self.nodes[node].phase == NodePhase::Done
                     && !self.closed
                     && self.nodes[node].remakes < self.rules.remakes
                 {
@@ -327,7 +327,7 @@ impl Schedule {
             News::Corrupt { maker } => match maker {
                 Some(maker) if !self.closed && self.nodes[node].remakes < self.rules.remakes => {
                     self.nodes[node].remakes += 1;
-                    if self.nodes[maker].phase == Phase::Done {
+                    if self.nodes[maker].phase == NodePhase::Done {
                         self.undo(maker);
                     }
                     self.await_inputs(node);
@@ -338,18 +338,18 @@ impl Schedule {
     }
 
     fn fail(&mut self, node: Place) {
-        self.leave(node, Phase::Failed);
+        self.leave(node, NodePhase::Failed);
         self.closed |= !self.rules.keep_going;
     }
 
     fn hold(&mut self, node: Place) {
-        self.leave(node, Phase::Held);
+        self.leave(node, NodePhase::Held);
         self.held += 1;
     }
 
     /// Lets a node wait for its inputs, which may be done.
     fn await_inputs(&mut self, node: Place) {
-        self.leave(node, Phase::Waiting);
+        self.leave(node, NodePhase::Waiting);
         if self.nodes[node].open_needs == 0 {
             self.to_look_up.insert(node);
         }
@@ -359,8 +359,8 @@ impl Schedule {
     fn undo(&mut self, maker: Place) {
         for user in self.users(maker) {
             self.nodes[user].open_needs += 1;
-            if matches!(self.nodes[user].phase, Phase::Waiting | Phase::Ready | Phase::Held) {
-                self.leave(user, Phase::Waiting);
+            if matches!(self.nodes[user].phase, NodePhase::Waiting | NodePhase::Ready | NodePhase::Held) {
+                self.leave(user, NodePhase::Waiting);
             }
         }
         self.await_inputs(maker);
@@ -371,7 +371,7 @@ impl Schedule {
     fn undo_with_users(&mut self, node: Place) {
         let (mut undone, mut open) = (BTreeSet::new(), vec![node]);
         while let Some(node) = open.pop() {
-            if self.nodes[node].phase == Phase::Done && undone.insert(node) {
+            if self.nodes[node].phase == NodePhase::Done && undone.insert(node) {
                 open.extend(self.users(node));
             }
         }
@@ -382,30 +382,30 @@ impl Schedule {
     }
 
     /// Takes a node out of where it stands, gives its room back, and lets its twins go on.
-    fn leave(&mut self, node: Place, to: Phase) {
+    fn leave(&mut self, node: Place, to: NodePhase) {
         match std::mem::replace(&mut self.nodes[node].phase, to) {
-            Phase::Waiting => drop(self.to_look_up.remove(&node)),
-            Phase::Ready => {
+            NodePhase::Waiting => drop(self.to_look_up.remove(&node)),
+            NodePhase::Ready => {
                 let takes = &self.nodes[node].takes;
                 if let Some(ready) = self.ready.get_mut(takes) {
                     ready.remove(&node);
                 }
             }
-            Phase::Held => {
+            NodePhase::Held => {
                 // Its retry, or its twin, finds it in another phase and leaves it alone.
                 self.held -= 1;
             }
-            Phase::Running => {
+            NodePhase::Running => {
                 self.running -= 1;
                 let takes = &self.nodes[node].takes;
                 self.free.iter_mut().zip(takes).for_each(|(free, takes)| *free += takes);
                 for twin in self.twins.remove(&node).unwrap_or_default() {
-                    if self.nodes[twin].phase == Phase::Held {
+                    if self.nodes[twin].phase == NodePhase::Held {
                         self.await_inputs(twin);
                     }
                 }
             }
-            Phase::Done | Phase::Failed | Phase::Interrupted | Phase::Skipped => {}
+            NodePhase::Done | NodePhase::Failed | NodePhase::Interrupted | NodePhase::Skipped => {}
         }
     }
 

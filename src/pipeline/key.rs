@@ -164,7 +164,7 @@ pub fn action(
 }
 
 /// The beginning of the names of components that change the bits of arithmetic.
-const NUMERIC: &str = "numeric.";
+pub const NUMERIC: &str = "numeric.";
 
 /// The beginning of the names of components that are the answer of a program.
 pub const ANSWERS: &str = "tool";

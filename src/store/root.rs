@@ -48,6 +48,21 @@ impl Store {
         self.root.join("jobs").join(run)
     }
 
+    /// The folder of the job for an action key that the newest run but `own` has begun; none where there is none.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn job_of_others(&self, key: &Digest, own: &str) -> fsio::Result<Option<PathBuf>> {
+        let key = key.to_string();
+        for run in self.names(&self.root.join("jobs"))?.iter().rev().filter(|run| *run != own) {
+            let jobs = self.names(&self.jobs(run))?;
+            if let Some(job) = jobs.iter().rev().find(|job| job.starts_with(&key)) {
+                return Ok(Some(self.jobs(run).join(job)));
+            }
+        }
+        Ok(None)
+    }
+
     /// What the store had to set aside since this was last asked, as sentences for the user.
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))

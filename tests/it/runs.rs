@@ -1,5 +1,6 @@
 //! Runs as others see them: in their order, while they go on, after they were killed, and by what they leave.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -203,17 +204,26 @@ fn every_terminal_sees_how_far_a_stage_at_work_is_and_the_log_has_the_lines_that
     assert!(train.contains("running") && train.contains(" of 100000 steps; loss "), "{text}");
     let list = bench.ok("runs");
     assert!(list.lines().any(|line| line.contains(": train: ") && line.contains(" of 100000 steps")), "{list}");
+    // A run that waits for the same follows what the other one's stage says.
+    let mut waits = bench.command("run small.ron --only train --json");
+    let mut waits = waits.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(waits.stdout.take().unwrap()).lines();
+    let mut until = |wanted: &str| lines.by_ref().map(Result::unwrap).find(|line| line.contains(wanted)).unwrap();
+    until("\"node_waiting\"");
+    assert!(until("\"progress\"").contains("\"stage\":\"train\""));
+    signal(&waits, "-INT");
+    assert_eq!(waits.wait().unwrap().code(), Some(130));
     signal(&run, "-INT");
     let mut printed = String::new();
     std::io::Read::read_to_string(&mut run.stdout.take().unwrap(), &mut printed).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let logs: Vec<String> =
         files(&bench.path("store/runs")).into_iter().filter(|name| name.ends_with(".events")).collect();
-    assert_eq!(logs.len(), 1, "{logs:?}");
+    assert_eq!(logs.len(), 2, "{logs:?}");
     assert_eq!(std::fs::read_to_string(bench.path("store/runs").join(&logs[0])).unwrap(), printed);
     assert!(!bench.ok("runs").contains(": train: "), "a run that ended is not at work");
     // A run that has nothing to do writes no log.
     bench.ran("small.ron --only pictures");
     let count = |end: &str| files(&bench.path("store/runs")).iter().filter(|name| name.ends_with(end)).count();
-    assert_eq!((count(".json"), count(".events")), (2, 1));
+    assert_eq!((count(".json"), count(".events")), (3, 2));
 }

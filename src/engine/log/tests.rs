@@ -119,8 +119,8 @@ fn the_progress_is_that_of_stages_at_work() {
     let lines = sample();
     let at = |count: usize| progress(&lines[..count]);
     assert!(at(2).is_empty());
-    assert_eq!(at(3)[&node()], Progress::default());
+    assert_eq!(at(3)[&node()], NodeProgress::default());
     let scalars = BTreeMap::from([("loss".to_owned(), 0.25)]);
-    assert_eq!(at(9)[&node()], Progress { done: Some((3, 900, "steps".into())), scalars });
+    assert_eq!(at(9)[&node()], NodeProgress { done: Some((3, 900, "steps".into())), scalars });
     assert!(at(11).is_empty(), "it is done");
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::state::{Run, TICK};
 use crate::engine::error::Error;
 use crate::engine::event::RunEvent;
+use crate::engine::executor::{JobEvent, Stop};
 use crate::engine::failure::NodeFailure;
 use crate::engine::identity::Context;
-use crate::engine::job::Frame;
-use crate::engine::launch::{Message, Running};
 use crate::engine::observer::Observer;
 use crate::engine::options::Options;
 use crate::engine::plan::Plan;
@@ -99,8 +98,8 @@ impl Run<'_> {
                 Order::LookUp(place) => self.attempt(self.index(place), Self::look_up),
                 Order::TryAgain(place) => self.attempt(self.index(place), Self::try_again),
                 Order::Start(place) => self.attempt(self.index(place), Self::start),
-                Order::AskToStop => self.children.values_mut().for_each(Running::ask_to_stop),
-                Order::Kill => self.children.values().for_each(Running::kill),
+                Order::AskToStop => self.cancel_jobs(Stop::Soon),
+                Order::Kill => self.cancel_jobs(Stop::Now),
                 Order::Wait(until) => self.wait(until),
                 Order::Skip { node, needs } => self.skip(self.index(node), needs.map(|need| self.index(need))),
                 Order::End => break,
@@ -115,33 +114,28 @@ impl Run<'_> {
         }
     }
 
-    /// Hears what a child says, for no longer than `until`.
+    fn cancel_jobs(&mut self, how: Stop) {
+        for job in self.jobs.keys() {
+            self.executor.cancel(*job, how);
+        }
+    }
+
+    /// Hears what happens to jobs, for no longer than `until`.
     fn wait(&mut self, until: Option<Duration>) {
         self.tell_notices();
         self.write_journal();
         let most = until.map_or(TICK, |until| until.saturating_sub(self.now()).min(TICK));
-        if let Ok((node, message)) = self.messages.recv_timeout(most) {
-            self.hear(node, message);
-        }
-    }
-
-    fn hear(&mut self, index: usize, message: Message) {
-        match message {
-            Message::Frame(Frame::Started { .. }) => {}
-            Message::Frame(Frame::Event(what)) => {
+        match self.executor.next(most) {
+            Some((index, JobEvent::Said(what))) => {
                 let node = self.label(index);
                 self.emit(RunEvent::NodeEvent { node, what });
             }
-            Message::Frame(verdict) => {
-                if let Some(child) = self.children.get_mut(&index) {
-                    child.verdict = Some(verdict);
+            Some((index, JobEvent::Ended(exit))) => {
+                if let Some(job) = self.jobs.remove(&index) {
+                    self.conclude(index, &job, &exit);
                 }
             }
-            Message::Ended => {
-                if let Some(child) = self.children.remove(&index) {
-                    self.conclude(index, child);
-                }
-            }
+            None => {}
         }
     }
 

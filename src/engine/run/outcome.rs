@@ -1,53 +1,64 @@
 //! What becomes of a node: done, failed, interrupted, or to be tried again.
 
-use std::os::unix::process::ExitStatusExt;
-
-use super::state::Run;
+use super::state::{Run, RunningJob};
 use crate::engine::event::RunEvent;
+use crate::engine::executor::Exit;
 use crate::engine::failure::{NodeFailure, signal_name};
-use crate::engine::folder::tidy;
-use crate::engine::job::Frame;
-use crate::engine::launch::Running;
+use crate::engine::folder::{LOG, tidy};
+use crate::engine::identity::Lookup;
+use crate::engine::job::code;
 use crate::engine::observer::Damaged;
-use crate::engine::schedule::{News, Phase};
+use crate::engine::schedule::{News, NodePhase};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Artifact, ArtifactKind, StageError};
-use crate::store::{ActionRecord, Store};
+use crate::store::{ActionRecord, Store, Verdict};
 
 /// How much of a failed stage's log is shown, in bytes.
 const TAIL: u64 = 4096;
 
 impl Run<'_> {
-    /// A child ended: what came of it?
-    pub(super) fn conclude(&mut self, index: usize, mut child: Running) {
-        self.node(index).seconds += child.since.elapsed().as_secs_f64();
-        let status = child.reap();
-        // A killed child could not tidy up; its scratch stays, to go on from.
-        let _ = tidy(&child.folder);
-        let failure = match (child.verdict.take(), status) {
-            (Some(Frame::Done { key, reused }), _) => match self.context.store.record(&key) {
-                Ok(Some(record)) => return self.finish(index, Box::new(record), !reused),
-                Ok(None) => NodeFailure::setup("The stage finished, but its record is not in the store.", "Run again."),
-                Err(error) => error.into(),
+    /// A job ended: what came of it? Its verdict is in the store. One that was killed before it wrote a verdict has failed,
+    /// unless all that it had to make is there.
+    pub(super) fn conclude(&mut self, index: usize, job: &RunningJob, exit: &Exit) {
+        self.node(index).seconds += job.since.elapsed().as_secs_f64();
+        // A killed job could not tidy up; its scratch stays, to go on from.
+        let _ = tidy(&job.folder);
+        if let Err(failure) = self.judge(index, job, exit) {
+            self.fail(index, failure, Some(job));
+        }
+    }
+
+    fn judge(&mut self, index: usize, job: &RunningJob, exit: &Exit) -> Result<(), NodeFailure> {
+        let store = self.context.store;
+        let stopping = self.schedule.is_stopping();
+        match store.execution(&job.id)?.map(|execution| execution.verdict) {
+            Some(Verdict::Done { reused }) => match store.record(&job.key)? {
+                Some(record) => self.finish(index, Box::new(record), !reused),
+                None => {
+                    return Err(NodeFailure::setup(
+                        "The stage finished, but its record is not in the store.",
+                        "Run again.",
+                    ));
+                }
             },
-            (Some(Frame::Busy), _) => return self.wait_for_others(index, child.key, News::Held),
-            (Some(Frame::Failed(StageError::Cancelled)), _) if self.schedule.is_stopping() => {
-                return self.interrupt(index);
+            Some(Verdict::Busy) => self.wait_for_others(index, job.key, News::Held),
+            Some(Verdict::Stopped) | Some(Verdict::Failed(StageError::Cancelled)) if stopping => self.interrupt(index),
+            Some(Verdict::Stopped) => return Err(NodeFailure::Stage(StageError::Cancelled)),
+            Some(Verdict::Failed(StageError::CorruptInput { digest })) => {
+                if !self.remake(index, digest) {
+                    return Err(NodeFailure::Stage(StageError::CorruptInput { digest }));
+                }
             }
-            (Some(Frame::Failed(StageError::CorruptInput { digest })), _) => match self.remake(index, digest) {
-                true => return,
-                false => NodeFailure::Stage(StageError::CorruptInput { digest }),
+            Some(Verdict::Failed(error)) => return Err(NodeFailure::Stage(error)),
+            None => match self.context.look_up(&job.key)? {
+                // A node that runs again had a record before.
+                Lookup::Done(record) if !self.node(index).again => self.finish(index, record, true),
+                _ if stopping => self.interrupt(index),
+                _ => return Err(unsaid(exit, job)),
             },
-            (Some(Frame::Failed(error)), _) => NodeFailure::Stage(error),
-            (_, _) if self.schedule.is_stopping() => return self.interrupt(index),
-            (_, Ok(status)) => match status.signal() {
-                Some(signal) => NodeFailure::Killed { signal, name: signal_name(signal) },
-                None => NodeFailure::Exited { code: status.code().unwrap_or_default() },
-            },
-            (_, Err(error)) => NodeFailure::setup(format!("Could not wait for the stage's process: {error}."), ""),
-        };
-        self.fail(index, failure, Some(child));
+        }
+        Ok(())
     }
 
     pub(super) fn finish(&mut self, index: usize, record: Box<ActionRecord>, ran: bool) {
@@ -100,9 +111,9 @@ impl Run<'_> {
             record.is_some_and(|record| record.outputs.values().any(|artifact| holds(store, artifact, &digest)))
         };
         let maker = needs.iter().copied().find(makes);
-        let was_done = maker.is_some_and(|maker| self.phase(maker) == Phase::Done);
+        let was_done = maker.is_some_and(|maker| self.phase(maker) == NodePhase::Done);
         self.tell(index, News::Corrupt { maker: maker.map(|maker| self.place(maker)) });
-        let Some(maker) = maker.filter(|_| self.phase(index) != Phase::Failed) else { return false };
+        let Some(maker) = maker.filter(|_| self.phase(index) != NodePhase::Failed) else { return false };
         if was_done {
             self.node(maker).again = true;
         }
@@ -118,9 +129,9 @@ impl Run<'_> {
         let mut any = false;
         for Damaged { node, digest } in damaged {
             let Some(&index) = indices.get(*node) else { continue };
-            let was_done = self.phase(index) == Phase::Done;
+            let was_done = self.phase(index) == NodePhase::Done;
             self.tell(index, News::Damaged);
-            if was_done && self.phase(index) != Phase::Done {
+            if was_done && self.phase(index) != NodePhase::Done {
                 let text = format!("its output {} is damaged or gone, and is made again.", digest.short());
                 let node = Some(self.label(index));
                 self.show_to_others();
@@ -131,12 +142,12 @@ impl Run<'_> {
         any
     }
 
-    pub(super) fn fail(&mut self, index: usize, failure: NodeFailure, child: Option<Running>) {
-        let log = child.map(|child| child.log());
+    pub(super) fn fail(&mut self, index: usize, failure: NodeFailure, job: Option<&RunningJob>) {
+        let log = job.map(|job| job.folder.join(LOG));
         let tail = log.as_ref().and_then(|log| fsio::tail(log, TAIL).ok()).unwrap_or_default();
         let node = self.node(index);
         node.message = format!("{failure} {}", failure.hint()).trim_end().to_owned();
-        if self.phase(index) != Phase::Failed {
+        if self.phase(index) != NodePhase::Failed {
             self.tell(index, News::Failed);
         }
         let node = self.label(index);
@@ -148,6 +159,27 @@ impl Run<'_> {
         self.tell(index, News::Interrupted);
         let node = self.label(index);
         self.emit(RunEvent::NodeInterrupted { node });
+    }
+}
+
+/// Why a job has failed that wrote no verdict.
+fn unsaid(exit: &Exit, job: &RunningJob) -> NodeFailure {
+    let place = job.folder.display();
+    match exit {
+        Exit::Signal(signal) => NodeFailure::Killed { signal: *signal, name: signal_name(*signal) },
+        Exit::Code(code) if *code == i32::from(code::FULL) => NodeFailure::Setup {
+            message: format!(
+                "The verdict of the job at `{place}` could not be written: no storage space (No space left)."
+            ),
+            hint: "Free some space or move the store (`--store PATH`), then run again.".to_owned(),
+            full: true,
+        },
+        Exit::Code(code) if *code == i32::from(code::UNRECORDED) => {
+            let message = format!("The verdict of the job at `{place}` could not be written; its log says why.");
+            NodeFailure::setup(message, "Look into its log.")
+        }
+        Exit::Code(code) => NodeFailure::Exited { code: *code },
+        Exit::Unknown(error) => NodeFailure::setup(format!("Could not wait for the stage's process: {error}"), ""),
     }
 }
 

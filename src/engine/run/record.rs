@@ -8,16 +8,16 @@ use crate::engine::identity::Context;
 use crate::engine::log::{EventLog, FORMAT, LogLine, Passes};
 use crate::engine::machine;
 use crate::engine::plan::State;
-use crate::engine::schedule::Phase;
+use crate::engine::schedule::NodePhase;
 use crate::fsio;
 use crate::store::{self, RunNodeRecord, RunRecord, RunStatus, Status, rfc3339};
 
 impl Run<'_> {
     pub(super) fn status(&self) -> RunStatus {
-        let any = |test: fn(Phase) -> bool| self.schedule.phases().any(test);
-        if any(|phase| phase == Phase::Failed) {
+        let any = |test: fn(NodePhase) -> bool| self.schedule.phases().any(test);
+        if any(|phase| phase == NodePhase::Failed) {
             RunStatus::Failed
-        } else if any(|phase| phase != Phase::Done) {
+        } else if any(|phase| phase != NodePhase::Done) {
             RunStatus::Interrupted
         } else {
             RunStatus::Done
@@ -93,15 +93,15 @@ impl Run<'_> {
 
     fn node_record(&self, index: usize, known: &NodeRun) -> RunNodeRecord {
         let (node, phase) = (&self.context.pipeline.nodes[index], self.phase(index));
-        let done = known.record.as_ref().filter(|_| phase == Phase::Done);
+        let done = known.record.as_ref().filter(|_| phase == NodePhase::Done);
         let status = match phase {
-            Phase::Done if known.ran => Status::Ran,
-            Phase::Done => Status::Hit,
-            Phase::Failed => Status::Failed,
-            Phase::Running => Status::Running,
-            Phase::Interrupted => Status::Interrupted,
-            Phase::Skipped => Status::Skipped,
-            Phase::Waiting | Phase::Ready | Phase::Held => Status::Waiting,
+            NodePhase::Done if known.ran => Status::Ran,
+            NodePhase::Done => Status::Hit,
+            NodePhase::Failed => Status::Failed,
+            NodePhase::Running => Status::Running,
+            NodePhase::Interrupted => Status::Interrupted,
+            NodePhase::Skipped => Status::Skipped,
+            NodePhase::Waiting | NodePhase::Ready | NodePhase::Held => Status::Waiting,
         };
         let idle = matches!(status, Status::Hit | Status::Skipped | Status::Waiting);
         RunNodeRecord {

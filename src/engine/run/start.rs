@@ -1,11 +1,13 @@
 //! What is done for one node: it is looked up, and a child is started for it.
 
-use super::state::Run;
+use std::time::Instant;
+
+use super::state::{Run, RunningJob};
 use crate::engine::event::RunEvent;
 use crate::engine::failure::NodeFailure;
+use crate::engine::folder::{JOB, LOG};
 use crate::engine::identity::Lookup;
 use crate::engine::job::{Check, FORMAT, JobFile};
-use crate::engine::launch::launch;
 use crate::engine::plan::State;
 use crate::engine::schedule::News;
 use crate::fsio;
@@ -13,10 +15,12 @@ use crate::hash::Digest;
 use crate::pipeline::Source;
 use crate::program;
 use crate::stage::InputNode;
+use crate::store::ExecutionId;
 
 impl Run<'_> {
     /// All inputs are done: computes the key and looks it up.
     pub(super) fn look_up(&mut self, index: usize) -> Result<(), NodeFailure> {
+        self.executor.detach(index);
         let place = self.place(index);
         if let State::Hit { key, preimage, record } = &self.plan.nodes[place].state
             && self.nodes[&index].key.is_none()
@@ -61,7 +65,7 @@ impl Run<'_> {
 
     /// Who holds the lock on a key, if anybody does.
     fn holder(&self, key: &Digest) -> Result<Option<News>, NodeFailure> {
-        if let Some((twin, _)) = self.children.iter().find(|(_, child)| child.key == *key) {
+        if let Some((twin, _)) = self.jobs.iter().find(|(_, job)| job.key == *key) {
             return Ok(Some(News::HeldBy(self.place(*twin))));
         }
         Ok(self.context.store.is_locked(key)?.then_some(News::Held))
@@ -71,6 +75,12 @@ impl Run<'_> {
     pub(super) fn wait_for_others(&mut self, index: usize, key: Digest, held: News) {
         "It waits for another stage that computes the same.".clone_into(&mut self.node(index).message);
         self.tell(index, held);
+        // What the other process says can be followed where its run uses this store. Where it cannot, nothing is lost.
+        if held == News::Held
+            && let Ok(Some(folder)) = self.context.store.job_of_others(&key, self.claim.id())
+        {
+            self.executor.attach(index, &folder);
+        }
         let node = self.label(index);
         self.emit(RunEvent::NodeWaiting { node, key });
     }
@@ -92,19 +102,18 @@ impl Run<'_> {
         };
         let folder = self.context.store.jobs(self.claim.id()).join(&name);
         let job = self.job(index, key)?;
-        let path = folder.join("job.json");
+        let path = folder.join(JOB);
         let text = serde_json::to_vec(&job).map_err(|error| NodeFailure::setup(error, ""))?;
         self.context.store.make_way(&path)?;
         fsio::write_atomic(&path, &text)?;
         let folder = fsio::canonical(&folder)?;
-        let program = (self.context.options.launcher)(&path)
-            .map_err(|error| NodeFailure::setup(format!("Could not find this program's own file: {error}."), ""))?;
-        let child = launch(program, &folder, key, index, &self.sender)?;
-        let (node, log) = (self.label(index), child.log());
-        self.children.insert(index, child);
-        let progress = self.node(index);
-        progress.job = Some(name);
-        progress.message.clear();
+        self.executor.submit(index, &folder)?;
+        let (node, log) = (self.label(index), folder.join(LOG));
+        let id = ExecutionId::new(self.claim.id(), &name);
+        self.jobs.insert(index, RunningJob { key, id, folder, since: Instant::now() });
+        let known = self.node(index);
+        known.job = Some(name);
+        known.message.clear();
         self.emit(RunEvent::NodeStarted { node, key, log });
         Ok(())
     }
@@ -138,7 +147,9 @@ impl Run<'_> {
                 .iter()
                 .map(|(slot, sources)| (slot.clone(), sources.iter().map(input).collect()))
                 .collect(),
-            checks: checks.map(|(external, digest)| Check { path: external.path, digest }).collect(),
+            checks: checks
+                .map(|(external, digest)| Check { name: external.name, path: external.path, digest })
+                .collect(),
             files: outside.files,
             roots: outside.roots,
             device: options.device,

@@ -1,29 +1,26 @@
 //! What is known of a run and its nodes while it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::engine::executor::Executor;
 use crate::engine::identity::Context;
-use crate::engine::launch::{Message, Running};
 use crate::engine::log::{EventLog, Sieve};
 use crate::engine::observer::Observer;
 use crate::engine::plan::Plan;
-use crate::engine::schedule::{News, Phase, Place, Rules, Schedule};
+use crate::engine::schedule::{News, NodePhase, Place, Rules, Schedule};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::pipeline::key::Preimage;
 use crate::stage::{Cancel, NodeName};
-use crate::store::{ActionRecord, Journal, RunClaim, Status};
+use crate::store::{ActionRecord, ExecutionId, Journal, RunClaim, Status};
 
 /// How long a request to stop, or at first a freed lock, may go unnoticed.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// How often the makers of a node's damaged inputs run again before it is given up.
 const REMAKES: usize = 2;
-
-/// How many messages of children wait to be heard. A child that says more waits.
-const UNHEARD: usize = 256;
 
 /// One node of the plan while it runs.
 #[derive(Default)]
@@ -41,6 +38,16 @@ pub(super) struct NodeRun {
     pub job: Option<String>,
     /// What the journal says of it.
     pub told: Option<(Status, String)>,
+}
+
+/// A job that was submitted and has not ended.
+pub(super) struct RunningJob {
+    /// The action key that it makes.
+    pub key: Digest,
+    pub id: ExecutionId,
+    pub folder: PathBuf,
+    /// When it was submitted.
+    pub since: Instant,
 }
 
 pub(super) struct Run<'a> {
@@ -63,11 +70,11 @@ pub(super) struct Run<'a> {
     /// Their places in the plan.
     places: BTreeMap<usize, Place>,
     pub schedule: Schedule,
-    pub children: BTreeMap<usize, Running>,
+    pub executor: Box<dyn Executor>,
+    /// What runs, by the node.
+    pub jobs: BTreeMap<usize, RunningJob>,
     /// How often each action key was started: each start has a job folder of its own.
     pub launches: BTreeMap<Digest, usize>,
-    pub sender: SyncSender<(usize, Message)>,
-    pub messages: Receiver<(usize, Message)>,
 }
 
 impl<'a> Run<'a> {
@@ -78,7 +85,6 @@ impl<'a> Run<'a> {
         cancel: &'a Cancel,
         observer: &'a mut dyn Observer,
     ) -> Self {
-        let (sender, messages) = sync_channel(UNHEARD);
         let options = context.options;
         let places: BTreeMap<usize, Place> =
             plan.nodes.iter().enumerate().map(|(place, planned)| (planned.node, place)).collect();
@@ -111,10 +117,9 @@ impl<'a> Run<'a> {
             nodes: places.keys().map(|index| (*index, node(index))).collect(),
             places,
             schedule,
-            children: BTreeMap::new(),
+            executor: options.executor(),
+            jobs: BTreeMap::new(),
             launches: BTreeMap::new(),
-            sender,
-            messages,
         }
     }
 
@@ -123,7 +128,7 @@ impl<'a> Run<'a> {
         self.begin.elapsed()
     }
 
-    pub fn phase(&self, index: usize) -> Phase {
+    pub fn phase(&self, index: usize) -> NodePhase {
         self.schedule.phase(self.places[&index])
     }
 
@@ -145,8 +150,7 @@ impl<'a> Run<'a> {
     }
 
     pub fn label(&self, index: usize) -> NodeName {
-        let node = &self.context.pipeline.nodes[index];
-        NodeName { stage: node.stage.clone(), iteration: node.iteration, kind: node.kind.clone() }
+        self.context.pipeline.node_name(index)
     }
 
     /// A node of the plan, to be changed; every index in here is one.

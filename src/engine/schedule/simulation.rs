@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Amounts, News, Order, Phase, Place, Rules, Schedule};
+use super::{Amounts, News, NodePhase, Order, Place, Rules, Schedule};
 
 /// Random numbers that a seed gives (splitmix64).
 struct Random(u64);
@@ -43,7 +43,7 @@ struct World {
 
 /// What came of a simulation.
 struct Outcome {
-    phases: Vec<Phase>,
+    phases: Vec<NodePhase>,
     starts: usize,
     orders: usize,
     visits: usize,
@@ -88,7 +88,10 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
         }
         orders += 1;
         let inputs_done = |schedule: &Schedule, node: Place| {
-            assert!(plan[node].0.iter().all(|&need| schedule.phase(need) == Phase::Done), "{node} before its inputs");
+            assert!(
+                plan[node].0.iter().all(|&need| schedule.phase(need) == NodePhase::Done),
+                "{node} before its inputs"
+            );
         };
         match schedule.next(now) {
             Order::TryAgain(node) if locks.get(&node).is_some_and(|free| *free > now) => {
@@ -109,7 +112,7 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
             Order::Start(node) => {
                 inputs_done(&schedule, node);
                 assert!(asked_at.is_none(), "{node} starts after a request to stop");
-                assert_eq!(schedule.phase(node), Phase::Running);
+                assert_eq!(schedule.phase(node), NodePhase::Running);
                 starts += 1;
                 let running = ends.iter().map(|(_, node)| *node).next();
                 if let (Some(other), true) = (running, random.chance(world.twins)) {
@@ -159,9 +162,9 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
                     } else {
                         News::Done
                     };
-                    let maker_was_done = maker.is_some_and(|maker| schedule.phase(maker) == Phase::Done);
+                    let maker_was_done = maker.is_some_and(|maker| schedule.phase(maker) == NodePhase::Done);
                     schedule.tell(node, news, now);
-                    if matches!(news, News::Corrupt { .. }) && schedule.phase(node) == Phase::Waiting {
+                    if matches!(news, News::Corrupt { .. }) && schedule.phase(node) == NodePhase::Waiting {
                         assert!(remakes[&node] <= 2, "{node} was given {} chances", remakes[&node]);
                         if maker_was_done {
                             undone += 2 * users[maker.unwrap()];
@@ -175,8 +178,8 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
             Order::Skip { node, needs } => {
                 assert!(ended.insert(node), "{node} ends twice");
                 assert!(ends.is_empty(), "a node is skipped while others run");
-                assert_eq!(schedule.phase(node), Phase::Skipped);
-                let undone = plan[node].0.iter().copied().find(|&need| schedule.phase(need) != Phase::Done);
+                assert_eq!(schedule.phase(node), NodePhase::Skipped);
+                let undone = plan[node].0.iter().copied().find(|&need| schedule.phase(need) != NodePhase::Done);
                 assert_eq!(needs, undone);
             }
             Order::End => break,
@@ -190,17 +193,17 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
     Outcome { phases: schedule.phases().collect(), starts, orders, visits: schedule.visits, links, kills }
 }
 
-fn count(outcome: &Outcome, phase: Phase) -> usize {
+fn count(outcome: &Outcome, phase: NodePhase) -> usize {
     outcome.phases.iter().filter(|found| **found == phase).count()
 }
 
 #[test]
 fn all_of_ten_thousand_nodes_are_done_where_nothing_fails() {
     let outcome = simulate(10_000, 1, World::default());
-    assert_eq!((count(&outcome, Phase::Done), outcome.starts), (10_000, 10_000));
+    assert_eq!((count(&outcome, NodePhase::Done), outcome.starts), (10_000, 10_000));
     assert_eq!(outcome.visits, outcome.links);
     let cached = simulate(10_000, 2, World { hits: 100, ..World::default() });
-    assert_eq!((count(&cached, Phase::Done), cached.starts, cached.orders), (10_000, 0, 10_001));
+    assert_eq!((count(&cached, NodePhase::Done), cached.starts, cached.orders), (10_000, 0, 10_001));
 }
 
 #[test]
@@ -208,14 +211,14 @@ fn ten_thousand_nodes_with_every_end_at_random() {
     for seed in 0..5 {
         let world = World { hits: 30, fails: 1, held: 10, corrupt: 3, twins: 10, keep_going: true, ..World::default() };
         let outcome = simulate(10_000, seed, world);
-        for phase in [Phase::Done, Phase::Failed, Phase::Skipped] {
+        for phase in [NodePhase::Done, NodePhase::Failed, NodePhase::Skipped] {
             assert!(count(&outcome, phase) > 10, "{phase:?}: {}", count(&outcome, phase));
         }
-        assert_eq!(count(&outcome, Phase::Interrupted), 0);
+        assert_eq!(count(&outcome, NodePhase::Interrupted), 0);
         // What stops at the first failure leaves more undone.
         let stopped = simulate(10_000, seed, World { keep_going: false, ..world });
-        assert!(count(&stopped, Phase::Done) < count(&outcome, Phase::Done));
-        assert!(count(&stopped, Phase::Failed) >= 1);
+        assert!(count(&stopped, NodePhase::Done) < count(&outcome, NodePhase::Done));
+        assert!(count(&stopped, NodePhase::Failed) >= 1);
     }
 }
 
@@ -224,14 +227,14 @@ fn a_request_to_stop_ends_all_that_runs_and_starts_nothing() {
     for (seed, heeds) in [(1, 100), (2, 50), (3, 0)] {
         let world = World { held: 10, heeds, cancel: Some(ms(2_000)), ..World::default() };
         let outcome = simulate(10_000, seed, world);
-        let interrupted = count(&outcome, Phase::Interrupted);
+        let interrupted = count(&outcome, NodePhase::Interrupted);
         assert!((1..=ROOM[0]).contains(&interrupted), "{interrupted}");
         assert_eq!(outcome.kills == 0, heeds == 100, "{} killed", outcome.kills);
-        assert!(count(&outcome, Phase::Skipped) > 9_000);
+        assert!(count(&outcome, NodePhase::Skipped) > 9_000);
     }
     // Before anything starts.
     let none = simulate(1_000, 4, World { cancel: Some(ms(0)), ..World::default() });
-    assert_eq!((none.starts, count(&none, Phase::Skipped)), (0, 1_000));
+    assert_eq!((none.starts, count(&none, NodePhase::Skipped)), (0, 1_000));
 }
 
 #[test]
@@ -302,7 +305,7 @@ fn a_node_that_turns_out_to_be_damaged_begins_again_with_all_that_rests_on_it() 
     };
     assert_eq!(drive(&mut schedule), [0, 1, 2, 3]);
     schedule.tell(0, News::Damaged, ms(0));
-    assert_eq!([0, 1, 2, 3].map(|node| schedule.phase(node) == Phase::Done), [false, false, true, false]);
+    assert_eq!([0, 1, 2, 3].map(|node| schedule.phase(node) == NodePhase::Done), [false, false, true, false]);
     assert_eq!(drive(&mut schedule), [0, 1, 3]);
     // Once is enough here.
     schedule.tell(0, News::Damaged, ms(0));

@@ -1,6 +1,7 @@
 //! Damage, death, full disks and requests to stop.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{diamond, flip, record_file};
@@ -118,6 +119,48 @@ fn a_panic_a_signal_and_an_error_each_end_one_stage_and_are_told() {
     assert!(killed.contains("out-of-memory killer"), "{killed}");
     let failed = fails("fail");
     assert!(failed.starts_with("a: It failed. Do better."), "{failed}");
+}
+
+/// Children as [`launcher`] starts them, and a command of the shell after each. It finds the run's executions at `$0`.
+fn and_then(job: &Path, after: &str) -> std::io::Result<Command> {
+    let child = launcher(job)?;
+    let store = job.ancestors().nth(4).unwrap();
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("\"$@\"; {after}")).arg(store.join("executions"));
+    command.arg(child.get_program()).args(child.get_args());
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ok(command)
+}
+
+#[test]
+fn a_verdict_counts_however_the_process_ends_after_it() {
+    let mut bench = Bench::new();
+    bench.options.launcher = |job| and_then(job, "kill -9 $$");
+    bench.work("a", "plain", &[]).work("b", "fail", &["a"]);
+    assert_eq!(statuses(&bench.run()), [Ran, Failed]);
+    assert!(bench.failure().starts_with("b: It failed. Do better."), "{}", bench.failure());
+}
+
+#[test]
+fn a_job_killed_before_its_verdict_is_done_where_its_record_is_there_and_has_failed_elsewhere() {
+    for torn in [false, true] {
+        let mut bench = Bench::new();
+        bench.options.launcher = match torn {
+            false => |job| and_then(job, "rm -r $0; kill -9 $$"),
+            true => |job| and_then(job, "for f in $0/*/*; do rm $f; echo torn > $f; done; kill -9 $$"),
+        };
+        bench.work("a", "plain", &[]);
+        assert_eq!(statuses(&bench.run()), [Ran], "{}", bench.failure());
+        assert_eq!(bench.warnings().len(), usize::from(torn), "{:?}", bench.warnings());
+        // It ran before, so its record does not tell whether it ran again.
+        bench.options.force = vec!["a".into()];
+        assert_eq!(statuses(&bench.run()), [Failed]);
+        assert!(bench.failure().contains("killed by SIGKILL"), "{}", bench.failure());
+        bench.options.force.clear();
+        bench.work("b", "fail", &["a"]);
+        assert_eq!(statuses(&bench.run()), [Hit, Failed]);
+        assert!(bench.failure().contains("killed by SIGKILL"), "{}", bench.failure());
+    }
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! Where jobs run. This is the seam at which a scheduler plugs in: [`super::local`] starts child processes, and another
+//! executor would hand the same folders to a queue.
+//!
+//! A job is a folder below `jobs/` of the store with a job file in it, [`super::job`].
+//!
+//! Invariants:
+//! - the job itself writes into the store what it made and how it ended, and into its folder what it says. An executor
+//!   carries no result: it tells that a job ended, and how its process did. A verdict is read from the store alone;
+//! - what changes the bits of numbers, and what can be computed at all, is asked of where jobs run, not of the machine
+//!   that plans;
+//! - an event is told once and in its order. What a job says may be told late, but before its end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::failure::NodeFailure;
+use crate::stage::{DeviceSpec, Event, Kind, Registry, StageError, Value};
+
+/// A job by the number that its submitter gave it.
+pub(super) type JobId = usize;
+
+/// What happens to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum JobEvent {
+    /// The stage says something.
+    Said(Event),
+    /// The job ended. Its verdict is in the store, unless it was killed before it wrote one.
+    Ended(Exit),
+}
+
+/// How the process of a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Exit {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// That could not be found out.
+    Unknown(String),
+}
+
+/// How a job is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// At its next safe point.
+    Soon,
+    /// At once, with all that it started.
+    Now,
+}
+
+pub(super) trait Executor {
+    /// What changes the bits of numbers where jobs run, by name.
+    ///
+    /// # Errors
+    /// The device is missing, or does not say.
+    fn profile(&self, registry: &Registry, device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError>;
+
+    /// Whether the device can compute a node of this kind as its parameters ask, where jobs run.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn runs_on(&self, kind: &dyn Kind, params: &Value, device: &DeviceSpec) -> Result<(), StageError>;
+
+    /// Lets the job whose folder this is run. Its number is one that no other job has.
+    ///
+    /// # Errors
+    /// The job cannot be started.
+    fn submit(&mut self, job: JobId, folder: &Path) -> Result<(), NodeFailure>;
+
+    /// Tells from now on, under this number, what a job says that another process submitted. Its end is not told.
+    fn attach(&mut self, job: JobId, folder: &Path);
+
+    /// Ends what [`Executor::attach`] began, if anything.
+    fn detach(&mut self, job: JobId);
+
+    /// The next event. None if there was none for so long.
+    fn next(&mut self, patience: Duration) -> Option<(JobId, JobEvent)>;
+
+    /// Stops a job. Its end is told as any other.
+    fn cancel(&mut self, job: JobId, how: Stop);
+}
