@@ -39,7 +39,7 @@ pub fn read_within(path: &Path, most: u64) -> Result<Vec<u8>> {
 /// As [`read_within`], of a text. Text that is not UTF-8 is an error.
 pub fn read_to_string_within(path: &Path, most: u64) -> Result<String> {
     let text = String::from_utf8(read_within(path, most)?);
-    at("read", path, text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")))
+    at("read", path, text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))
 }
 
 /// An open file that is read in parts.
