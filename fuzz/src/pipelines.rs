@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use crate::fsio;
 use crate::pipeline::{Request, RunLookup, RunNode, limits, load};
-use crate::stage::kind::references;
 use crate::stage::schema::{Bounds, Enumeration, Structure, Variant};
+use crate::stage::{
+    Bare, Extents, Field, Job, Kind, NodeSpec, ParamFault, Produced, Registry, StageError, Type, Value, Yield,
+};
 use crate::syntax;
-use crate::stage::{Extents, Fault, Field, InputRef, Job, Kind, Produced, Registry, StageError, Step, Type, Value};
 
 /// A stage of as many nodes as it says.
 struct Any;
@@ -42,8 +43,8 @@ impl Kind for Any {
         Structure { name: "Any", doc: "", fields }
     }
 
-    fn yields(&self) -> &'static str {
-        "any"
+    fn yields(&self) -> Yield {
+        Yield { name: "any", bare: Bare::Last, outputs: &[] }
     }
 
     fn count(&self, params: &Value, _extents: &dyn Extents) -> usize {
@@ -53,14 +54,9 @@ impl Kind for Any {
         }
     }
 
-    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<Step>, Vec<Fault>> {
-        let inputs: Vec<(String, InputRef)> =
-            references(params).into_iter().map(|(slot, name)| (slot, InputRef::Named(name))).collect();
-        let step = |at: usize| {
-            let iteration = u32::try_from(at + 1).ok();
-            Step { iteration, params: params.clone(), inputs: inputs.clone(), notes: BTreeMap::new() }
-        };
-        Ok((0..self.count(params, extents)).map(step).collect())
+    fn expand(&self, params: &Value, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
+        let node = |at: usize| NodeSpec { iteration: u32::try_from(at + 1).ok(), ..NodeSpec::only(params) };
+        Ok((0..self.count(params, extents)).map(node).collect())
     }
 
     fn run(&self, _job: &Job<'_>) -> Result<Produced, StageError> {
