@@ -12,6 +12,7 @@ use crate::engine::observer::Observer;
 use crate::engine::options::Options;
 use crate::engine::plan::Plan;
 use crate::engine::schedule::Order;
+use crate::fsio;
 use crate::pipeline::Pipeline;
 use crate::stage::{Cancel, Registry};
 use crate::store::{self, RunRecord, RunStatus, Status, Store};
@@ -51,15 +52,17 @@ pub fn run(
     if !plan.is_done() {
         run.journal = Some(store.begin_run(&claim, &run.record(RunStatus::Running))?);
     }
-    let status = loop {
+    let mut record = loop {
         run.drive();
-        let status = run.status();
-        let damaged = run.observer.ended(&run.record(status));
-        if status != RunStatus::Done || !run.make_again(&damaged) {
-            break status;
+        let record = run.record(run.status());
+        let damaged = run.observer.ended(&record);
+        if record.status != RunStatus::Done || !run.make_again(&damaged) {
+            break record;
         }
     };
-    let record = run.record(status);
+    // What belongs to the run beside its stages has taken its time.
+    record.finished = Some(store::rfc3339(fsio::now()));
+    let status = record.status;
     let recorded = match store.end_run(&claim, &record) {
         // Nothing was to be done, so nothing is lost but the record of that.
         Err(error) if unwritten(&error) => {
