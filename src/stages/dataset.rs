@@ -76,7 +76,7 @@ impl TypedKind for Dataset {
                 fault("classes", message, "Write `classes: Cityscapes`.");
             }
             if p.ignore != cityscapes::IGNORE {
-                let message = format!("Labels of Cityscapes that count nowhere become 255, not {}.", p.ignore);
+                let message = format!("Ignored labels of Cityscapes become 255, not {}.", p.ignore);
                 fault("ignore", message, "Write 255.");
             }
         }
