@@ -23,7 +23,9 @@ impl Store {
     pub(in crate::store) fn sweep_events(&self, listing: &RunFiles, kept: usize) -> Result<()> {
         for run in listing.events.iter().rev().skip(kept) {
             if !self.is_alive(run)? {
-                fsio::remove_file(&self.run_path(run, EVENTS))?;
+                let path = self.run_path(run, EVENTS);
+                self.make_way(&path)?;
+                fsio::remove_file(&path)?;
             }
         }
         Ok(())
