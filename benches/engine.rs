@@ -14,7 +14,6 @@ use clap::Parser;
 use repro::cli::plan::text;
 use repro::engine::{self, LogLine};
 use repro::fsio;
-use repro::ml::cpu::memory;
 use repro::pipeline::key::action;
 use repro::pipeline::{Pipeline, Request, RunLookup, RunNode, limits, load};
 use repro::results::Publisher;
@@ -335,7 +334,7 @@ fn one(row: &Row, n: usize) -> Result<(), Box<dyn Error>> {
             text(&pipeline, &plan)
         }
     };
-    println!("{} {} {}", began.elapsed().as_secs_f64(), memory::peak().unwrap_or_default(), said.len());
+    println!("{} {} {}", began.elapsed().as_secs_f64(), repro::fsio::peak_memory().unwrap_or_default(), said.len());
     Ok(())
 }
 

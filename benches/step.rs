@@ -72,7 +72,7 @@ fn measure(options: &Options) -> Result<()> {
         "encoder": options.encoder, "filter": options.prefilter, "size": size, "batch": batch,
         "mode": if infer { "infer" } else { "train" },
         "seconds": sorted[sorted.len() / 2], "times": times,
-        "peak_mib": memory::peak().map(|bytes| bytes as f64 / (1 << 20) as f64), "last": last,
+        "peak_mib": repro::fsio::peak_memory().map(|bytes| bytes as f64 / (1 << 20) as f64), "last": last,
     });
     println!("{result}");
     Ok(())

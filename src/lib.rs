@@ -15,13 +15,20 @@
 //! | 4 | [`stages`] | one adapter a kind: typed parameters, a call into `ml`, artifacts |
 //! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
 //! | 2 | [`pipeline`] | files into a checked plan; kinds are a registry of schemas |
-//! | 2 | [`store`] | content-addressed objects, action records, locks |
+//! | 2 | [`store`] | content-addressed objects in layers, action records, executions, runs, locks and leases |
 //! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
 //! | 0 | [`syntax`] | RON text into a tree with places, and faults in words: the reader of all that users write |
+//!
+//! # Where more fits in
+//!
+//! - A remote store is one more [`store::Blobs`], as a lower layer. The cache above does not know it.
+//! - A collector of old objects asks [`store::Store::leased`] what is in use, and [`store::Store::costs`] what it would take
+//!   to make an object again.
+//! - A scheduler reads how a job ended from its [`store::Execution`], which the job itself writes.
 //!
 //! # What is deliberately absent
 //!

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,12 @@ use super::machine;
 use super::programs;
 use super::said::{Said, Voice};
 use crate::fsio::{self, Found};
-use crate::hash::Digest;
 use crate::pipeline::key::{KeyChange, NUMERIC, Preimage, answers};
 use crate::stage::DataFault;
 use crate::stage::made::check;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
-use crate::store::{self, ActionRecord, Execution, ExecutionId, Store, Verdict};
+use crate::store::{self, ActionRecord, Execution, ExecutionId, Lease, Store, Validation, Verdict, Wanted};
 
 /// Runs the job file at `job` as a child process: standard output and standard error are the log, and the end of standard
 /// input, or `stop` there, asks to stop. The verdict is written into the store. Returns the exit code.
@@ -219,7 +218,8 @@ fn make(
     let scratch = store.scratch(&job.key);
     store.make_way(&scratch.join("any"))?;
     fsio::create_dir_all(&scratch)?;
-    let inputs = fill_in(&job.inputs, store)?;
+    // The lease goes when the inputs are read for the last time.
+    let (inputs, _lease) = fill_in(&job.inputs, store)?;
     let cancel = Cancel::default();
     stop_on_request(&cancel, job.grace);
     // The pool exists already where a test runs several jobs in one process; then it stays as it is.
@@ -272,38 +272,38 @@ fn make(
     })
 }
 
-/// Says where the contents of the inputs are. One that is missing is a corrupt input: its maker runs again.
-fn fill_in(
+/// Leases the inputs, and says where their contents are. One that is missing is a corrupt input: its maker runs again.
+fn fill_in<'a>(
     inputs: &BTreeMap<String, Vec<InputNode>>,
-    store: &Store,
-) -> Result<BTreeMap<String, Vec<InputNode>>, StageError> {
+    store: &'a Store,
+) -> Result<(BTreeMap<String, Vec<InputNode>>, Lease<'a>), StageError> {
     let mut filled = inputs.clone();
+    let wanted = |artifact: &Artifact| {
+        // The size of a tree is that of its files, not that of its listing.
+        let bytes = (artifact.kind != ArtifactKind::Tree).then_some(artifact.bytes);
+        Wanted { digest: artifact.digest, bytes }
+    };
+    let all: Vec<Wanted> = filled.values().flatten().flat_map(|node| node.outputs.values()).map(wanted).collect();
+    let lease = store.ensure(&all, Validation::Fast).map_err(stage_error)?;
     for artifact in filled.values_mut().flatten().flat_map(|node| node.outputs.values_mut()) {
-        artifact.path = Some(present(store, artifact.digest)?);
+        artifact.path = lease.path(&artifact.digest);
         if artifact.kind == ArtifactKind::Tree {
             let listing = store.listing(&artifact.digest).map_err(stage_error)?;
-            artifact.tree = listing
-                .into_iter()
-                .map(|(file, entry)| {
-                    let path = Some(present(store, entry.digest)?);
-                    let leaf = Artifact {
-                        digest: entry.digest,
-                        bytes: entry.bytes,
-                        kind: ArtifactKind::File,
-                        file: file.clone(),
-                        path,
-                        tree: BTreeMap::new(),
-                    };
-                    Ok((file, leaf))
-                })
-                .collect::<Result<_, StageError>>()?;
+            let files: Vec<Wanted> =
+                listing.values().map(|entry| Wanted { digest: entry.digest, bytes: Some(entry.bytes) }).collect();
+            lease.ensure(&files, Validation::Fast).map_err(stage_error)?;
+            let leaf = |file: &String, entry: store::Entry| Artifact {
+                digest: entry.digest,
+                bytes: entry.bytes,
+                kind: ArtifactKind::File,
+                file: file.clone(),
+                path: lease.path(&entry.digest),
+                tree: BTreeMap::new(),
+            };
+            artifact.tree = listing.into_iter().map(|(file, entry)| (file.clone(), leaf(&file, entry))).collect();
         }
     }
-    Ok(filled)
-}
-
-fn present(store: &Store, digest: Digest) -> Result<PathBuf, StageError> {
-    if store.contains(&digest) { Ok(store.object_path(&digest)) } else { Err(StageError::CorruptInput { digest }) }
+    Ok((filled, lease))
 }
 
 /// Whether the files outside the store are what they were when the key was computed.
@@ -381,6 +381,8 @@ fn stop_on_request(cancel: &Cancel, grace: Duration) {
 fn stage_error(error: store::Error) -> StageError {
     match error {
         store::Error::Corrupt { digest, .. } | store::Error::Missing(digest) => StageError::CorruptInput { digest },
+        // The makers of the others run again when they are met as the first.
+        store::Error::Lacking(all) if !all.is_empty() => StageError::CorruptInput { digest: all[0] },
         error => StageError::Io { message: error.to_string(), hint: error.hint(), full: error.is_full() },
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{LogLine, Options, Plan, RunEvent, exec, plan, run};
 use crate::fsio;
+use crate::hash::Digest;
 use crate::pipeline::testing::grown_structure;
 use crate::pipeline::{Pipeline, Request, load};
 use crate::stage::schema::{Enumeration, Structure};
@@ -362,6 +363,12 @@ impl Bench {
         }
         texts
     }
+}
+
+/// The file of an object in a store.
+pub fn object_file(store: &Store, digest: &Digest) -> PathBuf {
+    let name = digest.to_string();
+    store.path().join("objects").join(&name[..2]).join(&name[2..])
 }
 
 /// How each node ended, in order.

@@ -6,7 +6,7 @@ mod later;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::testing::{Bench, registry, statuses};
+use super::testing::{Bench, object_file, registry, statuses};
 use super::{Error, LogLine, RunEvent, State, Why, plan, run};
 use crate::fsio;
 use crate::hash::Digest;
@@ -159,7 +159,7 @@ fn reasons_are_new_forced_unfinished_and_output_missing() {
     assert_eq!(why(&bench), "Forced");
     bench.options.force.clear();
     let digest = record.nodes[0].outputs["out"].digest;
-    fsio::remove_file(&bench.store.object_path(&digest)).unwrap();
+    fsio::remove_file(&object_file(&bench.store, &digest)).unwrap();
     assert_eq!(why(&bench), format!("OutputMissing(Digest({digest}))"));
     fsio::remove_file(&record_file(&bench.store, &record.nodes[0].key.unwrap())).unwrap();
     assert_eq!(why(&bench), "Unfinished");

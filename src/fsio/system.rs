@@ -14,3 +14,16 @@ pub fn peak_memory() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_grows_by_what_is_touched() {
+        let before = peak_memory().unwrap();
+        let touched = std::hint::black_box(vec![1_u8; before as usize + (64 << 20)]);
+        assert!(peak_memory().unwrap() >= touched.len() as u64);
+    }
+}

@@ -38,6 +38,9 @@ pub enum Error {
     /// An object is not there.
     #[error("The stored object {0} is missing.")]
     Missing(Digest),
+    /// Objects that are needed are missing or damaged: all of them.
+    #[error("{} stored object(s) are missing or damaged: {}.", .0.len(), all(.0))]
+    Lacking(Vec<Digest>),
     /// A name stands for no run, or for several.
     #[error("{message}")]
     NoRun {
@@ -63,7 +66,7 @@ impl Error {
             }
             Error::Newer { .. } => "Use the newer program, or another store (`--store PATH`).".to_owned(),
             Error::NotAStore(_) => "Name another folder by `--store PATH`.".to_owned(),
-            Error::Corrupt { .. } | Error::Missing(_) => {
+            Error::Corrupt { .. } | Error::Missing(_) | Error::Lacking(_) => {
                 "`repro run` makes it again. Check the disk if this happens twice.".to_owned()
             }
             Error::Taken(_) => {
@@ -82,6 +85,10 @@ impl Error {
     pub fn is_full(&self) -> bool {
         matches!(self, Error::Io(error) if error.is_full())
     }
+}
+
+fn all(digests: &[Digest]) -> String {
+    digests.iter().map(Digest::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The result of an operation on the store.

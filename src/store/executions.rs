@@ -185,4 +185,4 @@ impl ExecutionId {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

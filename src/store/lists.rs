@@ -84,7 +84,7 @@ impl Store {
 
     fn no_list(&self, digest: Digest) -> Error {
         let found = "something that is not a list".to_owned();
-        Error::Newer { path: self.object_path(&digest), found, known: FORMAT.to_owned() }
+        Error::Newer { path: self.objects.file(&digest), found, known: FORMAT.to_owned() }
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn size(store: &Store, digest: &Digest) -> u64 {
-        fsio::stat(&store.object_path(digest)).unwrap().bytes
+        fsio::stat(&store.objects.file(digest)).unwrap().bytes
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         let list = |name: &str| -> Vec<String> { (0..10).map(|i| format!("{name} {i}")).collect() };
         let a = store.put_lines(&list("a"), None).unwrap();
         let b = store.put_lines(&list("b"), Some(&a)).unwrap();
-        fsio::remove_file(&store.object_path(&a)).unwrap();
+        fsio::remove_file(&store.objects.file(&a)).unwrap();
         assert_eq!(lines(&store, &b), list("b"));
         assert!(matches!(store.lines(&a), Err(Error::Missing(_))));
         let c = store.put_lines(&list("c"), Some(&a)).unwrap();

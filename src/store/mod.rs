@@ -9,8 +9,11 @@
 //! - what a living process writes is never swept, whatever any clock says;
 //! - a store that may not be written serves what is in it, and one that is only viewed ([`Store::view`]) stays as it is;
 //! - every stored format carries a version, and a newer one is refused in words;
-//! - the store knows no pipeline, no stage kind and no clock in what it names: only run ids hold a time, and nothing
-//!   goes by it;
+//! - the store knows no pipeline and no stage kind. Only the ids of runs hold a time, and nothing is decided by it;
+//! - the bytes of objects may lie in layers below the store's own folder; nothing above [`Blobs`] knows it (`blobs.rs`,
+//!   `layers.rs`). A remote store fits in there;
+//! - an object that a living process reads or writes is leased (`leases.rs`). A collector of old objects fits in there, and
+//!   takes its prices from [`Store::costs`];
 //! - what each job did is recorded once and never changed (`executions.rs`);
 //! - what killed processes left goes when the next run begins, once nobody holds it (`sweep.rs`).
 //!
@@ -22,6 +25,8 @@
 //!   executions/<run>/   what each job of that run did, a record a job
 //!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
 //!   runs/….events       what a run that had something to do told, a line an event
+//!   layers              optional: the stores whose objects serve below these, a folder a line
+//!   leases/             which objects living processes use
 //!   locks/              one file a lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
 //!   jobs/<run>/<key>/   job.json, log.txt, events, and while it runs out/ and temp/
@@ -30,9 +35,14 @@
 //! ```
 
 mod actions;
+mod blobs;
+mod costs;
 mod error;
 mod executions;
 mod fingerprints;
+mod layers;
+mod lease_file;
+mod leases;
 mod lists;
 mod locks;
 mod objects;
@@ -47,9 +57,12 @@ mod time;
 mod trees;
 
 pub use actions::ActionRecord;
+pub use blobs::{Blobs, LocalBlobs};
+pub use costs::{Cost, Costs};
 pub use error::{Error, Result};
 pub use executions::{Execution, ExecutionId, Verdict};
 pub use fingerprints::Fingerprints;
+pub use leases::{Lease, Leased, Validation, Wanted};
 pub use reader::Reader;
 pub use root::Store;
 pub use runs::{Journal, RunClaim, RunLine, RunNodeRecord, RunRecord, RunStatus, Status};

@@ -4,9 +4,9 @@
 //! damaged and the folder is plainly a store, it is made again. One of a newer program is refused and stays as it is.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use super::error::{Error, Result};
+use super::layers;
 use super::root::{Access, Store};
 use crate::fsio;
 
@@ -20,7 +20,7 @@ const PREFIX: &str = "repro store ";
 const TELLING: [&str; 5] = ["objects", "actions", "runs", "jobs", "scratch"];
 
 /// The folders that tell nothing alone; a folder with no others is a store in which nothing was done yet.
-const OTHERS: [&str; 5] = ["locks", "executions", "externals", "quarantine", "tmp"];
+const OTHERS: [&str; 7] = ["locks", "layers", "leases", "executions", "externals", "quarantine", "tmp"];
 
 /// What a folder is.
 #[derive(Debug, PartialEq)]
@@ -44,12 +44,9 @@ impl Store {
         if found == Standing::Nothing {
             fsio::create_dir_all(path)?;
         }
-        let store = Store {
-            root: fsio::canonical(path)?,
-            access: Access::Work,
-            notices: Mutex::default(),
-            whole: Mutex::default(),
-        };
+        let root = fsio::canonical(path)?;
+        let lower = layers::below(&root)?;
+        let store = Store::at(root, lower, Access::Work);
         if found != Standing::Store {
             match store.place(&store.root.join("format"), format!("{FORMAT}\n").as_bytes()) {
                 Ok(()) if found == Standing::Unmarked => {
@@ -74,8 +71,9 @@ impl Store {
             Standing::Nothing => std::path::absolute(path).map_err(|error| fsio::Error::new("find", path, error))?,
             Standing::Store | Standing::Unmarked => fsio::canonical(path)?,
         };
+        let lower = layers::below(&root)?;
         let access = if found == Standing::Nothing { Access::Absent } else { Access::View };
-        let store = Store { root, access, notices: Mutex::default(), whole: Mutex::default() };
+        let store = Store::at(root, lower, access);
         if found == Standing::Unmarked {
             store.notice(format!("{} The next run makes it again.", lost(path)));
         }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::error::{Error, Result};
+use super::blobs::Blobs;
+use super::error::Result;
 use super::root::Store;
 use crate::fsio;
 use crate::hash::Digest;
@@ -11,13 +12,13 @@ impl Store {
     /// Stores `bytes`. An object that is there already is verified, and replaced if it is corrupt.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
+        self.lease_written(&digest)?;
         if !self.holds(&digest)? {
-            let place = self.object_path(&digest);
+            let place = self.objects.file(&digest);
             let mut temporary = self.temporary(&place)?;
             temporary.add(bytes)?;
-            temporary.set_readonly()?;
             self.make_way(&place)?;
-            temporary.place(&place)?;
+            self.objects.put(&digest, temporary)?;
         }
         Ok(digest)
     }
@@ -31,10 +32,12 @@ impl Store {
         let (file, alone) = fsio::open_own(path)?;
         let stored = if alone {
             let (digest, bytes) = (Digest::from(fsio::hash(&file, path)?), fsio::stat(path)?.bytes);
+            self.lease_written(&digest)?;
             if !self.holds(&digest)? {
                 fsio::sync_file(&file, path)?;
-                match self.adopt(path, &digest) {
-                    Err(Error::Io(error)) if error.is_other_disk() => drop(self.copy_in(path)?),
+                self.make_way(&self.objects.file(&digest))?;
+                match self.objects.adopt(&digest, path) {
+                    Err(error) if error.is_other_disk() => drop(self.copy_in(path)?),
                     result => result?,
                 }
             }
@@ -51,20 +54,11 @@ impl Store {
         let mut temporary = self.temporary(path)?;
         temporary.fill(path)?;
         let (digest, bytes) = (Digest::from(fsio::blake3(temporary.path())?), fsio::stat(temporary.path())?.bytes);
+        self.lease_written(&digest)?;
         if !self.holds(&digest)? {
-            let place = self.object_path(&digest);
-            temporary.set_readonly()?;
-            self.make_way(&place)?;
-            temporary.place(&place)?;
+            self.make_way(&self.objects.file(&digest))?;
+            self.objects.put(&digest, temporary)?;
         }
         Ok((digest, bytes))
-    }
-
-    /// Moves a synced file to its place as an object.
-    fn adopt(&self, temporary: &Path, digest: &Digest) -> Result<()> {
-        let place = self.object_path(digest);
-        fsio::set_readonly(temporary)?;
-        self.make_way(&place)?;
-        Ok(fsio::rename(temporary, &place)?)
     }
 }

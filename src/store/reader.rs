@@ -1,8 +1,9 @@
 //! Objects read in parts, however large, and verified on the way.
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::blobs::Blobs;
 use super::error::Result;
 use super::root::Store;
 use crate::fsio;
@@ -15,8 +16,8 @@ const BLOCK: usize = 1 << 18;
 pub struct Reader<'a> {
     store: &'a Store,
     digest: Digest,
-    path: PathBuf,
-    file: Box<dyn Read>,
+    layer: &'a dyn Blobs,
+    file: Box<dyn Read + Send>,
     hasher: blake3::Hasher,
     bytes: u64,
 }
@@ -27,13 +28,13 @@ impl Store {
     /// # Errors
     /// Where it is missing.
     pub fn reader(&self, digest: &Digest) -> Result<Reader<'_>> {
-        let path = self.object_path(digest);
-        let file = match fsio::open(&path) {
-            // A folder opens, too.
-            Ok(file) if !fsio::is_folder(&path) => file,
-            other => return Err(self.unsound(digest, other.err())?),
-        };
-        Ok(Reader { store: self, digest: *digest, path, file: Box::new(file), hasher: blake3::Hasher::new(), bytes: 0 })
+        let layer = self.layer_to_read(digest)?;
+        match layer.open(digest) {
+            Ok(file) => {
+                Ok(Reader { store: self, digest: *digest, layer, file, hasher: blake3::Hasher::new(), bytes: 0 })
+            }
+            Err(error) => Err(self.unsound(layer, digest, Some(error))?),
+        }
     }
 
     /// The size of an object in bytes.
@@ -41,9 +42,10 @@ impl Store {
     /// # Errors
     /// Where it is missing.
     pub fn size(&self, digest: &Digest) -> Result<u64> {
-        match fsio::stat(&self.object_path(digest)) {
-            Ok(stat) if !stat.is_dir => Ok(stat.bytes),
-            other => Err(self.unsound(digest, other.err())?),
+        let layer = self.layer_with(digest);
+        match layer.size(digest) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(self.unsound(layer, digest, Some(error))?),
         }
     }
 }
@@ -56,7 +58,9 @@ impl Reader<'_> {
     pub fn copy_to(mut self, sink: &mut dyn Write, target: &Path) -> Result<u64> {
         let mut buffer = vec![0; BLOCK];
         loop {
-            let read = self.read(&mut buffer).map_err(|error| fsio::Error::new("read", &self.path, error))?;
+            let read = self
+                .read(&mut buffer)
+                .map_err(|error| fsio::Error::new("read", &self.layer.place(&self.digest), error))?;
             if read == 0 {
                 return self.finish();
             }
@@ -71,7 +75,7 @@ impl Reader<'_> {
     pub fn finish(self) -> Result<u64> {
         match Digest::from(self.hasher.finalize()) == self.digest {
             true => Ok(self.bytes),
-            false => Err(self.store.quarantine(&self.digest)?),
+            false => Err(self.store.unsound(self.layer, &self.digest, None)?),
         }
     }
 }
@@ -112,7 +116,7 @@ mod tests {
         // As long as it should be, and another one.
         let mut damaged = bytes;
         damaged[7] ^= 1;
-        fsio::write_atomic(&store.object_path(&digest), &damaged).unwrap();
+        fsio::write_atomic(&store.objects.file(&digest), &damaged).unwrap();
         assert!(matches!(copy(), Err(Error::Corrupt { .. })));
         assert!(matches!(copy(), Err(Error::Missing(_))));
         assert!(matches!(store.size(&digest), Err(Error::Missing(_))));

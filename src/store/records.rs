@@ -1,4 +1,4 @@
-//! Records: framed by their digest, numbered by their format, and read by one reader a format.
+//! Records: each begins with its own digest, says its format, and is read as that format wants it.
 //!
 //! Invariants:
 //! - a record whose digest is wrong is damaged: it is set aside and counts as absent;

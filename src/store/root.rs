@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::blobs::{Blobs, LocalBlobs};
+use super::lease_file::LeaseFile;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 
@@ -26,6 +28,12 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub struct Store {
     pub(super) root: PathBuf,
+    /// The objects of its own.
+    pub(super) objects: LocalBlobs,
+    /// Where objects are looked for that it does not have, in this order.
+    pub(super) lower: Vec<Box<dyn Blobs>>,
+    /// The lease on what it wrote.
+    pub(super) written: Mutex<Option<LeaseFile>>,
     pub(super) access: Access,
     pub(super) notices: Mutex<Vec<String>>,
     /// Trees all of whose files were there when they were last looked for.
@@ -33,6 +41,19 @@ pub struct Store {
 }
 
 impl Store {
+    /// The store in the folder `root` above these layers.
+    pub(super) fn at(root: PathBuf, lower: Vec<Box<dyn Blobs>>, access: Access) -> Self {
+        Store {
+            objects: LocalBlobs::new(root.join("objects")),
+            root,
+            lower,
+            written: Mutex::default(),
+            access,
+            notices: Mutex::default(),
+            whole: Mutex::default(),
+        }
+    }
+
     /// The absolute path of the store's folder.
     pub fn path(&self) -> &Path {
         &self.root

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Result;
 use super::executions::{ExecutionId, FOLDER, RECORD};
+use super::leases;
 use super::root::Store;
 use super::runs::{RunFiles, RunName};
 use crate::fsio;
@@ -82,6 +83,10 @@ impl Store {
             self.sweep_executions(run)?;
         }
         self.sweep_events(&listing, RUNS_WITH_LOGS)?;
+        let leases = self.root.join(leases::FOLDER);
+        if is_folder(&leases) {
+            fsio::sweep(&leases, false);
+        }
         self.sweep_locks()
     }
 

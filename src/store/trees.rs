@@ -87,9 +87,9 @@ impl Store {
                 true => Ok(tree.files),
                 false => Err(self.quarantine(digest)?),
             },
-            Ok(tree) => Err(Error::Newer { path: self.object_path(digest), found: tree.format, known: TREE.into() }),
+            Ok(tree) => Err(Error::Newer { path: self.objects.file(digest), found: tree.format, known: TREE.into() }),
             Err(_) => Err(Error::Newer {
-                path: self.object_path(digest),
+                path: self.objects.file(digest),
                 found: "something that is not a tree".into(),
                 known: TREE.into(),
             }),

@@ -144,8 +144,8 @@ fn each_file(damage: &dyn Fn(&Path), told: bool) {
         }
         let answer = bench.call("run plain.ron");
         assert_eq!(answer.code, Some(0), "{name}: {answer:?}");
-        // Nothing of this reads an execution.
-        let unread = name.contains("locks/") || name.contains("executions/");
+        // Nothing of this reads an execution or an event log.
+        let unread = ["locks/", "executions/", ".events"].iter().any(|part| name.contains(part));
         assert!(!told || unread || seen || said(&answer), "{name}: {answer:?}");
         assert_eq!(bench.digests(), digests, "{name}");
         let again = bench.call("run plain.ron");
@@ -318,4 +318,24 @@ fn a_file_of_a_folder_that_is_gone_is_made_by_the_stage_that_made_the_folder() {
     assert_eq!(runs.as_array().unwrap().len(), 2, "one record a run: {runs}");
     assert_eq!(bench.digests(), digests);
     assert!(bench.object(&digests["copy.tree"]).exists() && !bench.path("store/quarantine").exists());
+}
+
+#[test]
+fn objects_of_a_lower_layer_are_hits_and_are_brought_up_for_jobs() {
+    let bench = plain();
+    bench.ran("plain.ron");
+    let digests = bench.digests();
+    std::fs::create_dir(bench.path("shared")).unwrap();
+    std::fs::rename(bench.path("store/objects"), bench.path("shared/objects")).unwrap();
+    bench.write("store/layers", "repro layers 1\n../shared\n");
+    permit(&bench.path("shared"), false);
+    std::fs::remove_dir_all(bench.path("results")).unwrap();
+    assert!(bench.ran("plain.ron").is_empty());
+    assert_eq!(bench.digests(), digests);
+    assert_eq!(bench.ran("plain.ron --force again"), ["again"]);
+    assert_eq!(bench.digests(), digests);
+    let tree = &digests["copy.tree"];
+    assert!(bench.object(tree).exists(), "the job's input came up");
+    assert!(files(&bench.path("store/leases")).is_empty());
+    permit(&bench.path("shared"), true);
 }

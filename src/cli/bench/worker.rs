@@ -137,7 +137,7 @@ pub fn serve(args: &WorkerArgs) -> Result<Exit, Failure> {
         pool.install(|| workload.run()).map_err(refused)?;
         say(&start.elapsed().as_secs_f64())?;
     }
-    say(&memory::peak())?;
+    say(&crate::fsio::peak_memory())?;
     Ok(Exit::Success)
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{diamond, flip, record_file};
-use crate::engine::testing::{Bench, launcher, registry, statuses};
+use crate::engine::testing::{Bench, launcher, object_file, registry, statuses};
 use crate::engine::{Damaged, LogLine, Observer, RunEvent, run};
 use crate::fsio;
 use crate::stage::Cancel;
@@ -34,7 +34,7 @@ fn a_flipped_bit_in_an_output_is_found_when_read_and_made_again() {
         bench.ran();
         let output = first.nodes[0].outputs["out"].digest;
         let victim = if act == "plain" { output } else { bench.store.listing(&output).unwrap()["a"].digest };
-        flip(&bench.store.object_path(&victim));
+        flip(&object_file(&bench.store, &victim));
         bench.work_with("b", "B", "plain", &["a"], None);
         let record = bench.run();
         assert_eq!(bench.ran(), ["B", "a", "B"], "{}", bench.failure());
@@ -73,7 +73,7 @@ fn an_output_that_is_damaged_when_the_run_has_ended_is_made_again_in_it() {
     let mut bench = diamond();
     let first = bench.run();
     bench.ran();
-    flip(&bench.store.object_path(&first.nodes[1].outputs["out"].digest));
+    flip(&object_file(&bench.store, &first.nodes[1].outputs["out"].digest));
     let (plan, pipeline, registry) = (bench.plan(), bench.pipeline(), registry());
     assert!(plan.is_done());
     let mut reader = Reader { store: &bench.store, records: Vec::new(), warnings: 0 };
@@ -292,7 +292,7 @@ fn a_damaged_output_of_another_run_is_told() {
     bench.work("a", "plain", &[]);
     let record = bench.run();
     bench.clear().work("b", "plain", &["run:test/a"]);
-    flip(&bench.store.object_path(&record.nodes[0].outputs["out"].digest));
+    flip(&object_file(&bench.store, &record.nodes[0].outputs["out"].digest));
     assert_eq!(statuses(&bench.run()), [Failed]);
     assert!(bench.failure().contains("run the pipeline that made it"), "{}", bench.failure());
 }

@@ -13,23 +13,3 @@ pub fn keep_freed() {
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
 }
-
-/// The most memory that this process has held, in bytes; none where the system does not tell.
-pub fn peak() -> Option<u64> {
-    let status = crate::fsio::read_to_string(std::path::Path::new("/proc/self/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_peak_grows_by_what_is_touched() {
-        let before = peak().unwrap();
-        let touched = std::hint::black_box(vec![1_u8; before as usize + (64 << 20)]);
-        assert!(peak().unwrap() >= touched.len() as u64);
-    }
-}

@@ -7,7 +7,7 @@ use crate::stage::{Artifact, ArtifactKind};
 /// A record of format 1 as it was first written.
 const FORMAT_1: &[u8] = include_bytes!("samples/format1.json");
 
-fn sample() -> Execution {
+pub fn sample() -> Execution {
     let kind = ArtifactKind::File;
     let digest = Digest::of(b"model");
     let model = Artifact { digest, bytes: 5, kind, file: "model".into(), path: None, tree: BTreeMap::new() };

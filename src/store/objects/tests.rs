@@ -25,7 +25,7 @@ fn objects_are_read_only_and_named_by_content() {
     let digest = store.put_bytes(b"abc").unwrap();
     assert_eq!(digest, Digest::of(b"abc"));
     assert_eq!(store.read(&digest).unwrap(), b"abc");
-    let mode = fsio::open(&store.object_path(&digest)).unwrap().metadata().unwrap().permissions().mode();
+    let mode = fsio::open(&store.objects.file(&digest)).unwrap().metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o444);
     let file = dir.path().join("file");
     fsio::write_atomic(&file, b"abc").unwrap();
@@ -91,13 +91,13 @@ fn a_file_with_another_name_is_copied_and_stays_as_it_is() {
 fn a_flipped_bit_is_found_set_aside_and_healed() {
     let (_dir, store) = store();
     let digest = store.put_bytes(b"abc").unwrap();
-    flip(&store.object_path(&digest));
+    flip(&store.objects.file(&digest));
     assert!(matches!(store.read(&digest), Err(Error::Corrupt { .. })));
     assert!(matches!(store.read(&digest), Err(Error::Missing(_))));
     assert_eq!(fsio::list(&store.path().join("quarantine")).unwrap().len(), 1);
     assert_eq!(store.take_notices().len(), 1);
     store.put_bytes(b"abc").unwrap();
-    flip(&store.object_path(&digest));
+    flip(&store.objects.file(&digest));
     store.put_bytes(b"abc").unwrap();
     assert_eq!(store.read(&digest).unwrap(), b"abc");
 }
@@ -126,7 +126,7 @@ fn a_tree_lacks_each_of_its_files_that_is_gone_damaged_or_a_folder() {
     };
     let tree = put();
     let leaf = Digest::of(b"22");
-    let path = store.object_path(&leaf);
+    let path = store.objects.file(&leaf);
     assert_eq!(store.lacking(&tree).unwrap(), None);
     let damages: [&dyn Fn(); 3] = [
         &|| fsio::remove_file(&path).unwrap(),
@@ -165,7 +165,7 @@ fn a_listing_of_every_format_reads() {
 fn a_folder_or_a_file_in_the_way_of_an_object_is_set_aside() {
     let (_dir, store) = store();
     let digest = Digest::of(b"abc");
-    let path = store.object_path(&digest);
+    let path = store.objects.file(&digest);
     fsio::create_dir_all(&path.join("deep")).unwrap();
     assert!(!store.contains(&digest) && matches!(store.read(&digest), Err(Error::Corrupt { .. })));
     fsio::create_dir_all(&path).unwrap();

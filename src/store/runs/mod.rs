@@ -15,4 +15,4 @@ pub(super) use names::{RunFiles, RunName};
 pub use record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -39,7 +39,7 @@ impl Store {
         }))
     }
 
-    fn newest_first(&self, pipeline: Option<&str>) -> Result<Vec<RunName>> {
+    pub(in crate::store) fn newest_first(&self, pipeline: Option<&str>) -> Result<Vec<RunName>> {
         let mut runs = self.run_files()?.runs;
         runs.retain(|entry| pipeline.is_none_or(|pipeline| entry.may_be_of(pipeline)));
         runs.reverse();

@@ -70,6 +70,13 @@ fn empty() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
+/// Records a run of a pipeline that has no nodes; its id.
+pub fn recorded(store: &Store, pipeline: &str) -> String {
+    let claim = store.claim_run(pipeline).unwrap();
+    store.end_run(&claim, &run(&claim.entry, pipeline)).unwrap();
+    claim.id().to_owned()
+}
+
 /// Three runs; that of the greatest number has the smallest id.
 fn store() -> (tempfile::TempDir, Store) {
     let (dir, store) = empty();
@@ -266,7 +273,7 @@ fn what_is_damaged_is_told_and_left_out_and_later_runs_do_not_rest_on_it() {
     let record = RunRecord { nodes: (0..9).map(node).collect(), ..run(&claim.entry, "voc") };
     store.end_run(&claim, &record).unwrap();
     let lists = store.stored(&claim.entry).unwrap().unwrap().lists.unwrap();
-    fsio::remove_file(&store.object_path(&lists.nodes.unwrap())).unwrap();
+    fsio::remove_file(&store.objects.file(&lists.nodes.unwrap())).unwrap();
     assert_eq!(store.find_run("voc").unwrap().id, "20270101-aaaa");
     assert!(store.take_notices().iter().any(|text| text.contains("a part of its record is lost")));
     let next = store.claim_run("voc").unwrap();
