@@ -292,7 +292,7 @@ fn fill_in<'a>(
             let files: Vec<Wanted> =
                 listing.values().map(|entry| Wanted { digest: entry.digest, bytes: Some(entry.bytes) }).collect();
             lease.ensure(&files, Validation::Fast).map_err(stage_error)?;
-            let leaf = |file: &String, entry: store::Entry| Artifact {
+            let leaf = |file: &String, entry: store::TreeEntry| Artifact {
                 digest: entry.digest,
                 bytes: entry.bytes,
                 kind: ArtifactKind::File,

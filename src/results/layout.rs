@@ -80,7 +80,7 @@ pub(super) fn files(
         ArtifactKind::Tree => {
             let folder = if several { format!("{place}/{file}") } else { place };
             let listing = store.listing(&digest)?.into_iter();
-            let placed = |(name, entry): (String, crate::store::Entry)| Placed {
+            let placed = |(name, entry): (String, crate::store::TreeEntry)| Placed {
                 path: format!("{folder}/{name}"),
                 content: Content::Object { digest: entry.digest },
             };

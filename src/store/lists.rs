@@ -26,7 +26,7 @@ const MOST_OBJECTS: usize = 33;
 /// How long the lines of a list may be together, in bytes. A list that came from elsewhere could repeat its base.
 const MOST_BYTES: usize = 1 << 30;
 
-/// A list on the way from the first one to the one asked for.
+/// One of the lists that a list is put together from.
 struct Turn {
     digest: Digest,
     turn: u32,

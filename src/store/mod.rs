@@ -67,6 +67,6 @@ pub use reader::Reader;
 pub use root::Store;
 pub use runs::{Journal, RunClaim, RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
 pub use time::rfc3339;
-pub use trees::Entry;
+pub use trees::TreeEntry;
 
 pub use crate::fsio::Lock;

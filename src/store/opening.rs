@@ -1,7 +1,7 @@
-//! Opening a store: for work, which makes one where there is none, or for a look, which creates nothing.
+//! How a store is opened: for work, which makes it if it is missing, or for a look, which makes nothing.
 //!
-//! What says that a folder is a store is its file `format`. The store is more than that file: where it is lost or
-//! damaged and the folder is plainly a store, it is made again. One of a newer program is refused and stays as it is.
+//! The file `format` marks a folder as a store. If this file is lost or damaged, and the other files show that the folder
+//! is a store, it is made again. A store of a newer program is refused and stays as it is.
 
 use std::path::Path;
 

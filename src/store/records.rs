@@ -28,7 +28,7 @@ pub(super) trait Record: Serialize + DeserializeOwned {
     fn read(format: u32, fields: &mut Fields) -> Option<Self>;
 }
 
-/// The fields of a record that was read by no type as a whole.
+/// The fields of a record, to be read one by one.
 pub(super) struct Fields(serde_json::Map<String, serde_json::Value>);
 
 impl Fields {
@@ -64,7 +64,7 @@ struct Versioned {
 enum Reading<T> {
     Absent,
     Damaged,
-    /// Sound, and as far as it can be told of another version.
+    /// Sound, but of another version, as far as anybody can tell.
     Other,
     /// Of this newer format.
     Newer(u32),

@@ -1,10 +1,10 @@
-//! Sweeping: what is left of runs that ended or were killed, and that nobody needs any more.
+//! Sweeping: when a run begins, it removes what earlier runs left and nobody needs any more.
 //!
 //! Invariants:
-//! - nothing that lives is swept: a living process holds the lock of its run, or of the key that it works on, and what
-//!   has such a lock goes only while the sweeper holds it itself. No clock is asked;
-//! - what stays is bounded: the logs and event logs of the newest [`RUNS_WITH_LOGS`] runs that ran something, and the inner checkpoints
-//!   of the newest [`RUNS_WITH_SCRATCH`] runs that left some;
+//! - nothing that a living process uses is swept. Such a process holds the lock of its run, of the key that it works on, or
+//!   of its lease, and the sweeper removes only what it can lock itself. No clock is asked;
+//! - what stays is bounded: the newest [`RUNS_WITH_LOGS`] runs that ran something keep their logs and event logs, and the
+//!   newest [`RUNS_WITH_SCRATCH`] runs that left inner checkpoints keep these;
 //! - an execution stays as long as the record of its run, or the action record of its key, is there;
 //! - records of runs, objects and action records are never swept, and nothing is reached through a link.
 

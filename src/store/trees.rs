@@ -20,7 +20,7 @@ const SYNCS: usize = 16;
 
 /// A file of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct TreeEntry {
     /// The digest of its content.
     pub digest: Digest,
     /// Its size.
@@ -30,7 +30,7 @@ pub struct Entry {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Tree {
     pub format: String,
-    pub files: BTreeMap<String, Entry>,
+    pub files: BTreeMap<String, TreeEntry>,
 }
 
 impl Store {
@@ -50,14 +50,14 @@ impl Store {
                 what => return Err(fsio::Error::irregular("store", &path, what).into()),
             }
         }
-        let put = |name: &String| self.put_file(&folder.join(name)).map(|(digest, bytes)| Entry { digest, bytes });
-        let all = || names.par_iter().map(put).collect::<Vec<Result<Entry>>>();
+        let put = |name: &String| self.put_file(&folder.join(name)).map(|(digest, bytes)| TreeEntry { digest, bytes });
+        let all = || names.par_iter().map(put).collect::<Vec<Result<TreeEntry>>>();
         // Threads wait for the disk here, not for the processor, and the disk syncs many files almost as fast as one.
         let entries = match rayon::ThreadPoolBuilder::new().num_threads(SYNCS).build() {
             Ok(pool) => pool.install(all),
             Err(_) => all(),
         };
-        let mut files: BTreeMap<String, Entry> =
+        let mut files: BTreeMap<String, TreeEntry> =
             names.into_iter().zip(entries).map(|(name, entry)| Ok((name, entry?))).collect::<Result<_>>()?;
         for (name, target) in links {
             let found = files.get(&target).copied();
@@ -80,7 +80,7 @@ impl Store {
 
     /// The files of a tree by relative path. A listing that names what lies outside its folder is set aside as a damaged
     /// one is.
-    pub fn listing(&self, digest: &Digest) -> Result<BTreeMap<String, Entry>> {
+    pub fn listing(&self, digest: &Digest) -> Result<BTreeMap<String, TreeEntry>> {
         let bytes = self.read(digest)?;
         match serde_json::from_slice::<Tree>(&bytes) {
             Ok(tree) if tree.format == TREE => match tree.files.keys().all(|name| fsio::is_beneath(name)) {

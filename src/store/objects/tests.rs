@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::store::trees::{Entry, TREE, Tree};
+use crate::store::trees::{TREE, Tree, TreeEntry};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn a_listing_of_every_format_reads() {
     let sample = include_bytes!("../samples/tree-1.json");
     let digest = store.put_bytes(sample).unwrap();
     let files = store.listing(&digest).unwrap();
-    assert_eq!(files["b/two"], Entry { digest: Digest::of(b"22"), bytes: 2 });
+    assert_eq!(files["b/two"], TreeEntry { digest: Digest::of(b"22"), bytes: 2 });
     let text = serde_json::to_vec_pretty(&Tree { format: TREE.into(), files }).unwrap();
     assert_eq!(text, sample);
     let newer = String::from_utf8(text).unwrap().replace("tree 1", "tree 2");

@@ -8,8 +8,8 @@
 //! Invariants:
 //! - format 2 is written, both are read, and a record of a newer format is left as it is;
 //! - a node that ran names its job, and so its execution, which says the rest: the record stays slim;
-//! - the list of nodes has each node as if it had been in the store, and the head says what became of it otherwise. So
-//!   runs that found the same have the same list, and a run with nothing to do adds its head alone;
+//! - the list states each node as a hit. The head states which nodes were no hits, and what became of them. So runs with
+//!   the same results share one list, and a run with nothing to do adds only its head;
 //! - a field that is missing, or that does not fit, has its default: a record is read as far as it goes.
 
 use std::collections::BTreeMap;

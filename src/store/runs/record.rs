@@ -48,8 +48,8 @@ impl Status {
     }
 }
 
-/// What a run did. Everything that changes by itself is here and nowhere else. This is a record as it is used and
-/// printed; how it is stored, `format.rs` says.
+/// What a run did. What changes by itself, as time and host, is here and in executions, and nowhere else. This is a record
+/// as it is used and printed; `format.rs` says how it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunRecord {
     /// The version of the format that it was stored in.
