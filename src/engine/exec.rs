@@ -21,7 +21,7 @@ use crate::stage::DataFault;
 use crate::stage::made::check;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
 use crate::stage::{Registry, StageError};
-use crate::store::{self, ActionRecord, Execution, ExecutionId, Lease, Store, Validation, Verdict, Wanted};
+use crate::store::{self, ActionRecord, Execution, ExecutionId, Lease, Lock, Store, Validation, Verdict, Wanted};
 
 /// Runs the job file at `job` as a child process: standard output and standard error are the log, and the end of standard
 /// input, or `stop` there, asks to stop. The verdict is written into the store. Returns the exit code.
@@ -42,7 +42,9 @@ pub fn exec(job: &Path, registry: &Registry) -> u8 {
         Err(error) => return unrecorded(error),
     };
     let clock = Clock::start();
-    let ended = work(&file, job, &store, registry, &voice);
+    // Whoever waits for the key's lock finds the verdict on record.
+    let mut lock = None;
+    let ended = work(&file, job, &store, registry, &voice, &mut lock);
     if let Err(error) = &ended {
         voice.log(&format!("The stage failed: {error}"));
     }
@@ -129,6 +131,7 @@ fn work(
     store: &Store,
     registry: &Registry,
     voice: &Voice,
+    held: &mut Option<Lock>,
 ) -> Result<(Ended, Option<ActionRecord>), StageError> {
     if !job.program.is_own()? {
         let message = "Another program planned this job, and what is computed would stand under a key of that one.";
@@ -140,7 +143,10 @@ fn work(
         StageError::Bug(format!("The job asks for version {version} of the kind `{kind}`, which there is not."))
     })?;
     check_identity(job, kind, registry)?;
-    let Some(_lock) = store.lock(&job.key).map_err(stage_error)? else { return Ok((Ended::Busy, None)) };
+    *held = store.lock(&job.key).map_err(stage_error)?;
+    if held.is_none() {
+        return Ok((Ended::Busy, None));
+    }
     if !job.force
         && let Some(record) = store.record(&job.key).map_err(stage_error)?
         && missing_output(store, &record).map_err(stage_error)?.is_none()
