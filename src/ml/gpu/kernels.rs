@@ -28,9 +28,10 @@ macro_rules! kernels {
 
 kernels! {
     "blend.cuh", typed: false, [
-        BLEND = "blend",
-        BLEND_BY_SEPARABLE = "blend_by_separable",
-        BLEND_BY_MEANS = "blend_by_means",
+        BLEND_TERM = "blend_term",
+        BLEND_FILTER = "blend_filter",
+        BLEND_BY_PART = "blend_by_part",
+        BLEND_BY_TERM = "blend_by_term",
         BLEND_BY_FACTORS = "blend_by_factors",
         BLEND_BY_SIGMA = "blend_by_sigma",
         INTERACTION = "interaction",

@@ -2,17 +2,25 @@
 #pragma once
 #include "common.cuh"
 
-// What a filter is made from. `learned` stands for `sigma`, and without `factors` the one that is `only` there is 1.
-struct Blend {
-  const float *factors, *means, *separable, *offset, *learned;
+// A term: a part times the sum of the factors whose bits `mask` has, or times 1 where it has none. The part is 1 at the
+// centre (`kind` 0), one of `count` filters (1), or a Gaussian (2), whose deviation is `learned` or `sigma`.
+struct Term {
+  const float *factors, *values, *offset, *learned;
   float sigma;
-  int bell, only, average, gaussian, inner, outer;
+  int kind, mask, count, inner, outer;
 
-  __device__ double factor(int which) const { return factors ? factors[which] : which == only ? 1.0 : 0.0; }
+  __device__ double factor() const {
+    if (mask == 0) return 1.0;
+    double sum = 0.0;
+    for (int place = 0; mask >> place; place++) {
+      if (mask >> place & 1) sum += factors[place];
+    }
+    return sum;
+  }
   __device__ int taps() const { return outer * outer; }
-  __device__ int centre() const { return taps() / 2; }
+  __device__ int size() const { return inner * inner; }
 
-  // The squared distance of a tap of Gaussian and average from their centre.
+  // The squared distance of a tap from the centre.
   __device__ double square(int tap) const {
     const int y = tap / inner - (inner - 1) / 2, x = tap % inner - (inner - 1) / 2;
     return y * y + x * x;
@@ -22,21 +30,26 @@ struct Blend {
     if (offset) return exp(-square(tap)) + offset[tap];
     return exp(-square(tap) / (2.0 * deviation() * deviation()));
   }
-  __device__ double heights() const {
+  __device__ double weight(int tap) const {
     double sum = 0.0;
-    for (int tap = 0; tap < inner * inner; tap++) sum += height(tap);
-    return sum;
+    for (int other = 0; other < size(); other++) sum += height(other);
+    return height(tap) / sum;
   }
-  __device__ double weight(int tap) const { return height(tap) / heights(); }
   // The derivative of the weight by the deviation.
   __device__ double slope(int tap) const {
     if (offset) return 0.0;
     double mean = 0.0;
-    for (int other = 0; other < inner * inner; other++) mean += square(other) * weight(other);
+    for (int other = 0; other < size(); other++) mean += square(other) * weight(other);
     return weight(tap) * (square(tap) - mean) / pow(deviation(), 3.0);
   }
+  // The part's value at one of its taps.
+  __device__ double value(int filter, int tap) const {
+    if (kind == 0) return 1.0;
+    if (kind == 1) return values[(count > 1 ? filter * size() : 0) + tap];
+    return weight(tap);
+  }
 
-  // The tap of Gaussian and average that is the filter's `tap`, or -1.
+  // The part's tap that is the filter's `tap`, or -1.
   __device__ int inside(int tap) const {
     const int first = (outer - 1) / 2 - (inner - 1) / 2, y = tap / outer - first, x = tap % outer - first;
     return y >= 0 && y < inner && x >= 0 && x < inner ? y * inner + x : -1;
@@ -47,65 +60,63 @@ struct Blend {
   }
 };
 
-#define BLEND                                                                                                   \
-  const float *factors, const float *means, const float *separable, const float *offset, const float *learned,  \
-      float sigma, int bell, int only, int average, int gaussian, int inner, int outer
+#define TERM                                                                                                   \
+  const float *factors, const float *values, const float *offset, const float *learned, float sigma, int kind, \
+      int mask, int count, int inner, int outer
 #define GIVEN \
-  { factors, means, separable, offset, learned, sigma, bell, only, average, gaussian, inner, outer }
+  { factors, values, offset, learned, sigma, kind, mask, count, inner, outer }
 
-KERNEL blend(BLEND, float* out, int n) {
+// Adds a term to the sums, which the first one starts.
+KERNEL blend_term(TERM, double* sums, int first, int n) {
   const int i = item();
   if (i >= n) return;
-  const Blend of GIVEN;
-  const int tap = i % of.taps(), at = of.inside(tap);
-  double value = separable ? of.factor(3) * separable[tap] : 0.0;
-  if (tap == of.centre()) value += of.factor(0) + of.factor(3);
-  if (bell && at >= 0) value += of.factor(gaussian) * of.weight(at);
-  if (means && at >= 0) value += of.factor(average) * means[i / of.taps() * inner * inner + at];
-  out[i] = static_cast<float>(value);
+  const Term of GIVEN;
+  const int at = of.inside(i % of.taps());
+  const double value = at >= 0 ? of.factor() * of.value(i / of.taps(), at) : 0.0;
+  sums[i] = (first ? 0.0 : sums[i]) + value;
 }
 
-// A block a tap.
-KERNEL blend_by_separable(BLEND, const float* g, float* out, int filters) {
-  const Blend of GIVEN;
-  double sum = 0.0;
-  for (int filter = threadIdx.x; filter < filters; filter += THREADS) sum += g[filter * of.taps() + blockIdx.x];
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) out[blockIdx.x] = static_cast<float>(of.factor(3) * sum);
-}
-
-KERNEL blend_by_means(BLEND, const float* g, float* out, int n) {
+KERNEL blend_filter(const double* sums, float* out, int n) {
   const int i = item();
-  if (i >= n) return;
-  const Blend of GIVEN;
-  const int size = inner * inner;
-  out[i] = static_cast<float>(of.factor(average) * g[i / size * of.taps() + of.outside(i % size)]);
+  if (i < n) out[i] = static_cast<float>(sums[i]);
 }
 
-// A block a factor, whose gradient is added.
-KERNEL blend_by_factors(BLEND, const float* g, float* out, int filters) {
-  const Blend of GIVEN;
-  const int which = blockIdx.x, size = inner * inner;
+// A block a tap of the part: the sum over the filters that it is in.
+KERNEL blend_by_part(TERM, const float* g, float* out, int filters) {
+  const Term of GIVEN;
+  const int tap = of.outside(blockIdx.x % of.size()), own = blockIdx.x / of.size();
   double sum = 0.0;
-  for (int i = threadIdx.x; i < filters * of.taps(); i += THREADS) {
-    const int tap = i % of.taps(), at = of.inside(tap);
-    double weight = (which == 0 || which == 3) && tap == of.centre() ? 1.0 : 0.0;
-    if (which == 3) weight += separable[tap];
-    if (which == average && at >= 0) weight = means[i / of.taps() * size + at];
-    if (which == gaussian && at >= 0) weight = of.weight(at);
-    sum += weight * g[i];
+  for (int filter = threadIdx.x; filter < filters; filter += THREADS) {
+    if (count == 1 || filter == own) sum += g[filter * of.taps() + tap];
   }
   sum = block_sum(sum);
-  if (threadIdx.x == 0) out[which] += static_cast<float>(sum);
+  if (threadIdx.x == 0) out[blockIdx.x] = static_cast<float>(of.factor() * sum);
+}
+
+// A block a factor: adds the part of the gradient that is this term's to the sums, which the first one starts.
+KERNEL blend_by_term(TERM, const float* g, double* sums, int first, int filters) {
+  const Term of GIVEN;
+  double sum = 0.0;
+  for (int i = threadIdx.x; (mask >> blockIdx.x & 1) && i < filters * of.size(); i += THREADS) {
+    const int filter = i / of.size(), tap = i % of.size();
+    sum += of.value(filter, tap) * g[filter * of.taps() + of.outside(tap)];
+  }
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) sums[blockIdx.x] = (first ? 0.0 : sums[blockIdx.x]) + sum;
+}
+
+KERNEL blend_by_factors(const double* sums, float* out, int n) {
+  const int i = item();
+  if (i < n) out[i] += static_cast<float>(sums[i]);
 }
 
 // One block.
-KERNEL blend_by_sigma(BLEND, const float* g, float* out, int add, int filters) {
-  const Blend of GIVEN;
-  const int size = inner * inner;
+KERNEL blend_by_sigma(TERM, const float* g, float* out, int add, int filters) {
+  const Term of GIVEN;
   double sum = 0.0;
-  for (int i = threadIdx.x; i < filters * size; i += THREADS) {
-    sum += of.slope(i % size) * (of.factor(gaussian) * g[i / size * of.taps() + of.outside(i % size)]);
+  for (int i = threadIdx.x; i < filters * of.size(); i += THREADS) {
+    const int tap = i % of.size();
+    sum += of.slope(tap) * (of.factor() * g[i / of.size() * of.taps() + of.outside(tap)]);
   }
   sum = block_sum(sum);
   if (threadIdx.x == 0) *out = static_cast<float>(sum) + (add ? *out : 0.0f);

@@ -13,7 +13,7 @@ use super::separable::SeparableShared;
 use super::smoothed::{Filter, Smoothed, slot};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
-use crate::ml::ops::blend::{Blend, Factors};
+use crate::ml::ops::blend::{Blend, Part, Term};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Aggregation",
@@ -31,17 +31,23 @@ struct Aggregation(GaussianKernel);
 
 impl Aggregation {
     fn blend<'a>(&'a self, layer: &DilatedLayer<'a>) -> Blend<'a> {
-        let places = if self.0.one_learned() { [2, 1] } else { [1, 2] };
-        Blend {
-            side: self.side(layer.op.dilation),
-            inner: kernel::side(layer.op.dilation),
-            factors: Factors::Learned(&layer.shared[0], places),
-            means: Some(&layer.own[0]),
-            gaussian: Some(self.0.gaussian(&layer.own[2..], &layer.shared[1..])),
-            separable: Some(&layer.own[1]),
-        }
+        let (average, gaussian): (&[usize], &[usize]) = if self.0.one_learned() { (&[2], &[1]) } else { (&[1], &[2]) };
+        let kernel = self.0.part(layer.op.dilation, &layer.own[2..], &layer.shared[1..]);
+        // The separable filter starts at zero, and one is added at its centre.
+        let terms = vec![
+            Term { part: Part::Filter(&layer.own[1]), factors: &[3] },
+            Term { part: Part::Centre, factors: &[0, 3] },
+            Term { part: kernel, factors: gaussian },
+            Term { part: Part::Filter(&layer.own[0]), factors: average },
+        ];
+        Blend { side: self.side(layer.op.dilation), factors: Some(&layer.shared[0]), terms }
     }
 }
+
+/// The places of terms in the sum.
+const SEPARABLE: usize = 0;
+const GAUSSIAN: usize = 2;
+const AVERAGE: usize = 3;
 
 impl Filter for Aggregation {
     fn layer_parameters(&self, size: LayerSize) -> Vec<Extra> {
@@ -70,13 +76,13 @@ impl Filter for Aggregation {
             blend.by_factors(filter, slot)?;
         }
         if let Some(slot) = slot(&gradients.own, 0) {
-            blend.by_means(filter, slot)?;
+            blend.by_part(AVERAGE, filter, slot)?;
         }
         if let Some(slot) = slot(&gradients.own, 1) {
-            blend.by_separable(filter, slot)?;
+            blend.by_part(SEPARABLE, filter, slot)?;
         }
         let own = gradients.own.get(2..).unwrap_or_default();
         let shared = gradients.shared.get(1..).unwrap_or_default();
-        self.0.gradients(&blend, filter, own, shared)
+        self.0.gradients((&blend, GAUSSIAN), filter, own, shared)
     }
 }

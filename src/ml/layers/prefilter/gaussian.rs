@@ -7,7 +7,7 @@ use super::contract::{DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
 use super::kernel::{self, EACH, FIXED, GaussianKernel, ONE};
 use super::smoothed::{Filter, Smoothed};
 use crate::ml::error::Result;
-use crate::ml::ops::blend::{Blend, Factors};
+use crate::ml::ops::blend::{Blend, Term};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "Gaussian",
@@ -38,14 +38,13 @@ impl Filter for Gaussian {
     }
 
     fn gradients(&self, layer: &DilatedLayer<'_>, filter: &Tensor, gradients: &LayerGradients) -> Result<()> {
-        self.0.gradients(&self.blend(layer), filter, &gradients.own, &gradients.shared)
+        self.0.gradients((&self.blend(layer), 0), filter, &gradients.own, &gradients.shared)
     }
 }
 
 impl Gaussian {
     fn blend<'a>(&'a self, layer: &DilatedLayer<'a>) -> Blend<'a> {
-        let side = kernel::side(layer.op.dilation);
-        let gaussian = Some(self.0.gaussian(layer.own, layer.shared));
-        Blend { side, inner: side, factors: Factors::Only(2), means: None, gaussian, separable: None }
+        let part = self.0.part(layer.op.dilation, layer.own, layer.shared);
+        Blend { side: self.side(layer.op.dilation), factors: None, terms: vec![Term { part, factors: &[] }] }
     }
 }

@@ -11,7 +11,7 @@ use super::contract::{Extra, LayerSize};
 use super::smoothed::slot;
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
-use crate::ml::ops::blend::{self, Blend};
+use crate::ml::ops::blend::{Blend, Gaussian, Part};
 use crate::ml::spec::{Arg, ArgSpec, Args, chosen};
 
 /// No sigma is trained.
@@ -93,29 +93,29 @@ impl GaussianKernel {
         Extra { name: "sigma", shape: vec![1], init: Init::Constant(self.sigma as f32), trainable: true }
     }
 
-    /// The kernel of a layer with these parameters of its own, and these of the network.
-    pub fn gaussian<'a>(&self, own: &'a [Tensor], shared: &'a [Tensor]) -> blend::Gaussian<'a> {
+    /// The kernel of a layer of dilation `dilation`, with these parameters of its own, and these of the network.
+    pub fn part<'a>(&self, dilation: usize, own: &'a [Tensor], shared: &'a [Tensor]) -> Part<'a> {
         let learned = match self.learning {
             Learning::Fixed => None,
             Learning::One => shared.first(),
             Learning::Each => own.first(),
         };
         let offset = if self.paper { None } else { own.get(usize::from(self.learning == Learning::Each)) };
-        blend::Gaussian { sigma: self.sigma, learned, offset }
+        Part::Gaussian(Gaussian { side: side(dilation), sigma: self.sigma, learned, offset })
     }
 
-    /// Gives a learned sigma its gradient, from the one `g` by the filter.
+    /// Gives a learned sigma its gradient, from the one `g` by the filter, of which term `term` is the kernel.
     pub fn gradients(
         &self,
-        blend: &Blend<'_>,
+        (blend, term): (&Blend<'_>, usize),
         g: &Tensor,
         own: &[Option<Tensor>],
         shared: &[Option<Tensor>],
     ) -> Result<()> {
         match self.learning {
             Learning::Fixed => Ok(()),
-            Learning::One => slot(shared, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, true)),
-            Learning::Each => slot(own, 0).map_or(Ok(()), |slot| blend.by_sigma(g, slot, false)),
+            Learning::One => slot(shared, 0).map_or(Ok(()), |slot| blend.by_sigma(term, g, slot, true)),
+            Learning::Each => slot(own, 0).map_or(Ok(()), |slot| blend.by_sigma(term, g, slot, false)),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::contract::{DilatedLayer, Entry, Extra, LayerGradients, LayerSize};
 use super::smoothed::{Filter, Smoothed, slot};
 use crate::ml::error::Result;
 use crate::ml::layers::parameters::Init;
-use crate::ml::ops::blend::{Blend, Factors};
+use crate::ml::ops::blend::{Blend, Part, Term};
 use crate::ml::ops::elementwise;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -35,9 +35,8 @@ impl Filter for SeparableShared {
     }
 
     fn filter(&self, layer: &DilatedLayer<'_>) -> Result<Tensor> {
-        let side = self.side(layer.op.dilation);
-        let separable = Some(&layer.own[0]);
-        let blend = Blend { side, inner: 1, factors: Factors::Only(3), means: None, gaussian: None, separable };
+        let terms = [Part::Filter(&layer.own[0]), Part::Centre].map(|part| Term { part, factors: &[] });
+        let blend = Blend { side: self.side(layer.op.dilation), factors: None, terms: terms.into() };
         blend.filter(layer.weights.device())
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::blend::{Blend, Factors, Gaussian};
+use super::blend::{Blend, Gaussian, Part, Term};
 use super::conv::{Conv2d, Epilogue};
 use super::dispatch::order;
 use super::phases::{PhaseEpilogue, Phases};
@@ -260,37 +260,42 @@ fn small_filters_agree() {
         let taps = side * side;
         let inputs = [
             random("factors", &[4]),
-            random("means", &[300, inner * inner]),
-            random("separable", &[taps]),
+            random("means", &[300, 1, inner, inner]),
+            random("separable", &[1, 1, side, side]),
             (random("offset", &[inner * inner]) * 0.1).unwrap(),
             Tensor::new(&[1.3_f32], &Device::Cpu).unwrap(),
             random("g", &[300, taps]),
         ];
-        for (places, paper, learned) in [([1, 2], false, false), ([2, 1], true, true), ([1, 2], true, false)] {
+        let places: [[&[usize]; 2]; 2] = [[&[1], &[2]], [&[2], &[1]]];
+        for (places, paper, learned) in [(places[0], false, false), (places[1], true, true), (places[0], true, false)] {
             agree(&format!("a blend of {side} and {inner}, {paper} {learned}"), 1e-6, &inputs, |x| {
                 let offset = (!paper).then_some(&x[3]);
-                let gaussian = Some(Gaussian { sigma: 0.75, learned: learned.then_some(&x[4]), offset });
-                let (means, separable) = (Some(&x[1]), Some(&x[2]));
-                let blend = Blend { side, inner, factors: Factors::Learned(&x[0], places), means, gaussian, separable };
+                let gaussian = Gaussian { side: inner, sigma: 0.75, learned: learned.then_some(&x[4]), offset };
+                let terms = vec![
+                    Term { part: Part::Filter(&x[2]), factors: &[3] },
+                    Term { part: Part::Centre, factors: &[0, 3] },
+                    Term { part: Part::Gaussian(gaussian), factors: places[1] },
+                    Term { part: Part::Filter(&x[1]), factors: places[0] },
+                ];
+                let blend = Blend { side, factors: Some(&x[0]), terms };
                 let by = |len: usize, write: &dyn Fn(&Tensor)| {
                     let gradient = Tensor::ones(len, DType::F32, x[0].device()).unwrap();
                     write(&gradient);
                     gradient
                 };
-                let alone = |only, gaussian, separable| {
-                    let blend = Blend { side: if only == 2 { inner } else { side }, gaussian, separable, ..blend };
-                    let blend = Blend { factors: Factors::Only(only), means: None, ..blend };
-                    blend.filter(x[0].device()).unwrap()
+                let alone = |side, parts: &[Part<'_>]| {
+                    let terms = parts.iter().map(|&part| Term { part, factors: &[] }).collect();
+                    Blend { side, factors: None, terms }.filter(x[0].device()).unwrap()
                 };
                 vec![
                     blend.filter(x[0].device()).unwrap(),
-                    by(taps, &|slot| blend.by_separable(&x[5], slot).unwrap()),
-                    by(300 * inner * inner, &|slot| blend.by_means(&x[5], slot).unwrap()),
+                    by(taps, &|slot| blend.by_part(0, &x[5], slot).unwrap()),
+                    by(300 * inner * inner, &|slot| blend.by_part(3, &x[5], slot).unwrap()),
                     by(4, &|slot| blend.by_factors(&x[5], slot).unwrap()),
-                    by(1, &|slot| blend.by_sigma(&x[5], slot, true).unwrap()),
-                    by(1, &|slot| blend.by_sigma(&x[5], slot, false).unwrap()),
-                    alone(2, gaussian, None),
-                    alone(3, None, separable),
+                    by(1, &|slot| blend.by_sigma(2, &x[5], slot, true).unwrap()),
+                    by(1, &|slot| blend.by_sigma(2, &x[5], slot, false).unwrap()),
+                    alone(inner, &[Part::Gaussian(gaussian)]),
+                    alone(side, &[Part::Filter(&x[2]), Part::Centre]),
                 ]
             });
         }

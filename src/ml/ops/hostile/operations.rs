@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::super::blend::{Blend, Factors, Gaussian};
+use super::super::blend::{Blend, Gaussian, Part, Term};
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::phases::{PhaseEpilogue, Phases};
 use super::super::{depthwise, elementwise, fuse, interaction, loss, pool, resize, update, upsampled};
@@ -41,19 +41,25 @@ fn shape(of: &Tensor) -> [usize; 4] {
     of.dims().try_into().unwrap()
 }
 
-/// A blend of all that there is, over nine taps and `channels` averages of four.
+/// A blend of every part that there is, over nine taps and `channels` averages of four.
 fn blend(x: &[Tensor]) -> Blend<'_> {
-    let gaussian = Some(Gaussian { sigma: 0.75, learned: Some(&x[4]), offset: Some(&x[3]) });
-    let factors = Factors::Learned(&x[0], [1, 2]);
-    Blend { side: 3, inner: 2, factors, means: Some(&x[1]), gaussian, separable: Some(&x[2]) }
+    let gaussian = Gaussian { side: 2, sigma: 0.75, learned: Some(&x[4]), offset: Some(&x[3]) };
+    let terms = vec![
+        Term { part: Part::Filter(&x[2]), factors: &[3] },
+        Term { part: Part::Centre, factors: &[0, 3] },
+        Term { part: Part::Gaussian(gaussian), factors: &[2] },
+        Term { part: Part::Filter(&x[1]), factors: &[1] },
+    ];
+    Blend { side: 3, factors: Some(&x[0]), terms }
 }
 
 fn blended(s: Sizes, g: bool, written_len: Option<usize>) -> Vec<Operand> {
     let mut all = vec![
-        given(Row, vec![4], &[]),
+        // Factors that no term names are allowed, and a filter for each channel instead of one for all.
+        given(Row, vec![4], &[0]),
         // Without a gradient nothing else says how many filters there are.
         given(Row, vec![s.channels, 1, 2, 2], if g { &[] } else { &[0] }),
-        given(Row, vec![1, 1, 3, 3], &[]),
+        given(Row, vec![1, 1, 3, 3], &[0]),
         given(Row, vec![1, 1, 2, 2], &[]),
         given(Row, vec![1], &[]),
     ];
@@ -82,14 +88,9 @@ pub(super) const CASES: &[Case] = &[
         run: |_, x| blend(x).filter(&Device::Cpu).map(drop),
     },
     Case {
-        name: "blend::Blend::by_separable",
-        operands: |s| blended(s, true, Some(9)),
-        run: |_, x| blend(x).by_separable(&x[5], &x[6]),
-    },
-    Case {
-        name: "blend::Blend::by_means",
+        name: "blend::Blend::by_part",
         operands: |s| blended(s, true, Some(s.channels * 4)),
-        run: |_, x| blend(x).by_means(&x[5], &x[6]),
+        run: |_, x| blend(x).by_part(3, &x[5], &x[6]),
     },
     Case {
         name: "blend::Blend::by_factors",
@@ -99,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "blend::Blend::by_sigma",
         operands: |s| blended(s, true, Some(1)),
-        run: |_, x| blend(x).by_sigma(&x[5], &x[6], true),
+        run: |_, x| blend(x).by_sigma(2, &x[5], &x[6], true),
     },
     Case {
         name: "conv::Conv2d::forward",
