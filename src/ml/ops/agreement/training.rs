@@ -6,12 +6,14 @@ use super::super::activation;
 use super::{agree, random, values};
 use crate::ml::device::first_gpu;
 use crate::ml::gpu::emulated;
+use crate::ml::layers::Parameter;
 use crate::ml::layers::prefilter::{PREFILTERS, variants};
+use crate::ml::models::{Architecture, Network, architecture, basic_blocks};
 use crate::ml::numerics::Precision;
 use crate::ml::optim::{Schedule, Sgd};
-use crate::ml::spec::{Arg, Choice, ModelSpec};
+use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::train::{Batch, Settings, Trainer};
-use crate::ml::weights::{Scheme, initialise};
+use crate::ml::weights::{Scheme, initial, initialise};
 
 const SETTINGS: Settings = Settings::new(
     Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },
@@ -25,14 +27,17 @@ const SETTINGS: Settings = Settings::new(
 fn training_agrees() {
     let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
     let images = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
-    let norms = Choice::new("Tiny").with("trainable_norm", Arg::Bool(true));
-    let networks = variants().into_iter().map(|prefilter| (Choice::new("Tiny"), prefilter));
-    for (encoder, prefilter) in
-        networks.chain([(norms, Choice::new("Regular")), (Choice::new("ResNet18"), Choice::new("Average"))])
-    {
-        let spec = ModelSpec { encoder, classes: 4, prefilter };
-        agree(&format!("training {spec:?}"), 2e-5, std::slice::from_ref(&images), |x| {
-            let mut trainer = Trainer::new(initialise(&spec, x[0].device(), Scheme::Stable, 7).unwrap()).unwrap();
+    let tiny = architecture(&Choice::new("Tiny")).unwrap();
+    let norms = Architecture { trainable_norm: true, ..tiny.clone() };
+    // The last convolution of these blocks is dilated as well.
+    let basic = basic_blocks(4, [4, 8, 8, 8], [1, 1, 1, 2]);
+    let networks = variants().into_iter().map(|prefilter| (tiny.clone(), prefilter));
+    for (shape, prefilter) in networks.chain([(norms, Choice::new("Regular")), (basic, Choice::new("Average"))]) {
+        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter };
+        let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 7, parameter));
+        agree(&format!("training {spec:?} {shape:?}"), 2e-5, std::slice::from_ref(&images), |x| {
+            let network = Network::with_architecture(&spec, &shape, x[0].device(), start).unwrap();
+            let mut trainer = Trainer::new(network).unwrap();
             let reports = [0, 1]
                 .map(|_| trainer.update(&SETTINGS, &[1.0, 0.75], &[Batch { images: &x[0], labels: &labels }]).unwrap());
             let losses = reports.iter().map(|report| report.loss as f32);
