@@ -62,7 +62,7 @@ params! {
         /// its code), and none with SeparableShared and Aggregation. Before they have learned, GroupInteraction and
         /// SeparableShared show the same as Regular.
         Conv {
-            /// The block of the convolution.
+            /// The block of the convolution. Where it has several dilated ones, the first is meant.
             name: String = "group5/block1".to_owned();
         }
     }
