@@ -102,6 +102,7 @@ fn stale(shape: &[usize], device: &Device) -> Tensor {
 fn elementwise_operations_agree() {
     let inputs = [random("a", &[3, 5, 7, 9]), random("b", &[3, 5, 7, 9])];
     agree_in_both("masked", 0.0, &inputs, |x| vec![elementwise::masked(&x[0], &x[1]).unwrap()]);
+    agree_in_both("a sum of two", 0.0, &inputs, |x| vec![elementwise::add(&x[0], &x[1]).unwrap()]);
     agree("copy", 0.0, &inputs, |x| {
         elementwise::copy(&x[0], &x[1]).unwrap();
         vec![x[1].clone()]
@@ -271,11 +272,12 @@ fn small_filters_agree() {
             agree(&format!("a blend of {side} and {inner}, {paper} {learned}"), 1e-6, &inputs, |x| {
                 let offset = (!paper).then_some(&x[3]);
                 let gaussian = Gaussian { side: inner, sigma: 0.75, learned: learned.then_some(&x[4]), offset };
+                let [means, separable] = [&x[1], &x[2]].map(parameter);
                 let terms = vec![
-                    Term { part: Part::Filter(&x[2]), factors: &[3] },
+                    Term { part: Part::Filter(&separable), factors: &[3] },
                     Term { part: Part::Centre, factors: &[0, 3] },
                     Term { part: Part::Gaussian(gaussian), factors: places[1] },
-                    Term { part: Part::Filter(&x[1]), factors: places[0] },
+                    Term { part: Part::Filter(&means), factors: places[0] },
                 ];
                 let blend = Blend { side, factors: Some(&x[0]), terms };
                 let by = |len: usize, write: &dyn Fn(&Tensor)| {
@@ -295,7 +297,7 @@ fn small_filters_agree() {
                     by(1, &|slot| blend.by_sigma(2, &x[5], slot, true).unwrap()),
                     by(1, &|slot| blend.by_sigma(2, &x[5], slot, false).unwrap()),
                     alone(inner, &[Part::Gaussian(gaussian)]),
-                    alone(side, &[Part::Filter(&x[2]), Part::Centre]),
+                    alone(side, &[Part::Filter(&separable), Part::Centre]),
                 ]
             });
         }
