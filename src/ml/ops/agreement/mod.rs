@@ -89,8 +89,8 @@ fn agree_in(dtype: DType, what: &str, tolerance: f32, inputs: &[Tensor], body: i
 
 /// The filter that was given as an activation.
 fn parameter(x: &Tensor) -> Tensor {
-    let x = x.to_dtype(DType::F32).unwrap();
-    x.to_device(&Device::Cpu).unwrap().contiguous().unwrap().to_device(x.device()).unwrap()
+    let there = x.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
+    there.contiguous().unwrap().to_device(x.device()).unwrap()
 }
 
 /// A tensor that a body may overwrite, with what must not be left of it.
