@@ -12,6 +12,7 @@
 //!   lines of the run's event log;
 //! - a pure schedule makes all decisions, and one loop carries them out; threads only carry what children say.
 
+mod earlier_runs;
 mod error;
 mod event;
 mod exec;
@@ -23,7 +24,6 @@ mod identity;
 mod job;
 mod local;
 mod log;
-mod lookup;
 mod machine;
 mod observer;
 mod options;
