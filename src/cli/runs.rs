@@ -46,8 +46,7 @@ pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
     let rows: Vec<[String; 8]> = lines
         .iter()
         .map(|line| {
-            let profile = line.profile.as_ref().map_or(String::new(), |profile| format!(" ({profile})"));
-            let pipeline = format!("{}{profile}", line.pipeline);
+            let pipeline = format!("{}{}", line.pipeline, part(line));
             let counts = [line.ran, line.cached, line.failed, line.running, line.waiting].map(|n| n.to_string());
             let [ran, cached, failed, running, waiting] = counts;
             [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed, running, waiting]
@@ -67,6 +66,13 @@ pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The profile and the trial of a run in brackets; empty where it was of the whole pipeline as it stands.
+fn part(line: &RunLine) -> String {
+    let only = (!line.only.is_empty()).then(|| format!("only {}", line.only.join(", ")));
+    let parts: Vec<&str> = line.profile.iter().chain(&line.sets).chain(&only).map(String::as_str).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
 /// Prints one run.
@@ -109,6 +115,7 @@ fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) 
     say("pipeline", &format!("{} ({})", run.pipeline, run.file));
     say("profile", run.profile.as_deref().unwrap_or_default());
     say("set", &run.sets.join(", "));
+    say("only", &run.only.join(", "));
     say("status", word(run.status));
     say("started", &run.started);
     say("finished", run.finished.as_deref().unwrap_or_default());

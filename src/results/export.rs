@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::archive::{self, ArchiveFile, ArchiveFiles, MANIFEST};
 use super::error::{Error, Result};
 use super::layout::{self, Content, Placed, Taken};
+use super::name::folder_name;
 use super::rendering;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
@@ -53,6 +54,14 @@ struct ArchiveManifest<'a> {
     format: u32,
     run: &'a str,
     pipeline: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
+    /// What was set for a trial.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sets: &'a [String],
+    /// The part of the pipeline that was asked for; none: the whole.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    only: &'a [String],
     status: RunStatus,
     /// The nodes that the run did not finish, of which the archive holds nothing.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -105,7 +114,7 @@ impl Export<'_> {
         fsio::sweep(path.parent().unwrap_or(&path), false);
         let mut temporary = Temporary::beside(&path)?;
         let manifest = manifest(run, &unfinished, &files);
-        archive::write(self.store, &manifest, &run.pipeline, &files, (&mut temporary, &path))?;
+        archive::write(self.store, &manifest, &folder_name(run), &files, (&mut temporary, &path))?;
         temporary.place(&path)?;
         Ok(Exported { files: files.len() + 1, bytes: fsio::stat(&path)?.bytes, unfinished })
     }
@@ -169,6 +178,9 @@ fn manifest(run: &RunRecord, unfinished: &[String], files: &ArchiveFiles) -> Vec
         format: FORMAT,
         run: &run.id,
         pipeline: &run.pipeline,
+        profile: run.profile.as_deref(),
+        sets: &run.sets,
+        only: &run.only,
         status: run.status,
         unfinished,
         files: files.collect(),

@@ -1,4 +1,5 @@
-//! The folder `results/<pipeline>`: everything that is written, removed or renamed there goes through here.
+//! The folder of a run's results, as `results/<pipeline>`: everything that is written, removed or renamed there goes
+//! through here.
 //!
 //! Invariants:
 //! - `results` itself may be a link, to a large disk say; below it no link is followed;
@@ -23,10 +24,10 @@ const LOCKS: &str = ".locks";
 /// The longest name of a file that disks take, in bytes.
 const LONGEST: usize = 255;
 
-/// `results/<pipeline>`, where one process at a time writes.
+/// A folder below `results`, where one process at a time writes.
 pub(super) struct Folder<'a> {
     results: &'a Path,
-    pipeline: &'a str,
+    name: &'a str,
     /// The folders below `results` that are no links.
     sound: BTreeSet<PathBuf>,
     /// What was moved aside, as sentences.
@@ -34,14 +35,14 @@ pub(super) struct Folder<'a> {
 }
 
 impl<'a> Folder<'a> {
-    /// The folder of a pipeline; nothing is made yet.
-    pub fn new(results: &'a Path, pipeline: &'a str) -> Self {
-        Folder { results, pipeline, sound: BTreeSet::new(), told: Vec::new() }
+    /// The folder of that name; nothing is made yet.
+    pub fn new(results: &'a Path, name: &'a str) -> Self {
+        Folder { results, name, sound: BTreeSet::new(), told: Vec::new() }
     }
 
     /// The folder's path.
     pub fn path(&self) -> PathBuf {
-        self.results.join(self.pipeline)
+        self.results.join(self.name)
     }
 
     /// The size of the regular file at `relative`; none where there is no such file, or one behind a link.
@@ -77,7 +78,7 @@ impl<'a> Folder<'a> {
     /// Waits until no other process writes here. `tell` hears of the wait once; a request to stop ends it.
     pub fn lock(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(String)) -> Result<fsio::Lock> {
         fsio::create_dir_all(self.results)?;
-        let path = self.clear(&[LOCKS, self.pipeline])?;
+        let path = self.clear(&[LOCKS, self.name])?;
         let mut waits = false;
         loop {
             if let Some(lock) = fsio::try_lock(&path)? {
@@ -117,9 +118,9 @@ impl<'a> Folder<'a> {
 
     /// Writes the file at `relative`, which `fill` does, in the place of one that is there.
     pub fn write<T>(&mut self, relative: &str, fill: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
-        let parts: Vec<&str> = std::iter::once(self.pipeline).chain(relative.split('/')).collect();
+        let parts: Vec<&str> = std::iter::once(self.name).chain(relative.split('/')).collect();
         let target = self.clear(&parts)?;
-        let part = self.clear(&[self.pipeline, PARTIAL, "part"])?;
+        let part = self.clear(&[self.name, PARTIAL, "part"])?;
         let mut temporary = Temporary::create(part.parent().unwrap_or(&part), &target)?;
         let filled = fill(&mut temporary, &target)?;
         temporary.place(&target)?;

@@ -17,6 +17,8 @@ mod folder;
 mod layout;
 mod log;
 mod manifest;
+mod name;
+mod note;
 mod publish;
 mod rendering;
 mod rows;

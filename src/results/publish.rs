@@ -1,4 +1,8 @@
-//! Writes below `results/<pipeline>` what a run publishes, from the store, on hits too.
+//! Writes below `results` what a run publishes, from the store, on hits too.
+//!
+//! The folder's name says what was asked for ([`super::name`]), so that a profile or a trial never replaces what the whole
+//! pipeline made. What a run left out or did not finish stays as an earlier run made it: the manifest says which run that
+//! was, and a [`note`] tells people.
 //!
 //! Invariants:
 //! - nothing here is an input of anything: the folder may be deleted at any time;
@@ -17,6 +21,8 @@ use super::folder::Folder;
 use super::layout::{self, Content};
 use super::log;
 use super::manifest::{self, Manifest, PublishedFile};
+use super::name::folder_name;
+use super::note;
 use super::rendering;
 use super::wanted::{self, LOG, Source, Wanted};
 use crate::engine::Damaged;
@@ -25,6 +31,9 @@ use crate::hash::Digest;
 use crate::stage::{Cancel, Registry, StageName};
 use crate::store::{RunRecord, Store};
 use crate::table;
+
+/// How many earlier runs are looked at for the one that a file is of.
+const LOOK_BACK: usize = 20;
 
 /// What came of publishing.
 #[derive(Default)]
@@ -84,9 +93,10 @@ impl Publisher<'_> {
         let mut published = Published::default();
         let wanted = wanted::files(self.store, self.registry, run, &mut |node, digest| published.add(node, digest))?;
         self.show(run, &mut published)?;
-        let mut folder = Folder::new(self.results, &run.pipeline);
+        let name = folder_name(run);
+        let mut folder = Folder::new(self.results, &name);
         // Where everything is there, nothing is locked: the results may be read-only.
-        if !published.damaged.is_empty() || !is_done(run, &wanted, &folder, &manifest::load(&folder)?)? {
+        if !published.damaged.is_empty() || !self.is_done(run, &wanted, &folder)? {
             let _lock = folder.lock(self.cancel, tell)?;
             let written = self.write(run, &wanted, &mut folder, &mut published);
             folder.told.drain(..).for_each(&mut *tell);
@@ -121,14 +131,21 @@ impl Publisher<'_> {
     ) -> Result<()> {
         folder.sweep()?;
         let old = manifest::load(folder)?;
-        let mut new = Manifest { version: manifest::VERSION, files: kept(run, wanted, &old) };
-        let paths: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
+        let files = self.kept(run, wanted, &old)?;
+        let note = note_of(run, wanted, &files);
+        let mut new = Manifest { version: manifest::VERSION, files };
+        let paths: BTreeSet<&str> = wanted.iter().chain(&note).map(|wanted| wanted.path.as_str()).collect();
         let mut gone: BTreeMap<&str, u64> = old.files.iter().map(|(path, file)| (path.as_str(), file.bytes)).collect();
         gone.retain(|path, _| !paths.contains(path) && !new.files.contains_key(*path));
+        if let (None, Some(left)) = (&note, folder.read(note::NAME)?)
+            && note::is_note(&left)
+        {
+            gone.insert(note::NAME, left.len() as u64);
+        }
         let mut changing = false;
-        for wanted in wanted {
+        for wanted in wanted.iter().chain(&note) {
             if let Some(file) = unchanged(wanted, folder, &old)? {
-                new.files.insert(wanted.path.clone(), file.clone());
+                new.files.insert(wanted.path.clone(), file);
                 continue;
             }
             if !changing {
@@ -140,6 +157,7 @@ impl Publisher<'_> {
             let written = self.write_one(wanted, folder);
             let bytes = match &wanted.source {
                 Source::Output(node, _) => published.note(*node, written)?,
+                Source::Note(_) => Some(written?),
                 Source::Logs(_) => match written {
                     Ok(bytes) => Some(bytes),
                     Err(error) => {
@@ -169,6 +187,59 @@ impl Publisher<'_> {
         folder.sweep()
     }
 
+    /// What stays as it is although this run does not publish it, each file with the run that it is of.
+    fn kept(&self, run: &RunRecord, wanted: &[Wanted], old: &Manifest) -> Result<BTreeMap<String, PublishedFile>> {
+        let places = left_in_place(run);
+        let paths: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
+        let stays = |path: &str| match path {
+            LOG => !places.is_empty(),
+            _ => places.iter().any(|place| path.starts_with(place.as_str())),
+        };
+        let kept = old.files.iter().filter(|(path, _)| !paths.contains(path.as_str()) && stays(path));
+        let mut kept: BTreeMap<String, PublishedFile> = kept.map(|(path, file)| (path.clone(), file.clone())).collect();
+        if kept.values().any(|file| file.run.is_none()) {
+            self.attribute(run, &mut kept)?;
+        }
+        Ok(kept)
+    }
+
+    /// Finds the newest earlier run that each file is of. A file of a run that is not on record any more stays without.
+    fn attribute(&self, run: &RunRecord, kept: &mut BTreeMap<String, PublishedFile>) -> Result<()> {
+        let name = folder_name(run);
+        let earlier = self.store.runs(Some(&run.pipeline))?.take(LOOK_BACK);
+        for earlier in earlier.filter_map(|earlier| earlier.ok()) {
+            if earlier.id == run.id || folder_name(&earlier) != name {
+                continue;
+            }
+            // A record that this program does not understand tells nothing of its files.
+            let published = wanted::files(self.store, self.registry, &earlier, &mut |_, _| {}).unwrap_or_default();
+            for wanted in &published {
+                if let Some(file) = kept.get_mut(&wanted.path)
+                    && file.run.is_none()
+                    && wanted.is_made_as(file)
+                {
+                    file.run = Some(earlier.id.clone());
+                }
+            }
+            if kept.values().all(|file| file.run.is_some()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the folder is as the run wants it.
+    fn is_done(&self, run: &RunRecord, wanted: &[Wanted], folder: &Folder<'_>) -> Result<bool> {
+        let old = manifest::load(folder)?;
+        let mut files = self.kept(run, wanted, &old)?;
+        let note = note_of(run, wanted, &files);
+        for wanted in wanted.iter().chain(&note) {
+            let Some(file) = unchanged(wanted, folder, &old)? else { return Ok(false) };
+            files.insert(wanted.path.clone(), file);
+        }
+        Ok(files == old.files && !folder.holds_parts()?)
+    }
+
     /// Writes a file and gives its size.
     fn write_one(&self, wanted: &Wanted, folder: &mut Folder<'_>) -> Result<u64> {
         folder.write(&wanted.path, |file, target| match &wanted.source {
@@ -177,6 +248,7 @@ impl Publisher<'_> {
                 let bytes = rendering::bytes(&rendering::read(self.store, digest)?, publication, format)?;
                 write_all(file, target, &bytes)
             }
+            Source::Note(text) => write_all(file, target, text.as_bytes()),
             Source::Logs(parts) => {
                 let mut bytes = 0;
                 for (heads, part) in log::headed(parts) {
@@ -195,37 +267,24 @@ fn write_all(file: &mut dyn Write, target: &Path, bytes: &[u8]) -> Result<u64> {
 }
 
 /// The manifest's line of a file that is there already, made from the same artifact.
-fn unchanged<'m>(wanted: &Wanted, folder: &Folder<'_>, old: &'m Manifest) -> Result<Option<&'m PublishedFile>> {
+fn unchanged(wanted: &Wanted, folder: &Folder<'_>, old: &Manifest) -> Result<Option<PublishedFile>> {
     let Some(file) = old.files.get(&wanted.path).filter(|file| wanted.is_made_as(file)) else { return Ok(None) };
-    Ok((folder.size(&wanted.path)? == Some(file.bytes)).then_some(file))
+    let is_there = folder.size(&wanted.path)? == Some(file.bytes);
+    Ok(is_there.then(|| PublishedFile { run: None, ..file.clone() }))
 }
 
-/// What stays as it is although this run does not publish it: of stages that it left out or did not finish.
-fn kept(run: &RunRecord, wanted: &[Wanted], old: &Manifest) -> BTreeMap<String, PublishedFile> {
-    let done: BTreeSet<&str> =
-        run.nodes.iter().filter(|node| node.status.is_done()).map(|node| node.stage.as_str()).collect();
-    let undone: Vec<String> =
-        run.params.keys().filter(|stage| !done.contains(stage.as_str())).map(|stage| beginning(stage)).collect();
-    let logs = wanted.iter().any(|wanted| wanted.path == LOG);
-    let left_out = |path: &str| match path {
-        LOG => !logs,
-        _ => undone.iter().any(|place| path.starts_with(place.as_str())),
-    };
-    let kept = old.files.iter().filter(|(path, _)| left_out(path));
-    kept.map(|(path, file)| (path.clone(), file.clone())).collect()
+/// How the paths begin of what a run leaves in place: of stages that it left out, and of nodes that it did not finish.
+fn left_in_place(run: &RunRecord) -> Vec<String> {
+    let stages: BTreeSet<&str> = run.nodes.iter().map(|node| node.stage.as_str()).collect();
+    let left_out = run.params.keys().filter(|stage| !stages.contains(stage.as_str())).map(|stage| beginning(stage));
+    let undone = run.nodes.iter().filter(|node| !node.status.is_done());
+    left_out.chain(undone.map(|node| format!("{}/", layout::place(node)))).collect()
 }
 
-/// Whether the folder is as the run wants it.
-fn is_done(run: &RunRecord, wanted: &[Wanted], folder: &Folder<'_>, old: &Manifest) -> Result<bool> {
-    if old.files.len() != kept(run, wanted, old).len() + wanted.len() || folder.holds_parts()? {
-        return Ok(false);
-    }
-    for wanted in wanted {
-        if unchanged(wanted, folder, old)?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// The note that the folder needs, if it needs one. Where there is nothing else, there is none.
+fn note_of(run: &RunRecord, wanted: &[Wanted], kept: &BTreeMap<String, PublishedFile>) -> Option<Wanted> {
+    let any = !wanted.is_empty() || !kept.is_empty();
+    note::text(run, kept).filter(|_| any).map(Wanted::note)
 }
 
 /// Removes what was published before and is not any more where it is in the way of `path`: a file in the place of one of

@@ -4,6 +4,7 @@ use super::error::Result;
 use super::layout::{self, Content, Placed, Taken};
 use super::log::{self, LogPart};
 use super::manifest::{self, PublishedFile};
+use super::note;
 use crate::hash::Digest;
 use crate::stage::Registry;
 use crate::store::{RunRecord, Store};
@@ -27,9 +28,17 @@ pub(super) enum Source {
     Output(usize, Content),
     /// The logs of stages.
     Logs(Vec<LogPart>),
+    /// This text, which tells that the folder is not the result of one whole run.
+    Note(String),
 }
 
 impl Wanted {
+    /// The note.
+    pub fn note(text: String) -> Self {
+        let made_of = (Digest::of(text.as_bytes()), None);
+        Wanted { path: note::NAME.to_owned(), source: Source::Note(text), made_of }
+    }
+
     /// Whether a published file was made from the same.
     pub fn is_made_as(&self, file: &PublishedFile) -> bool {
         self.made_of == (file.digest, file.digits)
@@ -38,7 +47,7 @@ impl Wanted {
     /// What the manifest says of the file once it is written.
     pub fn published(&self, bytes: u64) -> PublishedFile {
         let (digest, digits) = self.made_of;
-        PublishedFile { digest, digits, bytes }
+        PublishedFile { digest, digits, bytes, run: None }
     }
 }
 
@@ -54,7 +63,7 @@ pub(super) fn files(
     damaged: &mut dyn FnMut(usize, Digest),
 ) -> Result<Vec<Wanted>> {
     let (mut wanted, mut logs, mut taken) = (Vec::new(), Vec::new(), Taken::default());
-    for path in [manifest::NAME, LOG] {
+    for path in [manifest::NAME, LOG, note::NAME] {
         taken.add(path);
     }
     for (number, node) in run.nodes.iter().enumerate().filter(|(_, node)| node.status.is_done()) {

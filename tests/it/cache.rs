@@ -38,16 +38,18 @@ fn a_changed_report_runs_alone_and_its_looks_run_nothing() {
     bench.ran("small.ron");
     assert_eq!(bench.ran("small.ron --set table.from=[\"validate[2]\"]"), ["table"]);
     bench.ran("small.ron");
-    let shown = || std::fs::read_to_string(bench.path("results/small/table/table.md")).unwrap();
-    let before = shown();
-    // Nothing runs, and the files below `results/` follow all the same.
+    let shown = |folder: &str| std::fs::read_to_string(bench.path("results").join(folder).join("table/table.md"));
+    let before = shown("small").unwrap();
+    // Nothing runs, and the files below `results/` follow all the same: those of a trial in a folder of its own.
     assert_eq!(bench.ran("small.ron --set table.digits=3"), NOTHING);
-    assert_ne!(shown(), before);
+    assert_ne!(shown("small@table.digits=3").unwrap(), before);
     assert_eq!(bench.ran("small.ron --set table.print=false --set table.digits=3"), NOTHING);
-    assert_eq!(bench.ran("small.ron --set table.formats=[Latex,Csv]"), NOTHING);
-    assert!(bench.path("results/small/table/table.tex").exists());
+    bench.edit("small.ron", "from: [\"validate\"]", "from: [\"validate\"], formats: [Latex, Csv]");
     assert_eq!(bench.ran("small.ron"), NOTHING);
-    assert_eq!(shown(), before);
+    assert!(bench.path("results/small/table/table.tex").exists() && shown("small").is_err());
+    bench.edit("small.ron", ", formats: [Latex, Csv]", "");
+    assert_eq!(bench.ran("small.ron"), NOTHING);
+    assert_eq!(shown("small").unwrap(), before);
     assert!(!bench.path("results/small/table/table.tex").exists());
 }
 
@@ -257,17 +259,17 @@ fn results_that_were_deleted_come_back_from_the_store() {
 fn results_of_stages_that_are_left_out_stay_and_those_of_removed_stages_go() {
     let bench = Bench::small();
     bench.ran("small.ron");
-    let names = files(&bench.path("results"));
+    let published = || files(&bench.path("results/small"));
+    let names = published();
     bench.ran("small.ron --only start");
-    let without_log = |names: &[String]| names.iter().filter(|name| !name.ends_with("log.txt")).cloned().collect();
-    let left: Vec<String> = without_log(&files(&bench.path("results")));
-    assert_eq!(left, without_log(&names));
+    assert_eq!(published(), names);
     bench.ran("small.ron");
-    assert_eq!(files(&bench.path("results")), names);
+    assert_eq!(published(), names);
     bench.edit("small.ron", "\"predict\": Predict(model: \"train\", data: \"others\"),", "");
     bench.ran("small.ron");
-    let left: Vec<String> = names.iter().filter(|name| !name.contains("/predict/")).cloned().collect();
-    assert_eq!(files(&bench.path("results")), left);
+    let left: Vec<String> = names.iter().filter(|name| !name.starts_with("predict/")).cloned().collect();
+    assert!(left.len() < names.len());
+    assert_eq!(published(), left);
 }
 
 #[test]

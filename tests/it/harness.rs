@@ -114,6 +114,17 @@ impl Bench {
         digests(&self.record("latest"))
     }
 
+    /// The folder of a pipeline's results that a run wrote last: of the whole pipeline, a profile or a trial.
+    pub fn newest(&self, pipeline: &str) -> PathBuf {
+        let folders = std::fs::read_dir(self.path("results")).unwrap().map(|entry| entry.unwrap().path());
+        let is_of = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name == pipeline || name.starts_with(&format!("{pipeline}@"))
+        };
+        let changed = |path: &PathBuf| path.join("manifest.json").metadata().and_then(|file| file.modified()).ok();
+        folders.filter(is_of).max_by_key(changed).unwrap()
+    }
+
     /// The object with this digest in the store.
     pub fn object(&self, digest: &str) -> PathBuf {
         self.path("store/objects").join(&digest[..2]).join(&digest[2..])

@@ -29,7 +29,7 @@ struct Logged {
 }
 
 fn logged(bench: &Bench, folder: &str) -> Logged {
-    let path = bench.path("results/small/events").join(folder).join(FILE);
+    let path = bench.newest("small").join("events").join(folder).join(FILE);
     let mut logged = Logged::default();
     for event in tensorboard::read(&std::fs::read(path).unwrap()).unwrap() {
         match event.what.unwrap() {
@@ -57,7 +57,7 @@ fn logged(bench: &Bench, folder: &str) -> Logged {
 
 /// A column of a published table.
 fn column(bench: &Bench, path: &str, name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(bench.path("results/small").join(path)).unwrap();
+    let text = std::fs::read_to_string(bench.newest("small").join(path)).unwrap();
     let mut lines = text.lines().map(|line| line.split(','));
     let at = lines.next().unwrap().position(|column| column == name).unwrap();
     lines.map(|mut cells| cells.nth(at).unwrap().to_owned()).collect()

@@ -19,7 +19,7 @@ fn bench() -> Bench {
 }
 
 fn lines(bench: &Bench, file: &str) -> Vec<Vec<String>> {
-    let text = std::fs::read_to_string(bench.path("results/small").join(file)).unwrap();
+    let text = std::fs::read_to_string(bench.newest("small").join(file)).unwrap();
     text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
@@ -62,17 +62,25 @@ fn a_cell_alone_runs_and_the_results_of_others_stay() {
     let one = "cells.ron --only train[prefilter=Average,seed=1],validate[rate=low,seed=2][1]";
     let ran = bench.ran(one);
     assert_eq!(ran.len(), 3 + 2 + 1 + 1, "{ran:?}");
-    let place = |cell: &str| bench.path(&format!("results/small/validate/{cell}/1/summary.csv"));
-    assert!(place("prefilter=Regular,rate=low,seed=2").exists());
+    let place = |cell: &str| format!("validate/{cell}/1/summary.csv");
+    let whole = |cell: &str| bench.path("results/small").join(place(cell));
+    assert!(bench.newest("small").join(place("prefilter=Regular,rate=low,seed=2")).exists());
+    assert!(!bench.path("results/small").exists(), "a part of the pipeline is not the whole");
+    bench.ran("cells.ron");
     bench.ran("cells.ron --only validate[seed=1]");
-    assert!(
-        place("prefilter=Regular,rate=low,seed=2").exists() && place("prefilter=Average,rate=high,seed=1").exists()
-    );
-    let log = std::fs::read_to_string(bench.path("results/small/log.txt")).unwrap();
+    let part = bench.newest("small");
+    assert!(part.to_str().unwrap().contains("/small@only=validate_seed=1_~"), "{}", part.display());
+    assert!(!part.join(place("prefilter=Regular,rate=low,seed=2")).exists());
+    assert!(part.join(place("prefilter=Average,rate=high,seed=1")).exists());
+    let log = std::fs::read_to_string(part.join("log.txt")).unwrap();
     assert!(log.starts_with("Cell: prefilter=Average,rate=high,seed=1\nIteration: 1\n"), "{log}");
-    bench.ran("cells.ron --only validate[seed=1] --set matrix.axes.rate=None --set matrix.zip=[]");
-    assert!(!place("prefilter=Regular,rate=low,seed=2").exists(), "a cell that the pipeline has no more goes");
-    assert!(place("prefilter=Regular,seed=1").exists());
+    for cell in ["prefilter=Regular,rate=low,seed=2", "prefilter=Average,rate=high,seed=1"] {
+        assert!(whole(cell).exists(), "{cell}");
+    }
+    bench.edit("cells.ron", "values: [1, 2]", "values: [1]");
+    bench.ran("cells.ron");
+    assert!(!whole("prefilter=Regular,rate=low,seed=2").exists(), "a cell that the pipeline has no more goes");
+    assert!(whole("prefilter=Regular,rate=low,seed=1").exists());
     let answer = bench.call("plan cells.ron --only train[seed=3]");
     assert!(answer.code == Some(2) && answer.err.contains("`train` has no cell with `seed=3`."), "{answer:?}");
     let same = bench.call("diff latest latest");

@@ -353,6 +353,78 @@ fn what_is_damaged_when_it_is_published_is_made_again_in_the_same_run() {
 }
 
 #[test]
+fn a_profile_and_a_trial_publish_to_folders_of_their_own_and_are_told_so() {
+    let bench = Bench::new();
+    let stage = |name: &str, text: &str| {
+        format!(
+            "{name:?}: Command(run: [\"sh\", \"-c\", \"echo {text} > $0\", \"{{out:o}}\"], outputs: {{\"o\": \"o\"}})"
+        )
+    };
+    bench.write(
+        "p.ron",
+        format!(
+            "Pipeline(name: \"p\", stages: {{ {}, {} }}, profiles: {{ \"tiny\": {{ \"a\": (env: {{\"K\": \"1\"}}) }} }})",
+            stage("a", "1"),
+            stage("b", "2")
+        ),
+    );
+    bench.ran("p.ron");
+    let whole = || files(&bench.path("results/p"));
+    let before = whole();
+    bench.ran("p.ron --profile tiny");
+    bench.ran("p.ron --only b");
+    bench.ran("p.ron --profile tiny --set b.env={\"K\":\"2\"} --only b,a");
+    assert_eq!(files(&bench.path("results/p@tiny")), before);
+    assert_eq!(files(&bench.path("results/p@only=b")), ["b/o", "manifest.json"]);
+    let trial = bench.newest("p");
+    assert!(trial.to_str().unwrap().contains("/p@tiny@b.env="), "{}", trial.display());
+    assert!(whole() == before && before == ["a/o", "b/o", "manifest.json"], "{before:?}");
+    // The record, the list and the archive say what it was.
+    let list = bench.ok("runs");
+    for told in ["p (tiny)", "p (only b)", "p (tiny; b.env={\"K\":\"2\"}; only b, a)"] {
+        assert!(list.contains(told), "{told}: {list}");
+    }
+    assert!(bench.ok("show latest").contains("only      b, a\n"));
+    bench.ok("export latest x.tar.zst");
+    let archive = unpacked(&bench, "x.tar.zst");
+    let folder = trial.file_name().unwrap().to_str().unwrap();
+    assert!(archive.iter().all(|(name, _)| name.starts_with(folder)), "{folder}");
+    let manifest: Json = serde_json::from_slice(&archive[0].1).unwrap();
+    assert_eq!((&manifest["profile"], &manifest["only"]), (&"tiny".into(), &serde_json::json!(["b", "a"])));
+}
+
+#[test]
+fn what_a_failed_run_leaves_in_place_is_marked_until_a_run_makes_it() {
+    let bench = Bench::new();
+    bench.write("p.ron", FAILING.replace("\"false\"", "\"touch\", \"{out:o}\""));
+    bench.ran("p.ron");
+    let first = bench.record("latest")["id"].as_str().unwrap().to_owned();
+    let before = files(&bench.path("results/p"));
+    assert_eq!(before, ["after/o", "bad/o", "good/o", "manifest.json"]);
+    bench.write("p.ron", FAILING);
+    for _ in 0..2 {
+        assert_eq!(bench.call("run p.ron").code, Some(3));
+        let last = bench.record("latest")["id"].as_str().unwrap().to_owned();
+        let note = read(&bench, "results/p/INCOMPLETE.txt");
+        assert!(note.starts_with(&format!("The run {last} failed, ")), "{note}");
+        assert!(note.contains("did not finish:\n  bad\n  after\n"), "{note}");
+        assert!(note.contains(&format!("Left as the run {first} made it:\n  after\n  bad\n")), "{note}");
+        let manifest: Json = serde_json::from_str(&read(&bench, "results/p/manifest.json")).unwrap();
+        let of = |path: &str| manifest["files"][path].get("run").cloned();
+        assert_eq!(
+            [of("after/o"), of("bad/o"), of("good/o")],
+            [Some(first.clone().into()), Some(first.clone().into()), None]
+        );
+    }
+    // Also where a run was killed while it published, so that no manifest lists the note.
+    fs::remove_file(bench.path("results/p/manifest.json")).unwrap();
+    bench.write("p.ron", FAILING.replace("\"false\"", "\"touch\", \"{out:o}\""));
+    bench.ran("p.ron");
+    assert_eq!(files(&bench.path("results/p")), before);
+    assert!(!read(&bench, "results/p/manifest.json").contains("\"run\""));
+}
+
+#[test]
 fn names_as_long_as_a_disk_takes_are_published_and_longer_ones_found_first() {
     let (long, longer) = ("n".repeat(200), "n".repeat(201));
     let bench = Bench::new();

@@ -147,7 +147,7 @@ fn training(bench: &Bench, source: &str) {
 
 /// The rows of a stage's report: what became of a tensor, and its name in the file, by its name here or else there.
 fn fates(bench: &Bench, run: &str, stage: &str) -> BTreeMap<String, (String, String)> {
-    let text = std::fs::read_to_string(bench.path(&format!("results/{run}/{stage}/report.csv"))).unwrap();
+    let text = std::fs::read_to_string(bench.newest(run).join(stage).join("report.csv")).unwrap();
     assert!(text.starts_with("tensor,in the file,shape,fate,why\n"), "{text}");
     let row = |line: &str| {
         // A shape has commas, and stands in quotes for them.

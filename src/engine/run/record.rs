@@ -34,6 +34,7 @@ impl Run<'_> {
             file: pipeline.file.display().to_string(),
             profile: pipeline.profile.clone(),
             sets: pipeline.sets.clone(),
+            only: options.only.clone(),
             resolved: pipeline.resolved.clone(),
             started: rfc3339(self.started),
             finished: (status != RunStatus::Running).then(|| rfc3339(fsio::now())),

@@ -66,6 +66,9 @@ pub struct RunRecord {
     pub profile: Option<String>,
     /// The `--set` arguments.
     pub sets: Vec<String>,
+    /// The `--only` arguments; empty: the whole pipeline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// The whole pipeline with all defaults, as RON.
     pub resolved: String,
     /// When it started (RFC 3339, UTC).
@@ -149,6 +152,12 @@ pub struct RunLine {
     pub pipeline: String,
     /// The profile.
     pub profile: Option<String>,
+    /// The `--set` arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
+    /// The `--only` arguments; empty: the whole pipeline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// How it stands, or how it ended.
     pub status: RunStatus,
     /// When it started (RFC 3339, UTC).

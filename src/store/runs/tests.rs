@@ -26,6 +26,7 @@ fn run(entry: &RunName, pipeline: &str) -> RunRecord {
         file: "p.ron".into(),
         profile: None,
         sets: vec!["a.b=1".into()],
+        only: vec!["a".into()],
         resolved: "Pipeline(\n)\n".into(),
         started: "2026-11-29T00:00:00Z".into(),
         finished: None,

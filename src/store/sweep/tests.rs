@@ -25,6 +25,7 @@ fn record(claim: &RunClaim, status: RunStatus) -> RunRecord {
         file: String::new(),
         profile: None,
         sets: vec![],
+        only: vec![],
         resolved: String::new(),
         started: String::new(),
         finished: None,
