@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::stage_hint;
 use super::folder::{OUT, TEMP, is_still, tidy};
-use super::identity::missing_output;
+use super::hit::missing_output;
 use super::job::{JobFile, code};
 use super::machine;
 use super::programs;

@@ -20,7 +20,7 @@ mod executor;
 mod explain;
 mod failure;
 mod folder;
-mod identity;
+mod hit;
 mod job;
 mod local;
 mod log;

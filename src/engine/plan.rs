@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::explain::{History, Why};
-use super::identity::{Context, Lookup};
+use super::hit::{Context, Lookup};
 use super::options::Options;
 use super::outside::{Outside, gather};
 use super::programs;

@@ -7,7 +7,7 @@ use crate::engine::error::Error;
 use crate::engine::event::RunEvent;
 use crate::engine::executor::{JobEvent, Stop};
 use crate::engine::failure::NodeFailure;
-use crate::engine::identity::Context;
+use crate::engine::hit::Context;
 use crate::engine::observer::Observer;
 use crate::engine::options::Options;
 use crate::engine::plan::Plan;

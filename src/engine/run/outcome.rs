@@ -5,7 +5,7 @@ use crate::engine::event::RunEvent;
 use crate::engine::executor::Exit;
 use crate::engine::failure::{NodeFailure, signal_name};
 use crate::engine::folder::{LOG, tidy};
-use crate::engine::identity::Lookup;
+use crate::engine::hit::Lookup;
 use crate::engine::job::code;
 use crate::engine::observer::Damaged;
 use crate::engine::schedule::{News, NodePhase};

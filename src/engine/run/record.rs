@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::state::{NodeRun, Run};
 use crate::engine::event::RunEvent;
-use crate::engine::identity::Context;
+use crate::engine::hit::Context;
 use crate::engine::log::{EventLog, FORMAT, LogLine, Passes};
 use crate::engine::machine;
 use crate::engine::plan::State;
@@ -148,7 +148,7 @@ impl Run<'_> {
         }
     }
 
-    /// Says what happened. The journal has it before: what was said to be done is on record, whoever is killed.
+    /// Reports an event. The journal is written first, so that each node reported as done is on record even after a kill.
     pub(super) fn emit(&mut self, event: RunEvent) {
         self.write_journal();
         match self.sieve.pass(&event, self.now()) {

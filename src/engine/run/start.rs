@@ -6,7 +6,7 @@ use super::state::{Run, RunningJob};
 use crate::engine::event::RunEvent;
 use crate::engine::failure::NodeFailure;
 use crate::engine::folder::{JOB, LOG};
-use crate::engine::identity::Lookup;
+use crate::engine::hit::Lookup;
 use crate::engine::job::{Check, FORMAT, JobFile};
 use crate::engine::plan::State;
 use crate::engine::schedule::News;

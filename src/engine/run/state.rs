@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::engine::executor::Executor;
-use crate::engine::identity::Context;
+use crate::engine::hit::Context;
 use crate::engine::log::{EventLog, Sieve};
 use crate::engine::observer::Observer;
 use crate::engine::plan::Plan;

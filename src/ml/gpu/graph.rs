@@ -14,8 +14,8 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, DriverError, sys};
 use candle_core::{CudaDevice, Device};
 
+use super::cudnn::Library;
 use super::exclusive::exclusively;
-use super::library::Library;
 use super::pool;
 use crate::ml::error::{Error, Result};
 

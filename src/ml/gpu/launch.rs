@@ -4,7 +4,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr
 use candle_core::{CudaDevice, CudaStorage, DType, Layout};
 use half::bf16;
 
-use super::library::{ConvKey, Library};
+use super::cudnn::{ConvKey, Library};
 use super::plan::{Argument, Convolution, Element, GpuPlan, Launch, THREADS};
 
 /// The kernels, compiled by `build.rs`.

@@ -9,6 +9,8 @@
 #[cfg(feature = "cuda")]
 mod algorithms;
 #[cfg(feature = "cuda")]
+mod cudnn;
+#[cfg(feature = "cuda")]
 pub mod device;
 #[cfg(test)]
 pub(in crate::ml) mod emulated;
@@ -23,8 +25,6 @@ pub mod kernels;
 pub mod launch;
 #[cfg(feature = "cuda")]
 mod libraries;
-#[cfg(feature = "cuda")]
-mod library;
 #[cfg(feature = "cuda")]
 pub mod nccl;
 pub mod operands;

@@ -1,6 +1,8 @@
 //! Convolutions of images with filters in OIHW: the operations and what they ask of their operands. What computes them is below:
-//! the convolution and its gradient by the input ([`correlate`]), the gradient by the weights ([`weights`]), and what both ask
-//! of a GPU ([`gpu`]).
+//! the convolution and its gradient by the input ([`correlate`]), the gradient by the weights ([`weight_gradient`]), and what
+//! both ask of a GPU ([`gpu`]).
+//!
+//! Depthwise convolutions are operations of their own, in [`super::depthwise`].
 //!
 //! What surrounds a convolution in the network is folded into the same operation: [`Epilogue`].
 
@@ -9,13 +11,13 @@ mod epilogue;
 mod gpu;
 #[cfg(test)]
 mod tests;
-mod weights;
+mod weight_gradient;
 
 use candle_core::Tensor;
 
 use self::correlate::Correlate;
 pub use self::epilogue::Epilogue;
-use self::weights::WeightGradient;
+use self::weight_gradient::WeightGradient;
 use super::activation;
 use super::dispatch::{launch, make};
 use super::shapes::{check, filled};

@@ -1,4 +1,6 @@
-//! The action key of a node, and what the store knows under it.
+//! Decides whether a node is a hit in the cache: whether the store holds a record under its key, and the record's outputs.
+//!
+//! The cache key itself is made in `pipeline/key.rs`. Here are gathered the components that it is made from.
 
 use std::collections::BTreeMap;
 
