@@ -28,7 +28,8 @@
 //! - A remote store is one more [`store::Blobs`], as a lower layer. The cache above does not know it.
 //! - A collector of old objects asks [`store::Store::leased`] what is in use, and [`store::Store::costs`] what it would take
 //!   to make an object again.
-//! - A scheduler reads how a job ended from its [`store::Execution`], which the job itself writes.
+//! - A scheduler is one more `Executor`, the trait in `src/engine/executor.rs`. How a job ended is read from its
+//!   [`store::Execution`], which the job itself writes.
 //!
 //! # What is deliberately absent
 //!

@@ -49,6 +49,11 @@ pub(super) enum Stop {
     Now,
 }
 
+/// A place where jobs run: [`Local`](super::local::Local), or a cluster's scheduler.
+///
+/// A job takes the end of its standard input for the end of the run, and stops ([`exec`](super::exec()); so children end
+/// with their parent). Another executor must keep that input open as long as the job is to run. A line `stop` there asks the
+/// job to stop.
 pub(super) trait Executor {
     /// What changes the bits of numbers where jobs run, by name.
     ///
@@ -68,7 +73,7 @@ pub(super) trait Executor {
     /// The job cannot be started.
     fn submit(&mut self, job: JobId, folder: &Path) -> Result<(), NodeFailure>;
 
-    /// Tells from now on, under this number, what a job says that another process submitted. Its end is not told.
+    /// Reports from now on, under this number, the messages of a job that another process submitted, but not its end.
     fn attach(&mut self, job: JobId, folder: &Path);
 
     /// Ends what [`Executor::attach`] began, if anything.

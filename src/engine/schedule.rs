@@ -7,6 +7,8 @@
 //! as there is room for it. A node whose lock somebody holds is asked for again after a while. What is left when nothing
 //! more can start is skipped.
 //!
+//! For where jobs run, and where a cluster's scheduler plugs in, see [`executor`](super::executor).
+//!
 //! Invariants:
 //! - a node is looked up and started only while all nodes that it needs are done;
 //! - what runs at once never takes more of any resource than there is;

@@ -1,7 +1,18 @@
-//! The identity of a node: its components as flat text, and the two digests that are made from them.
+//! The cache key of a node: its components as flat text, and the digest that is made from them.
 //!
-//! The *recipe* is known before anything runs: kind, version, parameters, and the recipes of the inputs. It names
-//! jobs and log folders. The *action key* has the content of every input in place of its recipe. It names results.
+//! Words: the *action key* is the cache key, and names results. The *preimage* is the components that are hashed. The
+//! *recipe* is the same without contents: it has the recipes of inputs and the names of files instead, and neither a numeric
+//! profile nor answers. So it is known before anything runs; explanations and costs find earlier runs of a node by it.
+//!
+//! In a cache key are:
+//! - the kind and its version;
+//! - the parameters, but for fields that are not keyed, and for later fields (`since`) at their defaults;
+//! - the digests of the inputs' contents, of files, and of what else lies outside the store;
+//! - the numeric profile, where the kind computes;
+//! - the answers of programs.
+//!
+//! Not in a cache key are: the paths of files (what a kind names outside the store counts by its name below the data root),
+//! names of stages, labels of cells, time, host, and the program's own build.
 //!
 //! Invariants:
 //! - neither holds a name of a stage, a position in a file, or a spelling;

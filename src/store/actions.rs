@@ -1,4 +1,5 @@
-//! Action records: what a node with an action key made.
+//! Action records: an action record is the cache's entry for a key, and says what the node with this key made. The key is
+//! made in `pipeline/key.rs`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

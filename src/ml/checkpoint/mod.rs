@@ -1,6 +1,9 @@
 //! Files of weights, whoever wrote them: TensorFlow's checkpoints (V1 and V2), PyTorch's `.pth`, NumPy's `.npz`, and
 //! safetensors.
 //!
+//! Only the formats of files are here. The names of tensors are mapped by [`naming`](super::naming), by the tables in
+//! `stages/names/`, and [`import`](super::import) applies them to a network.
+//!
 //! Invariants:
 //! - a file is recognised by its content, never by its extension alone;
 //! - nothing in a file is executed; a pickle is read by an interpreter that knows a few names and refuses all others;

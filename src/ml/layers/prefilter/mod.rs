@@ -1,6 +1,13 @@
 //! The dilated convolutions: plain ones, and those smoothed by a pre-filter.
 //!
-//! A dilated type is one file and one line in [`PREFILTERS`].
+//! A new pre-filter takes:
+//! - a file here with its `ENTRY` (see [`Entry`]), and a `mod` line below;
+//! - a line in [`PREFILTERS`], in `registry.rs`;
+//! - its definition in 64-bit arithmetic, in `ml/oracle/operations.rs` (`dilated`);
+//! - its row in `tests/golden/erf.rs` (`gaps`): how many positions it leaves without influence.
+//!
+//! All others hold it by the registry. One that is a depthwise filter before the convolution implements `Filter` of
+//! `smoothed.rs` and nothing more; `kernel.rs` is the mathematics of the Gaussian, which two types share.
 
 mod aggregation;
 mod average;
