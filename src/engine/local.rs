@@ -3,9 +3,9 @@
 //! Invariants:
 //! - a child is in a process group of its own, so that the terminal's Ctrl-C reaches only the parent, and all that it
 //!   started ends with it;
-//! - a child ends with its parent, however that dies: the end of its standard input tells it. Nothing else hangs on a
-//!   pipe. What it prints goes into its log, and what it says is read from its folder;
-//! - what children say takes bounded memory here: of figures that came since they were last read, the newest is kept.
+//! - a child ends with its parent, even a killed one: its standard input ends then. That is the only pipe between them. The
+//!   child prints into its log, and its messages are read from its folder;
+//! - the messages of children take bounded memory here: of the figures that came since the last reading, the newest stays.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;

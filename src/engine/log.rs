@@ -1,13 +1,13 @@
 //! The event log of a run: one line of JSON an event, in `runs/….events` of the store.
 //!
-//! The terminal, `--json` and whoever looks at a run from elsewhere see the same lines. A line is a [`RunEvent`] with the
+//! The terminal, `--json` and viewers elsewhere see the same lines. A line is a [`RunEvent`] with the
 //! field `at`, the seconds since the run began; the first line of a log states its format.
 //!
 //! Invariants:
-//! - a line is written in one piece. One that was torn by a kill is passed over when the log is read;
+//! - a line is written in one piece. The reader passes over a line that a kill tore;
 //! - a run that has nothing to do writes no log;
-//! - the log is bounded: of what a stage says while it works, only so much passes that the lines of a stage grow with the
-//!   logarithm of its time ([`Sieve`]), and the texts of all stages together have [`TEXTS`] bytes;
+//! - the log is bounded: the number of a stage's lines grows with the logarithm of its time ([`Sieve`]), and the texts of
+//!   all stages together have [`TEXTS`] bytes;
 //! - a log of a newer format is refused in words.
 //!
 //! The journal of a run (`….nodes`) stands beside it until the run ends: it holds whole records of nodes, which become
@@ -64,11 +64,11 @@ impl LogLine {
     }
 }
 
-/// What passes of what a stage says while it works.
+/// A filter of the events of stages at work: it lets so many pass that the log stays bounded.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
     began: BTreeMap<NodeName, Duration>,
-    /// When what kind of event of a node last passed.
+    /// When an event of each kind last passed, by node.
     passed: BTreeMap<(NodeName, &'static str), Duration>,
     texts: usize,
 }

@@ -9,7 +9,8 @@ use super::error::{Result, at};
 use super::folders::create_dir_all;
 use super::regular::open_as;
 
-/// A lock, held until it is dropped or the process dies. Its file goes with it; that of a process that died stays, free.
+/// A lock, held until it is dropped or the process dies. A drop removes its file. After the process's death the file stays,
+/// and is free.
 #[derive(Debug)]
 pub struct Lock {
     file: File,

@@ -25,7 +25,8 @@ pub fn look_for(gpu: Option<usize>) -> Result<()> {
     gpu.map_or(Ok(()), look_for_gpu)
 }
 
-/// An error where so many ranks lack a device each, counted from that one on, or what joins them. Opens nothing.
+/// An error unless `size` ranks have a device each, from `first` on, of one kind, and the library that joins several. Opens
+/// nothing.
 pub fn look_for_ranks(first: Option<usize>, size: usize) -> Result<()> {
     let Some(first) = first else { return Ok(()) };
     (first..first + size).try_for_each(look_for_gpu)?;

@@ -21,10 +21,11 @@ pub struct Map {
     pub centre: (usize, usize),
 }
 
-/// The map of the centre at `of` by what is at `by`, of one image: ReLUs, biases and edges count as they do there.
+/// The map of one image: the influence of the positions at `by` on the centre at `of`. ReLUs, biases and edges take part as
+/// they do in the network.
 ///
 /// # Shapes
-/// `image` `[1, 3, H, W]`; the map has the size of what is at `by`.
+/// `image` `[1, 3, H, W]`; the map has the size of the tensor at `by`.
 pub fn map(network: &Network, image: &Tensor, of: Site<'_>, by: Site<'_>) -> Result<Map> {
     let tape = network.forward_train(image, 0)?;
     let missing = || Error::Model(format!("The network has no place {of:?}."));

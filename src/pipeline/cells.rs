@@ -1,8 +1,8 @@
 //! Stages in the cells of the matrix.
 //!
-//! The cells of a stage differ in the axes that set a part of it, and in the axes of the stages that it refers to. What
-//! several cells of the matrix share is there once. A reference that stands in a list gathers all cells of its stage. Any
-//! other reference leads to the cell that has the same labels as the stage that states it.
+//! A stage has a cell for each combination of labels of its axes: the axes that set a part of it, and the axes of the stages
+//! that it refers to. Cells of the matrix with the same labels of these axes share it. A reference in a list gathers all
+//! cells of its stage. Any other reference leads to the cell with the same labels as the stage that states it.
 //!
 //! Invariants:
 //! - stages, values and inputs are counted over all cells, and have limits;

@@ -17,8 +17,8 @@ pub(super) fn is_note(content: &[u8]) -> bool {
     String::from_utf8_lossy(content).lines().next().is_some_and(|line| line.ends_with(MARK))
 }
 
-/// What the folder lacks, and what of it is of which earlier run; none where all of it is of this run. `kept` are the files
-/// that earlier runs left.
+/// The note's text: the stages that the run did not finish, and the folders that each earlier run made. None where the
+/// whole folder is of this run. `kept` are the files that earlier runs left.
 pub(super) fn text(run: &RunRecord, kept: &BTreeMap<String, PublishedFile>) -> Option<String> {
     if run.status == RunStatus::Done && kept.is_empty() {
         return None;

@@ -273,7 +273,7 @@ fn unchanged(wanted: &Wanted, folder: &Folder<'_>, old: &Manifest) -> Result<Opt
     Ok(is_there.then(|| PublishedFile { run: None, ..file.clone() }))
 }
 
-/// How the paths begin of what a run leaves in place: of stages that it left out, and of nodes that it did not finish.
+/// The beginnings of the paths that a run leaves in place: of stages that it left out, and of nodes that it did not finish.
 fn left_in_place(run: &RunRecord) -> Vec<String> {
     let stages: BTreeSet<&str> = run.nodes.iter().map(|node| node.stage.as_str()).collect();
     let left_out = run.params.keys().filter(|stage| !stages.contains(stage.as_str())).map(|stage| beginning(stage));
@@ -287,7 +287,7 @@ fn note_of(run: &RunRecord, wanted: &[Wanted], kept: &BTreeMap<String, Published
     note::text(run, kept).filter(|_| any).map(Wanted::note)
 }
 
-/// Removes what was published before and is not any more where it is in the way of `path`: a file in the place of one of
+/// Removes the files in the way of `path` that earlier runs published and this run does not: a file in the place of one of
 /// its folders, or the files of a folder in its own place.
 fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>) -> Result<()> {
     let mut blocks: Vec<&str> = Path::new(path)

@@ -4,8 +4,8 @@
 //! - a digest is believed only while size, both times and inode are what they were when it was computed, and only
 //!   if the file had been left alone for [`SETTLED`] by then: a file changed in the same instant as it was hashed
 //!   looks unchanged (git's rule for racy entries);
-//! - the memory is no more than that: losing it, or a part of it, costs time and nothing else. Where it cannot be kept, a
-//!   notice says so, and one of a newer program stays as it is.
+//! - the loss of the memory, or of a part of it, costs time and nothing else. Where the memory cannot be kept, a notice says
+//!   so. The memory of a newer program stays as it is.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,14 +1,15 @@
 //! Leases: the objects that living processes read or write.
 //!
-//! Here a collector of old objects fits in: it removes what no record names and no lease lists ([`Store::leased`]).
+//! Here a collector of old objects fits in: it removes the objects that no record names and no lease lists
+//! ([`Store::leased`]).
 //!
 //! Invariants:
-//! - a lease is a file in `leases/` that lists digests. Its process holds a lock on it, and it goes with the lease. One
-//!   whose process died has no lock, and is swept then: no clock is asked;
-//! - an object is leased before it is looked for, and until its last use. What is written is leased until the store is
-//!   closed, so that a record can name it meanwhile;
-//! - who collects holds the lock [`COLLECT`] from before it lists the leases until it has removed the rest. Who leases an
-//!   object meanwhile waits for that lock before it looks for the object. So each object is leased in time, or its
+//! - a lease is a file in `leases/` that lists digests. Its process holds a lock on it, and removes it at the end. The file
+//!   of a process that died has no lock, and is swept: no clock is asked;
+//! - an object is leased before it is looked for, and until its last use. An object that is written is leased until the
+//!   store is closed, so that a record can name it meanwhile;
+//! - a collector holds the lock [`COLLECT`] from before it lists the leases until it has removed the rest. A process that
+//!   leases an object meanwhile waits for that lock before it looks for the object. So each object is leased in time, or its
 //!   absence is seen.
 
 use std::collections::BTreeSet;

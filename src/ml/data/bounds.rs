@@ -67,8 +67,8 @@ impl Claim<'_> {
         Ok(())
     }
 
-    /// Waits for the turn to decode the image, where that takes so many bytes that it needs one; a fault where it takes
-    /// more than [`MEMORY`].
+    /// Waits for the turn to decode the image, if this takes more bytes than [`LARGE`]. A fault if it takes more than
+    /// [`MEMORY`].
     pub fn afford(&self, bytes: u64) -> Result<Option<MutexGuard<'static, ()>>, Fault> {
         static TURN: Mutex<()> = Mutex::new(());
         let Claim { place, width, height } = *self;

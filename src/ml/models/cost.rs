@@ -1,11 +1,11 @@
 //! The arithmetic that a network asks for, counted from its shapes.
 //!
-//! Counted are the products of the convolutions and their sums, two operations a product: `2 N O OH OW C KH KW` for a
+//! The count has the products of the convolutions and their sums, two operations a product: `2 N O OH OW C KH KW` for a
 //! convolution of `N` images with `C` channels to `O` channels of `OH` by `OW`, and `2 N C H W T` for a pre-filter that
-//! makes each value from `T` of its input. Training asks for each of them three times (the output, and the gradients by
-//! input and filter), but for no gradient by the images. Not counted are norms, sums of branches, ReLUs, pools, resizes,
-//! the loss and the update: by their operations less than a hundredth. That one computes less, as a transform of
-//! Winograd's does, changes no count, so that a share of the peak can be compared.
+//! makes each value from `T` of its input. Training needs each of them three times (the output, and the gradients by input
+//! and filter), but no gradient by the images. Norms, sums of branches, ReLUs, pools, resizes, the loss and the update are
+//! not counted: they are less than a hundredth of the operations. Algorithms that compute less, as Winograd's, do not change
+//! the count, so that shares of the peak can be compared.
 
 use super::block::Block;
 use super::network::Network;

@@ -107,7 +107,7 @@ impl Table {
         SHIPPED.iter().map(|(name, _)| *name)
     }
 
-    /// The table for a network whose smoothed layers are these, in their order: what `{smoothed}` means.
+    /// The table for a network with these smoothed layers, in their order: they give `{smoothed}` its meaning.
     pub fn smoothing(mut self, layers: &[String]) -> Self {
         let number = |at| if at == 0 { String::new() } else { format!("_{at}") };
         let word = layers.iter().enumerate().map(|(at, layer)| (number(at), layer.clone())).collect();
@@ -115,8 +115,8 @@ impl Table {
         self
     }
 
-    /// What a name of the other program means. Only tensors that are `wanted` count; a name that could mean several of them
-    /// means none. Scopes may stand before the name, one behind the other, as `module.`.
+    /// The meaning of a name of the other program. Only tensors that are `wanted` count: a name that fits several of them is
+    /// unknown. The name may have scopes before it, one behind the other, as `module.`.
     pub fn meaning(&self, name: &str, wanted: &dyn Fn(&str) -> bool) -> Meaning {
         let mut name = name;
         let inner = |name: &str| {

@@ -120,11 +120,11 @@ struct Logits<'a> {
     columns: Vec<Tap>,
 }
 
-/// What is made of the logits of neighbouring pixels.
+/// A computation on the logits of neighbouring pixels.
 trait Reader: Sync {
-    /// What a pixel becomes.
+    /// The result for a pixel.
     type Out: Send;
-    /// Writes what some pixels of a row become, `TILE` at most, of which the first is pixel `first` of all images.
+    /// Writes the results of at most `TILE` pixels of a row. `first` is the first pixel's number among all images' pixels.
     fn tile(&self, first: usize, mixed: &Mixed<'_>, out: &mut [Self::Out]);
 }
 

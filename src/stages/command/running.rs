@@ -33,10 +33,10 @@ enum Heard {
     Ended(Option<Report>),
 }
 
-/// Runs a program in the job's folder to its end. By then all processes that it started are gone.
+/// Runs a program in the job's folder to its end. All processes that it started have ended by then.
 ///
 /// # Errors
-/// Where it cannot be started, or what it started not be ended, and where the job is to stop.
+/// The program cannot be started, its processes cannot be ended, or the job is to stop.
 pub fn run(order: &Order, job: &Job<'_>) -> Result<ExitStatus, StageError> {
     let name = order.arguments.first().map(|program| program.display().to_string()).unwrap_or_default();
     let failed = |message: String, hint: &str| StageError::Command { message, hint: hint.to_owned() };

@@ -32,7 +32,7 @@ fn a_capture_ends_with_its_work() {
     assert_eq!(a.to_vec1::<f32>().unwrap(), [7.0; 100]);
 }
 
-/// A state that another thread reads off the GPU meanwhile is no part of what is captured, and is the state.
+/// A state that another thread reads from the GPU during a capture is whole, and the reading is not captured.
 #[test]
 fn other_threads_wait_for_the_end_of_a_capture() {
     let Some(device) = device::first_gpu() else { return };

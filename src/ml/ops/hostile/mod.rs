@@ -276,7 +276,7 @@ fn readers_take_tensors_of_any_shape() {
     }
 }
 
-/// The public functions of this room that take tensors, or belong to what holds some, by their names.
+/// The tests above try all public functions of this folder that take tensors, and all of types that hold tensors.
 #[test]
 fn every_operation_is_tried() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ml/ops");
