@@ -6,9 +6,9 @@
 //! Invariants:
 //! - the job itself writes into the store what it made and how it ended, and into its folder what it says. An executor
 //!   carries no result: it tells that a job ended, and how its process did. A verdict is read from the store alone;
-//! - what changes the bits of numbers, and what can be computed at all, is asked of where jobs run, not of the machine
-//!   that plans;
-//! - an event is told once and in its order. What a job says may be told late, but before its end.
+//! - the place where jobs run says what changes the bits of numbers there, and what it can compute. The machine that plans
+//!   is not asked;
+//! - an event is reported once and in its order. The messages of a job may come late, but before its end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,9 +51,8 @@ pub(super) enum Stop {
 
 /// A place where jobs run: [`Local`](super::local::Local), or a cluster's scheduler.
 ///
-/// A job takes the end of its standard input for the end of the run, and stops ([`exec`](super::exec()); so children end
-/// with their parent). Another executor must keep that input open as long as the job is to run. A line `stop` there asks the
-/// job to stop.
+/// A local child ends when its standard input ends, and so with its parent; the line `stop` there asks it to stop
+/// ([`exec`](super::exec())). Another executor must keep that input open as long as the job is to run.
 pub(super) trait Executor {
     /// What changes the bits of numbers where jobs run, by name.
     ///
@@ -67,7 +66,7 @@ pub(super) trait Executor {
     /// Why it cannot.
     fn runs_on(&self, kind: &dyn Kind, params: &Value, device: &DeviceSpec) -> Result<(), StageError>;
 
-    /// Lets the job whose folder this is run. Its number is one that no other job has.
+    /// Starts the job in this folder, under a number that no other job has.
     ///
     /// # Errors
     /// The job cannot be started.
@@ -76,12 +75,12 @@ pub(super) trait Executor {
     /// Reports from now on, under this number, the messages of a job that another process submitted, but not its end.
     fn attach(&mut self, job: JobId, folder: &Path);
 
-    /// Ends what [`Executor::attach`] began, if anything.
+    /// Ends the reports that [`Executor::attach`] began, if there are any.
     fn detach(&mut self, job: JobId);
 
-    /// The next event. None if there was none for so long.
+    /// The next event; none if none comes for so long.
     fn next(&mut self, patience: Duration) -> Option<(JobId, JobEvent)>;
 
-    /// Stops a job. Its end is told as any other.
+    /// Stops a job. Its end is reported as any other.
     fn cancel(&mut self, job: JobId, how: Stop);
 }

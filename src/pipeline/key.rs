@@ -1,8 +1,9 @@
 //! The cache key of a node: its components as flat text, and the digest that is made from them.
 //!
 //! Words: the *action key* is the cache key, and names results. The *preimage* is the components that are hashed. The
-//! *recipe* is the same without contents: it has the recipes of inputs and the names of files instead, and neither a numeric
-//! profile nor answers. So it is known before anything runs; explanations and costs find earlier runs of a node by it.
+//! *recipe* is the same without contents: it has the recipes of inputs and the names of files instead (of inputs from
+//! earlier runs, the contents), and neither a numeric profile nor answers. So it is known before anything runs;
+//! explanations and costs find earlier runs of a node by it.
 //!
 //! In a cache key are:
 //! - the kind and its version;
@@ -15,7 +16,7 @@
 //! names of stages, labels of cells, time, host, and the program's own build.
 //!
 //! Invariants:
-//! - neither holds a name of a stage, a position in a file, or a spelling;
+//! - neither the key nor the recipe holds a name of a stage, a position in a file, or a spelling;
 //! - an action key holds contents by their digests alone, so that data may move to another place;
 //! - no component is an empty text, so that a component that is absent differs from each one that is there;
 //! - `key_tests::golden_preimages` fixes the encoding. If it moved, no result of an earlier run would be found again.

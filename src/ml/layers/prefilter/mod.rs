@@ -6,8 +6,9 @@
 //! - its definition in 64-bit arithmetic, in `ml/oracle/operations.rs` (`dilated`);
 //! - its row in `tests/golden/erf.rs` (`gaps`): how many positions it leaves without influence.
 //!
-//! All others hold it by the registry. One that is a depthwise filter before the convolution implements `Filter` of
-//! `smoothed.rs` and nothing more; `kernel.rs` is the mathematics of the Gaussian, which two types share.
+//! The other tests take the types from the registry, and the reference in `pipelines/README.md` is printed from it. A
+//! pre-filter that is a depthwise filter before the convolution implements `Filter` of `smoothed.rs`. `kernel.rs` is the
+//! mathematics of the Gaussian, which two types share.
 
 mod aggregation;
 mod average;
