@@ -172,8 +172,8 @@ fn work(
     Ok((Ended::Made, Some(record)))
 }
 
-/// An error where what this process would compute has another key than was planned: its arithmetic is of another GPU or
-/// another library, or its inputs are others.
+/// An error if this process would compute under another key than planned: with another GPU or another library, or from
+/// other inputs.
 fn check_identity(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result<(), StageError> {
     let profile = match kind.computes() {
         true => Some((registry.numeric_profile)(&job.device)?),
@@ -278,7 +278,7 @@ fn make(
     })
 }
 
-/// Leases the inputs, and says where their contents are. One that is missing is a corrupt input: its maker runs again.
+/// Leases the inputs, and says where their contents are. A missing input counts as a corrupt one: its maker runs again.
 fn fill_in<'a>(
     inputs: &BTreeMap<String, Vec<InputNode>>,
     store: &'a Store,

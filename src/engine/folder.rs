@@ -14,7 +14,7 @@ pub(super) const OUT: &str = "out";
 pub(super) const TEMP: &str = "temp";
 
 /// Removes what a job leaves in its folder, named by its canonical path: outputs that are not stored, and what it needed
-/// while it ran. What a program has put in the folder's place is not the job's to remove.
+/// while it ran. If a program has put something else in the folder's place, that stays.
 pub(super) fn tidy(folder: &Path) -> fsio::Result<()> {
     if !is_still(folder) {
         return Ok(());
@@ -22,7 +22,7 @@ pub(super) fn tidy(folder: &Path) -> fsio::Result<()> {
     fsio::remove_own_dir_all(&folder.join(OUT)).and(fsio::remove_own_dir_all(&folder.join(TEMP)))
 }
 
-/// Whether the folder at this canonical path is where it was, and no link has taken its place or that of one above it.
+/// Whether the folder at this canonical path is where it was, and no link is in its place or in that of a folder above.
 pub(super) fn is_still(folder: &Path) -> bool {
     fsio::canonical(folder).is_ok_and(|now| now == folder)
 }

@@ -27,7 +27,7 @@ use crate::fsio;
 use crate::program;
 use crate::stage::{DeviceSpec, Kind, Registry, StageError, Value};
 
-/// How often it is read what jobs say.
+/// How often the messages of jobs are read.
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// How many ends of children wait to be heard; more wait in their threads.
@@ -74,7 +74,7 @@ impl Local {
         }
     }
 
-    /// Reads what all jobs have said since they were last heard.
+    /// Reads the new messages of all jobs.
     fn hear(&mut self) {
         self.heard = Instant::now();
         for (job, ear) in &mut self.ears {
@@ -82,7 +82,7 @@ impl Local {
         }
     }
 
-    /// A child ended: its last words, and how it ended.
+    /// Reads the last messages of a child that ended, and how it ended.
     fn end(&mut self, job: JobId) {
         let Some(mut running) = self.children.remove(&job) else { return };
         let exit = match running.child.wait() {

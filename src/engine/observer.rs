@@ -1,4 +1,4 @@
-//! Whoever watches a run, and what belongs to a run beside its stages.
+//! Observers of a run: they hear of it, and do the work that belongs to it beside its stages.
 
 use super::log::LogLine;
 use crate::hash::Digest;
@@ -9,15 +9,14 @@ pub trait Observer {
     /// Something happened. This is the line of the run's event log.
     fn event(&mut self, line: &LogLine);
 
-    /// No stage is at work any more. This is what the run will be on record as, unless an output that is damaged or gone
-    /// is found now: the node that made it runs again, and then this is called once more. Whoever publishes results does
-    /// it here.
+    /// No stage is at work any more. The run goes on record like this, unless an output turns out to be damaged or gone:
+    /// then the node that made it runs again, and this is called once more. Results are published here.
     fn ended(&mut self, _run: &RunRecord) -> Vec<Damaged> {
         Vec::new()
     }
 }
 
-/// Whoever only listens.
+/// An observer that only listens.
 impl<F: FnMut(&LogLine)> Observer for F {
     fn event(&mut self, line: &LogLine) {
         self(line);

@@ -147,8 +147,8 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     Ok(Plan { nodes, numeric, forced, outside })
 }
 
-/// The nodes wanted and all they need, each after what it needs. What neither waits for others nor computes, as reading
-/// a data set, comes first of all: its faults are to be told before hours of training, not after them.
+/// The nodes wanted and all they need, each after what it needs. Nodes that neither wait for others nor compute, as
+/// those that read a data set, come first: their faults are reported before hours of training, not after them.
 fn wanted(context: &Context<'_>) -> Result<Vec<usize>, Error> {
     let Context { pipeline, registry, options, .. } = *context;
     // A pipeline's nodes are in topological order already.

@@ -1,8 +1,8 @@
 //! Programs outside the store: where they are, and what they say of themselves.
 //!
 //! Invariants:
-//! - a program that is missing is told when the run is planned, before anything is computed;
-//! - what a program says is read up to a limit, within a time, and only where it ends well; all of it is text, in lines;
+//! - a missing program is reported when the run is planned, before anything is computed;
+//! - a program's answer is lines of text. It is read up to a limit, within a time, and only where the program ends well;
 //! - nothing that a program started is left behind when it was asked.
 
 use std::collections::BTreeMap;

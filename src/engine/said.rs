@@ -1,8 +1,8 @@
 //! What a job says while it works: lines of JSON in the file `events` of its folder.
 //!
 //! Invariants:
-//! - a line is written in one piece, and one that is not whole yet is read when it is;
-//! - nothing that matters is said here: whoever reads it late, or not at all, loses no result.
+//! - a line is written in one piece, and read once it is whole;
+//! - no result depends on these lines: a reader that comes late, or never, loses none.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl Ear {
         Ear { path: folder.join(EVENTS), at: 0 }
     }
 
-    /// What was said since this was last asked. Of several figures of one sort, the newest.
+    /// The messages since the last call; of several figures of one sort, the newest.
     pub fn hear(&mut self) -> Vec<Event> {
         let (mut progress, mut scalars, mut others) = (None, None, Vec::new());
         while let Some(text) = self.part() {
@@ -89,7 +89,7 @@ impl Ear {
         others
     }
 
-    /// The next whole lines; none where there are none yet. What cannot be read says nothing.
+    /// The next whole lines; none where there are none yet, or where the file cannot be read.
     fn part(&mut self) -> Option<Vec<u8>> {
         let mut file = fsio::open(&self.path).ok()?;
         file.seek(SeekFrom::Start(self.at)).ok()?;

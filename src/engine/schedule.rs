@@ -1,17 +1,17 @@
 //! Which node starts when.
 //!
-//! This room is pure: it has no disk, no process and no clock of its own. Whoever carries a plan out tells it what became
-//! of a node ([`News`]), with the time as a value, and asks it what to do next ([`Order`]).
+//! This room is pure: it has no disk, no process and no clock of its own. The loop that carries a plan out tells it
+//! what became of a node ([`News`]), with the time as a value, and asks it what to do next ([`Order`]).
 //!
 //! A node waits until its inputs are done. Then it is looked up, and if the store does not have it, it is started as soon
-//! as there is room for it. A node whose lock somebody holds is asked for again after a while. What is left when nothing
-//! more can start is skipped.
+//! as there is room for it. A node whose lock somebody holds is asked for again after a while. When nothing more can
+//! start, the nodes that are left are skipped.
 //!
 //! For where jobs run, and where a cluster's scheduler plugs in, see [`executor`](super::executor).
 //!
 //! Invariants:
 //! - a node is looked up and started only while all nodes that it needs are done;
-//! - what runs at once never takes more of any resource than there is;
+//! - the nodes that run at once never take more of any resource than there is;
 //! - each node ends once: done, failed, interrupted or skipped. Only a node that is done may begin again, when its output
 //!   turns out to be damaged;
 //! - of several nodes that could go on, the first in the order of the plan does;

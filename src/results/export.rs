@@ -5,7 +5,7 @@
 //! - its bytes are a function of the run's record and its artifacts;
 //! - its first entry, `manifest.json`, has the digest, the size and the origin of every other, and names what the run did
 //!   not finish;
-//! - what is published is told by the run's record alone, so that an old run is exported as it was.
+//! - the run's record alone says what is published, so that an old run is exported as it was.
 
 use std::path::Path;
 

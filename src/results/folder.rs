@@ -3,8 +3,8 @@
 //!
 //! Invariants:
 //! - `results` itself may be a link, to a large disk say; below it no link is followed;
-//! - what is in the way of a result and is not a result (a link, a folder where a file belongs, a file where a folder
-//!   belongs, a pipe) is moved aside beside its place, as `NAME.~1~`, and told; nothing of it is removed;
+//! - a thing in the way of a result that is no result itself (a link, a folder where a file belongs, a file where a folder
+//!   belongs, a pipe) is moved aside beside its place, as `NAME.~1~`, and reported; nothing of it is removed;
 //! - files appear whole or not at all, by way of the folder [`PARTIAL`]; the lock is held meanwhile, so what lies there
 //!   when it is taken was left by a process that is gone.
 
@@ -116,7 +116,7 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    /// Writes the file at `relative`, which `fill` does, in the place of one that is there.
+    /// Writes the file at `relative` by `fill`, in the place of an older one.
     pub fn write<T>(&mut self, relative: &str, fill: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
         let parts: Vec<&str> = std::iter::once(self.name).chain(relative.split('/')).collect();
         let target = self.clear(&parts)?;

@@ -136,7 +136,7 @@ impl Taken {
     }
 }
 
-/// What no program of this version records.
+/// The error of a record that no program of this version writes.
 fn foreign(node: &RunNodeRecord, what: &str) -> Error {
     Error::Foreign { node: node_name(node), what: what.to_owned() }
 }

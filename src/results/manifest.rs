@@ -49,7 +49,7 @@ struct Versioned {
 /// Reads the folder's manifest.
 ///
 /// # Errors
-/// One of a newer program, and the disk's.
+/// The manifest is of a newer program; the disk's.
 pub(super) fn load(folder: &Folder<'_>) -> Result<Manifest> {
     let text = folder.read(NAME)?.unwrap_or_default();
     if let Ok(Versioned { version }) = serde_json::from_slice(&text)

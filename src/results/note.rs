@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "INCOMPLETE.txt";
 /// How the first line of each note ends.
 const MARK: &str = "so that this folder is not the result of one whole run.";
 
-/// Whether a file of this content is a note: one that no manifest lists was left by a run that was killed.
+/// Whether a file of this content is a note. A note that no manifest lists was left by a run that was killed.
 pub(super) fn is_note(content: &[u8]) -> bool {
     String::from_utf8_lossy(content).lines().next().is_some_and(|line| line.ends_with(MARK))
 }

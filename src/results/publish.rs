@@ -1,14 +1,14 @@
 //! Writes below `results` what a run publishes, from the store, on hits too.
 //!
 //! The folder's name says what was asked for ([`super::name`]), so that a profile or a trial never replaces what the whole
-//! pipeline made. What a run left out or did not finish stays as an earlier run made it: the manifest says which run that
-//! was, and a [`note`] tells people.
+//! pipeline made. Stages that a run left out or did not finish keep the files of an earlier run: the manifest names that
+//! run, and a [`note`] tells people.
 //!
 //! Invariants:
 //! - nothing here is an input of anything: the folder may be deleted at any time;
 //! - the manifest says which artifact each file was made from; a file whose artifact did not change and that is still
 //!   there with its size is not written again;
-//! - what is removed is what the manifest lists, with the size that it says, behind no link;
+//! - a file is removed only if the manifest lists it with the size that it has, or if it is a note; never behind a link;
 //! - an output is never held in memory: it is copied in parts, and verified on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ const LOOK_BACK: usize = 20;
 pub struct Published {
     /// The tables to print.
     pub tables: Vec<String>,
-    /// What could not be read. The store does not hold it any more, so that the node is not done.
+    /// The outputs that could not be read. The store does not hold them any more, so that their nodes are not done.
     pub damaged: Vec<Damaged>,
 }
 
@@ -53,7 +53,7 @@ impl Published {
         }
     }
 
-    /// Notes what of a node is damaged, and goes on; any other error ends it.
+    /// Notes an error that an output of the node is damaged, and goes on; any other error is returned.
     fn note<T>(&mut self, node: usize, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -83,7 +83,7 @@ pub struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Writes what the finished nodes of a run publish. Where something of it is damaged, only what is sound is written.
+    /// Writes what the finished nodes of a run publish. Where outputs are damaged, only the sound ones are written.
     /// `tell` hears what the user should know, as sentences.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Writes what is not there, removes what the pipeline has no more, and then the manifest.
+    /// Writes the files that are missing, removes those that the pipeline no longer has, and writes the manifest.
     fn write(
         &self,
         run: &RunRecord,
@@ -187,7 +187,7 @@ impl Publisher<'_> {
         folder.sweep()
     }
 
-    /// What stays as it is although this run does not publish it, each file with the run that it is of.
+    /// The files that stay although this run does not publish them, each with the run that it is of.
     fn kept(&self, run: &RunRecord, wanted: &[Wanted], old: &Manifest) -> Result<BTreeMap<String, PublishedFile>> {
         let places = left_in_place(run);
         let paths: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
@@ -287,8 +287,8 @@ fn note_of(run: &RunRecord, wanted: &[Wanted], kept: &BTreeMap<String, Published
     note::text(run, kept).filter(|_| any).map(Wanted::note)
 }
 
-/// Removes the files in the way of `path` that earlier runs published and this run does not: a file in the place of one of
-/// its folders, or the files of a folder in its own place.
+/// Removes the files in the way of `path` that are not published any more: a file in the place of one of its folders, or the
+/// files of a folder in its own place.
 fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>) -> Result<()> {
     let mut blocks: Vec<&str> = Path::new(path)
         .ancestors()
@@ -308,7 +308,7 @@ fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>)
     Ok(())
 }
 
-/// Where a stage's files are, as all their paths begin.
+/// The beginning of the paths of all files of a stage.
 fn beginning(stage: &str) -> String {
     format!("{}/", StageName::read(stage).unwrap_or_default().folder())
 }

@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - a blob is named by the BLAKE3 digest of its bytes, and never changes;
-//! - a layer verifies nothing. Who reads from one does.
+//! - a layer verifies nothing. Its readers do.
 
 use std::fmt::Debug;
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! What work costs, by the executions that are on record: what a stage is likely to take, and what it would cost to make
-//! again what is removed.
+//! The costs of work, by the executions that are on record: of a stage that is to run, and of making a removed object
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,13 +32,13 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// What it took to make what stands under a key: the price of its removal.
+    /// The cost of the outputs that stand under a key: the price of their removal.
     pub fn of_key(&self, key: &Digest) -> Option<Cost> {
         self.by_key.get(key).copied()
     }
 
-    /// What a stage is likely to take on a device: what its recipe took there, else what the stage took there with other
-    /// parameters. None where it never ran there.
+    /// The likely cost of a stage on a device: the cost of its recipe there, else of the stage there with other parameters.
+    /// None where it never ran there.
     pub fn expected(&self, device: &str, recipe: &Digest, stage: &str, iteration: Option<u32>) -> Option<Cost> {
         let by_recipe = self.by_recipe.get(&(device.to_owned(), *recipe));
         let place = (device.to_owned(), (stage.to_owned(), iteration));
@@ -62,7 +62,7 @@ impl Store {
     /// The costs of a pipeline's executions, or of all in the store.
     ///
     /// # Errors
-    /// The disk's. Records of newer programs are told in a notice and left out.
+    /// The disk's. A notice names records of newer programs, which are left out.
     pub fn costs(&self, pipeline: Option<&str>) -> Result<Costs> {
         let mut runs: Vec<String> = self.newest_first(pipeline)?.into_iter().map(|run| run.id).collect();
         match pipeline {

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - a record is written once and never changed or replaced: its name is taken only while nobody has it, on any host;
-//! - the name is the run's id and the job's name in that run, so whoever submits a job knows where its verdict will be;
+//! - the name is the run's id and the job's name in that run, so the submitter of a job knows where its verdict will be;
 //! - a job writes its action record first. A verdict [`Verdict::Done`] means that the action record is in the store;
 //! - a job that is killed leaves no record;
 //! - a record is kept as long as the record of its run, or the action record of its key, is in the store.
@@ -144,14 +144,14 @@ impl Store {
     /// and counts as none.
     ///
     /// # Errors
-    /// One of a newer format, and the disk's.
+    /// The record is of a newer format; the disk's.
     pub fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>> {
         let found: Option<Execution> = self.load(&self.execution_path(id))?;
         Ok(found.filter(|execution| execution.id == *id))
     }
 
-    /// The executions of a run, by the names of their jobs. One that is damaged or of another version is told and left
-    /// out.
+    /// The executions of a run, by the names of their jobs. Records that are damaged or of another version are reported
+    /// and left out.
     ///
     /// # Errors
     /// The disk's.

@@ -106,7 +106,7 @@ impl Fingerprints<'_> {
         digests
     }
 
-    /// Keeps what was learned, where there is a store. What cannot be kept is told in a notice, and learned again.
+    /// Keeps new digests, where there is a store. If they cannot be kept, a notice says so, and they are computed again.
     pub fn save(&self) {
         if self.store.access == Access::Absent {
             return;
@@ -121,7 +121,7 @@ impl Fingerprints<'_> {
         }
     }
 
-    /// What is stored of a folder. What cannot be read is forgotten.
+    /// The stored digests of a folder. Those that cannot be read are forgotten.
     fn load(&self, folder: &Path) -> Folder {
         let path = self.file(folder);
         let bytes = fsio::read(&path).unwrap_or_default();
@@ -149,7 +149,7 @@ fn split(path: &Path) -> (&Path, String) {
     (path.parent().unwrap_or(Path::new("")), name)
 }
 
-/// What is known of a file now. One that changes while it is read is read again; if that goes on, its last state is
+/// The present state of a file. A file that changes while it is read is read again; if that goes on, its last state is
 /// taken, and the check after the stage finds the change.
 fn fingerprint(path: &Path, known: Option<&Fingerprint>) -> fsio::Result<Fingerprint> {
     let mut stat = fsio::stat(path)?;

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - a lower layer is only read;
-//! - an object is copied up whole, and verified on the way. A layer whose copy is damaged is told and passed over;
+//! - an object is copied up whole, and verified on the way. A layer whose copy is damaged is reported and passed over;
 //! - where the store itself may not be written, an object is read where it is.
 
 use std::io::Read;
@@ -58,7 +58,7 @@ impl Store {
         if self.objects.contains(digest) { &self.objects } else { lower().unwrap_or(&self.objects) }
     }
 
-    /// The layer to read an object from. What only lower layers have is brought up before.
+    /// The layer to read an object from. An object that only lower layers have is copied up first.
     ///
     /// # Errors
     /// The disk's.

@@ -1,4 +1,4 @@
-//! The file of a lease: a list of digests, locked by the process that uses the objects. What it is for, `leases.rs` says.
+//! The file of a lease: a list of digests, locked by the process that uses the objects. For its purpose see `leases.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 
-/// How often somebody who waits for a collector looks whether it is done.
+/// How often a process that waits for a collector looks whether it is done.
 const WAIT: Duration = Duration::from_millis(20);
 
 /// The file of a lease, which is removed when this is dropped.
@@ -15,7 +15,7 @@ const WAIT: Duration = Duration::from_millis(20);
 pub(super) struct LeaseFile {
     file: Temporary,
     digests: BTreeSet<Digest>,
-    /// The lock of who collects.
+    /// The collector's lock.
     collector: PathBuf,
 }
 

@@ -38,7 +38,7 @@ pub struct Wanted {
     pub bytes: Option<u64>,
 }
 
-/// How closely objects that are there are looked at. What comes from a lower layer is always verified.
+/// How closely objects that are there are looked at. An object from a lower layer is always verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validation {
     /// Whether they are there.
@@ -56,7 +56,7 @@ pub struct Lease<'a> {
     held: Mutex<LeaseFile>,
 }
 
-/// What living processes have leased. While it is held, nobody leases more and goes on.
+/// The objects that living processes have leased. While it is held, no process leases more and goes on.
 #[derive(Debug)]
 pub struct Leased {
     digests: BTreeSet<Digest>,
@@ -137,8 +137,8 @@ impl Store {
         Ok(LeaseFile::create(&folder, self.lock_path(COLLECT))?)
     }
 
-    /// What living processes have leased; none while another process collects. Until this is dropped, whoever leases
-    /// another object waits. Leases of processes that died are removed.
+    /// The objects that living processes have leased; none while another process collects. Until this is dropped, a process
+    /// that leases another object waits. Leases of processes that died are removed.
     ///
     /// # Errors
     /// The disk's.

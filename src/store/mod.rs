@@ -15,7 +15,7 @@
 //! - an object that a living process reads or writes is leased (`leases.rs`). A collector of old objects fits in there, and
 //!   takes its prices from [`Store::costs`];
 //! - what each job did is recorded once and never changed (`executions.rs`);
-//! - what killed processes left goes when the next run begins, once nobody holds it (`sweep.rs`).
+//! - the leftovers of killed processes go when the next run begins, once nobody holds them (`sweep.rs`).
 //!
 //! ```text
 //! .repro/
@@ -24,7 +24,7 @@
 //!   actions/ab/….json   what a node with that action key made
 //!   executions/<run>/   what each job of that run did, a record a job
 //!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
-//!   runs/….events       what a run that had something to do told, a line an event
+//!   runs/….events       the event log of a run that had something to do, a line an event
 //!   layers              optional: the stores whose objects serve below these, a folder a line
 //!   leases/             which objects living processes use
 //!   locks/              one file a lock, held by a living process

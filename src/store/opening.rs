@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Opens the store at `path` for a look: nothing is moved or swept, and nothing written but the memory of digests, where
-    /// there is a store. One that is not there reads as an empty one, and is not made.
+    /// there is a store. A missing store reads as an empty one, and is not made.
     ///
     /// # Errors
     /// As those of [`Store::open`], but for the disk's.

@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - a record whose digest is wrong is damaged: it is set aside and counts as absent;
-//! - one whose digest is right is whole, whatever its fields are. It is read as far as it goes, and what does not fit is
-//!   of another version: it stays where it is, and counts as absent where it cannot be of use;
-//! - one of a newer format is refused in words, and is never written over.
+//! - a record whose digest is right is whole, whatever its fields are. It is read as far as it goes. If its fields do not
+//!   fit, it is of another version: it stays where it is, and counts as absent where it cannot be of use;
+//! - a record of a newer format is refused in words, and is never written over.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,11 +72,11 @@ enum Reading<T> {
 }
 
 impl Store {
-    /// Reads a record. One that is damaged is set aside; it counts as absent, and so does one of another version that is of
-    /// no use, which stays.
+    /// Reads a record. A damaged record is set aside and counts as absent. A record of another version that is of no use
+    /// stays, and counts as absent.
     ///
     /// # Errors
-    /// One of a newer format, and the disk's.
+    /// The record is of a newer format; the disk's.
     pub(super) fn load<T: Record>(&self, path: &Path) -> Result<Option<T>> {
         match found(path)? {
             Reading::Read(record) => Ok(Some(record)),
@@ -93,10 +93,10 @@ impl Store {
         }
     }
 
-    /// Writes a record. One that is there is replaced; one of another version is kept beside it.
+    /// Writes a record, in the place of an older one. A record of another version is kept beside it.
     ///
     /// # Errors
-    /// One of a newer format is there, and the disk's.
+    /// A record of a newer format is there; the disk's.
     pub(super) fn save<T: Record>(&self, path: &Path, record: &T) -> Result<()> {
         let json = serde_json::to_vec_pretty(record).map_err(|error| fsio::Error::new("write", path, error.into()))?;
         match found::<T>(path)? {
@@ -140,7 +140,7 @@ fn found<T: Record>(path: &Path) -> fsio::Result<Reading<T>> {
     Ok(record.or_else(piecewise).map_or(Reading::Other, Reading::Read))
 }
 
-/// Where the record at `path` goes when one of this version comes to its place: a name of its own content.
+/// The new place of the record at `path` when one of this version replaces it: its name and a digest of its content.
 fn beside(path: &Path) -> fsio::Result<PathBuf> {
     let digest = Digest::from(fsio::blake3(path)?);
     let mut name = path.file_name().unwrap_or_default().to_owned();

@@ -9,8 +9,8 @@ use super::lease_file::LeaseFile;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 
-/// How many characters of its path the name of what is set aside has at most: together with the time it stays below the
-/// 255 bytes that file systems allow.
+/// The most characters of its path in the name of a file that is set aside: with the time, the name stays below the 255
+/// bytes that file systems allow.
 const ASIDE: usize = 50;
 
 /// How a store is opened.
@@ -84,7 +84,7 @@ impl Store {
         Ok(None)
     }
 
-    /// What the store had to set aside since this was last asked, as sentences for the user.
+    /// The notices since the last call, as sentences for the user.
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -18,8 +18,8 @@ use crate::store::{ActionRecord, Store, Verdict};
 const TAIL: u64 = 4096;
 
 impl Run<'_> {
-    /// A job ended: what came of it? Its verdict is in the store. One that was killed before it wrote a verdict has failed,
-    /// unless all that it had to make is there.
+    /// Takes in the end of a job. Its verdict is in the store. A job that was killed before it wrote a verdict has failed,
+    /// unless its outputs are there.
     pub(super) fn conclude(&mut self, index: usize, job: &RunningJob, exit: &Exit) {
         self.node(index).seconds += job.since.elapsed().as_secs_f64();
         // A killed job could not tidy up; its scratch stays, to go on from.

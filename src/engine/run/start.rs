@@ -1,4 +1,4 @@
-//! What is done for one node: it is looked up, and a child is started for it.
+//! The steps for one node: its lookup, and the start of a child.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ impl Run<'_> {
         Ok(self.context.store.is_locked(key)?.then_some(News::Held))
     }
 
-    /// The node waits for whoever holds its lock.
+    /// The node waits for the holder of its lock.
     pub(super) fn wait_for_others(&mut self, index: usize, key: Digest, held: News) {
         "It waits for another stage that computes the same.".clone_into(&mut self.node(index).message);
         self.tell(index, held);

@@ -1,4 +1,4 @@
-//! Where the event logs of runs are, and how long they stay. What is in them, the engine knows.
+//! The places of the event logs of runs, and how long the logs stay. The engine knows their content.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The journal of a run that has not ended: what became of its nodes, line by line as it happens.
 //!
 //! Invariants:
-//! - a line is written in one piece and has a check before it, so that one that was torn is passed over;
+//! - a line is written in one piece and has a check before it, so that a torn line is passed over;
 //! - the journal lies beside the record while the run goes on, and goes when the record holds the nodes itself;
 //! - it grows by the nodes that change, never by all of them.
 

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - runs are ordered by the numbers that they claimed in the store, not by a clock; runs from before there were numbers
 //!   come first, by their ids;
-//! - a run is alive exactly while its lock is held. One that has not ended and is not alive was killed;
+//! - a run is alive exactly while its lock is held. A run that has not ended and is not alive was killed;
 //! - a file's name holds the run's number, its id and a mark of its pipeline, so that a run is found without reading the
 //!   records of the others.
 

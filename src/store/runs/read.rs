@@ -68,7 +68,7 @@ impl Store {
         Ok(run.map(|run| format::line(&run, 0, run.nodes.iter().map(|node| node.status))))
     }
 
-    /// A record as it is stored. One that is damaged is set aside; one of another format stays. Neither is given.
+    /// A record as it is stored; none if it is damaged, and then set aside, or of another format, and then it stays.
     pub(super) fn stored(&self, entry: &RunName) -> Result<Option<Stored>> {
         let path = self.run_path(entry, RECORD);
         let bytes = match fsio::read(&path) {
@@ -96,7 +96,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Puts a record together. If its plan or its nodes are damaged or gone, it is told and left out.
+    /// Puts a record together. If its plan or its nodes are damaged or gone, this is reported and the record left out.
     pub(super) fn complete(&self, entry: &RunName, stored: Stored, alive: bool) -> Result<Option<RunRecord>> {
         let Stored { mut run, lists } = stored;
         let killed = run.status == RunStatus::Running && !alive;
