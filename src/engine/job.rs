@@ -14,7 +14,9 @@ use crate::hash::Digest;
 use crate::pipeline::key::{self, Preimage};
 use crate::pipeline::{Node, RunNode, Source};
 use crate::program;
-use crate::stage::{DeviceSpec, External, InputNode, Kind, MatrixCell, NodeName, Outputs, StageError, Type, Value};
+use crate::stage::{
+    DeviceSpec, External, InputNode, Kind, MatrixCell, NodeName, Outputs, StageError, Type, Value, identity,
+};
 
 /// The newest format of job files.
 pub(super) const FORMAT: u32 = 2;
@@ -36,6 +38,9 @@ pub(super) struct JobFile {
     pub key: Digest,
     pub preimage: BTreeMap<String, String>,
     pub params: Value,
+    /// The fields of `params` that say which nodes the stage has. They are not in the key.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// The inputs by slot; where the contents are, the child finds in the store.
     pub inputs: BTreeMap<String, Vec<InputNode>>,
     #[serde(with = "crate::fsio::exact::map")]
@@ -97,7 +102,8 @@ impl JobFile {
             iteration: self.node.iteration,
             kind: self.node.kind.clone(),
             version: kind.version(),
-            identity: Type::Struct(kind.schema()).identity(&self.params),
+            identity: identity(&Type::Struct(kind.schema()), &self.params, &self.left_out),
+            left_out: self.left_out.clone(),
             params: self.params.clone(),
             inputs: self
                 .inputs
@@ -169,6 +175,7 @@ mod tests {
             key: Digest::of(b"key"),
             preimage: BTreeMap::from([("kind".into(), "Train".into())]),
             params: Value::Map(BTreeMap::new()),
+            left_out: vec!["iterations".to_owned()],
             inputs: BTreeMap::from([(
                 "data".to_owned(),
                 vec![InputNode { outputs: BTreeMap::new(), root: Some("/data".into()) }],
@@ -189,6 +196,7 @@ mod tests {
         let path = dir.path().join("job.json");
         let mut old = JobFile { format: 1, ..sample() };
         old.checks[0].name.clear();
+        old.left_out.clear();
         for (text, job) in [(include_str!("samples/job-1.json"), old), (include_str!("samples/job-2.json"), sample())] {
             fsio::write_atomic(&path, text.as_bytes()).unwrap();
             assert_eq!(JobFile::read(&path).unwrap(), job);

@@ -18,7 +18,7 @@ use super::limits::{self, too_many, weight};
 use super::paths::seen_from;
 use super::reference::Reference;
 use crate::dag;
-use crate::stage::expansion::files;
+use crate::stage::expansion::{files, identity};
 use crate::stage::{Bare, Extents, InputRef, Kind, MatrixCell, NodeSpec, ParamFault, StageName, Type, Value};
 use crate::syntax::limits::VALUES;
 use crate::syntax::{Diagnostic, Faults};
@@ -198,7 +198,8 @@ impl<'a> Expander<'a> {
                 return Err(Refused::TooMany(limits::INPUTS, "inputs of its nodes"));
             }
             let params = spec.params(params);
-            let identity = spec.identity(ty, &params);
+            let left_out: Vec<String> = spec.left_out.iter().map(|field| (*field).to_owned()).collect();
+            let identity = identity(ty, &params, &left_out);
             let files = files(&params).into_iter().map(|(slot, file)| (slot, seen_from(folder, file))).collect();
             let recipe_of = |node: usize| match self.nodes.get(node) {
                 Some(node) => node.recipe,
@@ -212,6 +213,7 @@ impl<'a> Expander<'a> {
                 version: kind.version(),
                 params,
                 identity,
+                left_out,
                 inputs,
                 notes: spec.notes,
                 recipe,

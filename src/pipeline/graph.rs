@@ -74,6 +74,8 @@ pub struct Node {
     pub params: Value,
     /// The parameters that enter its identity.
     pub identity: Value,
+    /// The fields of its parameters that say which nodes the stage has. They do not enter its identity.
+    pub left_out: Vec<String>,
     /// Where its inputs come from, by slot.
     pub inputs: BTreeMap<String, Vec<Source>>,
     /// Remarks on fields by name. `repro plan` prints one where it explains a change of that field.

@@ -37,16 +37,17 @@ impl NodeSpec {
         }
         params
     }
+}
 
-    /// What of the node's parameters enters its identity, where `ty` is the type of its stage's parameters.
-    pub fn identity(&self, ty: &Type, params: &Value) -> Value {
-        match ty.identity(params) {
-            Value::Struct(Record { name, mut fields }) => {
-                fields.retain(|field, _| !self.left_out.contains(&field.as_str()));
-                Value::Struct(Record { name, fields })
-            }
-            other => other,
+/// What of a node's parameters enters its identity, where `ty` is the type of its stage's parameters, and the fields
+/// `left_out` say which nodes the stage has.
+pub fn identity(ty: &Type, params: &Value, left_out: &[String]) -> Value {
+    match ty.identity(params) {
+        Value::Struct(Record { name, mut fields }) => {
+            fields.retain(|field, _| !left_out.contains(field));
+            Value::Struct(Record { name, fields })
         }
+        other => other,
     }
 }
 

@@ -29,7 +29,7 @@ pub mod value;
 pub use artifact::{Artifact, ArtifactKind, InputNode, Made, Outputs, Produced};
 pub use error::{DataFault, StageError};
 pub use event::{Event, Events};
-pub use expansion::{Extents, InputRef, NodeSpec};
+pub use expansion::{Extents, InputRef, NodeSpec, identity};
 pub use job::{Cancel, DeviceSpec, Job};
 pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry};
 pub use name::{MatrixCell, NodeName, StageName};

@@ -142,6 +142,7 @@ impl Run<'_> {
             key,
             preimage: self.nodes[&index].preimage.0.clone(),
             params: node.params.clone(),
+            left_out: node.left_out.clone(),
             inputs: node
                 .inputs
                 .iter()
