@@ -42,7 +42,15 @@ pub fn check(
         Argument::Written(dtype) => output.dtype() == dtype,
         _ => true,
     };
-    if !plan.launches.iter().flat_map(|launch| launch.arguments()).all(fits) {
+    let arguments = || plan.launches.iter().flat_map(|launch| launch.arguments());
+    // An input that no launch reads decides no type. It must be what the processor takes too.
+    let is_read = |number: usize| {
+        let reads =
+            |argument: &Argument<'_>| matches!(*argument, Argument::Input(n) | Argument::Activation(n) if n == number);
+        arguments().any(|argument| reads(&argument))
+    };
+    let unread = |(number, input): (usize, &&Tensor)| input.dtype() == DType::F32 || is_read(number);
+    if !arguments().all(|argument| fits(&argument)) || !inputs.iter().enumerate().all(unread) {
         let types: Vec<_> = inputs.iter().chain([&output]).map(|tensor| tensor.dtype()).collect();
         return Err(Error::Model(format!("The operation {name} takes no operands of the types {types:?}.")));
     }
