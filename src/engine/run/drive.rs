@@ -39,7 +39,7 @@ pub fn run(
     let context = Context { pipeline, registry, store, options };
     let mut run = Run::new(context, plan, &claim, cancel, observer);
     if !plan.is_done() {
-        run.open_log();
+        run.open_log().map_err(store::Error::from)?;
     }
     let began = run.began();
     run.emit(began);

@@ -51,7 +51,9 @@ impl Run<'_> {
     /// Begins the journal and the event log of a run that had nothing to do when it was planned.
     pub(super) fn show_to_others(&mut self) {
         if self.journal.is_none() && self.plan.is_done() {
-            self.open_log();
+            if let Err(error) = self.open_log() {
+                self.unlogged(&error);
+            }
             let line = LogLine::new(Duration::ZERO, self.began());
             if let Some(log) = &mut self.log
                 && let Err(error) = log.write(&line)
@@ -141,11 +143,9 @@ impl Run<'_> {
     }
 
     /// Begins the run's event log.
-    pub(super) fn open_log(&mut self) {
-        match EventLog::create(&self.context.store.new_events(self.claim)) {
-            Ok(log) => self.log = Some(log),
-            Err(error) => self.unlogged(&error),
-        }
+    pub(super) fn open_log(&mut self) -> fsio::Result<()> {
+        self.log = Some(EventLog::create(&self.context.store.new_events(self.claim))?);
+        Ok(())
     }
 
     /// Reports an event. The journal is written first, so that each node reported as done is on record even after a kill.
