@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
 use crate::pipeline::Pipeline;
 use crate::stage::Registry;
+use crate::store::Costs;
 use crate::syntax::cut;
 
 /// How many changed components are shown of one node.
@@ -25,12 +26,34 @@ const WIDEST: usize = 80;
 pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
     let store = view_store(at, Some(&args.file))?;
     let pipeline = load(args, registry, &store)?;
-    let plan = engine::plan(&pipeline, registry, &store, &options(args)?)?;
+    let options = options(args)?;
+    let plan = engine::plan(&pipeline, registry, &store, &options)?;
+    let costs = store.costs(Some(&pipeline.name))?;
     for notice in store.take_notices() {
         warn(&notice);
     }
-    print(&text(&pipeline, &plan));
+    print(&(text(&pipeline, &plan) + &expected(&pipeline, &plan, &costs, &options.device.to_string())));
     Ok(Exit::Success)
+}
+
+/// What the nodes that are not cached took in earlier runs on this device. Empty where none of them ran there.
+fn expected(pipeline: &Pipeline, plan: &Plan, costs: &Costs, device: &str) -> String {
+    let left = plan.nodes.iter().filter(|planned| !matches!(planned.state, State::Hit { .. }));
+    let took = |planned: &engine::Planned| {
+        let node = &pipeline.nodes[planned.node];
+        costs.expected(device, &node.recipe, &node.stage, node.iteration).map(|cost| cost.seconds)
+    };
+    let took: Vec<Option<f64>> = left.map(took).collect();
+    let known: Vec<f64> = took.iter().flatten().copied().collect();
+    if known.is_empty() {
+        return String::new();
+    }
+    let seconds: f64 = known.iter().sum();
+    format!(
+        "\nIn earlier runs on {device}, {} of these {} nodes took {seconds:.1} s together.",
+        known.len(),
+        took.len()
+    )
 }
 
 /// The plan in words.

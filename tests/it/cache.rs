@@ -205,6 +205,9 @@ fn the_plan_says_old_and_new() {
     assert!(plan.contains("run      pictures") && plan.contains("never made before"), "{plan}");
     assert!(plan.ends_with("0 cached, 3 to run, 6 depend on what runs.\n"), "{plan}");
     bench.ran("small.ron");
+    assert!(!bench.ok("plan small.ron").contains("In earlier runs"), "nothing is left to run");
+    let plan = bench.ok("plan small.ron --set train.optimizer.lr=0.5");
+    assert!(plan.contains("\nIn earlier runs on cpu, 6 of these 6 nodes took "), "{plan}");
     let plan = bench.ok("plan small.ron --set train.optimizer.lr=0.5 --set train.model.prefilter=Regular");
     let line = plan.lines().find(|line| line.contains("train[1]")).unwrap();
     assert!(line.contains("params.optimizer.lr: 0.002 -> 0.5"), "{line}");
