@@ -1,40 +1,41 @@
 //! A declarative, reproducible experiment pipeline for segmentation networks with smoothed dilated convolutions.
 //!
-//! A pipeline is a RON file. It is read and checked as a whole ([`pipeline`]), becomes a graph of content-hashed
-//! nodes, and whatever the [`store`] does not hold yet is run ([`engine`]) by stage kinds ([`stages`]), each an
-//! adapter between the stage contract ([`stage`]) and the numerics ([`ml`]) or the tables ([`table`]).
+//! A pipeline is a RON file. It is read and checked as a whole ([`pipeline`]), and becomes a graph of content-hashed
+//! nodes. The [`engine`] runs the nodes whose results the [`store`] does not hold yet. Stage kinds ([`stages`]) do the
+//! work: each is an adapter between the stage contract ([`stage`]) and the numerics ([`ml`]) or the tables ([`table`]).
 //!
-//! # The house
+//! # The rooms
 //!
-//! Each layer imports only from lower ones; `tests/it/layers.rs` holds the sources against this table.
+//! A room is a module of this crate. A room imports only from rooms of lower layers. `tests/it/layers.rs` lists what each
+//! room may import, and checks the sources.
 //!
 //! | layer | room | job |
 //! |---|---|---|
 //! | 5 | `main`, [`cli`] | arguments, words, exit codes; the one place that joins kinds to the engine |
 //! | 4 | [`results`] | what a run leaves for people: published files, archives, differences between runs |
-//! | 4 | [`stages`] | one adapter a kind: typed parameters, a call into `ml`, artifacts |
-//! | 3 | [`engine`] | a plan into finished nodes: cache, schedule, child processes, events, run record |
-//! | 2 | [`pipeline`] | files into a checked plan; kinds are a registry of schemas |
+//! | 4 | [`stages`] | one adapter for each kind: typed parameters, a call into `ml`, artifacts |
+//! | 3 | [`engine`] | turns a plan into finished nodes: cache, schedule, child processes, events, run record |
+//! | 2 | [`pipeline`] | turns files into a checked graph; it knows kinds as a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects in layers, action records, executions, runs, locks and leases |
 //! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
-//! | 0 | [`syntax`] | RON text into a tree with places, and faults in words: the reader of all that users write |
+//! | 0 | [`syntax`] | the reader of all that users write: turns RON text into a tree with places, and reports faults |
 //!
-//! # Where more fits in
+//! # Where extensions fit in
 //!
-//! - A remote store is one more [`store::Blobs`], as a lower layer. The cache above does not know it.
-//! - A collector of old objects asks [`store::Store::leased`] what is in use, and [`store::Store::costs`] what it would take
-//!   to make an object again.
-//! - A scheduler is one more `Executor`, the trait in `src/engine/executor.rs`. How a job ended is read from its
+//! - A remote store would be one more [`store::Blobs`], as a lower layer. The cache above would not know of it.
+//! - A collector of old objects would ask [`store::Store::leased`] which objects are in use, and [`store::Store::costs`] how
+//!   much work it would take to make an object again.
+//! - A scheduler would be one more `Executor`, the trait in `src/engine/executor.rs`. It would read how a job ended from its
 //!   [`store::Execution`], which the job itself writes.
 //!
 //! # What is deliberately absent
 //!
-//! - The engine and the pipeline know no stage kind and no tensor; `ml` knows no stage and works alone.
-//! - Nothing that changes by itself (clock, host, path, stage name) is in an artifact or a key.
+//! - The engine and the pipeline know no stage kind and no tensor; `ml` knows no stage and can be used alone.
+//! - Nothing that can change without a change of the experiment (clock, host, path, stage name) is in an artifact or a key.
 //! - No random state: every draw is a function of seed, purpose and index ([`ml`]'s `rng`).
 //! - No silent fallback: a missing device, weight, file or an unknown key is an error.
 

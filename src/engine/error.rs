@@ -1,4 +1,4 @@
-//! Why a plan could not be made, or a run not be recorded.
+//! Why a plan could not be made, or why a run could not be recorded.
 
 use super::failure::{NodeFailure, stage_hint};
 use crate::stage::{DataFault, NodeName, StageError};

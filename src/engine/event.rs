@@ -1,4 +1,4 @@
-//! What the engine tells while a run goes on.
+//! What the engine reports while a run goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -5,10 +5,10 @@
 //!
 //! Invariants:
 //! - the job itself writes into the store what it made and how it ended, and into its folder what it says. An executor
-//!   carries no result: it tells that a job ended, and how its process did. A verdict is read from the store alone;
-//! - the place where jobs run says what changes the bits of numbers there, and what it can compute. The machine that plans
-//!   is not asked;
-//! - an event is reported once and in its order. The messages of a job may come late, but before its end.
+//!   carries no result: it only reports that a job ended, and how its process ended. A verdict is read from the store alone;
+//! - the executor says what can be computed, and what changes the bits of numbers, on the machine where jobs run. The
+//!   machine that plans is not asked;
+//! - each event is reported once, and in order. What a job says may be reported late, but before the job's end.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! The job file: all that a job is told.
+//! The job file: everything that a job is told.
 //!
-//! A job computes its action key itself, from its parameters and the contents of its inputs, by the code that planned it.
-//! The key that was planned stands beside: where they differ, nothing is computed.
+//! A job computes its action key itself, from its parameters and the contents of its inputs, with the same code that the
+//! plan used. The job file also holds the planned key. If the two keys differ, the job computes nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
 //! Jobs as child processes of this one.
 //!
 //! Invariants:
-//! - a child is in a process group of its own, so that the terminal's Ctrl-C reaches only the parent, and all that it
-//!   started ends with it;
-//! - a child ends with its parent, even a killed one: its standard input ends then. That is the only pipe between them. The
-//!   child prints into its log, and its messages are read from its folder;
-//! - the messages of children take bounded memory here: of the figures that came since the last reading, the newest stays.
+//! - a child is in a process group of its own. So the terminal's Ctrl-C reaches only the parent, and all processes that the
+//!   child started end with the child;
+//! - a child ends with its parent, however the parent dies: the child sees the end of its standard input. No other pipe joins
+//!   the two. What the child prints goes into its log, and what it says is read from its folder;
+//! - what children say takes bounded memory in the parent: of several figures since the last reading, only the newest is kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;

@@ -1,17 +1,17 @@
-//! The event log of a run: one line of JSON an event, in `runs/….events` of the store.
+//! The event log of a run: one line of JSON for each event, in `runs/….events` of the store.
 //!
-//! The terminal, `--json` and viewers elsewhere see the same lines. A line is a [`RunEvent`] with the
-//! field `at`, the seconds since the run began; the first line of a log states its format.
+//! The terminal, `--json` and everyone who looks at a run from elsewhere see the same lines. A line is a [`RunEvent`] with
+//! the field `at`, the seconds since the run began. The first line of a log states its format.
 //!
 //! Invariants:
-//! - a line is written in one piece. The reader passes over a line that a kill tore;
+//! - a line is written in one piece. A line that was cut off by a kill is skipped when the log is read;
 //! - a run that has nothing to do writes no log;
-//! - the log is bounded: the number of a stage's lines grows with the logarithm of its time ([`Sieve`]), and the texts of
-//!   all stages together have [`TEXTS`] bytes;
-//! - a log of a newer format is refused in words.
+//! - the log is bounded. The number of lines that a stage adds while it works grows with the logarithm of its time
+//!   ([`Sieve`]), and the texts of all stages together have at most [`TEXTS`] bytes;
+//! - a log of a newer format is refused, and the error says so.
 //!
-//! The journal of a run (`….nodes`) stands beside it until the run ends: it holds whole records of nodes, which become
-//! the run's record when its process dies. The log tells what happened, for people and programs to follow.
+//! The journal of a run (`….nodes`) is another file, which exists until the run ends. It holds whole records of nodes, from
+//! which the run's record is made if its process dies. The log says what happened, so that people and programs can follow.
 
 use std::collections::BTreeMap;
 use std::io::Write;

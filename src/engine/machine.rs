@@ -1,4 +1,4 @@
-//! What the run record says of the machine and of the program.
+//! What the run record says about the machine and the program.
 
 use std::collections::BTreeMap;
 use std::path::Path;

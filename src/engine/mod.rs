@@ -1,16 +1,16 @@
-//! The engine: a checked pipeline into finished nodes.
+//! The engine turns a checked pipeline into finished nodes.
 //!
 //! Invariants:
-//! - a [`Plan`] is a value: dry run, explanation and execution share it, and making one runs nothing;
-//! - a node is done exactly if the store holds an action record under its key and its outputs; the key is known only
-//!   once all its inputs are done, so equal output of a changed input stops the cascade;
+//! - a [`Plan`] is a value: dry run, explanation and execution share it, and making a plan runs no node;
+//! - a node is done exactly if the store holds an action record under its key, and also the outputs. The key is known only
+//!   when all inputs of the node are done. So, if a changed input gives the same output, the nodes behind it do not run;
 //! - a hit reads records and the listings of trees, never other blobs;
-//! - each node that runs is a job, [`executor`] says where: today in a child process. The job alone holds the lock on its
-//!   action key, stores outputs, writes the action record, and last of all its verdict. The run schedules, tells what
-//!   jobs say, reads verdicts from the store and writes the run record;
-//! - the engine knows no stage kind and no tensor, prints nothing, and reports through [`RunEvent`]s, which are the
-//!   lines of the run's event log;
-//! - a pure schedule makes all decisions, and one loop carries them out; threads only carry what children say.
+//! - each node that runs is a job. [`executor`] says where it runs: today in a child process. Only the job holds the lock on
+//!   its action key, stores outputs, writes the action record, and at the very end its verdict. The run schedules, reports
+//!   what jobs say, reads verdicts from the store, and writes the run record;
+//! - the engine knows no stage kind and no tensor, and prints nothing. It reports through [`RunEvent`]s, which are the lines
+//!   of the run's event log;
+//! - a pure schedule makes all decisions, and one loop carries them out. Threads only pass on what children say.
 
 mod earlier_runs;
 mod error;

@@ -1,4 +1,4 @@
-//! What nodes take from outside the store: data roots, `File` parameters, the files that a kind names, and programs.
+//! What nodes read from outside the store: data roots, `File` parameters, the files that a kind names, and programs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

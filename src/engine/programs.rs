@@ -1,9 +1,10 @@
-//! Programs outside the store: where they are, and what they say of themselves.
+//! Programs outside the store: where they are, and what they print about their versions.
 //!
 //! Invariants:
 //! - a missing program is reported when the run is planned, before anything is computed;
-//! - a program's answer is lines of text. It is read up to a limit, within a time, and only where the program ends well;
-//! - nothing that a program started is left behind when it was asked.
+//! - what a program prints is read up to a limit of bytes and of time, and counts only if the program ends with success. It
+//!   must be text, in lines;
+//! - once a program has answered, no process that it started is left behind.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,8 +1,8 @@
 //! What a job says while it works: lines of JSON in the file `events` of its folder.
 //!
 //! Invariants:
-//! - a line is written in one piece, and read once it is whole;
-//! - no result depends on these lines: a reader that comes late, or never, loses none.
+//! - a line is written in one piece. A line that is not complete yet is read later, when it is;
+//! - no result is in these lines: whoever reads them late, or not at all, loses no result.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -1,21 +1,22 @@
-//! Which node starts when.
+//! The schedule decides which node starts when.
 //!
-//! This room is pure: it has no disk, no process and no clock of its own. The loop that carries a plan out tells it
-//! what became of a node ([`News`]), with the time as a value, and asks it what to do next ([`Order`]).
+//! This module is pure: it uses no disk, no process and no clock of its own. Its caller carries the plan out. The caller
+//! reports to the schedule what happened to a node ([`News`]), with the time as a value, and asks what to do next ([`Order`]).
 //!
-//! A node waits until its inputs are done. Then it is looked up, and if the store does not have it, it is started as soon
-//! as there is room for it. A node whose lock somebody holds is asked for again after a while. When nothing more can
-//! start, the nodes that are left are skipped.
+//! A node waits until its inputs are done. Then it is looked up in the store. If the store does not have its outputs, it is
+//! started as soon as there is room for it. If another process holds its lock, it is looked up again after a while. When no
+//! more nodes can start, the nodes that are left are skipped.
 //!
 //! For where jobs run, and where a cluster's scheduler plugs in, see [`executor`](super::executor).
 //!
 //! Invariants:
 //! - a node is looked up and started only while all nodes that it needs are done;
-//! - the nodes that run at once never take more of any resource than there is;
+//! - the nodes that run at the same time never take more of any resource than there is;
 //! - each node ends once: done, failed, interrupted or skipped. Only a node that is done may begin again, when its output
 //!   turns out to be damaged;
-//! - of several nodes that could go on, the first in the order of the plan does;
-//! - the work is proportional to the nodes, the links between them and the news, up to the logarithm of the nodes.
+//! - if several nodes could go on, the first of them in the order of the plan does;
+//! - the work is proportional to the number of nodes, links between nodes, and news, times at most the logarithm of the
+//!   number of nodes.
 
 #[cfg(test)]
 mod simulation;

@@ -1,4 +1,4 @@
-//! Fake kinds, pipelines made of them, and children that are this test binary itself.
+//! Fake kinds, pipelines that are made of them, and child processes that run this test binary itself.
 
 use std::collections::BTreeMap;
 use std::io::Write;

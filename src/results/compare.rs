@@ -1,7 +1,7 @@
 //! What differs between two runs, and whether it matters.
 //!
-//! Stages are matched by name; stages that only one run has are matched by kind and cell where that is unambiguous, so that a
-//! renamed stage is no difference. Times and run ids are never compared.
+//! Stages are matched by name. Stages whose name only one run has are matched by kind and cell, if only one pair is possible.
+//! So a renamed stage is no difference. Times and run ids are never compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Why something is not published, exported or compared.
+//! Why something cannot be published, exported or compared.
 
 use std::path::PathBuf;
 

@@ -1,11 +1,11 @@
-//! A run in one archive, to keep or to hand on.
+//! Writes a run into one archive, to keep or to give to others.
 //!
 //! Invariants:
-//! - the archive appears whole or not at all, and replaces another only if that is asked for;
+//! - the archive appears whole or not at all, and replaces another file only if that is asked for;
 //! - its bytes are a function of the run's record and its artifacts;
-//! - its first entry, `manifest.json`, has the digest, the size and the origin of every other, and names what the run did
-//!   not finish;
-//! - the run's record alone says what is published, so that an old run is exported as it was.
+//! - its first entry, `manifest.json`, has the digest, the size and the origin of every other entry, and names what the run
+//!   did not finish;
+//! - only the run's record says what is published, so that an old run is exported as it was.
 
 use std::path::Path;
 

@@ -1,12 +1,11 @@
-//! The folder of a run's results, as `results/<pipeline>`: everything that is written, removed or renamed there goes
-//! through here.
+//! The folder of a run's results, as `results/<pipeline>`. Only this module writes, removes or renames files there.
 //!
 //! Invariants:
-//! - `results` itself may be a link, to a large disk say; below it no link is followed;
-//! - a thing in the way of a result that is no result itself (a link, a folder where a file belongs, a file where a folder
-//!   belongs, a pipe) is moved aside beside its place, as `NAME.~1~`, and reported; nothing of it is removed;
-//! - files appear whole or not at all, by way of the folder [`PARTIAL`]; the lock is held meanwhile, so what lies there
-//!   when it is taken was left by a process that is gone.
+//! - `results` itself may be a link, for example to a large disk; below it no link is followed;
+//! - something that is not a result may be in the way of a result (a link, a folder where a file belongs, a file where a
+//!   folder belongs, a pipe). It is moved to `NAME.~1~` beside its place, and this is reported. Nothing of it is removed;
+//! - files appear whole or not at all: they are written in the folder [`PARTIAL`] first. The lock is held during that time, so
+//!   what lies in that folder when the lock is taken was left by a process that has ended.
 
 use std::collections::BTreeSet;
 use std::io::Write;

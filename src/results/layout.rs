@@ -1,9 +1,8 @@
-//! Where the outputs of a run lie below a pipeline's folder, in `results` as in an archive.
+//! Where the outputs of a run lie below the folder of its results. It is the same in `results` and in an archive.
 //!
 //! Invariants:
-//! - a path is a function of the run's record and of what its trees list, and stays below the pipeline's folder whoever
-//!   wrote the record;
-//! - no two outputs have one path, and none has the path of a folder of another.
+//! - a path is a function of the run's record and of what its trees list. It stays below that folder, whatever the record says;
+//! - no two outputs have the same path, and no output has the path of another output's folder.
 
 use std::collections::BTreeSet;
 use std::path::Path;

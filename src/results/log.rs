@@ -1,4 +1,4 @@
-//! The one log of a run: the logs of its stages joined, each headed by its cell and its iteration.
+//! The log of a run: the logs of its stages in one text, each below a line with its cell and its iteration.
 
 use crate::hash::Digest;
 use crate::stage::name::in_words;

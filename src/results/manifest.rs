@@ -1,7 +1,7 @@
 //! `manifest.json` in a folder of results: which artifact each published file was made from.
 //!
 //! Invariants:
-//! - the manifest may be anybody's: a path in it that leads out of the folder is passed over;
+//! - anybody may have changed the manifest: a path in it that leads out of the folder is ignored;
 //! - a manifest that is missing or unreadable lists nothing, so that every file is written again;
 //! - a manifest of a newer program is refused, and stays as it is.
 

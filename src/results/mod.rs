@@ -1,11 +1,11 @@
 //! What a finished run leaves for people: published files, archives, and what differs between two runs.
 //!
-//! Everything here reads the record of a run and the store, and computes nothing anew. Nothing here is an input of a
+//! Everything here reads the record of a run and the store, and computes no result again. Nothing here is an input of a
 //! stage.
 //!
 //! Invariants:
 //! - below `results`, only [`publish`] and [`folder`] write;
-//! - where a file lies in `results` and in an archive is decided in one place, [`layout`];
+//! - only [`layout`] decides where a file lies in `results` and in an archive;
 //! - this room prints nothing. Its errors say what happened; the command line gives them an exit code.
 
 mod archive;

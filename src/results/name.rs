@@ -4,8 +4,8 @@
 //! - a run of the whole pipeline as it stands writes to `NAME`; no other run does;
 //! - a run with a profile writes to `NAME@PROFILE`. A trial, which is a run with `--set` or `--only`, writes to a folder
 //!   that says so: `NAME@train.steps=50`, `NAME@tiny@only=validate`;
-//! - different requests have different names, of characters that every disk takes. A name that cannot say the whole
-//!   request ends in a digest of it.
+//! - different requests have different names. Every disk takes the characters of these names. A name that cannot say the
+//!   whole request ends in a digest of the request.
 
 use crate::hash::Digest;
 use crate::stage::name::file_name;

@@ -1,4 +1,4 @@
-//! The note in a folder of results that is not the result of one whole run.
+//! The note in a folder of results whose files are not all from one whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,15 +1,15 @@
-//! Writes below `results` what a run publishes, from the store, on hits too.
+//! Copies what a run publishes from the store to a folder below `results`, also for nodes that are hits.
 //!
 //! The folder's name says what was asked for ([`super::name`]), so that a profile or a trial never replaces what the whole
-//! pipeline made. Stages that a run left out or did not finish keep the files of an earlier run: the manifest names that
-//! run, and a [`note`] tells people.
+//! pipeline made. What a run left out or did not finish stays as an earlier run made it. The manifest says which run this
+//! was, and a [`note`] says it to people.
 //!
 //! Invariants:
-//! - nothing here is an input of anything: the folder may be deleted at any time;
-//! - the manifest says which artifact each file was made from; a file whose artifact did not change and that is still
-//!   there with its size is not written again;
-//! - a file is removed only if the manifest lists it with the size that it has, or if it is a note; never behind a link;
-//! - an output is never held in memory: it is copied in parts, and verified on the way.
+//! - no stage reads these files: the folder may be deleted at any time;
+//! - the manifest says which artifact each file was made from. A file is not written again if its artifact did not change,
+//!   and if it is still there with its size;
+//! - a file is removed only if the manifest lists it, if it has the size that the manifest says, and if no link leads to it;
+//! - an output is never held in memory as a whole: it is copied in parts, and verified on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Stored tables as their publications ask for them.
+//! Renders stored tables in the formats that their publications ask for.
 
 use super::error::{Error, Result};
 use crate::hash::Digest;

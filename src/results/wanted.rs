@@ -1,4 +1,4 @@
-//! What the folder of a run's results should hold: each file with what it is made from.
+//! What the folder of a run's results should hold: each file, and what it is made from.
 
 use super::error::Result;
 use super::layout::{self, Content, Placed, Taken};

@@ -1,5 +1,5 @@
-//! Action records: an action record is the cache's entry for a key, and says what the node with this key made. The key is
-//! made in `pipeline/key.rs`.
+//! Action records: each is the cache's entry for an action key, and says which outputs the node with this key made. The key
+//! is made in `pipeline/key.rs`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

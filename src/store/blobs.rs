@@ -1,13 +1,13 @@
 //! Blobs: where the bytes of objects are, by digest.
 //!
-//! A store has layers, tried in order. The first layer is the store's own folder `objects/`, and only this one is written.
-//! The layers below it are read: an object that only they have is copied up when it is needed (`layers.rs`). The cache
-//! above, which is action records and hits, asks for digests and knows no layer. A remote store fits in as one more
+//! A store has layers, which are tried in order. The first layer is the store's own folder `objects/`; only this layer is
+//! written. The layers below it are only read: an object that only they have is copied up when it is needed (`layers.rs`).
+//! The cache above, which is action records and hits, asks for digests and knows no layer. A remote store would be one more
 //! implementation of [`Blobs`].
 //!
 //! Invariants:
 //! - a blob is named by the BLAKE3 digest of its bytes, and never changes;
-//! - a layer verifies nothing. Its readers do.
+//! - a layer verifies nothing. The code that reads from a layer verifies what it reads.
 
 use std::fmt::Debug;
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! The costs of work, by the executions that are on record: of a stage that is to run, and of making a removed object
-//! again.
+//! What work costs, estimated from the executions that are on record: what a stage is likely to take, and what it would cost
+//! to make a removed object again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

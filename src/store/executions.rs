@@ -1,12 +1,12 @@
 //! Executions: what each job did, written by the job itself when it ends.
 //!
-//! An action record says what a key stands for, and holds nothing that changes by itself. An execution is the other half:
-//! when and where a job ran, how long, with how much memory, and how it ended. The scheduler reads its verdict, a run names
-//! it, and history and prices come from it.
+//! An action record says which outputs belong to a key, and holds nothing else that could differ from time to time. An
+//! execution holds the rest: when and where a job ran, how long, with how much memory, and how it ended. The scheduler reads
+//! the verdict of an execution, a run names its executions, and the history and the costs come from them.
 //!
 //! Invariants:
-//! - a record is written once and never changed or replaced: its name is taken only while nobody has it, on any host;
-//! - the name is the run's id and the job's name in that run, so the submitter of a job knows where its verdict will be;
+//! - a record is written once, and never changed or replaced: it gets its name only if no record has this name, on any host;
+//! - the name is the run's id and the job's name in that run. So whoever starts a job knows where its verdict will be;
 //! - a job writes its action record first. A verdict [`Verdict::Done`] means that the action record is in the store;
 //! - a job that is killed leaves no record;
 //! - a record is kept as long as the record of its run, or the action record of its key, is in the store.

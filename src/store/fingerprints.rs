@@ -1,11 +1,11 @@
 //! The digests of files outside the store, remembered so that a data set is hashed once.
 //!
 //! Invariants:
-//! - a digest is believed only while size, both times and inode are what they were when it was computed, and only
-//!   if the file had been left alone for [`SETTLED`] by then: a file changed in the same instant as it was hashed
-//!   looks unchanged (git's rule for racy entries);
-//! - the loss of the memory, or of a part of it, costs time and nothing else. Where the memory cannot be kept, a notice says
-//!   so. The memory of a newer program stays as it is.
+//! - a digest is used only while the size, both times and the inode of the file are what they were when it was computed;
+//! - it is used only if, at that time, nobody had changed the file for [`SETTLED`]: a file that changes in the same instant as
+//!   it is hashed looks unchanged (git's rule for racy entries);
+//! - if the remembered digests are lost, or a part of them, this costs time and nothing else. If they cannot be stored, a
+//!   notice says so. Those of a newer program stay as they are.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,12 +1,13 @@
 //! The layers of a store: its own objects, and below them those of other stores.
 //!
-//! The file `layers` in a store's folder names other stores, a folder a line behind the line `repro layers 1`. A relative
-//! path begins at the store's folder. The file is written by people.
+//! The file `layers` in a store's folder names other stores. Its first line is `repro layers 1`, and each other line is the
+//! folder of one store. A relative path begins at the store's own folder. People write this file.
 //!
 //! Invariants:
 //! - a lower layer is only read;
-//! - an object is copied up whole, and verified on the way. A layer whose copy is damaged is reported and passed over;
-//! - where the store itself may not be written, an object is read where it is.
+//! - an object is copied up whole, and verified on the way. If a layer's copy is damaged, this is reported, and the next layer
+//!   is tried;
+//! - if the store itself is read-only, an object is read where it is.
 
 use std::io::Read;
 use std::path::Path;

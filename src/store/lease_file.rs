@@ -1,4 +1,4 @@
-//! The file of a lease: a list of digests, locked by the process that uses the objects. For its purpose see `leases.rs`.
+//! The file of a lease: a list of digests, locked by the process that uses the objects. `leases.rs` says what leases are for.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,16 +1,16 @@
 //! Leases: the objects that living processes read or write.
 //!
-//! Here a collector of old objects fits in: it removes the objects that no record names and no lease lists
+//! Leases are made for a collector of old objects. It would remove the objects that no record names and no lease lists
 //! ([`Store::leased`]).
 //!
 //! Invariants:
-//! - a lease is a file in `leases/` that lists digests. Its process holds a lock on it, and removes it at the end. The file
-//!   of a process that died has no lock, and is swept: no clock is asked;
-//! - an object is leased before it is looked for, and until its last use. An object that is written is leased until the
-//!   store is closed, so that a record can name it meanwhile;
-//! - a collector holds the lock [`COLLECT`] from before it lists the leases until it has removed the rest. A process that
-//!   leases an object meanwhile waits for that lock before it looks for the object. So each object is leased in time, or its
-//!   absence is seen.
+//! - a lease is a file in `leases/` that lists digests. Its process holds a lock on the file, and removes the file when the
+//!   lease ends. If the process died, nobody holds the lock, and the file is swept. No clock is asked;
+//! - an object is leased before it is looked for, and until its last use. An object that is written is leased until the store
+//!   is closed, so that a record can name it in the meantime;
+//! - a collector takes the lock [`COLLECT`] before it lists the leases, and holds it until it has removed the objects. A
+//!   process that leases an object in the meantime waits for this lock before it looks for the object. So either the object
+//!   is leased in time, or the process sees that the object is gone.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,12 +1,13 @@
-//! Lists of lines that are stored by what they do not share with an earlier list.
+//! Lists of lines that are stored as differences from an earlier list.
 //!
-//! A run's plan and its nodes are such lists: of ten thousand lines, the next run often changes one. A stored list is an
-//! object; it names an earlier list, its base, and says which lines it takes from there and which are new.
+//! A run's plan and its nodes are such lists: the next run often changes only one of ten thousand lines. A stored list is an
+//! object. It names an earlier list, its base, and says which lines it takes from the base and which are new.
 //!
 //! Invariants:
 //! - a list never changes, as any object: what is read is what was stored;
-//! - the list of turn `t` rests on the turn that is left when the lowest bit of `t` is cleared. So a list is put together
-//!   from at most as many objects as `t` has bits, and holds the changes of few turns (the skip deltas of Subversion);
+//! - lists are numbered by turns. The base of turn `t` is the turn whose number is `t` with its lowest set bit cleared. So a
+//!   list is put together from at most as many objects as `t` has bits, and holds the changes of few turns (the skip deltas
+//!   of Subversion);
 //! - a list that shares too little with its base is stored whole, as turn 0.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Locks in the store: on action keys, and on whatever else has a name.
+//! Locks in the store: on action keys, and on other names.
 
 use std::path::PathBuf;
 

@@ -1,33 +1,34 @@
-//! The store: content-addressed objects, action records, run records, locks and the memory of external files.
+//! The store: content-addressed objects, action records, run records, locks, and the remembered digests of external files.
 //!
 //! Invariants:
 //! - an object is named by the BLAKE3 digest of its bytes, is read-only, appears whole or not at all, and is
-//!   verified whenever it is read back; a corrupt one is set aside in `quarantine/` and never seen again;
-//! - a record's first line is the digest of the rest, so a torn or flipped record is set aside and counts as absent;
-//! - everything is written in `tmp/`, synced, and renamed into its place: a process killed at any moment leaves a
-//!   store that the next one uses as it is;
+//!   verified whenever it is read back; a corrupt object is set aside in `quarantine/` and not read again;
+//! - a record's first line is the digest of the rest. So a record that was cut off or changed is noticed: it is set aside
+//!   and counts as absent;
+//! - everything is written in `tmp/`, synced, and renamed into its place. If a process is killed at any moment, the next
+//!   process can use the store as it is;
 //! - what a living process writes is never swept, whatever any clock says;
-//! - a store that may not be written serves what is in it, and one that is only viewed ([`Store::view`]) stays as it is;
-//! - every stored format carries a version, and a newer one is refused in words;
-//! - the store knows no pipeline and no stage kind. Only the ids of runs hold a time, and nothing is decided by it;
-//! - the bytes of objects may lie in layers below the store's own folder; nothing above [`Blobs`] knows it (`blobs.rs`,
-//!   `layers.rs`). A remote store fits in there;
-//! - an object that a living process reads or writes is leased (`leases.rs`). A collector of old objects fits in there, and
-//!   takes its prices from [`Store::costs`];
+//! - a read-only store serves what is in it, and a store that is only viewed ([`Store::view`]) stays as it is;
+//! - every stored format carries a version. A newer version is refused, and the error says so;
+//! - the store knows no pipeline and no stage kind. Only the ids of runs hold a time, and no decision depends on it;
+//! - the bytes of objects may lie in layers below the store's own folder; nothing above [`Blobs`] knows this (`blobs.rs`,
+//!   `layers.rs`). A remote store would be one more layer;
+//! - an object that a living process reads or writes is leased (`leases.rs`). A collector of old objects would read the
+//!   leases, and take its costs from [`Store::costs`];
 //! - what each job did is recorded once and never changed (`executions.rs`);
-//! - the leftovers of killed processes go when the next run begins, once nobody holds them (`sweep.rs`).
+//! - when a run begins, it removes what killed processes left, if nobody holds it (`sweep.rs`).
 //!
 //! ```text
 //! .repro/
 //!   format              "repro store 1"
 //!   objects/ab/cdef…    blobs; a tree is a blob that lists its files
 //!   actions/ab/….json   what a node with that action key made
-//!   executions/<run>/   what each job of that run did, a record a job
+//!   executions/<run>/   what each job of that run did, one record for each job
 //!   runs/….json         run records, by number and id; ….nodes beside it while the run goes on
-//!   runs/….events       the event log of a run that had something to do, a line an event
-//!   layers              optional: the stores whose objects serve below these, a folder a line
+//!   runs/….events       the event log of a run that had something to do, one line for each event
+//!   layers              optional: the stores that are lower layers, one folder on each line
 //!   leases/             which objects living processes use
-//!   locks/              one file a lock, held by a living process
+//!   locks/              one file for each lock, held by a living process
 //!   scratch/<key>/      inner checkpoints of a node that is not finished
 //!   jobs/<run>/<key>/   job.json, log.txt, events, and while it runs out/ and temp/
 //!   externals/          digests of files outside the store, by size, times and inode

@@ -1,4 +1,4 @@
-//! Objects as they are found and read: each is verified, and a corrupt one is set aside.
+//! How objects are found and read: each object is verified, and a corrupt one is set aside.
 
 use std::io::Read;
 use std::path::Path;

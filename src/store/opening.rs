@@ -1,7 +1,7 @@
-//! How a store is opened: for work, which makes it if it is missing, or for a look, which makes nothing.
+//! How a store is opened: for work, which makes the store if it is missing, or only to look, which makes nothing.
 //!
 //! The file `format` marks a folder as a store. If this file is lost or damaged, and the other files show that the folder
-//! is a store, it is made again. A store of a newer program is refused and stays as it is.
+//! is a store, the file is made again. A store of a newer program is refused and stays as it is.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Objects read in parts, however large, and verified on the way.
+//! Reads objects of any size in parts, and verifies them on the way.
 
 use std::io::{self, Read, Write};
 use std::path::Path;

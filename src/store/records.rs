@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - a record whose digest is wrong is damaged: it is set aside and counts as absent;
-//! - a record whose digest is right is whole, whatever its fields are. It is read as far as it goes. If its fields do not
-//!   fit, it is of another version: it stays where it is, and counts as absent where it cannot be of use;
-//! - a record of a newer format is refused in words, and is never written over.
+//! - a record whose digest is right is whole, whatever its fields are. As much of it is read as is understood. What is not
+//!   understood comes from another version: the record stays where it is, and counts as absent if it cannot be used;
+//! - a record of a newer format is refused, the error says so, and the record is never overwritten.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

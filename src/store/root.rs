@@ -1,4 +1,4 @@
-//! The folder of a store: how files come to their places in it, and what is done with what is out of place.
+//! The folder of a store: how files come to their places in it, and what is done with files that are out of place.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

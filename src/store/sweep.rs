@@ -1,4 +1,4 @@
-//! Sweeping: when a run begins, it removes what earlier runs left and nobody needs any more.
+//! Sweeping: when a run begins, it removes what earlier runs left behind and nobody needs any more.
 //!
 //! Invariants:
 //! - nothing that a living process uses is swept. Such a process holds the lock of its run, of the key that it works on, or
@@ -6,7 +6,7 @@
 //! - what stays is bounded: the newest [`RUNS_WITH_LOGS`] runs that ran something keep their logs and event logs, and the
 //!   newest [`RUNS_WITH_SCRATCH`] runs that left inner checkpoints keep these;
 //! - an execution stays as long as the record of its run, or the action record of its key, is there;
-//! - records of runs, objects and action records are never swept, and nothing is reached through a link.
+//! - records of runs, objects and action records are never swept. The sweeper follows no link.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
