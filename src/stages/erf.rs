@@ -34,7 +34,8 @@ params! {
         /// The height and width that are cut from the middle of each image. Smaller images are left out. `None`: the
         /// largest size that all of the images have.
         size: Option<(u32, u32)> = None, where min(33.0).max(4096.0).unit("pixels");
-        /// What the receptive field is of: the gradient goes from the output of this part back to its input.
+        /// The part whose receptive field is computed: the gradient goes from the output of this part back to its
+        /// input.
         target: Target = Target::Image {};
     }
 
@@ -62,7 +63,7 @@ params! {
         /// its code), and none with SeparableShared and Aggregation. Before they have learned, GroupInteraction and
         /// SeparableShared show the same as Regular.
         Conv {
-            /// The block of the convolution. Where it has several dilated ones, the first is meant.
+            /// The block that has the convolution. If it has several dilated convolutions, the first one is meant.
             name: String = "group5/block1".to_owned();
         }
     }

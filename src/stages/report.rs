@@ -23,17 +23,17 @@ use rows::{Entry, Origin, Rows};
 params! {
     /// Gathers the figures of validations and effective receptive fields into one table. It has a row for each model,
     /// data set and way of inference. The figures are the mean IoU, the pixel accuracy, the mean IoU of the best
-    /// constant prediction, the IoU of each class (all in percent), and those of the effective receptive field.
-    /// Models and data sets are named by the first digits of their digests, as in `repro show`. Where a stage is in
-    /// several cells of a matrix, all of them are gathered, and an axis that no other column tells has a column of
-    /// its own. `validate[10]` gathers one iteration alone.
+    /// constant prediction, the IoU of each class (all in percent), and those of the effective receptive field. Models
+    /// and data sets are named by the first digits of their digests, as in `repro show`. If a stage is in several cells
+    /// of a matrix, all of them are gathered. An axis whose values no other column shows has a column of its own.
+    /// `validate[10]` gathers one iteration alone.
     pub struct ReportParams {
         /// The stages to gather, also of other runs, as `run:voc_regular/validate`. Rows stand in the order of their
         /// first mention.
         from: Vec<Ref>, where to(&[METRICS, ERF]).nonempty();
-        /// Axes of the matrix to average over. If any are stated, a second table `means` has the mean and the
-        /// standard deviation (over n - 1) of each figure. Its rows are what all other axes have in common, with the
-        /// number n of averaged rows. A mean is missing if one of these rows lacks the figure.
+        /// Axes of the matrix to average over. If any are stated, a second table `means` has the mean and the standard
+        /// deviation (over n - 1) of each figure. Each of its rows averages the rows of one stage and iteration that
+        /// agree in all other axes, and states their number n. A mean is missing if one of these rows lacks the figure.
         over: Vec<String> = Vec::new();
         /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],

@@ -25,12 +25,12 @@ use super::yields::{DATASET, FILES, METRICS, MODEL, STATE};
 params! {
     /// Writes what trainings and validations logged as TensorBoard's event files. The folder `train` has loss, cross
     /// entropy, running mean IoU, pixel accuracy and learning rate at each step, the IoU of each class after each
-    /// iteration, and the graph of the network. `validation` has cross entropy, mean IoU, pixel accuracy and the IoU
-    /// of each class after each iteration. `pictures` has images, their labels, and the predictions after each
-    /// iteration. Several trainings have a folder each below `train`, and several validations below `validation`. Its
-    /// name is the cell of the matrix, or else network and seed. Digits at the end of a folder's name tell two names
-    /// apart that would be one folder, or stand for the rest of a long name. See them by `tensorboard --logdir
-    /// results`. The wall time of an event is its step in seconds.
+    /// iteration, and the graph of the network. `validation` has cross entropy, mean IoU, pixel accuracy and the IoU of
+    /// each class after each iteration. `pictures` has images, their labels, and the predictions after each iteration.
+    /// If there are several trainings, each has a folder below `train`, and several validations have theirs below
+    /// `validation`. The name of such a folder is the cell of the matrix, or else network and seed. Digits at the end
+    /// of a folder's name keep two names apart that would have the same folder, or stand for the rest of a long name.
+    /// `tensorboard --logdir results` shows the events. The wall time of an event is its step in seconds.
     pub struct EventsParams {
         /// The trainings and validations. Every iteration of each is written.
         from: Vec<Ref>, where to(&[MODEL, METRICS]).nonempty();

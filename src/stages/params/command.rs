@@ -8,17 +8,17 @@ use crate::stages::yields::ALL;
 
 params! {
     /// Runs an external program. Its arguments may hold placeholders. `{in:NAME}` is the path of a copy of an input's
-    /// output: a file, or a folder where the output is one. An input with several outputs needs the name of one, as
-    /// `{in:table.summary}`, and a stage with iterations the number too, as `{in:table[2].summary}`. `{root:NAME}` is
-    /// the data root that an input's paths start from. `{file:NAME}`, `{out:NAME}` and `{param:NAME}` are a file, an
-    /// output and a parameter. The stage runs again when an argument, an input, a file or a parameter changes, when
-    /// its program changes and that is a file of the project, or when one of its tools answers otherwise. Nothing
-    /// else that the program reads is known. "Programs of your own" says what a program may do with its inputs and
-    /// outputs.
+    /// output, which is a file or a folder. If the input has several outputs, name one of them, as
+    /// `{in:table.summary}`. If the input is a stage with iterations, state the number too, as `{in:table[2].summary}`.
+    /// `{root:NAME}` is the data root that an input's paths start from. `{file:NAME}`, `{out:NAME}` and `{param:NAME}`
+    /// are a file, an output and a parameter. The stage runs again when an argument, an input, a file or a parameter
+    /// changes, or when one of its tools prints something else. It also runs again when its program changes, if this is
+    /// a file of the project. The stage knows of nothing else that the program reads. "Programs of your own" says what
+    /// a program may do with its inputs and outputs.
     pub struct CommandParams {
         /// The program and its arguments. A name alone is looked for on the PATH. A relative path with a `/` starts
-        /// from the folder of the pipeline's file. A program that is named so, or by a path into the project, enters
-        /// the key by its content. A missing program is an error when the run is planned.
+        /// from the folder of the pipeline's file. If a program is named by such a path, or by an absolute path into
+        /// the project, its content is in the key. A missing program is an error when the run is planned.
         run: Vec<String>, where nonempty();
         /// The stages whose outputs are inputs.
         inputs: BTreeMap<String, Ref> = BTreeMap::new(),

@@ -10,10 +10,10 @@ use crate::stage::params::FileRef;
 pub const KIND: &str = "Dataset";
 
 params! {
-    /// A checked list of images and labels. The stage reads every file. It must be there and decode, an image and its
-    /// label must have the same size, and a label may hold ids of classes and the ignore value alone. All faults are
+    /// A checked list of images and labels. The stage reads every file. Every file must exist and decode. An image and
+    /// its label must have the same size. A label may hold only ids of classes and the ignore value. All faults are
     /// reported together. The result is an index of paths, digests, sizes, and pixels of each class. The images stay
-    /// where they are. Whoever reads one later checks it against its digest.
+    /// where they are. A stage that reads an image later checks it against its digest.
     pub struct DatasetParams {
         /// Where the images come from.
         source: Source;

@@ -26,7 +26,7 @@ params! {
     pub enum Fuse {
         /// The mean of the probabilities at the size of the image. This is usual today.
         Mean {}
-        /// The greatest logits at the size of the first scale's, as in the multi-scale reference.
+        /// The greatest logits, at the size of the logits of the first scale, as in the multi-scale reference.
         Max {}
     }
 

@@ -31,9 +31,9 @@ params! {
         steps: u32, where min(1.0).unit("updates");
         /// The updates that the schedule spans. `None`: iterations x steps.
         horizon: Option<u64> = None, where min(1.0).unit("updates");
-        /// Whether iterations follow one another as in the reference. There each makes one update more than it has
-        /// steps: the step between two iterations is trained twice, and the very last has rate 0. Each iteration also
-        /// draws its batches from the start.
+        /// Whether iterations follow one another as in the reference. There each iteration makes one update more than
+        /// it has steps: the step between two iterations is trained twice, and the very last step has rate 0. Each
+        /// iteration also draws its batches from the start.
         reference: bool = false;
         /// The images of a batch.
         batch: u32, where min(1.0).unit("images");
@@ -60,22 +60,23 @@ params! {
         seed: u64 = 1234, where max(9007199254740991.0);
         /// The precision of products and sums. The processor computes `Fp32` alone.
         precision: Precision = Precision::Fp32 {};
-        /// Whether the same training always gives the same bits. On the processor it always does, but the key
-        /// differs. A GPU may be faster without.
+        /// Whether the same training always gives the same bits. On the processor it always does, for either value, but
+        /// the two values have different keys. A GPU may be faster with `false`.
         deterministic: bool = true;
-        /// The number of processes that share each batch. On GPUs each has its own, counted from the given one: with
-        /// `--device cuda:2`, 3 ranks take `cuda:2`, `cuda:3` and `cuda:4`. These must be of one kind, and exchange
-        /// gradients by NCCL. Gradients are added in one order, unless `deterministic` is false on GPUs. The same
-        /// number of ranks then gives the same bits, and another number the same result up to rounding. On the
-        /// processor the ranks divide its threads among them, and one rank is fastest.
+        /// The number of processes that share each batch. On GPUs, each process has a GPU of its own. They are counted
+        /// from the given one: with `--device cuda:2`, 3 ranks take `cuda:2`, `cuda:3` and `cuda:4`. These must be of
+        /// one kind, and exchange gradients by NCCL. Gradients are added in a fixed order, unless `deterministic` is
+        /// false on GPUs. With this order, the same number of ranks gives the same bits, and another number the same
+        /// result up to rounding. On the processor the ranks divide its threads among them, and one rank is fastest.
         ranks: u32 = 1, where min(1.0).max(64.0).unit("processes");
-        /// Activation checkpointing: of so many blocks of the encoder in a row, only the input of the first is kept. The
-        /// backward pass computes them again. This takes less memory and about a third more time, and gives the same bits.
-        /// 0 keeps all activations. About the root of the number of blocks needs the least memory: 6 for ResNet-101.
+        /// Activation checkpointing. The blocks of the encoder are taken in segments of so many blocks, and only the
+        /// input of each segment is kept. The backward pass computes the activations again. This takes less memory and
+        /// about a third more time, and gives the same bits. 0 keeps all activations. About the square root of the
+        /// number of blocks needs the least memory: 6 for ResNet-101.
         recompute: u32 = 0, where max(1024.0).unit("blocks").unkeyed();
-        /// Whether a GPU records the forward and the backward pass in the second step, and replays them in all later
-        /// ones (CUDA graph capture and replay). This gives the same bits for less work of the processor. Norms that
-        /// training changes cannot be recorded, since the processor computes a part of them in each step.
+        /// CUDA graph capture and replay: whether a GPU captures the forward and the backward pass in the second step,
+        /// and replays them in all later steps. This gives the same bits with less work for the processor. Batch norms
+        /// that training changes cannot be captured, since the processor computes a part of them in each step.
         graph: bool = false, where unkeyed();
     }
 
@@ -122,8 +123,8 @@ params! {
 
     /// Random changes of the training images, in the reference's order: scale, mirror, crop.
     pub struct Augment {
-        /// The least and the greatest factor by which height and width are scaled. It is drawn uniformly. `None`: no
-        /// scaling.
+        /// The least and the greatest factor by which height and width are scaled. The factor is drawn uniformly.
+        /// `None`: no scaling.
         scale: Option<(f64, f64)> = Some((0.5, 1.5)), where above(0.0).max(16.0);
         /// Whether half of the images are mirrored.
         mirror: bool = true;

@@ -19,8 +19,8 @@ pub(super) const ENTRY: Entry = Entry {
     args: || {
         vec![ArgSpec::new(
             "learned",
-            "Whether training changes the filters, which begin as the mean: so it is in the reference's code. \
-             Otherwise they stay the mean, as in its text.",
+            "Whether training changes the filters, which begin as the mean. In the reference's code, it does. With \
+             `false` they stay the mean, as in the paper's text.",
             Arg::Bool(true),
         )]
     },

@@ -30,7 +30,7 @@ pub(super) fn args(learning: &'static [(&'static str, &'static str)]) -> Vec<Arg
         ),
         ("Paper", "As in the paper: exp(-r^2 / 2 sigma^2), normalised."),
     ];
-    let sigma = "The standard deviation in pixels; where it is learned, the first one.";
+    let sigma = "The standard deviation in pixels. If it is learned, it starts from this one.";
     vec![
         ArgSpec::choice("form", "How the Gaussian follows from sigma.", forms),
         ArgSpec::new("sigma", sigma, Arg::Float(1.0)),
