@@ -23,7 +23,7 @@ pub enum Exit {
     Numeric = 7,
     /// A bug in this program.
     Bug = 101,
-    /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
+    /// Stopped by Ctrl-C, SIGTERM or SIGHUP; what was finished is kept.
     Interrupted = 130,
 }
 
@@ -38,7 +38,7 @@ pub const CODES: &[(Exit, &str)] = &[
     (Exit::Device, "a requested device is missing or lacks an operation"),
     (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),
     (Exit::Bug, "a bug in repro"),
-    (Exit::Interrupted, "stopped by Ctrl-C or SIGTERM; what was finished is kept"),
+    (Exit::Interrupted, "stopped by Ctrl-C, SIGTERM or SIGHUP; what was finished is kept"),
 ];
 
 /// The table as lines of text.
