@@ -107,7 +107,7 @@ fn a_job_planned_by_another_program_or_for_other_arithmetic_is_refused() {
     refused(&other, &["Another program planned this job"]);
     refused(
         &|job| drop(job.as_object_mut().unwrap().remove("program")),
-        &["Another program planned this job", "Run the pipeline again"],
+        &["Another program planned this job", "would stand under a key of that one"],
     );
     let numeric = |job: &mut Json| job["preimage"]["numeric.sums"] = Json::from("in any order");
     refused(&numeric, &["`cpu` is not what the run was planned for", "sums is fused", "not in any order"]);
