@@ -47,10 +47,10 @@ pub fn check(
     let is_read = |number: usize| {
         let reads =
             |argument: &Argument<'_>| matches!(*argument, Argument::Input(n) | Argument::Activation(n) if n == number);
-        arguments().any(|argument| reads(&argument))
+        arguments().any(reads)
     };
     let unread = |(number, input): (usize, &&Tensor)| input.dtype() == DType::F32 || is_read(number);
-    if !arguments().all(|argument| fits(&argument)) || !inputs.iter().enumerate().all(unread) {
+    if !arguments().all(fits) || !inputs.iter().enumerate().all(unread) {
         let types: Vec<_> = inputs.iter().chain([&output]).map(|tensor| tensor.dtype()).collect();
         return Err(Error::Model(format!("The operation {name} takes no operands of the types {types:?}.")));
     }
