@@ -12,7 +12,7 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::checkpoint::{self, Checkpoint};
 use crate::ml::import;
-use crate::ml::naming::{self, Table as Names};
+use crate::ml::naming::{self, NameTable};
 use crate::table::{self, Cell, Column, Style, Table};
 
 /// The commands on files of weights: TensorFlow V1 and V2, PyTorch, NumPy's npz, safetensors.
@@ -157,11 +157,11 @@ fn convert(args: &ConvertArgs) -> Result<Exit, Failure> {
     let (translated, count, left) = match &args.names {
         None => (None, file.tensors.len(), file.passed_over.iter().map(|(name, _)| name.clone()).collect()),
         Some(names) => {
-            let names = match Names::shipped(names) {
+            let names = match NameTable::shipped(names) {
                 Err(told) if !names.ends_with(".ron") => return Err(fail(Exit::Usage, told)),
                 Err(_) => {
                     let text = fsio::read_to_string_within(Path::new(names), naming::BYTES)?;
-                    Names::parse(names, &text)?
+                    NameTable::parse(names, &text)?
                 }
                 Ok(table) => table,
             };

@@ -1,7 +1,7 @@
 //! The schedule decides which node starts when.
 //!
 //! This module is pure: it uses no disk, no process and no clock of its own. Its caller carries the plan out. The caller
-//! reports to the schedule what happened to a node ([`News`]), with the time as a value, and asks what to do next ([`Order`]).
+//! reports to the schedule what happened to a node ([`News`]), with the time as a value, and asks what to do next ([`Instruction`]).
 //!
 //! A node waits until its inputs are done. Then it is looked up in the store. If the store does not have its outputs, it is
 //! started as soon as there is room for it. If another process holds its lock, it is looked up again after a while. When no
@@ -87,7 +87,7 @@ pub(super) enum News {
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Instruction {
     /// Look the node up, and tell `Missing`, `Done` or `Failed`.
     LookUp(Place),
     /// Look whether somebody still holds the node's lock. If so tell `Held`, else do as for `LookUp`.
@@ -215,15 +215,15 @@ impl Schedule {
     }
 
     /// What to do at the time `now`.
-    pub fn next(&mut self, now: Duration) -> Order {
+    pub fn next(&mut self, now: Duration) -> Instruction {
         match self.stopping {
             Stopping::ToAsk { now } => {
                 self.stopping = Stopping::Asked { deadline: now + self.rules.grace };
-                return Order::AskToStop;
+                return Instruction::AskToStop;
             }
             Stopping::Asked { deadline } if deadline <= now && self.running > 0 => {
                 self.stopping = Stopping::Killed;
-                return Order::Kill;
+                return Instruction::Kill;
             }
             _ => {}
         }
@@ -238,10 +238,10 @@ impl Schedule {
                 }
                 // What has just become due is done after the news that came meanwhile.
                 let soon = (!self.due.is_empty()).then_some(now);
-                return Order::Wait(soon.or(self.retries.first().map(|(time, _)| *time)));
+                return Instruction::Wait(soon.or(self.retries.first().map(|(time, _)| *time)));
             }
         } else if self.running > 0 {
-            return Order::Wait(match self.stopping {
+            return Instruction::Wait(match self.stopping {
                 Stopping::Asked { deadline } => Some(deadline),
                 _ => None,
             });
@@ -250,10 +250,10 @@ impl Schedule {
     }
 
     /// The first node that can go on.
-    fn next_open(&mut self) -> Option<Order> {
+    fn next_open(&mut self) -> Option<Instruction> {
         while let Some(node) = self.due.pop_front() {
             if self.nodes[node].phase == NodePhase::Held {
-                return Some(Order::TryAgain(node));
+                return Some(Instruction::TryAgain(node));
             }
         }
         let fits = |takes: &Amounts| takes.iter().zip(&self.free).all(|(takes, free)| takes <= free);
@@ -262,30 +262,30 @@ impl Schedule {
         match (self.to_look_up.first().copied(), ready) {
             (Some(open), ready) if ready.is_none_or(|ready| open < ready) => {
                 self.to_look_up.pop_first();
-                Some(Order::LookUp(open))
+                Some(Instruction::LookUp(open))
             }
             (_, Some(ready)) => {
                 self.leave(ready, NodePhase::Running);
                 self.running += 1;
                 let takes = &self.nodes[ready].takes;
                 self.free.iter_mut().zip(takes).for_each(|(free, takes)| *free -= takes);
-                Some(Order::Start(ready))
+                Some(Instruction::Start(ready))
             }
             _ => None,
         }
     }
 
-    fn skip(&mut self) -> Order {
+    fn skip(&mut self) -> Instruction {
         while let Some(node) = self.nodes.get(self.ended) {
             let place = self.ended;
             self.ended += 1;
             if matches!(node.phase, NodePhase::Waiting | NodePhase::Ready | NodePhase::Held) {
                 let needs = node.needs.iter().copied().find(|&need| self.nodes[need].phase != NodePhase::Done);
                 self.leave(place, NodePhase::Skipped);
-                return Order::Skip { node: place, needs };
+                return Instruction::Skip { node: place, needs };
             }
         }
-        Order::End
+        Instruction::End
     }
 
     /// Takes in what became of a node by the time `now`.

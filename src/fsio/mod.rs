@@ -39,7 +39,7 @@ pub use sync::{sync, sync_file};
 pub use system::{now, peak_memory};
 pub use temporary::{Temporary, is_temporary, sweep};
 pub use write::{
-    Made, Put, append, copy_atomic, create, write_atomic, write_atomic_by, write_atomic_parts, write_synced,
+    Put, WriteResult, append, copy_atomic, create, write_atomic, write_atomic_by, write_atomic_parts, write_synced,
 };
 
 #[cfg(test)]

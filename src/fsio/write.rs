@@ -22,7 +22,10 @@ pub fn write_atomic_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
 }
 
 /// As [`write_atomic`], of content that `make` puts part by part; its error is the call's.
-pub fn write_atomic_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'_>) -> Made<E>) -> Made<E> {
+pub fn write_atomic_by<E: From<Error>>(
+    path: &Path,
+    make: impl FnOnce(&mut Put<'_>) -> WriteResult<E>,
+) -> WriteResult<E> {
     let mut temporary = Temporary::beside(path)?;
     make(&mut |part| temporary.add(part))?;
     Ok(temporary.place(path)?)
@@ -32,7 +35,7 @@ pub fn write_atomic_by<E: From<Error>>(path: &Path, make: impl FnOnce(&mut Put<'
 pub type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 /// The result of making a file's content.
-pub type Made<E> = std::result::Result<(), E>;
+pub type WriteResult<E> = std::result::Result<(), E>;
 
 /// Writes and syncs a file that nobody else knows of yet.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 use super::layers::affine::EPSILON;
 use super::layers::{Inventory, Parameter};
 use super::models::Network;
-use super::naming::{Layout, Meaning, Table};
+use super::naming::{Layout, Meaning, NameTable};
 use super::spec::ModelSpec;
 use super::weights::{Scheme, initial};
 
@@ -64,10 +64,10 @@ pub struct Translated {
 ///
 /// # Errors
 /// None translates any.
-pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'static str, Table)> {
-    let mut best: Option<(usize, &'static str, Table)> = None;
-    for name in Table::names() {
-        let table = Table::shipped(name).map_err(Error::Model)?;
+pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'static str, NameTable)> {
+    let mut best: Option<(usize, &'static str, NameTable)> = None;
+    for name in NameTable::names() {
+        let table = NameTable::shipped(name).map_err(Error::Model)?;
         let ours = |name: &str| matches!(table.meaning(name, wanted), Meaning::Ours(_));
         let count = file.tensors.iter().filter(|tensor| ours(&tensor.name)).count();
         if count > best.as_ref().map_or(0, |(most, ..)| *most) {
@@ -76,7 +76,7 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
     }
     let (_, name, table) = best.ok_or_else(|| {
         let some: Vec<&str> = file.tensors.iter().take(4).map(|tensor| tensor.name.as_str()).collect();
-        let tables: Vec<&str> = Table::names().collect();
+        let tables: Vec<&str> = NameTable::names().collect();
         Error::Weights(vec![format!(
             "No shipped table of names ({}) knows any of the file's {} tensors, as `{}`; state `names: Table(…)`.",
             tables.join(", "),
@@ -91,7 +91,7 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
 ///
 /// # Errors
 /// A wanted tensor is not f32, is damaged, or stands in the file twice; all are named.
-pub fn translate(file: &Checkpoint, table: &Table, wanted: &dyn Fn(&str) -> bool) -> Result<Translated> {
+pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -> Result<Translated> {
     let (mut found, mut faults) = (Translated::default(), Vec::new());
     for tensor in &file.tensors {
         let name = &tensor.name;

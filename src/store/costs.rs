@@ -21,14 +21,14 @@ pub struct Cost {
 }
 
 /// A stage with its iteration.
-type Place = (String, Option<u32>);
+type StageIteration = (String, Option<u32>);
 
 /// Costs of executions that made something; of several, those of the newest run.
 #[derive(Debug, Default)]
 pub struct Costs {
     by_key: BTreeMap<Digest, Cost>,
     by_recipe: BTreeMap<(String, Digest), Cost>,
-    by_place: BTreeMap<(String, Place), Cost>,
+    by_place: BTreeMap<(String, StageIteration), Cost>,
 }
 
 impl Costs {

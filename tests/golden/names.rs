@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ml::import::{Tensors, arrange, smoothed};
 use crate::ml::layers::Inventory;
-use crate::ml::naming::{Meaning, Table};
+use crate::ml::naming::{Meaning, NameTable};
 
 /// A convention of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Names {
     }
 
     /// The table, and our name of one of theirs.
-    fn open(self, inventory: &Inventory) -> (Table, impl Fn(&str) -> Option<String>) {
-        let table = Table::shipped(&format!("{self:?}")).unwrap().smoothing(&smoothed(inventory));
+    fn open(self, inventory: &Inventory) -> (NameTable, impl Fn(&str) -> Option<String>) {
+        let table = NameTable::shipped(&format!("{self:?}")).unwrap().smoothing(&smoothed(inventory));
         let wanted: BTreeSet<String> = inventory.iter().map(|(_, parameter)| parameter.name.clone()).collect();
         let names = table.clone();
         let ours = move |name: &str| match names.meaning(name, &|ours| wanted.contains(ours)) {

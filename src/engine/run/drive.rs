@@ -11,7 +11,7 @@ use crate::engine::hit::Context;
 use crate::engine::observer::Observer;
 use crate::engine::options::Options;
 use crate::engine::plan::Plan;
-use crate::engine::schedule::Order;
+use crate::engine::schedule::Instruction;
 use crate::fsio;
 use crate::pipeline::Pipeline;
 use crate::stage::{Cancel, Registry};
@@ -98,14 +98,14 @@ impl Run<'_> {
                 self.schedule.cancel(self.now());
             }
             match self.schedule.next(self.now()) {
-                Order::LookUp(place) => self.attempt(self.index(place), Self::look_up),
-                Order::TryAgain(place) => self.attempt(self.index(place), Self::try_again),
-                Order::Start(place) => self.attempt(self.index(place), Self::start),
-                Order::AskToStop => self.cancel_jobs(Stop::Soon),
-                Order::Kill => self.cancel_jobs(Stop::Now),
-                Order::Wait(until) => self.wait(until),
-                Order::Skip { node, needs } => self.skip(self.index(node), needs.map(|need| self.index(need))),
-                Order::End => break,
+                Instruction::LookUp(place) => self.attempt(self.index(place), Self::look_up),
+                Instruction::TryAgain(place) => self.attempt(self.index(place), Self::try_again),
+                Instruction::Start(place) => self.attempt(self.index(place), Self::start),
+                Instruction::AskToStop => self.cancel_jobs(Stop::Soon),
+                Instruction::Kill => self.cancel_jobs(Stop::Now),
+                Instruction::Wait(until) => self.wait(until),
+                Instruction::Skip { node, needs } => self.skip(self.index(node), needs.map(|need| self.index(need))),
+                Instruction::End => break,
             }
         }
         self.tell_notices();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Amounts, News, NodePhase, Order, Place, Rules, Schedule};
+use super::{Amounts, Instruction, News, NodePhase, Place, Rules, Schedule};
 
 /// Random numbers that a seed gives (splitmix64).
 struct Random(u64);
@@ -94,10 +94,10 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
             );
         };
         match schedule.next(now) {
-            Order::TryAgain(node) if locks.get(&node).is_some_and(|free| *free > now) => {
+            Instruction::TryAgain(node) if locks.get(&node).is_some_and(|free| *free > now) => {
                 schedule.tell(node, News::Held, now);
             }
-            Order::LookUp(node) | Order::TryAgain(node) => {
+            Instruction::LookUp(node) | Instruction::TryAgain(node) => {
                 inputs_done(&schedule, node);
                 assert!(asked_at.is_none(), "{node} is looked up after a request to stop");
                 // Whoever held the lock has made the node.
@@ -109,7 +109,7 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
                     schedule.tell(node, News::Missing, now);
                 }
             }
-            Order::Start(node) => {
+            Instruction::Start(node) => {
                 inputs_done(&schedule, node);
                 assert!(asked_at.is_none(), "{node} starts after a request to stop");
                 assert_eq!(schedule.phase(node), NodePhase::Running);
@@ -126,7 +126,7 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
                     ends.insert((now + ms(1 + random.below(300)), node));
                 }
             }
-            Order::AskToStop => {
+            Instruction::AskToStop => {
                 assert!(asked_at.is_none() && world.cancel.is_some());
                 asked_at = Some(now);
                 let heeding: Vec<_> = ends.iter().copied().filter(|_| random.chance(world.heeds)).collect();
@@ -137,12 +137,12 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
                     ends.insert((now + more, node));
                 }
             }
-            Order::Kill => {
+            Instruction::Kill => {
                 assert_eq!(Some(now), asked_at.map(|asked| asked + grace), "the grace is neither shorter nor longer");
                 kills += ends.len();
                 ends = ends.into_iter().map(|(_, node)| (now, node)).collect();
             }
-            Order::Wait(until) => {
+            Instruction::Wait(until) => {
                 let end = ends.first().map(|(time, _)| *time);
                 let cancel = world.cancel.filter(|time| *time > now);
                 let next = [until, end, cancel].into_iter().flatten().min();
@@ -175,18 +175,18 @@ fn simulate(n: usize, seed: u64, world: World) -> Outcome {
                     }
                 }
             }
-            Order::Skip { node, needs } => {
+            Instruction::Skip { node, needs } => {
                 assert!(ended.insert(node), "{node} ends twice");
                 assert!(ends.is_empty(), "a node is skipped while others run");
                 assert_eq!(schedule.phase(node), NodePhase::Skipped);
                 let undone = plan[node].0.iter().copied().find(|&need| schedule.phase(need) != NodePhase::Done);
                 assert_eq!(needs, undone);
             }
-            Order::End => break,
+            Instruction::End => break,
         }
     }
     assert_eq!(ended.len(), n, "each node ends");
-    assert_eq!(schedule.next(now), Order::End);
+    assert_eq!(schedule.next(now), Instruction::End);
     let links = plan.iter().map(|(needs, _)| needs.len()).sum::<usize>();
     // Each link is gone over when a node is done, and again when it begins again and is done again.
     assert!(schedule.visits <= links + undone, "{} visits of {links} links, {undone} undone", schedule.visits);
@@ -241,22 +241,22 @@ fn a_request_to_stop_ends_all_that_runs_and_starts_nothing() {
 fn a_lock_that_stays_held_is_asked_for_ever_less_often() {
     let rules = Rules { room: vec![1], keep_going: false, grace: ms(0), retry: ms(100), remakes: 2 };
     let mut schedule = Schedule::new([(vec![], vec![1])], rules);
-    assert_eq!(schedule.next(ms(0)), Order::LookUp(0));
+    assert_eq!(schedule.next(ms(0)), Instruction::LookUp(0));
     schedule.tell(0, News::Missing, ms(0));
-    assert_eq!(schedule.next(ms(0)), Order::Start(0));
+    assert_eq!(schedule.next(ms(0)), Instruction::Start(0));
     let mut now = ms(0);
     let mut waits = Vec::new();
     for _ in 0..7 {
         schedule.tell(0, News::Held, now);
-        let Order::Wait(Some(until)) = schedule.next(now) else { panic!("it waits for the lock") };
+        let Instruction::Wait(Some(until)) = schedule.next(now) else { panic!("it waits for the lock") };
         waits.push((until - now).as_millis());
         now = until;
-        assert_eq!(schedule.next(now), Order::Wait(Some(now)), "news come first");
-        assert_eq!(schedule.next(now), Order::TryAgain(0));
+        assert_eq!(schedule.next(now), Instruction::Wait(Some(now)), "news come first");
+        assert_eq!(schedule.next(now), Instruction::TryAgain(0));
     }
     assert_eq!(waits, [100, 200, 400, 800, 1600, 1600, 1600]);
     schedule.tell(0, News::Done, now);
-    assert_eq!(schedule.next(now), Order::End);
+    assert_eq!(schedule.next(now), Instruction::End);
 }
 
 #[test]
@@ -264,16 +264,16 @@ fn a_node_goes_on_when_its_twin_ends_and_not_before() {
     let rules = Rules { room: vec![2], keep_going: false, grace: ms(0), retry: ms(100), remakes: 2 };
     let mut schedule = Schedule::new([(vec![], vec![1]), (vec![], vec![1])], rules);
     for node in 0..2 {
-        assert_eq!(schedule.next(ms(0)), Order::LookUp(node));
+        assert_eq!(schedule.next(ms(0)), Instruction::LookUp(node));
         schedule.tell(node, News::Missing, ms(0));
-        assert_eq!(schedule.next(ms(0)), Order::Start(node));
+        assert_eq!(schedule.next(ms(0)), Instruction::Start(node));
     }
     schedule.tell(1, News::HeldBy(0), ms(0));
-    assert_eq!(schedule.next(ms(5000)), Order::Wait(None));
+    assert_eq!(schedule.next(ms(5000)), Instruction::Wait(None));
     schedule.tell(0, News::Done, ms(6000));
-    assert_eq!(schedule.next(ms(6000)), Order::LookUp(1));
+    assert_eq!(schedule.next(ms(6000)), Instruction::LookUp(1));
     schedule.tell(1, News::Done, ms(6000));
-    assert_eq!(schedule.next(ms(6000)), Order::End);
+    assert_eq!(schedule.next(ms(6000)), Instruction::End);
 }
 
 #[test]
@@ -294,11 +294,11 @@ fn a_node_that_turns_out_to_be_damaged_begins_again_with_all_that_rests_on_it() 
         let mut looked_up = Vec::new();
         loop {
             match schedule.next(ms(0)) {
-                Order::LookUp(node) => {
+                Instruction::LookUp(node) => {
                     looked_up.push(node);
                     schedule.tell(node, News::Done, ms(0));
                 }
-                Order::End => return looked_up,
+                Instruction::End => return looked_up,
                 order => panic!("{order:?}"),
             }
         }
@@ -313,8 +313,8 @@ fn a_node_that_turns_out_to_be_damaged_begins_again_with_all_that_rests_on_it() 
     // What is not made again after a request to stop is skipped.
     schedule.tell(1, News::Damaged, ms(0));
     schedule.cancel(ms(0));
-    assert_eq!(schedule.next(ms(0)), Order::AskToStop);
-    assert_eq!(schedule.next(ms(0)), Order::Skip { node: 1, needs: None });
-    assert_eq!(schedule.next(ms(0)), Order::Skip { node: 3, needs: Some(1) });
-    assert_eq!(schedule.next(ms(0)), Order::End);
+    assert_eq!(schedule.next(ms(0)), Instruction::AskToStop);
+    assert_eq!(schedule.next(ms(0)), Instruction::Skip { node: 1, needs: None });
+    assert_eq!(schedule.next(ms(0)), Instruction::Skip { node: 3, needs: Some(1) });
+    assert_eq!(schedule.next(ms(0)), Instruction::End);
 }

@@ -47,7 +47,7 @@ mod tests {
 
     use crate::ml::layers::{Inventory, Role};
     use crate::ml::models::{Network, Site, architecture};
-    use crate::ml::naming::{Meaning, Table};
+    use crate::ml::naming::{Meaning, NameTable};
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::weights::{Scheme, initialise};
 
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(theirs.len(), 122);
         let shapes: BTreeMap<&str, &[usize]> =
             inventory.iter().map(|(_, p)| (p.name.as_str(), p.shape.as_slice())).collect();
-        let table = Table::shipped("TorchvisionBasic").unwrap();
+        let table = NameTable::shipped("TorchvisionBasic").unwrap();
         let mut found = BTreeMap::new();
         for (name, shape) in &theirs {
             match table.meaning(name, &|ours| shapes.contains_key(ours)) {

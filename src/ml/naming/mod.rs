@@ -24,7 +24,7 @@ pub enum Layout {
 
 /// A table of names.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct NameTable {
     /// The order of the axes of filters.
     pub layout: Layout,
     /// What was added to the variance when the batch norms were trained, where that is another number than here.
@@ -61,7 +61,7 @@ const SHIPPED: [(&str, &str); 6] = [
     ("DeeplabPytorch", include_str!("../../../stages/names/deeplab_pytorch.ron")),
 ];
 
-impl Table {
+impl NameTable {
     /// Reads a table: the text of the file `name`.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Table {
             let rules = pairs(shape, rules, &rule);
             let skip = pairs(shape, skip, &|from, why| Ok((Pattern::parse(from, &words)?, why.to_owned())));
             let layout = if layout? == 0 { Layout::Hwio } else { Layout::Oihw };
-            Some(Table { layout, epsilon, scopes, words, rules, skip })
+            Some(NameTable { layout, epsilon, scopes, words, rules, skip })
         })
     }
 
@@ -99,7 +99,7 @@ impl Table {
         let known = || SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let entry = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
         let (_, text) = entry.ok_or_else(|| format!("There is no table of names `{name}`; there are {}.", known()))?;
-        Table::parse(&format!("the shipped table `{name}`"), text).map_err(|faults| faults.to_string())
+        NameTable::parse(&format!("the shipped table `{name}`"), text).map_err(|faults| faults.to_string())
     }
 
     /// The names of the shipped tables.
@@ -168,13 +168,13 @@ mod tests {
     use super::*;
 
     fn ours(table: &str, name: &str) -> Meaning {
-        Table::shipped(table).unwrap().meaning(name, &|_| true)
+        NameTable::shipped(table).unwrap().meaning(name, &|_| true)
     }
 
     #[test]
     fn shipped_tables_know_the_names() {
         for (name, text) in SHIPPED {
-            Table::parse(name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            NameTable::parse(name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         for (table, name, wanted) in [
             ("Own", "group4/block3/middle/norm/variance", "group4/block3/middle/norm/variance"),
@@ -230,7 +230,7 @@ mod tests {
         let layers = ["group4/block1/middle", "group4/block2/middle", "group5/block1/middle"].map(str::to_owned);
         let meaning = |table: &str, name: &str, part: &str| {
             let wanted = |ours: &str| ours.ends_with(part);
-            match Table::shipped(table).unwrap().smoothing(&layers).meaning(name, &wanted) {
+            match NameTable::shipped(table).unwrap().smoothing(&layers).meaning(name, &wanted) {
                 Meaning::Ours(ours) => ours,
                 other => panic!("{table}: {name} is {other:?}"),
             }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_table_with_faults_is_told_with_the_places() {
-        let told = |text: &str| Table::parse("mine.ron", text).unwrap_err().to_string();
+        let told = |text: &str| NameTable::parse("mine.ron", text).unwrap_err().to_string();
         let rules = "Names(\n  layout: Oihw,\n  rules: [(\"a{n}\", \"b{m}\"), (\"c{n\", \"d\"), (\"e\",)],\n)";
         insta::assert_snapshot!(told(rules));
         insta::assert_snapshot!(told("Names(layout: Iohw,\n rule: [], words: {\"a\": 1})"));

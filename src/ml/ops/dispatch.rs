@@ -79,7 +79,7 @@ values!(f32: F32, f64: F64, u8: U8);
 
 /// Where something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Backend {
     Processor,
     Gpu,
     /// On the processor, by the plans for a GPU.
@@ -87,17 +87,17 @@ enum Place {
     Emulated,
 }
 
-impl Place {
+impl Backend {
     fn of(device: &Device) -> Self {
         #[cfg(test)]
         if emulated::active() && device.is_cpu() {
-            return Place::Emulated;
+            return Backend::Emulated;
         }
-        if device.is_cpu() { Place::Processor } else { Place::Gpu }
+        if device.is_cpu() { Backend::Processor } else { Backend::Gpu }
     }
 
     fn is_processor(self) -> bool {
-        self == Place::Processor
+        self == Backend::Processor
     }
 }
 
@@ -106,7 +106,7 @@ impl Place {
 /// # Errors
 /// Operands that the device's bodies cannot take, see the head of this file. Nothing is written then.
 pub(super) fn launch<O: Operation>(operation: &O, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
-    let plan = if Place::of(output.device()).is_processor() {
+    let plan = if Backend::of(output.device()).is_processor() {
         inputs.iter().try_for_each(|input| check_operand(O::NAME, input, DType::F32))?;
         check_operand(O::NAME, output, O::Output::DTYPE)?;
         check_apart(O::NAME, inputs, output)?;
@@ -130,7 +130,7 @@ pub(super) fn launch<O: Operation>(operation: &O, inputs: &[&Tensor], output: &T
 /// As [`launch`].
 pub(super) fn make<O: Make>(operation: &O, inputs: &[&Tensor], shape: [usize; 4]) -> Result<Tensor> {
     let (device, dtype) = (inputs[0].device(), inputs[0].dtype());
-    if !Place::of(device).is_processor() {
+    if !Backend::of(device).is_processor() {
         let output = activation(shape, dtype, device)?;
         launch(operation, inputs, &output)?;
         return Ok(output);
@@ -262,20 +262,20 @@ pub fn blank(shape: &[usize], device: &Device) -> Result<Tensor> {
 
 /// A tensor for an operation to fill: of zeros on the processor, of anything on a GPU.
 fn unwritten(shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
-    match Place::of(device) {
-        Place::Processor => Ok(Tensor::zeros(shape, dtype, device)?),
+    match Backend::of(device) {
+        Backend::Processor => Ok(Tensor::zeros(shape, dtype, device)?),
         // Whatever lies there at first must not matter.
         #[cfg(test)]
-        Place::Emulated => Ok(Tensor::full(f32::NAN, shape, device)?.to_dtype(dtype)?),
+        Backend::Emulated => Ok(Tensor::full(f32::NAN, shape, device)?.to_dtype(dtype)?),
         // SAFETY: Rust never reads a GPU's memory as values, every pattern of bits is a number for a kernel, and every kernel
         // overwrites the tensors that are made for it.
-        Place::Gpu => Ok(unsafe { Tensor::empty(shape, dtype, device)? }),
+        Backend::Gpu => Ok(unsafe { Tensor::empty(shape, dtype, device)? }),
     }
 }
 
 /// The order in which activations lie on a device.
 pub(super) fn order(device: &Device) -> Order {
-    if Place::of(device).is_processor() { Order::ChannelsFirst } else { Order::ChannelsLast }
+    if Backend::of(device).is_processor() { Order::ChannelsFirst } else { Order::ChannelsLast }
 }
 
 /// An activation for an operation to fill.
@@ -286,7 +286,7 @@ pub(super) fn activation(shape: [usize; 4], dtype: DType, device: &Device) -> Re
 
 /// An error where a device has no activations of a type.
 pub(super) fn check_type(dtype: DType, device: &Device) -> Result<()> {
-    if !Place::of(device).is_processor() || dtype == DType::F32 {
+    if !Backend::of(device).is_processor() || dtype == DType::F32 {
         return Ok(());
     }
     Err(Error::Device {
@@ -299,13 +299,13 @@ pub(super) fn check_type(dtype: DType, device: &Device) -> Result<()> {
 /// updates, on a GPU all.
 pub(super) fn together(device: &Device) -> usize {
     const CACHED: usize = 1 << 18;
-    if Place::of(device).is_processor() { CACHED } else { usize::MAX }
+    if Backend::of(device).is_processor() { CACHED } else { usize::MAX }
 }
 
 /// A copy of `x`, which is contiguous in the processor's memory, on `device`.
 pub(super) fn upload(x: &Tensor, device: &Device) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
-    if Place::of(device) == Place::Gpu {
+    if Backend::of(device) == Backend::Gpu {
         let copy = blank(x.dims(), device)?;
         read("an upload", x, |x| copy.inplace_op1(&Upload(x)))??;
         return Ok(copy);

@@ -53,7 +53,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     let wanted: BTreeSet<String> = taken.map(|(_, parameter)| parameter.name.clone()).collect();
     let wanted = |name: &str| wanted.contains(name);
     let (name, names) = match names.shipped() {
-        Some(name) => (name, naming::Table::shipped(name).map_err(StageError::Bug)?),
+        Some(name) => (name, naming::NameTable::shipped(name).map_err(StageError::Bug)?),
         None => match names {
             Names::Table { .. } => ("stated", own_table(file(job, "source.names.file")?)?),
             _ => import::detect(&checkpoint, &wanted).map_err(wrong)?,
@@ -89,10 +89,10 @@ fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
 }
 
 /// Reads a table of names.
-fn own_table(path: &Path) -> Result<naming::Table, StageError> {
+fn own_table(path: &Path) -> Result<naming::NameTable, StageError> {
     let text = fsio::read_to_string_within(path, naming::BYTES)
         .map_err(|error| DataFault::new(path.display(), error.to_string(), error.hint()))?;
-    naming::Table::parse(&path.display().to_string(), &text).map_err(|found| {
+    naming::NameTable::parse(&path.display().to_string(), &text).map_err(|found| {
         let fault = |fault: &Diagnostic| {
             let (line, column) = fault.position();
             DataFault::new(format_args!("{}:{line}:{column}", fault.file()), &fault.message, &fault.hint)
