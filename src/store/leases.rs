@@ -163,12 +163,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        (dir, store)
-    }
+    use crate::store::testing::store;
 
     fn wanted(digest: Digest, bytes: u64) -> Wanted {
         Wanted { digest, bytes: Some(bytes) }

@@ -159,12 +159,7 @@ fn joined(parts: &str, base: &[Rc<str>]) -> Option<Vec<Rc<str>>> {
 mod tests {
     use super::*;
     use crate::fsio;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        (dir, store)
-    }
+    use crate::store::testing::store;
 
     fn lines(store: &Store, digest: &Digest) -> Vec<String> {
         store.lines(digest).unwrap().iter().map(|line| line.to_string()).collect()

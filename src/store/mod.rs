@@ -54,6 +54,8 @@ mod records;
 mod root;
 mod runs;
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod time;
 mod trees;
 

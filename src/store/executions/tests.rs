@@ -3,6 +3,7 @@
 use super::*;
 use crate::fsio;
 use crate::stage::{Artifact, ArtifactKind};
+use crate::store::testing::store;
 
 /// A record of format 1 as it was first written.
 const FORMAT_1: &[u8] = include_bytes!("samples/format1.json");
@@ -32,12 +33,6 @@ pub fn sample() -> Execution {
         host: "example".into(),
         versions: BTreeMap::from([("repro".into(), "0.1.0".into())]),
     }
-}
-
-fn store() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    (dir, store)
 }
 
 #[test]

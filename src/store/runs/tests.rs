@@ -10,6 +10,7 @@ use crate::stage::value::Record;
 use crate::stage::{Artifact, ArtifactKind, Value};
 use crate::store::Store;
 use crate::store::records::frame;
+use crate::store::testing::store as empty;
 
 /// A record as the program of format 1 wrote it, and one of format 2 with the lists that it names.
 const FORMAT_1: &[u8] = include_bytes!("samples/format1.json");
@@ -63,12 +64,6 @@ fn node(i: usize) -> RunNodeRecord {
 
 fn entry(number: u64, id: &str, pipeline: &str) -> RunName {
     RunName { number, id: id.into(), mark: Some(mark(pipeline)) }
-}
-
-fn empty() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    (dir, store)
 }
 
 /// Records a run of a pipeline that has no nodes; its id.

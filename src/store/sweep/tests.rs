@@ -4,13 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::stage::Outputs;
+use crate::store::testing::store;
 use crate::store::{ActionRecord, Execution, RunClaim, RunRecord, RunStatus, Verdict};
-
-fn store() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    (dir, store)
-}
 
 fn key(text: &str) -> Digest {
     Digest::of(text.as_bytes())
