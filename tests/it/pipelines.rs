@@ -52,6 +52,31 @@ fn every_pipeline_has_a_graph_in_each_of_its_profiles() {
     }
 }
 
+/// The nodes of a stage in the graph of a shipped pipeline as it stands, whatever their cells.
+fn nodes(bench: &Bench, pipeline: &str, stage: &str, more: &str) -> Vec<String> {
+    let file = project().join("pipelines").join(pipeline).display().to_string();
+    let graph = bench.ok(&format!("graph {file}.ron --format dot {more}"));
+    let names = graph.lines().filter_map(|line| line.split_once("[label=\"")?.1.split_once("\\n"));
+    let names = names.map(|(name, _)| name.to_owned());
+    names.filter(|name| *name == stage || name.starts_with(&format!("{stage}["))).collect()
+}
+
+#[test]
+fn the_parents_pipelines_keep_a_checkpoint_every_1000_updates_and_validate_each_on_request() {
+    let bench = Bench::new();
+    for (pipeline, cells) in [("kdd_table1", 4), ("kdd_table2", 8), ("voc_msc", 1), ("voc_baseline", 1)] {
+        let trained = nodes(&bench, pipeline, "train", "");
+        assert_eq!(trained.len(), 20 * cells, "{pipeline}: {trained:?}");
+        assert_eq!(trained.iter().filter(|name| name.ends_with("[20]")).count(), cells, "{pipeline}: {trained:?}");
+        assert_eq!(nodes(&bench, pipeline, "validate", "").len(), cells, "{pipeline}");
+        let every = nodes(&bench, pipeline, "validate", "--set validate.every_iteration=true");
+        assert_eq!(every.len(), 20 * cells, "{pipeline}");
+        let one = nodes(&bench, pipeline, "validate", "--set validate.model=\"train[7]\"");
+        assert_eq!(one.len(), cells, "{pipeline}");
+    }
+    assert_eq!(nodes(&bench, "kdd_erf", "train", "").len(), 20 * 8);
+}
+
 #[test]
 fn the_reference_of_the_kinds_is_what_the_program_prints() {
     let path = project().join("pipelines/README.md");

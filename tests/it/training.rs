@@ -104,9 +104,9 @@ fn what_is_computed_again_enters_no_key_and_changes_no_byte() {
     assert_eq!(bench.digests(), first);
 }
 
-/// The weights and momenta of a state by name.
-fn state(bench: &Bench) -> BTreeMap<String, Vec<f32>> {
-    let digest = &bench.digests()["train[2].model"];
+/// The weights and momenta, by name, of the state that a node of the newest run made.
+fn state(bench: &Bench, node: &str) -> BTreeMap<String, Vec<f32>> {
+    let digest = &bench.digests()[&format!("{node}.model")];
     let bytes = std::fs::read(bench.object(digest)).unwrap();
     repro::ml::import::safetensors(&bytes).unwrap().into_iter().map(|(name, (_, values))| (name, values)).collect()
 }
@@ -116,11 +116,11 @@ fn several_ranks_train_as_one_does_and_again_with_the_same_bits() {
     let bench = Bench::small();
     bench.edit("small.ron", "batch: 2,", "batch: 3, accumulate: 2,");
     bench.ok("run small.ron --only train");
-    let alone = state(&bench);
+    let alone = state(&bench, "train[2]");
     for ranks in [2, 3] {
         let line = format!("small.ron --only train --set train.ranks={ranks}");
         assert_eq!(bench.ran(&line), ["train[1]", "train[2]"], "the number of ranks is in the key");
-        let (first, together) = (bench.digests(), state(&bench));
+        let (first, together) = (bench.digests(), state(&bench, "train[2]"));
         for (name, values) in &alone {
             let most = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
             let gap = values.iter().zip(&together[name]).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
@@ -133,6 +133,33 @@ fn several_ranks_train_as_one_does_and_again_with_the_same_bits() {
     let answer = bench.call("plan small.ron --set train.ranks=4");
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.all().contains("4 processes cannot share a batch of 3 images"), "{answer:?}");
+}
+
+/// The parents of the reference train in one loop that keeps a checkpoint at intervals: `kdd_table1` and others do this by
+/// iterations.
+#[test]
+fn a_training_in_many_iterations_is_the_training_in_one() {
+    let bench = Bench::small();
+    bench.edit("small.ron", "iterations: 2, steps: 3,", "iterations: 4, steps: 2,");
+    let bits = |state: BTreeMap<String, Vec<f32>>| -> BTreeMap<String, Vec<u32>> {
+        state.into_iter().map(|(name, values)| (name, values.into_iter().map(f32::to_bits).collect())).collect()
+    };
+    let trained = |more: &str, last: &str| {
+        bench.ok(&format!("run small.ron --only train {more}"));
+        bits(state(&bench, last))
+    };
+    let cut = trained("", "train[4]");
+    let whole = trained("--set train.iterations=1 --set train.steps=8", "train");
+    assert!(whole.keys().any(|name| name.starts_with("momentum/")), "{:?}", whole.keys());
+    assert!(cut == whole, "weights or momenta differ");
+    // The one update more of the reference's loop has rate 0: it changes the momentum, and no weight.
+    let reference = trained("--set train.iterations=1 --set train.steps=8 --set train.reference=true", "train");
+    let differ = |name: &&String| cut[*name] != reference[*name];
+    let differing: Vec<&String> = cut.keys().filter(differ).collect();
+    assert!(!differing.is_empty() && differing.iter().all(|name| name.starts_with("momentum/")), "{differing:?}");
+    // Iterations of the reference each begin the stream of batches anew, so these are another training.
+    let anew = trained("--set train.reference=true", "train[4]");
+    assert!(cut.keys().any(|name| !name.starts_with("momentum/") && cut[name] != anew[name]));
 }
 
 #[test]
