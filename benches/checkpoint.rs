@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     memory::keep_freed();
     let size = options.size;
-    let model = ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new("Regular") };
+    let model = ModelSpec::new(Choice::new(&options.encoder), 21, Choice::new("Regular"));
     let (work, precision) = (Work::Training, Precision::Fp32);
     let workload = WorkloadSpec { model, work, batch: 1, size: [size, size], recompute: 0, graph: false, precision };
     let mut workload = Workload::new(workload, &Device::Cpu)?;

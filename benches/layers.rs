@@ -179,7 +179,7 @@ mod tiny {
     use super::*;
 
     fn pass(bencher: Bencher<'_, '_>, name: &str, work: Work) {
-        let model = ModelSpec { encoder: Choice::new("Tiny"), classes: 21, prefilter: Choice::new(name) };
+        let model = ModelSpec::new(Choice::new("Tiny"), 21, Choice::new(name));
         let precision = Precision::Fp32;
         let workload = WorkloadSpec { model, work, batch: 2, size: [65, 65], recompute: 0, graph: false, precision };
         let mut workload = Workload::new(workload, &Device::Cpu).unwrap();

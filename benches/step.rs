@@ -52,8 +52,7 @@ fn main() -> Result<()> {
 
 fn measure(options: &Options) -> Result<()> {
     let Options { size, batch, infer, recompute, .. } = *options;
-    let model =
-        ModelSpec { encoder: Choice::new(&options.encoder), classes: 21, prefilter: Choice::new(&options.prefilter) };
+    let model = ModelSpec::new(Choice::new(&options.encoder), 21, Choice::new(&options.prefilter));
     let work = if infer { Work::Prediction } else { Work::Training };
     let workload =
         WorkloadSpec { model, work, batch, size: [size, size], recompute, graph: false, precision: Precision::Fp32 };

@@ -15,7 +15,7 @@ pub const SIDE: usize = 33;
 
 /// The probabilities of six classes at each pixel of an image, `[1, 6, SIDE, SIDE]`, and candle's gradient by the image.
 pub fn run() -> Result<(Tensor, Option<Tensor>)> {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 6, prefilter: Choice::new("Gaussian") };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 6, Choice::new("Gaussian"));
     let network = initialise(&spec, &Device::Cpu, Scheme::Stable, 1)?;
     let model = seq()
         .add(network)

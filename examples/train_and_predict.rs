@@ -29,7 +29,7 @@ fn samples(scenes: Range<u64>) -> Result<(Tensor, Vec<u8>)> {
 
 /// The loss of each step of the training, and the share of pixels of new scenes that are predicted right.
 pub fn run() -> Result<(Vec<f64>, f64)> {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 6, prefilter: Choice::new("Average") };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 6, Choice::new("Average"));
     let optimizer = Sgd { lr: 2e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 };
     let settings = Settings::new(optimizer, Schedule::Poly { power: 0.9 }, STEPS);
     let mut trainer = Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 1)?)?;

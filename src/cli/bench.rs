@@ -215,7 +215,7 @@ fn workload(args: &BenchArgs, work: Work, prefilter: &str) -> WorkloadSpec {
     let (encoder, prefilter) = (Choice::new(&args.encoder), Choice::new(prefilter));
     let size = usize::from(args.size);
     WorkloadSpec {
-        model: ModelSpec { encoder, classes: usize::from(args.classes), prefilter },
+        model: ModelSpec::new(encoder, usize::from(args.classes), prefilter),
         work: match work {
             Work::Training => workload::Work::Training,
             Work::Prediction => workload::Work::Prediction,

@@ -162,7 +162,7 @@ mod tests {
     }
 
     fn network(prefilter: &str) -> Network {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 3, Choice::new(prefilter));
         initialise(&spec, &Device::Cpu, Scheme::Stable, 3).unwrap()
     }
 

@@ -8,8 +8,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::checkpoint::{self, Checkpoint};
+use super::conventions::Geometry;
 use super::error::{Error, Result};
-use super::layers::affine::EPSILON;
 use super::layers::{Inventory, Parameter};
 use super::models::Network;
 use super::naming::{Layout, Meaning, NameTable};
@@ -158,12 +158,12 @@ pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Changes variances that were trained with another epsilon than [`EPSILON`], so that they give the same factors here: `v`
+/// Changes variances that were trained with another epsilon than [`Geometry::TENSORFLOW`], so that they give the same factors here: `v`
 /// becomes `v + theirs - ours`. For a small `v` that is negative, but with our epsilon it adds up to the same positive
 /// number as before.
 fn adjust(variances: &mut [f32], epsilon: Option<f64>) {
     if let Some(theirs) = epsilon {
-        let shift = theirs - f64::from(EPSILON);
+        let shift = theirs - Geometry::TENSORFLOW.epsilon;
         variances.iter_mut().for_each(|variance| *variance = (f64::from(*variance) + shift) as f32);
     }
 }
@@ -280,7 +280,7 @@ mod tests {
             let mut moved = [variance];
             adjust(&mut moved, Some(1e-5));
             let wanted = 1.0 / (f64::from(variance) + 1e-5).sqrt();
-            let found = 1.0 / f64::from(moved[0] + EPSILON).sqrt();
+            let found = 1.0 / f64::from(moved[0] + Geometry::TENSORFLOW.epsilon as f32).sqrt();
             assert!((found / wanted - 1.0).abs() < 1e-5, "{variance}: {found} {wanted}");
         }
         let mut same = [0.25];

@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn network() -> Network {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Average") };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new("Average"));
         initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
     }
 

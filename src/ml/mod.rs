@@ -14,7 +14,7 @@
 //! # Layers
 //!
 //! From the lowest to the highest:
-//! - [`geometry`] and `layout` describe convolutions and tensors;
+//! - [`conventions`], [`geometry`] and `layout` describe networks, convolutions and tensors;
 //! - [`cpu`] has what the processor computes with, and [`gpu`] has what a GPU needs; neither knows an operation;
 //! - [`ops`] has the operations; each, such as [`ops::conv`], is a file or a folder of its own;
 //! - `layers` and [`models`] are made of operations.
@@ -41,6 +41,8 @@
 pub mod checkpoint;
 #[forbid(unsafe_code)]
 pub mod colors;
+#[forbid(unsafe_code)]
+pub mod conventions;
 pub mod cpu;
 #[forbid(unsafe_code)]
 pub mod crf;

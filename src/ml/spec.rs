@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::conventions::Geometry;
+
 /// An argument of a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Arg {
@@ -100,7 +102,61 @@ impl Choice {
     }
 }
 
-/// A segmentation network.
+/// The last layer of a network: what makes logits of the encoder's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeadSpec {
+    /// An atrous pyramid: convolutions of 3x3 with these dilations, whose sum is the logits (DeepLab-v2).
+    Aspp {
+        /// The dilations, each another.
+        rates: Vec<usize>,
+    },
+    /// One convolution of 3x3 with this dilation (DeepLab-LargeFOV).
+    LargeFov {
+        /// The dilation.
+        rate: usize,
+    },
+}
+
+impl HeadSpec {
+    /// Whether this is the reference's, which stands in no file.
+    pub fn is_default(&self) -> bool {
+        *self == HeadSpec::default()
+    }
+
+    /// An error where there is no convolution, or where two have the same dilation: parameters are named by it.
+    pub fn check(&self) -> Result<(), String> {
+        let HeadSpec::Aspp { rates } = self else { return Ok(()) };
+        match rates.iter().enumerate().find(|(at, rate)| rates[..*at].contains(rate)) {
+            Some((_, rate)) => Err(format!("The head has the dilation {rate} twice; each convolution has another.")),
+            None if rates.is_empty() => Err("The head has no convolution.".to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// The convolutions of the head: the name of each, and its dilation.
+    pub fn convolutions(&self) -> Vec<(String, usize)> {
+        match self {
+            HeadSpec::Aspp { rates } => rates.iter().map(|rate| (format!("aspp{rate}"), *rate)).collect(),
+            HeadSpec::LargeFov { rate } => vec![("largefov".to_owned(), *rate)],
+        }
+    }
+
+    /// As a pipeline would state it.
+    pub fn in_words(&self) -> String {
+        match self {
+            HeadSpec::Aspp { rates } => format!("Aspp(rates: {rates:?})"),
+            HeadSpec::LargeFov { rate } => format!("LargeFov(rate: {rate})"),
+        }
+    }
+}
+
+impl Default for HeadSpec {
+    fn default() -> Self {
+        HeadSpec::Aspp { rates: vec![6, 12, 18, 24] }
+    }
+}
+
+/// A segmentation network. What has its default is not stored: files of before have no such entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// The encoder: an entry of [`crate::ml::models::ENCODERS`].
@@ -109,6 +165,19 @@ pub struct ModelSpec {
     pub classes: usize,
     /// The dilated convolution of groups 4 and 5: an entry of [`crate::ml::layers::prefilter::PREFILTERS`].
     pub prefilter: Choice,
+    /// The last layer.
+    #[serde(default, skip_serializing_if = "HeadSpec::is_default")]
+    pub head: HeadSpec,
+    /// The conventions.
+    #[serde(default, skip_serializing_if = "Geometry::is_default")]
+    pub geometry: Geometry,
+}
+
+impl ModelSpec {
+    /// A network with the reference's head and conventions.
+    pub fn new(encoder: Choice, classes: usize, prefilter: Choice) -> Self {
+        ModelSpec { encoder, classes, prefilter, head: HeadSpec::default(), geometry: Geometry::default() }
+    }
 }
 
 /// The arguments `given` completed by defaults; every unknown name and wrong type is named in the error.
@@ -156,6 +225,25 @@ mod tests {
         let wrong = Choice::new("Average").with("lerned", Arg::Bool(true)).with("learned", Arg::Int(1));
         let error = complete("Average", &specs, &wrong.args).unwrap_err();
         assert!(error.contains("no argument `lerned`") && error.contains("`learned`"), "{error}");
+    }
+
+    #[test]
+    fn what_has_its_default_is_not_stored() {
+        let spec = ModelSpec::new(Choice::new("Tiny"), 3, Choice::new("Average"));
+        let of_before = r#"{"encoder":{"name":"Tiny","args":{}},"classes":3,"prefilter":{"name":"Average","args":{}}}"#;
+        assert_eq!(serde_json::to_string(&spec).unwrap(), of_before);
+        assert_eq!(serde_json::from_str::<ModelSpec>(of_before).unwrap(), spec);
+        let other = ModelSpec { head: HeadSpec::LargeFov { rate: 12 }, geometry: Geometry::CAFFE, ..spec };
+        let text = serde_json::to_string(&other).unwrap();
+        assert_eq!(serde_json::from_str::<ModelSpec>(&text).unwrap(), other);
+    }
+
+    #[test]
+    fn a_head_has_no_dilation_twice() {
+        let check = |rates: &[usize]| HeadSpec::Aspp { rates: rates.to_vec() }.check();
+        assert_eq!(check(&[6, 12]), Ok(()));
+        assert!(check(&[6, 12, 6]).unwrap_err().contains("the dilation 6 twice"));
+        assert!(check(&[]).unwrap_err().contains("no convolution"));
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
     use crate::ml::weights::initialise;
 
     fn trainer() -> Trainer {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: Choice::new("Average") };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 3, Choice::new("Average"));
         Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()).unwrap()
     }
 

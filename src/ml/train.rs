@@ -281,7 +281,7 @@ mod tests {
     );
 
     fn tiny(prefilter: &str) -> Network {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new(prefilter));
         initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
     }
 
@@ -379,7 +379,7 @@ mod tests {
     /// gradient by the weights between.
     #[test]
     fn a_gradient_that_is_not_finite_is_named_and_changes_nothing() {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Regular") };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new("Regular"));
         let value = |parameter: &crate::ml::layers::Parameter| {
             let len = parameter.len();
             Ok(match parameter.name.as_str() {

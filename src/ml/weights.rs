@@ -65,7 +65,7 @@ mod tests {
     use crate::ml::spec::Choice;
 
     fn spec(encoder: &str) -> ModelSpec {
-        ModelSpec { encoder: Choice::new(encoder), classes: 21, prefilter: Choice::new("Average") }
+        ModelSpec::new(Choice::new(encoder), 21, Choice::new("Average"))
     }
 
     #[test]

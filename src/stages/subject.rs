@@ -43,34 +43,49 @@ impl About {
     }
 }
 
-/// How pixels become numbers, as it is stored.
+/// How pixels become numbers, as it is stored. Files of before have no deviation, and neither has a file where it is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct InputForm {
     rgb: bool,
     mean: [f32; 3],
+    #[serde(default = "undivided", skip_serializing_if = "is_undivided")]
+    deviation: [f32; 3],
+}
+
+fn undivided() -> [f32; 3] {
+    [1.0; 3]
+}
+
+fn is_undivided(deviation: &[f32; 3]) -> bool {
+    *deviation == undivided()
 }
 
 impl InputForm {
     /// As a pipeline states it in `Train`: `(order: Rgb, mean_bgr: (104.0, 117.0, 123.0))`.
     pub fn in_words(&self) -> String {
-        let [first, second, third] = self.mean;
-        let (order, mean) = match self.rgb {
-            true => ("Rgb", (third, second, first)),
-            false => ("Bgr", self.mean.into()),
+        let bgr = |[first, second, third]: [f32; 3]| {
+            if self.rgb { (third, second, first) } else { (first, second, third) }
         };
-        format!("(order: {order}, mean_bgr: {mean:?})")
+        let order = if self.rgb { "Rgb" } else { "Bgr" };
+        let mean = format!("order: {order}, mean_bgr: {:?}", bgr(self.mean));
+        if is_undivided(&self.deviation) {
+            format!("({mean})")
+        } else {
+            format!("({mean}, deviation_bgr: {:?})", bgr(self.deviation))
+        }
     }
 }
 
 impl From<Normalise> for InputForm {
     fn from(normalise: Normalise) -> Self {
-        InputForm { rgb: normalise.channels == Channels::Rgb, mean: normalise.mean }
+        InputForm { rgb: normalise.channels == Channels::Rgb, mean: normalise.mean, deviation: normalise.deviation }
     }
 }
 
 impl From<InputForm> for Normalise {
     fn from(form: InputForm) -> Self {
-        Normalise { channels: if form.rgb { Channels::Rgb } else { Channels::Bgr }, mean: form.mean }
+        let channels = if form.rgb { Channels::Rgb } else { Channels::Bgr };
+        Normalise { channels, mean: form.mean, deviation: form.deviation }
     }
 }
 

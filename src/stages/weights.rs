@@ -110,5 +110,5 @@ fn spec(encoder: &Encoder, take: &Take, classes: usize) -> ModelSpec {
         Take::Model { prefilter } => prefilter.0.clone(),
         Take::Encoder {} | Take::EncoderAndHead {} => Choice::new("Regular"),
     };
-    ModelSpec { encoder: encoder.0.clone(), classes, prefilter }
+    ModelSpec::new(encoder.0.clone(), classes, prefilter)
 }

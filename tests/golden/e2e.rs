@@ -147,11 +147,11 @@ fn files_become_the_predictions_of_the_definition() {
     let images = Images::new(&rows, &resolve);
 
     let prefilter = Choice::new("SeparableShared");
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: prefilter.clone() };
+    let spec = ModelSpec::new(Choice::new("Tiny"), classes, prefilter.clone());
     let shape = bottlenecks(4, [8, 16, 16, 32], [1, 1, 2, 2]);
     let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 6, parameter));
     let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
-    let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 110.0, 90.25] };
+    let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 110.0, 90.25], deviation: [1.0; 3] };
     let style = Style::new(&[], &colors::VOC_MAP[..classes]);
     let (mut worst, mut found, mut counts) = (Worst::within(5e-6), Confusion::new(classes), BTreeMap::new());
     for (at, (scene, sample)) in scenes.iter().zip(&samples).enumerate() {
@@ -159,7 +159,7 @@ fn files_become_the_predictions_of_the_definition() {
         let tape = Tape::new();
         let colour = |[_, c, y, x]: [usize; 4]| f64::from(scene.image.at(y, x)[c]) - f64::from(normalise.mean[c]);
         let x = Array::image([1, 3, size[0], size[1]], |at| Num::from(colour(at)));
-        let expected = resized(&logits(&prefilter, &shape, &oracle::variables(&tape, &network), &x), size);
+        let expected = resized(&logits(&spec, &shape, &oracle::variables(&tape, &network), &x), size);
 
         let image = images.image(at).unwrap();
         let input = input(&normalise.apply(&image));

@@ -156,7 +156,7 @@ fn receptive_fields_of_stacks_are_those_of_their_definitions() {
 
 /// A network of 2 channels in each dilated convolution, whose filters are not as they start.
 fn network(choice: &Choice) -> Network {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 3, prefilter: choice.clone() };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 3, choice.clone());
     let values = |parameter: &Parameter| {
         let mut values = initial(Scheme::Stable, 3, parameter);
         if parameter.role == Role::Prefilter {

@@ -120,7 +120,7 @@ fn the_multi_scale_loss_and_its_gradients_are_those_of_its_definition() {
 
 #[test]
 fn an_update_over_scales_and_batches_follows_the_gradient_of_its_loss() {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Average") };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new("Average"));
     let mut trainer = Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 3).unwrap()).unwrap();
     let still = Settings {
         optimizer: crate::ml::optim::Sgd { lr: 0.0, ..settings(0.0, 1, 0.0).optimizer },

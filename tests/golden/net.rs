@@ -19,7 +19,7 @@ use crate::ml::ops::loss::argmax;
 use crate::ml::ops::resize;
 use crate::ml::optim::{self, Sgd};
 use crate::ml::oracle::{Worst, difference, values};
-use crate::ml::spec::{Choice, ModelSpec};
+use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
 
 /// Our encoder and the names of its variables, by the reference's name of it.
 fn encoder(theirs: &str) -> (&'static str, Names) {
@@ -53,9 +53,10 @@ impl Small {
         let units = arch["res50_units_kept"].as_object().unwrap().values();
         assert!(units.map(|units| units.as_array().unwrap().len()).eq(blocks), "the encoders differ in depth");
         let stem = arch["conv1"].as_u64().unwrap() as usize;
-        let shape = Architecture { rates: sizes(&arch["aspp_rates"]), ..bottlenecks(stem, four(channels), blocks) };
+        let shape = bottlenecks(stem, four(channels), blocks);
         let classes = index["num_classes"].as_u64().unwrap() as usize;
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes, prefilter: choice(theirs) };
+        let head = HeadSpec::Aspp { rates: sizes(&arch["aspp_rates"]) };
+        let spec = ModelSpec { head, ..ModelSpec::new(Choice::new("Tiny"), classes, choice(theirs)) };
         Small { inventory: Network::inventory(&spec, &shape).unwrap(), spec, shape }
     }
 
@@ -199,7 +200,7 @@ fn full_networks_have_tensorflows_variables() {
         let base = rows(&of_encoder["regular"]["variables"]);
         for (dilated, listed) in types(of_encoder) {
             let what = format!("{theirs} {dilated}");
-            let spec = ModelSpec { encoder: Choice::new(ours), classes: 21, prefilter: choice(&dilated) };
+            let spec = ModelSpec::new(Choice::new(ours), 21, choice(&dilated));
             let inventory = Network::inventory(&spec, &architecture(&spec.encoder).unwrap()).unwrap();
             let mut expected = base.clone();
             for name in listed["missing_vs_regular"].as_array().into_iter().flatten() {

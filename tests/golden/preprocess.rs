@@ -203,7 +203,7 @@ fn the_chain_is_what_its_definition_says() {
     let mut rng = Rng::new(3, "pixels", 0);
     let colours = Rgb::from_fn(37, 52, |_, _| [0; 3].map(|_: u8| rng.below(256) as u8));
     let ids = Labels::from_fn(37, 52, |_, _| rng.below(21) as u8);
-    let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 100.0, 80.25] };
+    let normalise = Normalise { channels: Channels::Rgb, mean: [127.5, 100.0, 80.25], deviation: [1.0; 3] };
     for k in 0..40 {
         let draws = augment::Augment { scale: Some((0.5, 1.5)), mirror: true }.draws(11, k);
         let crop = (33, 41);
@@ -255,8 +255,8 @@ fn batches_have_the_channels_and_the_mean_that_are_asked_for() {
     let samples = list::parse("/a.png /ids.png", "list", list::Form::Labelled).unwrap();
     let rows = index::build(&samples, &resolve, index::Allowed::ids(21, 255)).unwrap();
     let images = Images::new(&rows, &resolve);
-    let slim = Normalise { channels: Channels::Rgb, mean: [123.68, 116.78, 103.94] };
-    let middle = Normalise { channels: Channels::Rgb, mean: [127.5; 3] };
+    let slim = Normalise { channels: Channels::Rgb, mean: [123.68, 116.78, 103.94], deviation: [1.0; 3] };
+    let middle = Normalise { channels: Channels::Rgb, mean: [127.5; 3], deviation: [1.0; 3] };
     for (normalise, order) in [(Normalise::default(), [2, 1, 0]), (slim, [0, 1, 2]), (middle, [0, 1, 2])] {
         let augment = augment::Augment { scale: None, mirror: false };
         let plan = Batching { seed: 1, batch: 2, crop: (24, 31), normalise, augment, ignore: 255 };

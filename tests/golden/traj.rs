@@ -254,7 +254,7 @@ fn check_test(worst: &mut Worst, trainer: &Trainer, file: &File, turn: usize, te
 /// The course of the weights in 64-bit arithmetic, straight from the definitions, from the gradients of each update.
 #[test]
 fn updates_are_those_of_their_definition() {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Average") };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new("Average"));
     let mut trainer = Trainer::new(initialise(&spec, &Device::Cpu, Scheme::Stable, 3).unwrap()).unwrap();
     let settings = settings(1e-3, 6, 5e-4);
     let mut rng = Rng::new(9, "pixels", 0);

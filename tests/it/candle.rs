@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{BatchNorm, Conv2dConfig, Linear, Module, ModuleT};
-use repro::ml::layers::affine::{EPSILON, NormStart};
+use repro::ml::conventions::Geometry;
+use repro::ml::layers::affine::NormStart;
 use repro::ml::layers::conv::ConvSize;
 use repro::ml::layers::{ConvNorm, Inventory, Parameter, Parameters, Role};
 use repro::ml::loss;
@@ -85,7 +86,7 @@ fn a_pointwise_convolution_is_candles_linear_layer() {
 fn batch_norm(values: &HashMap<String, Tensor>, place: &str) -> BatchNorm {
     let [gamma, beta, mean, variance] =
         ["gamma", "beta", "mean", "variance"].map(|part| values[&format!("{place}/norm/{part}")].clone());
-    BatchNorm::new(gamma.elem_count(), mean, variance, gamma, beta, f64::from(EPSILON)).unwrap()
+    BatchNorm::new(gamma.elem_count(), mean, variance, gamma, beta, Geometry::TENSORFLOW.epsilon).unwrap()
 }
 
 /// The values of all parameters by name.
@@ -112,7 +113,8 @@ fn a_convolution_with_batch_norm_is_candles_in_inference() {
         let mut inventory = Inventory::default();
         let op = Conv2d { stride: 1, dilation: 2 };
         let size = ConvSize { input: 5, output: 6, kernel: 3, op };
-        let layer = ConvNorm::add(&mut inventory, "a", size, NormStart { gamma: 1.0, variance: 1.0, trainable });
+        let layer =
+            ConvNorm::add(&mut inventory, "a", size, NormStart { gamma: 1.0, variance: 1.0, trainable, epsilon: 1e-3 });
         let parameters = Parameters::build(inventory.into(), &Device::Cpu, start).unwrap();
         let (all, x) = (by_name(&parameters), random("x", &[2, 5, 9, 11]));
         let theirs = candle_nn::Conv2d::new(all["a/weights"].clone(), None, config(3, op)).forward(&x).unwrap();
@@ -143,7 +145,7 @@ fn softmax_and_cross_entropy_are_candles() {
 }
 
 /// The logits of a network without a pre-filter, by candle's layers alone.
-fn logits(shape: &Architecture, all: &HashMap<String, Tensor>, images: &Tensor) -> Tensor {
+fn logits(spec: &ModelSpec, shape: &Architecture, all: &HashMap<String, Tensor>, images: &Tensor) -> Tensor {
     let conv = |x: &Tensor, weights: &str, bias: Option<&str>, op: Conv2d| {
         let weights = all[weights].clone();
         let config = config(weights.dims()[2], op);
@@ -156,7 +158,7 @@ fn logits(shape: &Architecture, all: &HashMap<String, Tensor>, images: &Tensor) 
     let stem = batch_norm(all, "stem").forward_t(&stem, false).unwrap().relu().unwrap();
     let padded = stem.pad_with_zeros(2, 1, 1).unwrap().pad_with_zeros(3, 1, 1).unwrap();
     let mut x = padded.max_pool2d_with_stride(3, 2).unwrap();
-    for block in shape.blocks() {
+    for block in shape.blocks(&spec.geometry) {
         let place = |part: &str| format!("{}/{part}", block.name);
         let shortcut = block.shape.shortcut.map_or(x.clone(), |shape| conv_norm(&x, &place(shape.part), shape.op));
         for (left, shape) in (0..block.shape.path.len()).rev().zip(&block.shape.path) {
@@ -164,22 +166,22 @@ fn logits(shape: &Architecture, all: &HashMap<String, Tensor>, images: &Tensor) 
             x = if left == 0 { (&x + &shortcut).unwrap().relu().unwrap() } else { x.relu().unwrap() };
         }
     }
-    let branch = |&rate: &usize| {
-        let [weights, biases] = ["weights", "biases"].map(|part| format!("head/aspp{rate}/{part}"));
-        conv(&x, &weights, Some(&biases), Conv2d { stride: 1, dilation: rate })
+    let branch = |(name, rate): &(String, usize)| {
+        let [weights, biases] = ["weights", "biases"].map(|part| format!("head/{name}/{part}"));
+        conv(&x, &weights, Some(&biases), Conv2d { stride: 1, dilation: *rate })
     };
-    shape.rates.iter().map(branch).reduce(|a, b| (a + b).unwrap()).unwrap()
+    spec.head.convolutions().iter().map(branch).reduce(|a, b| (a + b).unwrap()).unwrap()
 }
 
 #[test]
 fn networks_are_what_candles_layers_make() {
     for encoder in ["Tiny", "ResNet18"] {
-        let spec = ModelSpec { encoder: Choice::new(encoder), classes: 4, prefilter: Choice::new("Regular") };
+        let spec = ModelSpec::new(Choice::new(encoder), 4, Choice::new("Regular"));
         let network = Network::build(&spec, &Device::Cpu, start).unwrap();
         // All sizes within the network are odd, so that `SAME` pads alike on both sides.
         let images = (random("images", &[1, 3, 33, 49]) * 100.0).unwrap();
         let shape = architecture(&spec.encoder).unwrap();
-        let theirs = logits(&shape, &by_name(network.parameters()), &images);
+        let theirs = logits(&spec, &shape, &by_name(network.parameters()), &images);
         near(encoder, &Module::forward(&network, &images).unwrap(), &theirs);
     }
 }

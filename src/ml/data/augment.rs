@@ -17,19 +17,21 @@ pub enum Channels {
     Rgb,
 }
 
-/// How 8-bit colours become the network's numbers: reordered, less a mean, not divided.
+/// How 8-bit colours become the network's numbers: reordered, less a mean, over a deviation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalise {
     /// The order of the channels.
     pub channels: Channels,
     /// The mean of each channel in that order, in levels of 255.
     pub mean: [f32; 3],
+    /// The deviation of each channel in that order, in levels of 255.
+    pub deviation: [f32; 3],
 }
 
 impl Default for Normalise {
     /// The reference's: BGR, less the mean of its encoder's training images.
     fn default() -> Self {
-        Normalise { channels: Channels::Bgr, mean: [104.006_99, 116.668_77, 122.678_92] }
+        Normalise { channels: Channels::Bgr, mean: [104.006_99, 116.668_77, 122.678_92], deviation: [1.0; 3] }
     }
 }
 
@@ -38,8 +40,13 @@ impl Normalise {
     pub fn apply(&self, image: &Rgb) -> Image {
         image.map(|[r, g, b]| {
             let ordered = if self.channels == Channels::Bgr { [b, g, r] } else { [r, g, b] };
-            std::array::from_fn(|c| f32::from(ordered[c]) - self.mean[c])
+            std::array::from_fn(|c| self.level(c, ordered[c]))
         })
+    }
+
+    /// The number for a level of the channel `c` of the network's order. A deviation of 1 changes no bit.
+    pub(super) fn level(&self, c: usize, level: u8) -> f32 {
+        (f32::from(level) - self.mean[c]) / self.deviation[c]
     }
 }
 
@@ -101,11 +108,13 @@ mod tests {
     use crate::ml::data::steps::apply;
 
     #[test]
-    fn channels_and_mean_are_free() {
-        let rgb = Normalise { channels: Channels::Rgb, mean: [1.0, 2.0, 3.0] };
+    fn channels_mean_and_deviation_are_free() {
+        let rgb = Normalise { channels: Channels::Rgb, mean: [1.0, 2.0, 3.0], deviation: [1.0; 3] };
         let pixel = Rgb::new(1, 1, vec![[10, 20, 30]]).unwrap();
         assert_eq!(rgb.apply(&pixel).pixels(), [[9.0, 18.0, 27.0]]);
         assert_eq!(Normalise { channels: Channels::Bgr, ..rgb }.apply(&pixel).pixels(), [[29.0, 18.0, 7.0]]);
+        let scaled = Normalise { deviation: [0.5, 2.0, 9.0], ..rgb };
+        assert_eq!(scaled.apply(&pixel).pixels(), [[18.0, 9.0, 3.0]]);
     }
 
     #[test]

@@ -80,11 +80,14 @@ impl Render<'_> {
     /// neighbour of every pixel is the next.
     #[inline(always)]
     fn line(&self, y: usize, line: &mut [Pixel]) {
-        let [mean0, mean1, mean2] = self.normalise.mean;
-        let bgr = self.normalise.channels == Channels::Bgr;
+        let Normalise { mean: [mean0, mean1, mean2], deviation: [deviation0, deviation1, deviation2], channels } =
+            *self.normalise;
+        let (mean, deviation) = ([mean0, mean1, mean2, 0.0], [deviation0, deviation1, deviation2, 1.0]);
+        let bgr = channels == Channels::Bgr;
         for (line, &[r, g, b]) in line.iter_mut().zip(&self.image.row(y)[self.shown.clone()]) {
             let [first, second, third] = if bgr { [b, g, r] } else { [r, g, b] };
-            *line = [f32::from(first) - mean0, f32::from(second) - mean1, f32::from(third) - mean2, 0.0];
+            let levels = [f32::from(first), f32::from(second), f32::from(third), 0.0];
+            *line = std::array::from_fn(|c| (levels[c] - mean[c]) / deviation[c]);
         }
         if let [.., before, last] = line {
             *last = *before;
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn a_crop_has_the_bits_of_its_steps() {
         let mut rng = Rng::new(5, "pixels", 0);
-        let rgb = Normalise { channels: Channels::Rgb, mean: [1.5, 127.25, 255.0] };
+        let rgb = Normalise { channels: Channels::Rgb, mean: [1.5, 127.25, 255.0], deviation: [57.5, 1.0, 0.3] };
         for (k, &from) in [(37, 52), (1, 1), (90, 41), (8, 130)].iter().cycle().take(60).enumerate() {
             let colours = Rgb::from_fn(from.0, from.1, |_, _| [0; 3].map(|_: u8| rng.below(256) as u8));
             let ids = Labels::from_fn(from.0, from.1, |_, _| rng.below(21) as u8);

@@ -11,14 +11,11 @@ use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Para
 use crate::ml::error::Result;
 use crate::ml::ops::{elementwise, read};
 
-/// Added to the variance, as in the reference.
-pub const EPSILON: f32 = 1e-3;
-
 /// Stands for a factor of exactly zero that training may change. The gradient by the factor is computed from the
 /// filter's by a division, which a factor of zero would not allow. What so small a factor adds is lost in rounding.
 const NEXT_TO_NOTHING: f32 = 1e-12;
 
-/// `y = x * scale + shift`, a channel each: `scale = gamma / sqrt(variance + EPSILON)`, `shift = beta - mean * scale`.
+/// `y = x * scale + shift`, a channel each: `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean * scale`.
 #[derive(Debug, Clone)]
 pub struct Affine {
     /// `[C]`.
@@ -34,6 +31,7 @@ pub struct Norm {
     beta: ParameterId,
     mean: ParameterId,
     variance: ParameterId,
+    epsilon: f32,
 }
 
 /// How a batch norm starts, and whether training changes it.
@@ -45,6 +43,8 @@ pub struct NormStart {
     pub variance: f32,
     /// Whether training changes `gamma` and `beta`. The statistics are always frozen.
     pub trainable: bool,
+    /// Added to the variance.
+    pub epsilon: f32,
 }
 
 impl Norm {
@@ -64,6 +64,7 @@ impl Norm {
             beta: add("beta", 0.0, 0.0, start.trainable),
             mean: add("mean", 0.0, 0.0, false),
             variance: add("variance", 1.0, start.variance, false),
+            epsilon: start.epsilon,
         }
     }
 
@@ -75,7 +76,7 @@ impl Norm {
             gamma: parameters.view(self.gamma)?,
             beta: parameters.view(self.beta)?,
             mean: values(self.mean)?,
-            rate: values(self.variance)?.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect(),
+            rate: values(self.variance)?.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect(),
         };
         let trainable = parameters.inventory().get(self.gamma).trainable;
         Ok(if trainable { FoldedNorm::Trained(norm) } else { FoldedNorm::Fixed(norm.affine(0.0)?) })

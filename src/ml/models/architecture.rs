@@ -1,6 +1,8 @@
-//! The shape of an encoder with its head: how many blocks of which kind, how wide, at which stride and dilation.
+//! The shape of an encoder: how many blocks of which kind, how wide, at which stride and dilation. What a network's
+//! [`Geometry`] says is applied where the blocks are listed.
 
 use super::backbone::{Backbone, BlockShape, Group};
+use crate::ml::conventions::{FirstDilation, Geometry, PoolBorder};
 use crate::ml::error::Result;
 use crate::ml::spec::{Arg, ArgSpec, Args};
 
@@ -25,7 +27,7 @@ pub(super) fn norm() -> Vec<ArgSpec> {
     vec![ArgSpec::new(TRAINABLE_NORM, doc, Arg::Bool(false))]
 }
 
-/// The shape of a network.
+/// The shape of an encoder.
 #[derive(Debug, Clone)]
 pub struct Architecture {
     /// The kind of the blocks.
@@ -34,8 +36,6 @@ pub struct Architecture {
     pub stem: usize,
     /// The groups of blocks, named `group2` to `group5`.
     pub groups: Vec<Group>,
-    /// The dilations of the head's convolutions.
-    pub rates: Vec<usize>,
     /// Whether training changes gamma and beta of the batch norms.
     pub trainable_norm: bool,
 }
@@ -64,7 +64,7 @@ impl Architecture {
             dilation: dilations[at],
         };
         let groups = (0..4).map(group).collect();
-        Architecture { backbone, stem, groups, rates: vec![6, 12, 18, 24], trainable_norm: false }
+        Architecture { backbone, stem, groups, trainable_norm: false }
     }
 
     /// The same with an encoder's arguments.
@@ -73,16 +73,19 @@ impl Architecture {
     }
 
     /// The blocks in the order of the network.
-    pub fn blocks(&self) -> Vec<PlacedBlock> {
+    pub fn blocks(&self, geometry: &Geometry) -> Vec<PlacedBlock> {
         let mut blocks = Vec::new();
-        let mut input = self.stem;
+        let (mut input, mut before) = (self.stem, 1);
         for (at, group) in (2..).zip(&self.groups) {
             for number in 0..group.blocks {
                 let name = format!("group{at}/block{}", number + 1);
-                let shape = self.backbone.block(group, number, input);
+                let first = number == 0 && geometry.first_dilation == FirstDilation::Before;
+                let own = Group { dilation: if first { before } else { group.dilation }, ..*group };
+                let shape = self.backbone.block(&own, number, input, geometry);
                 blocks.push(PlacedBlock { name, number, of: group.blocks, shape });
                 input = group.channels;
             }
+            before = group.dilation;
         }
         blocks
     }
@@ -93,8 +96,12 @@ impl Architecture {
     }
 
     /// The height or width of the logits for an input's.
-    pub fn output_size(&self, input: usize) -> usize {
-        let stem = input.div_ceil(2).div_ceil(2);
-        self.groups.iter().fold(stem, |size, group| size.div_ceil(group.stride))
+    pub fn output_size(&self, input: usize, geometry: &Geometry) -> usize {
+        let stem = input.div_ceil(2);
+        let pooled = match geometry.pool {
+            PoolBorder::Same | PoolBorder::Symmetric => stem.div_ceil(2),
+            PoolBorder::Ceil => stem / 2 + 1,
+        };
+        self.groups.iter().fold(pooled, |size, group| size.div_ceil(group.stride))
     }
 }

@@ -5,12 +5,13 @@
 
 use std::fmt::Debug;
 
+use crate::ml::conventions::Geometry;
 use crate::ml::ops::conv::Conv2d;
 
 /// A kind of residual blocks, of which an encoder is built.
 pub trait Backbone: Debug + Send + Sync {
     /// The convolutions of block `number` of a group, from 0, whose input has `input` channels.
-    fn block(&self, group: &Group, number: usize, input: usize) -> BlockShape;
+    fn block(&self, group: &Group, number: usize, input: usize, geometry: &Geometry) -> BlockShape;
 }
 
 /// A group of blocks.
@@ -37,7 +38,7 @@ impl Group {
 /// path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockShape {
-    /// The convolutions of the path, in order; at least one. The first has the stride of the block.
+    /// The convolutions of the path, in order; at least one. One of them has the stride of the block.
     pub path: Vec<ConvShape>,
     /// The convolution of the shortcut; `None` where the shortcut is the input itself.
     pub shortcut: Option<ConvShape>,

@@ -3,7 +3,7 @@
 //! Names of parameters: `stem/conv/weights`, `stem/norm/gamma` (`beta`, `mean`, `variance`),
 //! `group4/block3/reduce/weights`, `group4/block3/reduce/norm/gamma`, likewise for the other convolutions of a block and
 //! for `shortcut`, `group4/block3/middle/prefilter/<name>`, `prefilter/<name>` for what the whole network shares, and
-//! `head/aspp6/weights`, `head/aspp6/biases` with the dilation in the name.
+//! `head/aspp6/weights`, `head/aspp6/biases` with the dilation in the name, or `head/largefov/weights`.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::architecture::{Architecture, PlacedBlock};
 use super::backbone::{BlockShape, ConvShape};
 use super::block::{Block, Unit};
 use super::head::PlannedBranch;
+use crate::ml::conventions::Geometry;
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::affine::NormStart;
 use crate::ml::layers::conv::ConvSize;
@@ -52,6 +53,16 @@ impl Blueprint {
         if !(1..=255).contains(&spec.classes) {
             return Err(Error::Model(format!("A network has 1 to 255 classes, not {}.", spec.classes)));
         }
+        spec.head.check().map_err(Error::Model)?;
+        let there = Geometry {
+            stride: spec.geometry.stride,
+            first_dilation: spec.geometry.first_dilation,
+            epsilon: spec.geometry.epsilon,
+            ..Geometry::TENSORFLOW
+        };
+        if spec.geometry != there {
+            return Err(Error::Model(format!("The geometry {} is not computed yet.", spec.geometry.in_words())));
+        }
         let prefilter: Arc<dyn DilatedConv> = prefilter::build(&spec.prefilter)?.into();
         let mut inventory = Inventory::default();
         let shared = prefilter.network_parameters();
@@ -59,12 +70,13 @@ impl Blueprint {
         let stem = Conv2d { stride: 2, dilation: 1 };
         let stem = ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: stem };
         let trainable = shape.trainable_norm;
-        let norm = NormStart { gamma: 1.0, variance: 2.0 * PIXEL_MOMENT, trainable };
+        let epsilon = spec.geometry.epsilon as f32;
+        let norm = NormStart { gamma: 1.0, variance: 2.0 * PIXEL_MOMENT, trainable, epsilon };
         let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, norm);
-        let plan = |block| PlannedBlock::add(&mut inventory, block, prefilter.as_ref(), trainable);
-        let blocks = shape.blocks().into_iter().map(plan).collect();
-        let branch = |&rate| PlannedBranch::add(&mut inventory, rate, shape.channels(), spec.classes);
-        let head = shape.rates.iter().map(branch).collect();
+        let plan = |block| PlannedBlock::add(&mut inventory, block, prefilter.as_ref(), (trainable, epsilon));
+        let blocks = shape.blocks(&spec.geometry).into_iter().map(plan).collect();
+        let branch = |branch| PlannedBranch::add(&mut inventory, branch, shape.channels(), spec.classes);
+        let head = spec.head.convolutions().into_iter().map(branch).collect();
         Ok(Blueprint { inventory, shared, stem, blocks, head, prefilter })
     }
 }
@@ -73,9 +85,14 @@ impl PlannedBlock {
     /// Adds a block. In the stable initialisation, a convolution without a ReLU behind it doubles the second moment of
     /// what comes from a ReLU. The factors of the shortcut and of the path's last convolution make the shortcut keep it,
     /// and the blocks of a group together add about as much as came in.
-    fn add(inventory: &mut Inventory, block: PlacedBlock, prefilter: &dyn DilatedConv, trainable: bool) -> Self {
+    fn add(
+        inventory: &mut Inventory,
+        block: PlacedBlock,
+        prefilter: &dyn DilatedConv,
+        (trainable, epsilon): (bool, f32),
+    ) -> Self {
         let PlacedBlock { name, number, of, shape: BlockShape { path, shortcut } } = block;
-        let start = |gamma| NormStart { gamma, variance: 1.0, trainable };
+        let start = |gamma| NormStart { gamma, variance: 1.0, trainable, epsilon };
         let shortcut = shortcut.map(|conv| add_conv(inventory, &name, conv, start(0.5_f32.sqrt())));
         let last = path.len().saturating_sub(1);
         let gamma = |at| if at == last { (0.5 / of as f32).sqrt() } else { 1.0 };

@@ -2,6 +2,7 @@
 
 use super::architecture::{Architecture, Encoder, norm};
 use super::backbone::{Backbone, BlockShape, ConvShape, Group};
+use crate::ml::conventions::{Geometry, StrideAt};
 use crate::ml::ops::conv::Conv2d;
 
 /// ResNet-101.
@@ -34,17 +35,21 @@ pub fn bottlenecks(stem: usize, channels: [usize; 4], blocks: [usize; 4]) -> Arc
 }
 
 /// `reduce` (1x1) to a quarter of the channels, `middle` (3x3), `expand` (1x1). The first block of a group has a
-/// projection as its shortcut, and its stride on the 1x1 convolutions, as the older weights in Caffe's format.
+/// projection as its shortcut. Its stride is on `reduce`, as in the older weights in Caffe's format, or on `middle`.
 #[derive(Debug)]
 struct Bottleneck;
 
 impl Backbone for Bottleneck {
-    fn block(&self, group: &Group, number: usize, input: usize) -> BlockShape {
+    fn block(&self, group: &Group, number: usize, input: usize, geometry: &Geometry) -> BlockShape {
         let (width, stride) = (group.channels / 4, group.stride_of(number));
-        let middle = Conv2d { stride: 1, dilation: group.dilation };
+        let [first, second] = match geometry.stride {
+            StrideAt::Reduce => [stride, 1],
+            StrideAt::Middle => [1, stride],
+        };
+        let middle = Conv2d { stride: second, dilation: group.dilation };
         BlockShape {
             path: vec![
-                ConvShape::pointwise("reduce", input, width, stride),
+                ConvShape::pointwise("reduce", input, width, first),
                 ConvShape { part: "middle", input: width, output: width, kernel: 3, op: middle },
                 ConvShape::pointwise("expand", width, group.channels, 1),
             ],

@@ -69,7 +69,7 @@ mod tests {
     use crate::ml::weights::{Scheme, initialise};
 
     fn cost(prefilter: &str, images: usize) -> Cost {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new(prefilter));
         initialise(&spec, &Device::Cpu, Scheme::Stable, 1).unwrap().cost(images, [33, 33])
     }
 

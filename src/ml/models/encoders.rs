@@ -20,12 +20,20 @@ pub fn architecture(choice: &Choice) -> Result<Architecture> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::conventions::Geometry;
 
     #[test]
     fn the_encoders_have_output_stride_8() {
         for encoder in ENCODERS {
             let shape = architecture(&Choice::new(encoder.name)).unwrap();
-            assert_eq!([321, 320, 97].map(|size| shape.output_size(size)), [41, 40, 13], "{}", encoder.name);
+            assert_eq!(
+                [321, 320, 97].map(|size| shape.output_size(size, &Geometry::TENSORFLOW)),
+                [41, 40, 13],
+                "{}",
+                encoder.name
+            );
+            // PyTorch's `ceil_mode` adds an output at even sizes.
+            assert_eq!([321, 320, 97, 96].map(|size| shape.output_size(size, &Geometry::CAFFE)), [41, 41, 13, 13]);
         }
         assert!(architecture(&Choice::new("VGG")).unwrap_err().to_string().contains("ResNet101"));
     }

@@ -1,4 +1,4 @@
-//! The head: an atrous pyramid, whose convolutions of several dilations are added up to the logits.
+//! The head: dilated convolutions, whose sum is the logits. An atrous pyramid has several, DeepLab-LargeFOV has one.
 
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -29,9 +29,9 @@ struct Branch {
 }
 
 impl PlannedBranch {
-    /// Adds the parameters of the convolution of dilation `rate`.
-    pub fn add(inventory: &mut Inventory, rate: usize, input: usize, classes: usize) -> Self {
-        let name = format!("head/aspp{rate}");
+    /// Adds the parameters of the convolution `name` of dilation `rate`.
+    pub fn add(inventory: &mut Inventory, (name, rate): (String, usize), input: usize, classes: usize) -> Self {
+        let name = format!("head/{name}");
         let weights = inventory.add(Parameter {
             name: format!("{name}/weights"),
             shape: vec![classes, input, 3, 3],

@@ -2,6 +2,7 @@
 
 use super::architecture::{Architecture, Encoder, norm};
 use super::backbone::{Backbone, BlockShape, ConvShape, Group};
+use crate::ml::conventions::Geometry;
 use crate::ml::ops::conv::Conv2d;
 
 /// ResNet-18.
@@ -22,7 +23,7 @@ pub fn basic_blocks(stem: usize, channels: [usize; 4], blocks: [usize; 4]) -> Ar
 struct Basic;
 
 impl Backbone for Basic {
-    fn block(&self, group: &Group, number: usize, input: usize) -> BlockShape {
+    fn block(&self, group: &Group, number: usize, input: usize, _: &Geometry) -> BlockShape {
         let (output, stride) = (group.channels, group.stride_of(number));
         let conv = |part, input, stride| ConvShape {
             part,
@@ -52,7 +53,7 @@ mod tests {
     use crate::ml::weights::{Scheme, initialise};
 
     fn spec(prefilter: &str) -> ModelSpec {
-        ModelSpec { encoder: Choice::new("ResNet18"), classes: 21, prefilter: Choice::new(prefilter) }
+        ModelSpec::new(Choice::new("ResNet18"), 21, Choice::new(prefilter))
     }
 
     fn inventory() -> Inventory {

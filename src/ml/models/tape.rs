@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn of_shape(shape: &Architecture, prefilter: &Choice) -> Network {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: prefilter.clone() };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, prefilter.clone());
         let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 7, parameter));
         Network::with_architecture(&spec, shape, &Device::Cpu, start).unwrap()
     }

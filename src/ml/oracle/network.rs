@@ -49,8 +49,9 @@ fn sum<'t>(a: &Array<'t>, b: &Array<'t>) -> Array<'t> {
     Array::image(a.sizes(), |at| a.at(at) + b.at(at))
 }
 
-/// The logits of `images` from the network of the type `choice` with the values `v`.
-pub fn logits<'t>(choice: &Choice, shape: &Architecture, v: &Values<'t>, images: &Array<'t>) -> Array<'t> {
+/// The logits of `images` from the network that `spec` describes, of the shape `shape` with the values `v`.
+pub fn logits<'t>(spec: &ModelSpec, shape: &Architecture, v: &Values<'t>, images: &Array<'t>) -> Array<'t> {
+    let choice = &spec.prefilter;
     let conv = |x: &Array<'t>, place: &str, stride: usize| {
         norm(&convolve(x, &v[&format!("{place}/weights")], stride, 1), place, v)
     };
@@ -60,7 +61,7 @@ pub fn logits<'t>(choice: &Choice, shape: &Architecture, v: &Values<'t>, images:
         _ => vec![1],
     };
     let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], 2, 1), "stem", v)));
-    for block in shape.blocks() {
+    for block in shape.blocks(&spec.geometry) {
         let place = |part: &str| format!("{}/{part}", block.name);
         let mut path = None;
         for (left, shape) in (0..block.shape.path.len()).rev().zip(&block.shape.path) {
@@ -74,9 +75,9 @@ pub fn logits<'t>(choice: &Choice, shape: &Architecture, v: &Values<'t>, images:
         let shortcut = block.shape.shortcut.map(|shape| conv(&x, &place(shape.part), shape.op.stride));
         x = relu(&sum(&path.unwrap(), shortcut.as_ref().unwrap_or(&x)));
     }
-    let branches = shape.rates.iter().map(|rate| {
-        let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/aspp{rate}/{part}")]);
-        let sums = convolve(&x, weights, 1, *rate);
+    let branches = spec.head.convolutions().into_iter().map(|(name, rate)| {
+        let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/{name}/{part}")]);
+        let sums = convolve(&x, weights, 1, rate);
         Array::image(sums.sizes(), |at| sums.at(at) + biases.data[at[1]])
     });
     branches.reduce(|a, b| sum(&a, &b)).unwrap()
@@ -126,7 +127,7 @@ fn networks_of_every_type_are_their_definition() {
         let trained = Architecture { trainable_norm: true, ..bottlenecks.clone() };
         let basic = Architecture { trainable_norm: true, ..basic_blocks(4, [4, 6, 8, 8], [1, 2, 2, 1]) };
         for (shape, images, size) in [(bottlenecks, 2, [33, 65]), (trained, 1, [47, 61]), (basic, 1, [33, 41])] {
-            let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 5, prefilter: prefilter.clone() };
+            let spec = ModelSpec::new(Choice::new("Tiny"), 5, prefilter.clone());
             let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
             let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
             // Where a decision is within rounding, another input is drawn.
@@ -159,7 +160,7 @@ fn agrees(
     let labels: Vec<u8> = (0..n * height * width).map(|_| [0, 1, 2, 3, 4, 5, 255][rng.below(7) as usize]).collect();
     let tape = Tape::new();
     let (v, x) = (variables(&tape, network), Array::variables(&tape, &[n, 3, height, width], &pixels));
-    let expected = logits(&network.spec().prefilter, shape, &v, &x);
+    let expected = logits(network.spec(), shape, &v, &x);
     if tape.margin() < MARGIN {
         return false;
     }

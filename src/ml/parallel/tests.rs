@@ -177,7 +177,7 @@ const SETTINGS: Settings = Settings::new(
 const SIDE: usize = 41;
 
 fn network(prefilter: &str) -> Network {
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new(prefilter));
     initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap()
 }
 

@@ -15,7 +15,7 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
     let image = graph.add("input", "Placeholder", &[], &[]);
     let stem = graph.add("stem/conv", "Conv2D", &[&image], &[("size", 7), ("stride", 2), ("channels", shape.stem)]);
     let mut x = graph.add("stem/pool", "MaxPool", &[&stem], &[("size", 3), ("stride", 2)]);
-    for block in shape.blocks() {
+    for block in shape.blocks(&spec.geometry) {
         let name = |part: &str| format!("{}/{part}", block.name);
         let mut path = x.clone();
         for conv in &block.shape.path {
@@ -30,11 +30,11 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
         };
         x = graph.add(&name("sum"), "Add", &[&path, &shortcut], &[]);
     }
-    let branch = |(number, rate): (usize, &usize)| {
-        let settings = [("size", 3), ("dilation", *rate), ("channels", spec.classes)];
+    let branch = |(number, (_, rate)): (usize, (String, usize))| {
+        let settings = [("size", 3), ("dilation", rate), ("channels", spec.classes)];
         graph.add(&format!("head/conv{number}"), "Conv2D", &[&x], &settings)
     };
-    let branches: Vec<String> = (1..).zip(&shape.rates).map(branch).collect();
+    let branches: Vec<String> = (1..).zip(spec.head.convolutions()).map(branch).collect();
     graph.add("logits", "AddN", &branches.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     Ok(GraphDef { node: graph.nodes })
 }
@@ -96,7 +96,7 @@ mod tests {
     fn every_input_is_an_operation_before_it() {
         for encoder in ENCODERS {
             let (encoder, prefilter) = (Choice::new(encoder.name), Choice::new("Average"));
-            let graph = graph(&ModelSpec { encoder, classes: 21, prefilter }).unwrap();
+            let graph = graph(&ModelSpec::new(encoder, 21, prefilter)).unwrap();
             let mut known = BTreeSet::new();
             for node in &graph.node {
                 assert!(node.input.iter().all(|input| known.contains(input.as_str())), "{node:?}");

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::ml::conventions::{self, Border, FirstDilation, PoolBorder, Sampling, StrideAt};
 use crate::ml::layers::prefilter;
 use crate::ml::models;
-use crate::ml::spec::{Arg, ArgSpec, Choice, ModelSpec};
+use crate::ml::spec::{Arg, ArgSpec, Choice, HeadSpec, ModelSpec};
 use crate::params;
 use crate::stage::params::Param;
 use crate::stage::schema::{Bounds, Enumeration, SINGLE};
@@ -15,8 +16,7 @@ params! {
     /// A segmentation network.
     pub enum Model {
         /// DeepLab-v2 (Chen et al., arXiv 1606.00915): a residual encoder at output stride 8, dilated by 2 in group 4
-        /// and by 4 in group 5. Its head is four convolutions with the dilations 6, 12, 18 and 24. Their sum is the
-        /// logits.
+        /// and by 4 in group 5, and a head that makes the logits.
         DeepLabV2 {
             /// The encoder.
             encoder: Encoder;
@@ -25,15 +25,188 @@ params! {
             /// The type of dilated convolution: what smooths the input of the dilated 3x3 convolutions of groups 4
             /// and 5.
             prefilter: Prefilter = Prefilter::regular();
+            /// The head.
+            head: Head = Head::reference(), where since("0.1.0");
+            /// The conventions of the program that the weights were trained with. Imported weights give the results of
+            /// their own project under its conventions only.
+            geometry: Geometry = Geometry::reference(), where since("0.1.0");
         }
+    }
+
+    /// What makes the logits of the encoder's output.
+    pub enum Head {
+        /// The atrous pyramid of DeepLab-v2: convolutions of 3x3 with several dilations. Their sum is the logits.
+        Aspp {
+            /// The dilation of each convolution. No two are equal.
+            rates: Vec<u32> = vec![6, 12, 18, 24], where min(1.0).max(65536.0).nonempty();
+        }
+        /// The head of DeepLab-LargeFOV: one convolution of 3x3.
+        LargeFov {
+            /// The dilation.
+            rate: u32 = 12, where min(1.0).max(65536.0);
+        }
+    }
+
+    /// The conventions in which programs differ that train the same network. Each name stands for a set of them, and each
+    /// convention of the set can be stated by itself, as in `Caffe(upsampling: AlignCorners)`.
+    pub enum Geometry {
+        /// The reference's.
+        TensorFlow {
+            /// How many zeros stand around the input of a convolution.
+            padding: Padding = Padding::Same {};
+            /// The border of the max pool behind the stem.
+            pool: Pool = Pool::Same {};
+            /// Which convolution of a bottleneck block has the block's stride. Basic blocks have it on their first one.
+            stride: Stride = Stride::Reduce {};
+            /// The dilation of the first block of groups 4 and 5.
+            first_dilation: Dilation = Dilation::Own {};
+            /// Where resizes read: of logits to the size of the image, and of images and logits to other scales.
+            upsampling: Upsampling = Upsampling::Legacy {};
+            /// What batch norms add to the variance.
+            epsilon: f64 = 1e-3, where above(0.0).max(1.0);
+        }
+        /// Those of Caffe's DeepLab-v2, as the PyTorch port kazuto1011/deeplab-pytorch has them.
+        Caffe {
+            /// As of `TensorFlow`.
+            padding: Padding = Padding::Symmetric {};
+            /// As of `TensorFlow`.
+            pool: Pool = Pool::Ceil {};
+            /// As of `TensorFlow`.
+            stride: Stride = Stride::Reduce {};
+            /// As of `TensorFlow`.
+            first_dilation: Dilation = Dilation::Own {};
+            /// As of `TensorFlow`.
+            upsampling: Upsampling = Upsampling::HalfPixel {};
+            /// As of `TensorFlow`.
+            epsilon: f64 = 1e-5, where above(0.0).max(1.0);
+        }
+        /// Those of torchvision's ResNets with `replace_stride_with_dilation=[False, True, True]`.
+        Torchvision {
+            /// As of `TensorFlow`.
+            padding: Padding = Padding::Symmetric {};
+            /// As of `TensorFlow`.
+            pool: Pool = Pool::Symmetric {};
+            /// As of `TensorFlow`.
+            stride: Stride = Stride::Middle {};
+            /// As of `TensorFlow`.
+            first_dilation: Dilation = Dilation::Before {};
+            /// As of `TensorFlow`.
+            upsampling: Upsampling = Upsampling::HalfPixel {};
+            /// As of `TensorFlow`.
+            epsilon: f64 = 1e-5, where above(0.0).max(1.0);
+        }
+    }
+
+    /// How many zeros stand around the input of a convolution.
+    pub enum Padding {
+        /// As few as ceil(size / stride) outputs need; if their number is odd, one more stands behind. TensorFlow's `SAME`.
+        Same {}
+        /// The same number on either side: dilation x (kernel - 1) / 2. PyTorch's `padding`.
+        Symmetric {}
+    }
+
+    /// The border of the max pool of 3x3 at stride 2.
+    pub enum Pool {
+        /// TensorFlow's `SAME`, with ceil(size / 2) outputs.
+        Same {}
+        /// One element on either side, with floor((size - 1) / 2) + 1 outputs. PyTorch's `padding=1`.
+        Symmetric {}
+        /// One element on either side, with ceil((size - 1) / 2) + 1 outputs. PyTorch's `padding=1, ceil_mode=True`.
+        Ceil {}
+    }
+
+    /// Which convolution of a bottleneck block has the block's stride.
+    pub enum Stride {
+        /// The first one, of 1x1.
+        Reduce {}
+        /// The second one, of 3x3.
+        Middle {}
+    }
+
+    /// The dilation of the first block of groups 4 and 5.
+    pub enum Dilation {
+        /// That of its own group: 2 and 4.
+        Own {}
+        /// That of the group before: 1 and 2. A convolution with the dilation 1 has no pre-filter.
+        Before {}
+    }
+
+    /// Where the outputs of a bilinear resize read.
+    pub enum Upsampling {
+        /// Output i reads at i x from / to. TensorFlow's legacy resize.
+        Legacy {}
+        /// Output i reads at (i + 0.5) x from / to - 0.5. PyTorch's `align_corners=False`.
+        HalfPixel {}
+        /// Output i reads at i x (from - 1) / (to - 1). PyTorch's `align_corners=True`, and Caffe's `Interp`.
+        AlignCorners {}
     }
 }
 
 impl Model {
     /// The network's description for `ml`.
     pub fn spec(&self) -> ModelSpec {
-        let Model::DeepLabV2 { encoder, classes, prefilter } = self;
-        ModelSpec { encoder: encoder.0.clone(), classes: *classes as usize, prefilter: prefilter.0.clone() }
+        let Model::DeepLabV2 { encoder, classes, prefilter, head, geometry } = self;
+        let plain = ModelSpec::new(encoder.0.clone(), *classes as usize, prefilter.0.clone());
+        ModelSpec { head: head.spec(), geometry: geometry.spec(), ..plain }
+    }
+}
+
+impl Head {
+    fn reference() -> Self {
+        Head::Aspp { rates: vec![6, 12, 18, 24] }
+    }
+
+    /// The head's description for `ml`.
+    pub fn spec(&self) -> HeadSpec {
+        match self {
+            Head::Aspp { rates } => HeadSpec::Aspp { rates: rates.iter().map(|&rate| rate as usize).collect() },
+            Head::LargeFov { rate } => HeadSpec::LargeFov { rate: *rate as usize },
+        }
+    }
+}
+
+impl Geometry {
+    fn reference() -> Self {
+        Geometry::TensorFlow {
+            padding: Padding::Same {},
+            pool: Pool::Same {},
+            stride: Stride::Reduce {},
+            first_dilation: Dilation::Own {},
+            upsampling: Upsampling::Legacy {},
+            epsilon: conventions::Geometry::TENSORFLOW.epsilon,
+        }
+    }
+
+    /// The conventions' description for `ml`.
+    pub fn spec(&self) -> conventions::Geometry {
+        let (Geometry::TensorFlow { padding, pool, stride, first_dilation, upsampling, epsilon }
+        | Geometry::Caffe { padding, pool, stride, first_dilation, upsampling, epsilon }
+        | Geometry::Torchvision { padding, pool, stride, first_dilation, upsampling, epsilon }) = self;
+        conventions::Geometry {
+            padding: match padding {
+                Padding::Same {} => Border::Same,
+                Padding::Symmetric {} => Border::Symmetric,
+            },
+            pool: match pool {
+                Pool::Same {} => PoolBorder::Same,
+                Pool::Symmetric {} => PoolBorder::Symmetric,
+                Pool::Ceil {} => PoolBorder::Ceil,
+            },
+            stride: match stride {
+                Stride::Reduce {} => StrideAt::Reduce,
+                Stride::Middle {} => StrideAt::Middle,
+            },
+            first_dilation: match first_dilation {
+                Dilation::Own {} => FirstDilation::Own,
+                Dilation::Before {} => FirstDilation::Before,
+            },
+            upsampling: match upsampling {
+                Upsampling::Legacy {} => Sampling::Legacy,
+                Upsampling::HalfPixel {} => Sampling::HalfPixel,
+                Upsampling::AlignCorners {} => Sampling::AlignCorners,
+            },
+            epsilon: *epsilon,
+        }
     }
 }
 

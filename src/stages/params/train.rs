@@ -137,6 +137,9 @@ params! {
         /// What is subtracted from each pixel: the mean of blue, of green and of red. It is stated in this order for
         /// either order of the channels.
         mean_bgr: (f64, f64, f64) = (104.00698793, 116.66876762, 122.67891434);
+        /// What the difference is divided by: the deviation of blue, of green and of red, in levels of 255. torchvision
+        /// has (57.375, 57.12, 58.395), with the mean (103.53, 116.28, 123.675).
+        deviation_bgr: (f64, f64, f64) = (1.0, 1.0, 1.0), where above(0.0).max(SINGLE).since("0.1.0");
     }
 
     /// The order of colour channels.
@@ -163,17 +166,22 @@ impl TrainParams {
 impl Input {
     /// How pixels become numbers.
     pub fn normalise(&self) -> Normalise {
-        let (b, g, r) = self.mean_bgr;
-        match self.order {
-            ChannelOrder::Bgr {} => Normalise { channels: Channels::Bgr, mean: [b as f32, g as f32, r as f32] },
-            ChannelOrder::Rgb {} => Normalise { channels: Channels::Rgb, mean: [r as f32, g as f32, b as f32] },
-        }
+        let channels = if matches!(self.order, ChannelOrder::Bgr {}) { Channels::Bgr } else { Channels::Rgb };
+        let ordered = |(b, g, r): (f64, f64, f64)| match channels {
+            Channels::Bgr => [b as f32, g as f32, r as f32],
+            Channels::Rgb => [r as f32, g as f32, b as f32],
+        };
+        Normalise { channels, mean: ordered(self.mean_bgr), deviation: ordered(self.deviation_bgr) }
     }
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Input { order: ChannelOrder::Bgr {}, mean_bgr: (104.006_987_93, 116.668_767_62, 122.678_914_34) }
+        Input {
+            order: ChannelOrder::Bgr {},
+            mean_bgr: (104.006_987_93, 116.668_767_62, 122.678_914_34),
+            deviation_bgr: (1.0, 1.0, 1.0),
+        }
     }
 }
 
@@ -182,10 +190,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_goes_with_the_order_of_the_channels() {
-        let input = |order| Input { order, mean_bgr: (1.0, 2.0, 3.5) };
-        let bgr = Normalise { channels: Channels::Bgr, mean: [1.0, 2.0, 3.5] };
-        let rgb = Normalise { channels: Channels::Rgb, mean: [3.5, 2.0, 1.0] };
+    fn mean_and_deviation_go_with_the_order_of_the_channels() {
+        let input = |order| Input { order, mean_bgr: (1.0, 2.0, 3.5), deviation_bgr: (4.0, 5.0, 6.0) };
+        let bgr = Normalise { channels: Channels::Bgr, mean: [1.0, 2.0, 3.5], deviation: [4.0, 5.0, 6.0] };
+        let rgb = Normalise { channels: Channels::Rgb, mean: [3.5, 2.0, 1.0], deviation: [6.0, 5.0, 4.0] };
         assert_eq!([ChannelOrder::Bgr {}, ChannelOrder::Rgb {}].map(|order| input(order).normalise()), [bgr, rgb]);
         assert_eq!(Input::default().normalise(), Normalise::default());
     }

@@ -71,7 +71,7 @@ mod tests {
     }
 
     fn spec(encoder: &str, prefilter: &Choice) -> ModelSpec {
-        ModelSpec { encoder: Choice::new(encoder), classes: 4, prefilter: prefilter.clone() }
+        ModelSpec::new(Choice::new(encoder), 4, prefilter.clone())
     }
 
     /// Every encoder at its depth, but narrow: a few steps lower the loss, and move every parameter that has a gradient:

@@ -36,7 +36,7 @@ fn a_capture_ends_with_its_work() {
 #[test]
 fn other_threads_wait_for_the_end_of_a_capture() {
     let Some(device) = device::first_gpu() else { return };
-    let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new("Regular") };
+    let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new("Regular"));
     let trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
     let expected = State::write(&trainer, &BTreeMap::new()).unwrap();
     let snapshot = Snapshot::copied(&trainer).unwrap();
@@ -61,7 +61,7 @@ fn replayed_passes_have_the_same_bits() {
     let settings = Settings::new(sgd, optim::Schedule::Constant, 6);
     let side = 65;
     let trained = |prefilter: &str, recompute: usize, other_network: u64, graph: bool| {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new(prefilter));
         let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
         let settings = Settings { recompute, graph, ..settings };
         for step in 0..6 {

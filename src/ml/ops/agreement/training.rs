@@ -33,7 +33,7 @@ fn training_agrees() {
     let basic = basic_blocks(4, [4, 8, 8, 8], [1, 1, 1, 2]);
     let networks = variants().into_iter().map(|prefilter| (tiny.clone(), prefilter));
     for (shape, prefilter) in networks.chain([(norms, Choice::new("Regular")), (basic, Choice::new("Average"))]) {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, prefilter);
         let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 7, parameter));
         agree(&format!("training {spec:?} {shape:?}"), 2e-5, std::slice::from_ref(&images), |x| {
             let network = Network::with_architecture(&spec, &shape, x[0].device(), start).unwrap();
@@ -58,7 +58,7 @@ fn training_in_bfloat16_goes_the_same_way() {
     let labels: Vec<u8> = (0..33 * 40).map(|i| (i / 50 % 5) as u8).collect();
     let pixels = (random("images", &[1, 3, 33, 40]) * 100.0).unwrap();
     let trained = |device: &Device, prefilter: &str, precision: Precision, recompute: usize| {
-        let spec = ModelSpec { encoder: Choice::new("Tiny"), classes: 4, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("Tiny"), 4, Choice::new(prefilter));
         let mut trainer = Trainer::new(initialise(&spec, device, Scheme::Stable, 7).unwrap()).unwrap();
         let settings = Settings { precision, recompute, ..SETTINGS };
         let images = activation::enter(&pixels, device).unwrap();
@@ -97,7 +97,7 @@ fn training_twice_gives_the_same_bytes() {
     let images = activation::enter(&(random("images", &[2, 3, 161, 161]) * 100.0).unwrap(), &device).unwrap();
     let types = ["Regular", "Average", "Aggregation", "GroupInteraction"];
     for (prefilter, precision) in types.iter().flat_map(|&t| [(t, Precision::Fp32), (t, Precision::Bf16)]) {
-        let spec = ModelSpec { encoder: Choice::new("ResNet50"), classes: 5, prefilter: Choice::new(prefilter) };
+        let spec = ModelSpec::new(Choice::new("ResNet50"), 5, Choice::new(prefilter));
         let trained = || {
             let mut trainer = Trainer::new(initialise(&spec, &device, Scheme::Stable, 7).unwrap()).unwrap();
             let settings = Settings { precision, ..SETTINGS };
