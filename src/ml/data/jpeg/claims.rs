@@ -109,12 +109,12 @@ impl<'a> Claims<'a> {
 }
 
 /// The number in the first two bytes.
-fn two(bytes: &[u8]) -> Option<usize> {
+pub(super) fn two(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)))
 }
 
 /// The next marker and what is behind it. Anything may stand before it.
-fn next(mut rest: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn next(mut rest: &[u8]) -> Option<(u8, &[u8])> {
     loop {
         let start = rest.iter().position(|&byte| byte == 0xff)?;
         let fill = rest[start..].iter().position(|&byte| byte != 0xff)?;

@@ -10,6 +10,20 @@
 //! | jpeg-decoder, SIMD | 3 | 0.03 to 0.12 |
 //! | zune-jpeg, with or without SIMD | 16 | 0.01 to 0.43 |
 //!
+//! In some files it brings chroma to full resolution otherwise than libjpeg. [`chroma`] mends this, for the price of a second
+//! decoding of these files. Against libjpeg-turbo 3.2 (Pillow), over 2,400 files of 1 x 1 to 500 x 375 pixels, baseline and
+//! progressive, with and without restart intervals:
+//!
+//! | files | worst pixel, mean difference | of the decoder alone |
+//! |---|---|---|
+//! | grey | 1, 0.009 | the same |
+//! | 4:4:4 | 3, 0.023 | the same |
+//! | 4:2:0 | 4, 0.069 | the same |
+//! | 4:1:1 | 3, 0.032 | the same |
+//! | 4:2:2 | 3, 0.024 | 46, 0.195 |
+//! | 4:4:0 | 3, 0.034 | 3, 0.194 |
+//! | 4:2:0, up to 4 columns | 2, 0.02 | 64, 4.6 |
+//!
 //! It is fast enough: no GPU would wait for it. Milliseconds of processor time to decode an image, of 40 photographs of
 //! PASCAL VOC (500 x 375, 91 kB) and 60 of CamVid (480 x 360, 19 kB), on an AVX-512 processor. The last row is a decoder
 //! for baseline files alone that this project had:
@@ -29,15 +43,17 @@
 //! by up to 11 here; ours differs from it by as much. Every digest of a stage that reads images depends on this
 //! choice.
 
+mod chroma;
 mod claims;
 #[cfg(test)]
 mod tests;
 
-use jpeg_decoder::{Decoder, PixelFormat};
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::Fault;
 use super::raster::{Raster, Rgb};
+use chroma::Chroma;
 use claims::Claims;
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
@@ -54,11 +70,29 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     if claims.as_ref().is_some_and(|claims| !matches!(claims.components, 1 | 3)) {
         return Err(colours());
     }
-    let _turn = claims.map(|claims| claims.claim.afford(claims.memory())).transpose()?;
+    let chroma = Chroma::of(bytes);
+    let second = chroma.as_ref().and_then(|chroma| Claims::read(&chroma.file, place));
+    let more = second.map_or(0, |second| second.memory());
+    let _turn = claims.map(|claims| claims.claim.afford(claims.memory().saturating_add(more))).transpose()?;
     let mut decoder = Decoder::new(bytes);
-    let fault = |error| Fault::new(place, format!("The image cannot be decoded: {error}."), HINT);
+    if chroma.is_some() {
+        // Luma is taken as it is, as the first of three channels.
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
+    let fault = |error| {
+        let why = match error {
+            jpeg_decoder::Error::Io(_) => "the file ends too early".to_owned(),
+            error => error.to_string(),
+        };
+        Fault::new(place, format!("The image cannot be decoded: {why}."), HINT)
+    };
     let data = decoder.decode().map_err(fault)?;
     let (height, width) = size(&decoder, place)?;
+    if let Some(chroma) = chroma {
+        let second = samples(&chroma).map_err(fault)?;
+        let image = chroma.image((height, width), &data, &second);
+        return image.ok_or_else(|| Fault::new(place, "The image is cut short.", HINT));
+    }
     if height == 0 || width == 0 {
         return Err(Fault::new(place, "The image has no pixels.", HINT));
     }
@@ -68,6 +102,21 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
         _ => return Err(colours()),
     };
     Raster::new(height, width, pixels).ok_or_else(|| Fault::new(place, "The image is cut short.", HINT))
+}
+
+/// Which rule gives the pixels of a file. A new rule for some files gets a new number, and leaves that of all others.
+///
+/// - 1: what `jpeg-decoder` gives, or no JPEG file;
+/// - 2: chroma upsampled as libjpeg does it, where `jpeg-decoder` does it otherwise ([`chroma`]).
+pub fn rule(bytes: &[u8]) -> u64 {
+    if Chroma::of(bytes).is_some() { 2 } else { 1 }
+}
+
+/// The samples of the second image, which is decoded for its chroma.
+fn samples(chroma: &Chroma) -> Result<Vec<u8>, jpeg_decoder::Error> {
+    let mut decoder = Decoder::new(chroma.file.as_slice());
+    decoder.set_color_transform(if chroma.four { ColorTransform::CMYK } else { ColorTransform::RGB });
+    decoder.decode()
 }
 
 fn size(decoder: &Decoder<&[u8]>, place: &str) -> Result<(usize, usize), Fault> {

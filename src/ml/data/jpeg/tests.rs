@@ -70,82 +70,136 @@ fn files() -> Vec<Vec<u8>> {
 #[test]
 fn the_pixels_of_every_kind_of_file_stay_as_they_are() {
     let mut pixels = Vec::new();
+    let mut rules = [0; 3];
     for bytes in files() {
-        pixels.extend_from_slice(decode(&bytes, "x").unwrap().pixels().as_flattened());
+        let decoded = Decoder::new(bytes.as_slice()).decode().unwrap();
+        let spread = |grey: &[u8]| grey.iter().flat_map(|&value| [value; 3]).collect();
+        let image = decode(&bytes, "x").unwrap();
+        let plain = if decoded.len() == image.pixels().len() { spread(&decoded) } else { decoded };
+        let rule = rule(&bytes);
+        rules[rule as usize] += 1;
+        assert!(rule == 2 || image.pixels().as_flattened() == plain);
+        pixels.extend(plain);
     }
+    // Those of 4:2:2.
+    assert_eq!(rules, [0, 65, 20]);
     assert_eq!(
         crate::hash::Digest::of(&pixels).to_string(),
         "00297a30bc1b1516089cc0856d9dc49a13f8815a9f313bef358fd7e03f3560cf"
     );
 }
 
-/// A file whose codes all have one bit, and whose scan is zeros: as few bits as there can be for its blocks, less `short`
-/// bytes. Everything is grey.
-fn shortest(frame: u8, (height, width): (u16, u16), sampling: &[u8], short: usize) -> Vec<u8> {
-    let mut bytes = vec![0xff, 0xd8];
-    let segment = |bytes: &mut Vec<u8>, marker: u8, content: &[u8]| {
-        bytes.extend([0xff, marker]);
-        bytes.extend((content.len() as u16 + 2).to_be_bytes());
-        bytes.extend(content);
-    };
-    segment(&mut bytes, 0xdb, &[&[0][..], &[1; 64]].concat());
-    for class in [0x00, 0x10] {
-        segment(&mut bytes, 0xc4, &[&[class, 1][..], &[0; 15], &[0]].concat());
-    }
-    let components = sampling.iter().zip(1..).flat_map(|(&factors, name)| [name, factors, 0]);
-    let size = [height.to_be_bytes(), width.to_be_bytes()].concat();
-    let frame_header: Vec<u8> =
-        [&[8][..], &size, &[sampling.len() as u8]].concat().into_iter().chain(components).collect();
-    segment(&mut bytes, frame, &frame_header);
-    let scanned = sampling.iter().zip(1..).flat_map(|(_, name)| [name, 0]);
-    let last = if frame == 0xc2 { 0 } else { 63 };
-    let scan: Vec<u8> = [sampling.len() as u8].into_iter().chain(scanned).chain([0, last, 0]).collect();
-    segment(&mut bytes, 0xda, &scan);
-    let most = sampling.iter().fold((0, 0), |most, factors| (most.0.max(factors >> 4), most.1.max(factors & 15)));
-    let units =
-        usize::from(width).div_ceil(8 * usize::from(most.0)) * usize::from(height).div_ceil(8 * usize::from(most.1));
-    let blocks =
-        units * sampling.iter().map(|factors| usize::from(factors >> 4) * usize::from(factors & 15)).sum::<usize>();
-    let bits = if frame == 0xc2 { 1 } else { 2 };
-    bytes.extend(vec![0; (blocks * bits).div_ceil(8) - short]);
-    bytes.extend([0xff, 0xd9]);
+/// A drawn photograph in a file of `jpeg-encoder`'s.
+fn drawn(
+    (height, width): (usize, usize),
+    factor: SamplingFactor,
+    change: impl Fn(&mut Encoder<&mut Vec<u8>>),
+) -> Vec<u8> {
+    let mut rng = Rng::new(2, "photograph", (height * 100 + width) as u64);
+    let image = Rgb::from_fn(height, width, |y, x| {
+        [y * 9, x * 7, (y / 3 + x / 4) % 2 * 200].map(|value| (value + rng.below(60) as usize) as u8)
+    });
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, 90);
+    encoder.set_sampling_factor(factor);
+    change(&mut encoder);
+    encoder.encode(image.pixels().as_flattened(), width as u16, height as u16, ColorType::Rgb).unwrap();
     bytes
 }
 
-#[test]
-fn a_file_may_be_as_short_as_its_codes_allow_and_no_shorter() {
-    for (frame, sampling) in [
-        (0xc0, &[0x11][..]),
-        (0xc0, &[0x22, 0x11, 0x11]),
-        (0xc0, &[0x11, 0x11, 0x11]),
-        (0xc1, &[0x21, 0x11, 0x11]),
-        (0xc2, &[0x11]),
-        (0xc2, &[0x22, 0x11, 0x11]),
-    ] {
-        for size in [(1600, 1601), (9, 4000), (8, 8)] {
-            let image = decode(&shortest(frame, size, sampling, 0), "x").unwrap();
-            assert_eq!(image.size(), (usize::from(size.0), usize::from(size.1)));
-            assert!(image.pixels().iter().all(|pixel| *pixel == [128; 3]), "{frame:x} {sampling:?}");
-        }
-        // The headers, some 250 bytes, count for the file as well: a bound of what it can hold, not its exact size.
-        let fault = decode(&shortest(frame, (1600, 1601), sampling, 2000), "x").unwrap_err();
-        assert!(fault.message.starts_with("It claims 1601 x 1600 pixels, which its"), "{fault}");
+/// Row `y` of a plane of chroma as `jpeg-decoder` upsamples it in an image of this width.
+fn as_the_decoder(plane: &[u8], columns: usize, (down, across): (usize, usize), y: usize, width: usize) -> Vec<u8> {
+    let rows = plane.len() / columns;
+    let line =
+        |at: usize| plane[at * columns..(at + 1) * columns].iter().map(|&value| u32::from(value)).collect::<Vec<_>>();
+    let (near, far) = match (down, y % 2) {
+        (1, _) => (line(y), line(y)),
+        (_, 0) => (line(y / 2), line((y / 2).saturating_sub(1))),
+        _ => (line(y / 2), line((y / 2 + 1).min(rows - 1))),
+    };
+    // Four times the value, or the value itself.
+    let sum: Vec<u32> =
+        near.iter().zip(&far).map(|(near, far)| if down == 1 { *near } else { 3 * near + far }).collect();
+    let scale = if down == 1 { 1 } else { 4 };
+    let rounded = |sum: u32, scale: u32| ((sum + scale / 2) / scale) as u8;
+    if across == 1 || width == 1 {
+        return sum.iter().map(|&sum| rounded(sum, scale)).collect();
     }
-    let large = shortest(0xc0, (10_000, 10_000), &[0x11], 0);
-    assert!(large.len() < 400_000);
-    assert_eq!(decode(&large, "x").unwrap().size(), (10_000, 10_000));
+    (0..width)
+        .map(|x| {
+            let at = x / 2;
+            let beside = if x % 2 == 0 { at.checked_sub(1) } else { Some(at + 1).filter(|at| *at < columns) };
+            match beside {
+                Some(beside) => rounded(3 * sum[at] + sum[beside], 4 * scale),
+                None => rounded(sum[at], scale),
+            }
+        })
+        .collect()
 }
 
+/// What the second image holds is the chroma as it is stored: upsampled as the decoder does it, it is what the decoder gives.
 #[test]
-fn images_beyond_the_limits_are_refused_before_anything_is_allocated() {
-    let told = |bytes: &[u8]| decode(bytes, "x").unwrap_err().message;
-    let zeros = |mut bytes: Vec<u8>| {
-        bytes.extend(vec![0; 50_000_000]);
-        bytes
-    };
-    assert!(told(&zeros(shortest(0xc0, (16_385, 16_385), &[0x11], 0))).contains("at most 268435456 are read"));
-    let most = zeros(shortest(0xc2, (16_384, 16_384), &[0x11, 0x11, 0x11], 0));
-    assert_eq!(told(&most), "Decoding its 16384 x 16384 pixels takes 5637144576 bytes; at most 2147483648 are used.");
-    // Sixteen blocks a unit for one row of pixels.
-    assert!(told(&shortest(0xc0, (1, 65_535), &[0x44], 0)[..200]).contains("cannot hold"));
+fn the_second_image_holds_the_chroma_as_it_is_stored() {
+    let mut seen = 0;
+    for (factor, shared) in
+        [(SamplingFactor::F_2_1, (1, 2)), (SamplingFactor::F_1_2, (2, 1)), (SamplingFactor::F_2_2, (2, 2))]
+    {
+        for height in [1, 2, 3, 15, 16, 17, 34] {
+            for width in [1, 2, 3, 4, 5, 7, 16, 17, 33] {
+                for form in 0..4 {
+                    let bytes = drawn((height, width), factor, |encoder| match form {
+                        0 => {}
+                        1 => encoder.set_progressive(true),
+                        2 => encoder.set_restart_interval(2),
+                        _ => encoder.set_optimized_huffman_tables(true),
+                    });
+                    let found = Chroma::of(&bytes);
+                    assert_eq!(found.is_some(), shared != (2, 2) || width <= 4, "{factor:?} {height} x {width}");
+                    let Some(found) = found else { continue };
+                    let mut decoder = Decoder::new(bytes.as_slice());
+                    decoder.set_color_transform(ColorTransform::RGB);
+                    let plain = decoder.decode().unwrap();
+                    let planes = found.planes(&samples(&found).unwrap()).unwrap();
+                    for (plane, channel) in planes.iter().zip(1..) {
+                        // In an image of one row the decoder mixes no rows.
+                        let down = if height == 1 { 1 } else { shared.0 };
+                        for y in 0..height {
+                            let row = as_the_decoder(plane, found.size.1, (down, shared.1), y, width);
+                            let given = plain[3 * y * width..].iter().skip(channel).step_by(3).take(width);
+                            assert!(row.iter().eq(given), "{factor:?} {height} x {width}, form {form}, row {y}");
+                        }
+                    }
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 7 * 4 * (9 + 9 + 4));
+}
+
+/// Files, and their pixels as libjpeg-turbo 3.2 decodes them (Pillow's `Image.open(file).convert("RGB").tobytes()`).
+#[test]
+fn chroma_is_upsampled_as_libjpeg_does_it() {
+    macro_rules! recorded {
+        ($($name:literal)*) => {
+            [$((
+                $name,
+                include_bytes!(concat!("recorded/", $name, ".jpg")).as_slice(),
+                include_bytes!(concat!("recorded/", $name, ".rgb")).as_slice(),
+            )),*]
+        };
+    }
+    for (name, file, pixels) in
+        recorded!["422_base_16x33" "422_prog_17x18" "422_base_8x3" "420_base_8x3" "420_rst_17x4" "440_base_18x17"]
+    {
+        assert_eq!(rule(file), 2, "{name}");
+        let difference = |image: &[u8]| {
+            let each = || image.iter().zip(pixels).map(|(a, b)| u64::from(a.abs_diff(*b)));
+            (each().max().unwrap(), each().sum::<u64>() as f64 / pixels.len() as f64)
+        };
+        let (worst, mean) = difference(decode(file, "x").unwrap().pixels().as_flattened());
+        assert!(worst <= 3 && mean < 0.1, "{name}: {worst}, {mean}");
+        let (_, plain) = difference(&Decoder::new(file).decode().unwrap());
+        assert!(plain > 2.0 * mean, "{name}: {plain}, {mean}");
+    }
 }
