@@ -138,7 +138,8 @@ fn work(
         let hint = "Run the pipeline again, with this program; what is finished is kept.";
         return Err(StageError::Command { message: message.to_owned(), hint: hint.to_owned() });
     }
-    let kind = registry.kind(&job.node.kind).filter(|kind| kind.version() == job.version).ok_or_else(|| {
+    let of_version = |kind: &&dyn Kind| kind.version(&job.params) == job.version;
+    let kind = registry.kind(&job.node.kind).filter(of_version).ok_or_else(|| {
         let (kind, version) = (&job.node.kind, job.version);
         StageError::Bug(format!("The job asks for version {version} of the kind `{kind}`, which there is not."))
     })?;

@@ -101,7 +101,7 @@ impl JobFile {
             stage: self.node.stage.clone(),
             iteration: self.node.iteration,
             kind: self.node.kind.clone(),
-            version: kind.version(),
+            version: kind.version(&self.params),
             identity: identity(&Type::Struct(kind.schema()), &self.params, &self.left_out),
             left_out: self.left_out.clone(),
             params: self.params.clone(),

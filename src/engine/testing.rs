@@ -81,7 +81,7 @@ impl Kind for Work {
     fn name(&self) -> &'static str {
         "Work"
     }
-    fn version(&self) -> u32 {
+    fn version(&self, _params: &Value) -> u32 {
         1
     }
     fn schema(&self) -> Structure {
@@ -210,7 +210,7 @@ impl Kind for Photos {
     fn name(&self) -> &'static str {
         "Photos"
     }
-    fn version(&self) -> u32 {
+    fn version(&self, _params: &Value) -> u32 {
         1
     }
     fn schema(&self) -> Structure {

@@ -205,12 +205,13 @@ impl<'a> Expander<'a> {
                 Some(node) => node.recipe,
                 None => nodes[node - self.nodes.len()].recipe,
             };
-            let recipe = key::recipe(kind.name(), kind.version(), &identity, &files, &inputs, &recipe_of).digest();
+            let version = kind.version(&params);
+            let recipe = key::recipe(kind.name(), version, &identity, &files, &inputs, &recipe_of).digest();
             nodes.push(Node {
                 stage: name.clone(),
                 iteration: spec.iteration,
                 kind: kind.name().to_owned(),
-                version: kind.version(),
+                version,
                 params,
                 identity,
                 left_out,

@@ -192,7 +192,7 @@ impl Kind for Fake {
         self.name
     }
 
-    fn version(&self) -> u32 {
+    fn version(&self, _params: &Value) -> u32 {
         1
     }
 

@@ -22,8 +22,9 @@ use super::value::Value;
 pub trait Kind: Sync + Send {
     /// The name in a pipeline.
     fn name(&self) -> &'static str;
-    /// Raised whenever the same inputs give other bytes. Enters every identity.
-    fn version(&self) -> u32;
+    /// Raised whenever the same inputs give other bytes. Enters every identity. It may be another for other parameters, so that
+    /// only nodes whose bytes change run again.
+    fn version(&self, params: &Value) -> u32;
     /// The parameters. The structure's documentation is the kind's.
     fn schema(&self) -> Structure;
     /// What a reference to the stage gives.

@@ -84,6 +84,10 @@ pub trait TypedKind: Sync + Send {
     fn runs_on(&self, _params: &Self::Params, _device: &DeviceSpec) -> Result<(), StageError> {
         Ok(())
     }
+    /// The version with these parameters, where the outputs of some did not change when [`TypedKind::VERSION`] was raised.
+    fn version(&self, _params: &Self::Params) -> u32 {
+        Self::VERSION
+    }
     /// Does the work.
     ///
     /// # Errors
@@ -96,8 +100,8 @@ impl<K: TypedKind> Kind for K {
         K::NAME
     }
 
-    fn version(&self) -> u32 {
-        K::VERSION
+    fn version(&self, params: &Value) -> u32 {
+        recorded(K::NAME, params).map_or(K::VERSION, |params| TypedKind::version(self, &params))
     }
 
     fn schema(&self) -> Structure {
