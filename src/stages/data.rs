@@ -14,6 +14,7 @@ use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
+use crate::ml::data::orientation::Orientation;
 use crate::stage::{DataFault, InputNode, Job, ParamFault, StageError};
 use crate::table::Table;
 
@@ -106,6 +107,13 @@ fn at_fault(fault: ParamFault) -> StageError {
     DataFault::new(fault.field, fault.message, fault.hint).into()
 }
 
+/// The column of the rules that give the pixels of images. It is there only if a rule is not the first one. So a data set
+/// whose images keep their pixels keeps its index, and all that was made from it.
+const RULE: &str = "pixel_rule";
+
+/// The column of how images are turned. It is there only if an image is.
+const ORIENTATION: &str = "orientation";
+
 /// The index as a table: a row for each sample, a column for the pixels of each class.
 pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
     let text = |f: &dyn Fn(&Row) -> Option<String>| Values::Text(rows.iter().map(f).collect());
@@ -120,6 +128,12 @@ pub fn index_table(rows: &[Row], info: &Info) -> Result<Table, StageError> {
         ("width".to_owned(), number(&|row| row.width as u64)),
         ("ignored".to_owned(), number(&|row| row.ignored)),
     ];
+    if rows.iter().any(|row| row.rule != 1) {
+        columns.push((RULE.to_owned(), number(&|row| row.rule)));
+    }
+    if rows.iter().any(|row| row.orientation != Orientation::Upright) {
+        columns.push((ORIENTATION.to_owned(), number(&|row| row.orientation.number())));
+    }
     for (class, name) in info.classes.iter().enumerate() {
         columns.push((format!("{class} {name}"), number(&|row| row.pixels[class])));
     }
@@ -130,6 +144,11 @@ fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
     let (ids, images, labels) = (texts(table, "id")?, texts(table, "image")?, texts(table, "label")?);
     let (image_digests, label_digests) = (texts(table, "image_digest")?, texts(table, "label_digest")?);
     let (heights, widths, ignored) = (ints(table, "height")?, ints(table, "width")?, ints(table, "ignored")?);
+    let rare = |name: &str| table.position(name).map(|_| ints(table, name)).transpose();
+    let (rules, orientations) = (rare(RULE)?, rare(ORIENTATION)?);
+    let at = |column: &Option<Vec<Option<i64>>>, i: usize| -> Option<u64> {
+        column.as_ref().map_or(Some(1), |column| u64::try_from(column[i]?).ok())
+    };
     let class = |(class, name): (usize, &String)| ints(table, &format!("{class} {name}"));
     let pixels: Vec<Vec<Option<i64>>> = info.classes.iter().enumerate().map(class).collect::<Result<_, _>>()?;
     let row = |i: usize| -> Option<Row> {
@@ -139,7 +158,10 @@ fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
             sample: Sample { id: ids[i].clone()?, image: images[i].clone()?, label: labels[i].clone() },
             image_digest: image_digests[i].as_ref()?.parse().ok()?,
             label_digest: label_digests[i].as_ref().and_then(|digest| digest.parse().ok()),
-            coding: info.coding,
+            coding: info.coding.clone(),
+            rule: at(&rules, i)?,
+            orientation: Orientation::from_number(at(&orientations, i)?)?,
+            shown_otherwise: false,
             height: size(&heights)?,
             width: size(&widths)?,
             pixels: pixels.iter().map(|column| count(column)).collect::<Option<_>>()?,

@@ -3,17 +3,19 @@
 
 mod samples;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::hash::Digest;
+use crate::ml::data::index::Row;
 use crate::ml::data::list::{Expected, Sample};
-use crate::ml::data::{archive, cityscapes, index, list, shapes};
+use crate::ml::data::{archive, bounds, cityscapes, colours, index, list, shapes};
 use crate::stage::{
     ArtifactKind, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind, Yield,
 };
 
 use super::data::{self, Info};
-use super::params::dataset::{Archive, DatasetParams, Expect, KIND, Source};
+use super::params::dataset::{Archive, DatasetParams, Expect, KIND, Source, Turn};
 use super::support;
 use super::yields::{DATASET, INDEX, INFO, SET_FILES};
 use samples::samples;
@@ -24,7 +26,7 @@ pub struct Dataset;
 impl TypedKind for Dataset {
     type Params = DatasetParams;
     const NAME: &'static str = KIND;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const YIELDS: Yield = DATASET;
     const OUTPUTS: &'static [Output] = &[INDEX, INFO, SET_FILES];
 
@@ -33,6 +35,14 @@ impl TypedKind for Dataset {
         let stored = p.source.root().is_none();
         let files = stored.then_some(Output { optional: false, ..SET_FILES });
         [INDEX, INFO].into_iter().chain(files).collect()
+    }
+
+    fn version(&self, p: &DatasetParams) -> u32 {
+        match p.source {
+            // Their files are PNG, or JPEG whose pixels have always been the same.
+            Source::Shapes { .. } | Source::Cityscapes { .. } => 2,
+            Source::Listed { .. } | Source::Voc2012 { .. } => Self::VERSION,
+        }
     }
 
     fn check(&self, p: &DatasetParams) -> Vec<ParamFault> {
@@ -69,6 +79,7 @@ impl TypedKind for Dataset {
                 "Give each class its own name.",
             );
         }
+        colour_faults(p, &names, &mut fault);
         if matches!(p.source, Source::Cityscapes { .. }) {
             let classes = cityscapes::classes().count();
             if names.len() != classes {
@@ -99,8 +110,9 @@ impl TypedKind for Dataset {
     }
 
     fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
-        let coding = p.source.coding();
-        let info = Info { classes: p.classes.names(), colors: p.classes.colors(), ignore: p.ignore, coding };
+        let bug = || StageError::Bug("The colours of masks passed the check, and cannot be read.".to_owned());
+        let coding = p.coding().ok_or_else(bug)?;
+        let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignore, coding: coding.clone() };
         let mut produced = Produced::default();
         let pool = support::pool(job.threads)?;
         let (root, samples) = match &p.source {
@@ -131,15 +143,80 @@ impl TypedKind for Dataset {
         }
         job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
         let resolve = |path: &str| root.join(path);
-        let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore };
+        let turn = p.orientation == Turn::Apply {};
+        let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore, turn };
         let rows = pool.install(|| index::build(&samples, &resolve, allowed));
         let rows = rows.map_err(support::data_error)?;
+        if let Some(text) = turned(&rows) {
+            job.events.emit(Event::Warning { text });
+        }
         support::write_table(job, &mut produced, &INDEX, &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, &INFO, &info)?;
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
         Ok(produced)
     }
+}
+
+/// What is wrong with the colours of masks.
+fn colour_faults(p: &DatasetParams, names: &[String], fault: &mut dyn FnMut(&str, String, &str)) {
+    if p.colours.is_empty() {
+        return;
+    }
+    match p.source {
+        Source::Shapes { .. } => {
+            fault("colours", "The labels of drawn scenes hold ids.".into(), "Leave `colours` out.")
+        }
+        Source::Cityscapes { .. } => {
+            fault("colours", "The labels of Cityscapes hold labelIds.".into(), "Leave `colours` out.");
+        }
+        Source::Listed { .. } | Source::Voc2012 { .. } => {}
+    }
+    let mut seen: BTreeMap<[u8; 3], &str> = BTreeMap::new();
+    for (colour, class) in &p.colours {
+        match colours::parse(colour) {
+            None => {
+                let hint =
+                    "Write `#` and six digits, as `#ff8000`, or red, green and blue from 0 to 255, as `255, 128, 0`.";
+                fault("colours", format!("`{}` is no colour.", bounds::shown(colour)), hint);
+            }
+            Some(read) => {
+                if let Some(first) = seen.insert(read, colour) {
+                    let message = format!("`{first}` and `{colour}` are the same colour.");
+                    fault("colours", message, "State each colour once.");
+                }
+            }
+        }
+        if p.id(names, class).is_none() {
+            let hint = format!(
+                "Write the name of a class, an id from 0 to {}, or `ignore`. The classes are {}.",
+                names.len().saturating_sub(1),
+                names.iter().take(30).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            );
+            fault("colours", format!("`{}` is no class.", bounds::shown(class)), &hint);
+        }
+    }
+}
+
+/// A warning of images that state an orientation which is not applied; none where there are none.
+fn turned(rows: &[Row]) -> Option<String> {
+    const SHOWN: usize = 3;
+    let ids: Vec<&str> = rows.iter().filter(|row| row.shown_otherwise).map(|row| row.sample.id.as_str()).collect();
+    if ids.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = ids.iter().take(SHOWN).map(|id| format!("`{}`", bounds::shown(id))).collect();
+    let more = match ids.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    Some(format!(
+        "{} of {} images state an EXIF orientation, which is not applied: {}{more}. Viewers show them turned. If their \
+         labels were drawn on what a viewer shows, write `orientation: Apply`.",
+        ids.len(),
+        rows.len(),
+        shown.join(", ")
+    ))
 }
 
 /// What the list must come to. Digests passed the check.

@@ -1,7 +1,7 @@
 //! Cityscapes through the command line, from its tree to what its evaluation server takes.
 
 use repro::ml::data::labels::{Coding, decode, encode_grey, encode_rgb};
-use repro::ml::data::{Labels, Rgb, cityscapes, photo};
+use repro::ml::data::{Labels, Rgb, cityscapes, jpeg, photo};
 
 use crate::harness::{Bench, files};
 
@@ -99,4 +99,100 @@ fn labels_of_another_kind_are_refused() {
     let answer = bench.call(&run(&bench, "--only fine"));
     assert!(answer.err.contains("Cityscapes has 19 classes, not 21."), "{answer:?}");
     assert!(answer.err.contains("become 255, not 254."), "{answer:?}");
+}
+
+const ALBUM: &str = r#"Pipeline(
+    name: "album",
+    stages: {
+        "set": Dataset(source: Listed(root: "album", list: "list.txt"), classes: Named(names: ["sky", "ground"])),
+    },
+)
+"#;
+
+/// A photograph that states an EXIF orientation.
+fn stating(image: &Rgb, number: u8) -> Vec<u8> {
+    let plain = jpeg::encode(image, 95, "x").unwrap();
+    let entry = [0x12, 0x01, 3, 0, 1, 0, 0, 0, number, 0, 0, 0];
+    let tiff = [b"II*\0\x08\0\0\0\x01\0".as_slice(), &entry, &[0; 4]].concat();
+    let exif = [b"Exif\0\0".as_slice(), &tiff].concat();
+    [&plain[..2], &[0xff, 0xe1], &(exif.len() as u16 + 2).to_be_bytes(), &exif, &plain[2..]].concat()
+}
+
+/// A data set of two photographs with labels; the first is stored on its side, and its label stands upright.
+fn album(size: (usize, usize)) -> Bench {
+    let bench = Bench::new();
+    bench.write("album.ron", ALBUM);
+    let image = |(height, width): (usize, usize)| Rgb::from_fn(height, width, |y, x| [(6 * y) as u8, (4 * x) as u8, 9]);
+    bench.write("data/a.jpg", stating(&image(size), 6));
+    bench.write("data/b.jpg", jpeg::encode(&image((40, 40)), 95, "b").unwrap());
+    let label = |(height, width)| encode_grey(&Labels::from_fn(height, width, |y, _| u8::from(y > 9)), "x").unwrap();
+    bench.write("data/a.png", label((size.1, size.0)));
+    bench.write("data/b.png", label((40, 40)));
+    bench.write("data/list.txt", "/a.jpg /a.png\n/b.jpg /b.png\n");
+    bench
+}
+
+const ALBUM_RUN: &str = "run album.ron --data album=data";
+
+#[test]
+fn an_orientation_explains_a_difference_of_sizes_and_is_applied_on_request() {
+    let bench = album((30, 50));
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(4));
+    assert!(answer.err.contains("The image states the EXIF orientation 6"), "{answer:?}");
+    assert!(answer.err.contains("`orientation: Apply`"), "{answer:?}");
+    let set = "names: [\"sky\", \"ground\"])";
+    bench.edit("album.ron", set, &format!("{set}, orientation: Apply"));
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert!(!answer.all().contains("EXIF"), "{answer:?}");
+    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    let rows: Vec<&str> = index.lines().collect();
+    assert!(rows[0].contains("orientation") && rows[1].contains(",50,30,"), "{index}");
+}
+
+#[test]
+fn an_orientation_that_changes_no_size_is_warned_of() {
+    let bench = album((50, 50));
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert_eq!(answer.all().matches("1 of 2 images state an EXIF orientation").count(), 1, "{answer:?}");
+    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    assert!(!index.contains("orientation"), "{index}");
+}
+
+#[test]
+fn masks_of_colours_are_read_where_their_colours_are_stated() {
+    let bench = album((50, 50));
+    let mask = |ids: [u8; 3]| Rgb::from_fn(50, 50, |y, _| if y < 10 { ids } else { [0, 128, 0] });
+    bench.write("data/a.png", encode_rgb(&mask([0, 0, 200]), "a").unwrap());
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(4));
+    assert!(answer.err.contains("RGB colours of 8 bits") && answer.err.contains("`colours: {"), "{answer:?}");
+
+    let set = "names: [\"sky\", \"ground\"])";
+    let stated = |colours: &str| {
+        let bench = album((50, 50));
+        bench.write("data/a.png", encode_rgb(&mask([0, 0, 200]), "a").unwrap());
+        let label = Rgb::from_fn(40, 40, |y, _| if y < 4 { [255; 3] } else { [0, 128, 0] });
+        bench.write("data/b.png", encode_rgb(&label, "b").unwrap());
+        bench.edit("album.ron", set, &format!("{set}, colours: {{{colours}}}"));
+        bench
+    };
+    let bench = stated(r##""0, 0, 200": "sky", "#008000": "1", "#ffffff": "ignore""##);
+    bench.ok(ALBUM_RUN);
+    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    assert!(index.contains(",50,50,0,500,2000") && index.contains(",40,40,160,0,1440"), "{index}");
+
+    let bench = stated(r##""0, 0, 200": "sky", "#008000": "1""##);
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(4));
+    assert!(answer.err.contains("#ffffff (160 pixels, first at row 0, column 0)"), "{answer:?}");
+
+    let bench = stated(r##""0, 0, 300": "sky", "#008000": "grund", "0 128 0": "ground""##);
+    let answer = bench.call(ALBUM_RUN);
+    assert_eq!(answer.code, Some(2));
+    for told in ["`0, 0, 300` is no colour", "`grund` is no class", "are the same colour"] {
+        assert!(answer.err.contains(told), "{told}: {answer:?}");
+    }
 }

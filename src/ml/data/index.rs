@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::labels::Coding;
 use super::list::Sample;
-use super::{Error, Fault, all, both, photo, read};
+use super::orientation::Orientation;
+use super::{Error, Fault, all, both, jpeg, photo, read};
 use crate::hash::Digest;
 
 /// Gives a sample's file by its relative path.
@@ -23,9 +24,15 @@ pub struct Row {
     pub label_digest: Option<Digest>,
     /// What the values in the label file are.
     pub coding: Coding,
-    /// The height in pixels.
+    /// Which rule gives the pixels of the image file: see [`jpeg::rule`].
+    pub rule: u64,
+    /// How the pixels of the image file are turned when it is read.
+    pub orientation: Orientation,
+    /// Whether the image file states another orientation. An index does not keep this.
+    pub shown_otherwise: bool,
+    /// The height in pixels, of the image as it is turned.
     pub height: usize,
-    /// The width in pixels.
+    /// The width in pixels, of the image as it is turned.
     pub width: usize,
     /// The number of pixels of each class; zeros where there is no label.
     pub pixels: Vec<u64>,
@@ -33,8 +40,8 @@ pub struct Row {
     pub ignored: u64,
 }
 
-/// What the labels of a data set may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the labels of a data set may hold, and how its images are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     /// What the values in label files are.
     pub coding: Coding,
@@ -42,40 +49,92 @@ pub struct Allowed {
     pub classes: usize,
     /// The id of pixels that count nowhere.
     pub ignore: u8,
+    /// Whether images are turned as their EXIF orientation says.
+    pub turn: bool,
 }
 
 impl Allowed {
-    /// Ids of so many classes, and `ignore`.
+    /// Ids of so many classes, and `ignore`. Images are read as they lie in their files.
     pub fn ids(classes: usize, ignore: u8) -> Self {
-        Allowed { coding: Coding::Ids, classes, ignore }
+        Allowed { coding: Coding::Ids, classes, ignore, turn: false }
     }
 }
 
 /// Reads and checks every file of `samples`: image and label are there, decode, and have the same size; every id is
 /// one that is allowed. Rows and faults come in the order of the samples, whatever the number of threads.
 pub fn build(samples: &[Sample], resolve: &Resolve<'_>, allowed: Allowed) -> Result<Vec<Row>, Error> {
-    all(samples.par_iter().map(|sample| row(sample, resolve, allowed)).collect())
+    all(samples.par_iter().map(|sample| row(sample, resolve, &allowed)).collect())
 }
 
-fn row(sample: &Sample, resolve: &Resolve<'_>, allowed: Allowed) -> Result<Row, Error> {
+fn row(sample: &Sample, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Row, Error> {
     let label = sample.label.as_deref().map(|path| label(path, resolve, allowed)).transpose();
-    let ((image_digest, (height, width)), label) = both(image(&sample.image, resolve), label)?;
+    let (image, label) = both(image(&sample.image, resolve), label)?;
+    let orientation = if allowed.turn { image.stated } else { Orientation::Upright };
+    let (height, width) = orientation.shown(image.size);
     let unlabelled = Label { digest: None, size: (height, width), pixels: vec![0; allowed.classes], ignored: 0 };
     let Label { digest: label_digest, size, pixels, ignored } = label.unwrap_or(unlabelled);
     if size != (height, width) {
-        let message = format!("The label is {} x {} pixels, the image {width} x {height}.", size.1, size.0);
         let place = sample.label.as_deref().unwrap_or_default();
-        return Err(Fault::new(place, message, "Each pixel of the image needs its label.").into());
+        return Err(other_size(size, &image, orientation, place).into());
     }
-    let (sample, coding) = (sample.clone(), allowed.coding);
-    Ok(Row { sample, image_digest, label_digest, coding, height, width, pixels, ignored })
+    let (sample, coding) = (sample.clone(), allowed.coding.clone());
+    let Image { digest: image_digest, rule, stated, .. } = image;
+    let shown_otherwise = stated != orientation;
+    Ok(Row {
+        sample,
+        image_digest,
+        label_digest,
+        coding,
+        rule,
+        orientation,
+        shown_otherwise,
+        height,
+        width,
+        pixels,
+        ignored,
+    })
 }
 
-/// The digest and the size of an image. It is decoded as a whole, so that a file cut short is found here and not in
-/// the middle of a training.
-fn image(path: &str, resolve: &Resolve<'_>) -> Result<(Digest, (usize, usize)), Fault> {
+/// The fault of a label that is not as large as its image.
+fn other_size(label: (usize, usize), image: &Image, orientation: Orientation, place: &str) -> Fault {
+    let (height, width) = orientation.shown(image.size);
+    let message = format!("The label is {} x {} pixels, the image {width} x {height}.", label.1, label.0);
+    let number = image.stated.number();
+    if orientation == image.stated && label == image.size {
+        let message = format!("{message} The image was turned as its EXIF orientation {number} says.");
+        return Fault::new(
+            place,
+            message,
+            "Leave `orientation: Apply` out: the label was drawn on the image as it lies in its file.",
+        );
+    }
+    if orientation != image.stated && label == image.stated.shown(image.size) {
+        let message = format!("{message} The image states the EXIF orientation {number}, and viewers show it turned.");
+        return Fault::new(
+            place,
+            message,
+            "Write `orientation: Apply` in the data set, so that images are turned as viewers show them.",
+        );
+    }
+    Fault::new(place, message, "Each pixel of the image needs its label.")
+}
+
+/// An image file.
+struct Image {
+    digest: Digest,
+    /// Which rule gives its pixels.
+    rule: u64,
+    /// The orientation that it states.
+    stated: Orientation,
+    /// Height and width as it lies in the file.
+    size: (usize, usize),
+}
+
+/// Reads an image. It is decoded as a whole, so that a file cut short is found here and not in the middle of a training.
+fn image(path: &str, resolve: &Resolve<'_>) -> Result<Image, Fault> {
     let bytes = read(&resolve(path), path)?;
-    Ok((Digest::of(&bytes), photo::decode(&bytes, path)?.size()))
+    let size = photo::decode(&bytes, path)?.size();
+    Ok(Image { digest: Digest::of(&bytes), rule: jpeg::rule(&bytes), stated: Orientation::of(&bytes), size })
 }
 
 struct Label {
@@ -85,8 +144,8 @@ struct Label {
     ignored: u64,
 }
 
-fn label(path: &str, resolve: &Resolve<'_>, allowed: Allowed) -> Result<Label, Fault> {
-    let Allowed { coding, classes, ignore } = allowed;
+fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, Fault> {
+    let &Allowed { ref coding, classes, ignore, .. } = allowed;
     let bytes = read(&resolve(path), path)?;
     let ids = coding.decode(&bytes, path)?;
     let mut counts = [0_u64; 256];
@@ -120,7 +179,7 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: Allowed) -> Result<Label, F
 #[cfg(test)]
 mod tests {
     use super::super::raster::{Labels, Rgb};
-    use super::super::{cityscapes, jpeg, labels};
+    use super::super::{cityscapes, labels};
     use super::*;
     use crate::fsio;
 
@@ -183,8 +242,8 @@ mod tests {
         }
         let resolve = |path: &str| dir.path().join(path);
         let samples = cityscapes::samples(dir.path(), cityscapes::Part::TrainFine, &[]).unwrap();
-        let allowed = Allowed { coding: Coding::CityscapesLabelIds, classes: 19, ignore: 255 };
-        let rows = build(&samples[..1], &resolve, allowed).unwrap();
+        let allowed = Allowed { coding: Coding::CityscapesLabelIds, ..Allowed::ids(19, 255) };
+        let rows = build(&samples[..1], &resolve, allowed.clone()).unwrap();
         assert_eq!((rows[0].pixels[0], rows[0].pixels[18], rows[0].ignored), (6, 6, 12));
         let images = super::super::source::Images::new(&rows, &resolve);
         assert_eq!(images.labels(0).unwrap().row(1), [18; 6]);

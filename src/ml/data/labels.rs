@@ -1,7 +1,7 @@
 //! PNG files: class ids, and the pictures that predictions are shown as.
 //!
-//! A label is a palette image, whose indices are the ids, or a grey image, whose values are the ids; colours are
-//! never read. Files are written without compression choices that depend on the machine: the same pixels give the
+//! A label is a palette image, whose indices are the ids, or a grey image, whose values are the ids. Colours are read
+//! only where a data set states what they mean ([`Colours`]). Files are written without compression choices that depend on the machine: the same pixels give the
 //! same bytes everywhere.
 
 use std::io::Cursor;
@@ -9,40 +9,46 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Transformations};
 use serde::{Deserialize, Serialize};
 
+use super::colours::Colours;
+use super::format::Format;
 use super::raster::{Labels, Raster, Rgb};
-use super::{Fault, cityscapes, pngs};
+use super::{Fault, cityscapes, format, pngs};
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
 /// What the values in a data set's labels are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Coding {
     /// Ids of classes.
     #[default]
     Ids,
     /// Cityscapes' labelIds, which become trainIds.
     CityscapesLabelIds,
+    /// Colours, each of which is a class or ignored.
+    Colours(Colours),
 }
 
 impl Coding {
     /// Decodes a label of this coding to ids of classes. A value without a meaning is a fault of `place`.
-    pub fn decode(self, bytes: &[u8], place: &str) -> Result<Labels, Fault> {
-        let values = decode(bytes, place)?;
+    pub fn decode(&self, bytes: &[u8], place: &str) -> Result<Labels, Fault> {
         match self {
-            Coding::Ids => Ok(values),
-            Coding::CityscapesLabelIds => cityscapes::train_ids(&values, place),
+            Coding::Ids => decode(bytes, place),
+            Coding::CityscapesLabelIds => cityscapes::train_ids(&decode(bytes, place)?, place),
+            Coding::Colours(colours) => {
+                no_photograph(bytes, place)?;
+                colours.decode(bytes, place)
+            }
         }
     }
 }
 
-/// Decodes a label to its values; `place` names the file in faults, which are: bytes that are no whole PNG, colours or 16-bit
-/// values instead of ids, and sizes beyond [`bounds`](super::bounds).
+/// Decodes a label to its values; `place` names the file in faults.
+///
+/// # Errors
+/// Other formats by their names, bytes that are no whole PNG, colours or 16-bit values instead of ids, and sizes beyond
+/// [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
-    if bytes.starts_with(&[0xff, 0xd8]) {
-        let hint =
-            "Labels are PNG files of ids, images JPEG or PNG files of colours. Are the two changed over in the list?";
-        return Err(Fault::new(place, "The label is a JPEG file.", hint));
-    }
+    no_photograph(bytes, place)?;
     let fault = |error: png::DecodingError| {
         let why = error.to_string();
         Fault::new(place, format!("The label cannot be decoded: {}.", why.trim_end_matches('.')), HINT)
@@ -54,7 +60,16 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
     let (color, depth) = (reader.info().color_type, reader.info().bit_depth);
     if !matches!(color, ColorType::Indexed | ColorType::Grayscale) || depth == BitDepth::Sixteen {
-        let hint = "Labels are palette or grey PNG files whose values are class ids; convert the colours to ids.";
+        let hint = match (color, depth) {
+            (_, BitDepth::Sixteen) => {
+                "Convert it to 8 bits: labels are palette or grey PNG files whose values are class ids."
+            }
+            (ColorType::GrayscaleAlpha, _) => "Save it without transparency: the grey values must be class ids.",
+            _ => {
+                "State in the data set which class each colour is, as `colours: {\"#800000\": \"aeroplane\"}`, or convert \
+                 the colours to a palette or grey PNG of class ids."
+            }
+        };
         return Err(Fault::new(place, format!("The label holds {} instead of ids.", kind(color, depth)), hint));
     }
     // Several pixels may lie in a byte; each becomes one of its own, and its class may be another.
@@ -68,6 +83,15 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
         buffer = lines.flat_map(|line| (0..width).map(move |x| sample(line, x, bits))).collect();
     }
     Raster::new(height, width, buffer).ok_or_else(|| Fault::new(place, "The label is cut short.", HINT))
+}
+
+/// A fault unless a file is a PNG file, as far as its first bytes say.
+fn no_photograph(bytes: &[u8], place: &str) -> Result<(), Fault> {
+    if format::of(bytes, place, "label")? == Format::Png {
+        return Ok(());
+    }
+    let hint = "Labels are PNG files, since JPEG changes values. Are image and label changed over in the list?";
+    Err(Fault::new(place, "The label is a JPEG file.", hint))
 }
 
 /// Sample `x` of a line whose samples have `bits` bits, the first in the highest.

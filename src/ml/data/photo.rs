@@ -1,28 +1,32 @@
-//! Photographs: JPEG files, and PNG files as Cityscapes has them. Which of the two a file is, its first bytes say.
+//! Photographs: JPEG files, and PNG files as Cityscapes has them. The first bytes of a file say which of the two it is.
 
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
+use super::format::Format;
 use super::raster::{Raster, Rgb};
-use super::{Fault, jpeg, pngs};
-
-/// How a PNG file starts.
-const PNG: &[u8] = b"\x89PNG";
+use super::{Fault, format, jpeg, pngs};
 
 const HINT: &str = "Fetch the file again; it may be incomplete.";
 
-/// Decodes a photograph; grey values and palettes are expanded to colours. `place` names the file in faults, which
-/// are: bytes that are no whole JPEG or PNG, 16-bit values, pixels that are transparent, and sizes beyond
-/// [`bounds`](super::bounds).
+/// Decodes a photograph; grey values and palettes are expanded to colours. `place` names the file in faults.
+///
+/// # Errors
+/// Other formats by their names, bytes that are no whole JPEG or PNG, 16-bit values, pixels that are transparent, and
+/// sizes beyond [`bounds`](super::bounds).
 pub fn decode(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
-    if bytes.starts_with(PNG) { png(bytes, place) } else { jpeg::decode(bytes, place) }
+    match format::of(bytes, place, "image")? {
+        Format::Png => png(bytes, place, "image"),
+        Format::Jpeg => jpeg::decode(bytes, place),
+    }
 }
 
-fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
+/// The colours of a PNG file, as [`decode`] gives them. `role` is `image` or `label`.
+pub(super) fn png(bytes: &[u8], place: &str, role: &str) -> Result<Rgb, Fault> {
     let fault = |error: png::DecodingError| {
         let why = error.to_string();
-        Fault::new(place, format!("The image cannot be decoded: {}.", why.trim_end_matches('.')), HINT)
+        Fault::new(place, format!("The {role} cannot be decoded: {}.", why.trim_end_matches('.')), HINT)
     };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND);
@@ -30,8 +34,8 @@ fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     let claim = pngs::claim(reader.info(), bytes.len(), place)?;
     let (color, depth) = reader.output_color_type();
     if depth != BitDepth::Eight {
-        let hint = "Convert the image to 8 bits a channel.";
-        return Err(Fault::new(place, "The image has 16 bits a channel.", hint));
+        let hint = "Convert it to 8 bits a channel.";
+        return Err(Fault::new(place, format!("The {role} has 16 bits a channel."), hint));
     }
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
     let size = claim.pixels() * color.samples() as u64;
@@ -43,12 +47,12 @@ fn png(bytes: &[u8], place: &str) -> Result<Rgb, Fault> {
     if matches!(color, ColorType::Rgba | ColorType::GrayscaleAlpha)
         && data.chunks_exact(samples).any(|pixel| pixel[samples - 1] != 255)
     {
-        let hint = "Put the image on a background: what a network is to see there is not for a decoder to choose.";
-        return Err(Fault::new(place, "The image has transparent pixels.", hint));
+        let hint = "Put it on a background that you choose, and save it without transparency.";
+        return Err(Fault::new(place, format!("The {role} has transparent pixels."), hint));
     }
     let pixel = |pixel: &[u8]| if samples < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
     Raster::new(height, width, data.chunks_exact(samples).map(pixel).collect())
-        .ok_or_else(|| Fault::new(place, "The image is cut short.", HINT))
+        .ok_or_else(|| Fault::new(place, format!("The {role} is cut short."), HINT))
 }
 
 #[cfg(test)]
@@ -87,7 +91,7 @@ mod tests {
     fn the_first_bytes_say_what_a_file_is() {
         let photograph = jpeg::encode(&image(), 95, "x").unwrap();
         assert_eq!(decode(&photograph, "x").unwrap(), jpeg::decode(&photograph, "x").unwrap());
-        assert!(decode(b"GIF89a", "x").unwrap_err().message.starts_with("The image cannot be decoded"));
+        assert_eq!(decode(b"GIF89a", "x").unwrap_err().message, "The image is a GIF file.");
     }
 
     #[test]

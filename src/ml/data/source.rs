@@ -44,10 +44,11 @@ impl<'a> Images<'a> {
         &self.rows[index]
     }
 
-    /// The decoded image of a sample.
+    /// The decoded image of a sample, turned as the index says.
     pub fn image(&self, index: usize) -> Result<Rgb, Fault> {
         let row = &self.rows[index];
-        photo::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)
+        let image = photo::decode(&self.verified(&row.sample.image, row.image_digest)?, &row.sample.image)?;
+        Ok(row.orientation.apply(image))
     }
 
     /// The ids of a sample; a sample without a label is a fault.

@@ -1,7 +1,10 @@
 //! What a pipeline may state of a data set.
 
+use std::collections::BTreeMap;
+
 use crate::ml::colors;
 use crate::ml::data::cityscapes;
+use crate::ml::data::colours::{self, Colours};
 use crate::ml::data::labels::Coding;
 use crate::params;
 use crate::stage::params::FileRef;
@@ -23,6 +26,21 @@ params! {
         ignore: u8 = 255;
         /// What the list must hold. Anything else is an error.
         expect: Vec<Expect> = Vec::new();
+        /// Masks of colours: the class of each colour, as `{"#800000": "aeroplane", "0, 0, 0": "background", "#ffffff":
+        /// "ignore"}`. A colour is written as `#` and six digits, or as red, green and blue from 0 to 255. Its class is
+        /// a name, an id, or `ignore`. Every colour of the masks must be named. The classes are shown in these colours.
+        /// `{}`: masks hold ids.
+        colours: BTreeMap<String, String> = BTreeMap::new(), where since("0.1.0");
+        /// What is done with images that state an EXIF orientation, as photographs of phones do.
+        orientation: Turn = Turn::Ignore {}, where since("0.1.0");
+    }
+
+    /// How images are read that state an EXIF orientation. Labels are never turned.
+    pub enum Turn {
+        /// As they lie in their files. The stage warns of them.
+        Ignore {}
+        /// Turned as viewers and most labelling tools show them.
+        Apply {}
     }
 
     /// A source of images.
@@ -162,6 +180,45 @@ impl Classes {
                 colors::VOC_MAP[..self.names().len()].to_vec()
             }
         }
+    }
+}
+
+impl DatasetParams {
+    /// The colours that the classes are shown in: those of the masks where they are stated, else those of [`Classes`].
+    pub fn colors(&self) -> Vec<[u8; 3]> {
+        let mut colors = self.classes.colors();
+        let mut stated: Vec<(u8, [u8; 3])> =
+            self.colours().into_iter().flatten().map(|(color, id)| (id, color)).collect();
+        stated.sort_unstable();
+        stated.dedup_by_key(|(id, _)| *id);
+        for (id, color) in stated {
+            if let Some(place) = colors.get_mut(usize::from(id)) {
+                *place = color;
+            }
+        }
+        colors
+    }
+
+    /// What the values in the label files are; none where `colours` is at fault.
+    pub fn coding(&self) -> Option<Coding> {
+        if self.colours.is_empty() {
+            return Some(self.source.coding());
+        }
+        Some(Coding::Colours(Colours::new(self.colours()?)))
+    }
+
+    /// The colours of masks and their ids; none where one of them is at fault.
+    fn colours(&self) -> Option<Vec<([u8; 3], u8)>> {
+        let names = self.classes.names();
+        let stated = self.colours.iter();
+        stated.map(|(colour, class)| Some((colours::parse(colour)?, self.id(&names, class)?))).collect()
+    }
+
+    /// The id of a class that is stated by its name, by its id, or as `ignore`.
+    pub fn id(&self, names: &[String], class: &str) -> Option<u8> {
+        let named = names.iter().position(|name| name == class).and_then(|id| u8::try_from(id).ok());
+        let number = || class.parse().ok().filter(|id| usize::from(*id) < names.len() || *id == self.ignore);
+        named.or_else(|| (class == "ignore").then_some(self.ignore)).or_else(number)
     }
 }
 

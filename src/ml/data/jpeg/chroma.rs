@@ -165,7 +165,8 @@ impl Chroma {
             (1, 2) if columns > 2 => across(row(y), out),
             (2, 1) => {
                 let near = y / 2;
-                let (far, half) = if y % 2 == 0 { (near.saturating_sub(1), 1) } else { ((near + 1).min(rows - 1), 2) };
+                let (far, half) =
+                    if y.is_multiple_of(2) { (near.saturating_sub(1), 1) } else { ((near + 1).min(rows - 1), 2) };
                 for ((out, &near), &far) in out.iter_mut().zip(row(near)).zip(row(far)) {
                     *out = mixed(near, far, half);
                 }
@@ -223,7 +224,7 @@ impl Frame {
         if (cb.across, cb.down) != (cr.across, cr.down) || cb.across == 0 || cb.down == 0 || height == 0 || width == 0 {
             return None;
         }
-        let ratio = |luma: usize, chroma: usize| (luma % chroma == 0).then_some(luma / chroma);
+        let ratio = |luma: usize, chroma: usize| luma.is_multiple_of(chroma).then_some(luma / chroma);
         let shared = (ratio(luma.down, cb.down)?, ratio(luma.across, cb.across)?);
         let size = (height.div_ceil(shared.0), width.div_ceil(shared.1));
         let otherwise = matches!((shared, size.1), ((1, 2) | (2, 1), _) | ((2, 2), 1..=2));
