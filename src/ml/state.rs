@@ -73,6 +73,13 @@ impl State {
         Snapshot::shared(trainer).write(extra)
     }
 
+    /// The file of a network alone, at a step of its training, with `extra` texts. It has no momentum: it can predict, and
+    /// [`State::trainer`] refuses it.
+    pub fn write_network(network: &Network, step: u64, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let (spec, parameters) = (network.spec().clone(), network.parameters().clone());
+        Snapshot { spec, step, parameters, momentum: None }.write(extra)
+    }
+
     /// Reads a state. A file that is none, or one of a newer version, is refused in words.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let head = Head::read(bytes)?;
@@ -119,20 +126,22 @@ pub struct Snapshot {
     spec: ModelSpec,
     step: u64,
     parameters: Parameters,
-    momentum: Tensor,
+    /// The momentum of all trainable parameters. A model that was not trained has none.
+    momentum: Option<Tensor>,
 }
 
 impl Snapshot {
     /// A copy of the state, on the trainer's device.
     pub fn copied(trainer: &Trainer) -> Result<Self> {
         let shared = Snapshot::shared(trainer);
-        Ok(Snapshot { parameters: shared.parameters.copied()?, momentum: shared.momentum.copy()?, ..shared })
+        let momentum = shared.momentum.as_ref().map(Tensor::copy).transpose()?;
+        Ok(Snapshot { parameters: shared.parameters.copied()?, momentum, ..shared })
     }
 
     /// The state itself, which the next step changes.
     fn shared(trainer: &Trainer) -> Self {
         let Trainer { network, momentum, step, .. } = trainer;
-        let (parameters, momentum) = (network.parameters().clone(), momentum.flat().clone());
+        let (parameters, momentum) = (network.parameters().clone(), Some(momentum.flat().clone()));
         Snapshot { spec: network.spec().clone(), step: *step, parameters, momentum }
     }
 
@@ -147,7 +156,8 @@ impl Snapshot {
         let inventory = self.parameters.inventory();
         for (id, parameter) in inventory.iter() {
             tensors.insert(parameter.name.clone(), self.parameters.view(id)?);
-            if let Some(momentum) = inventory.slot(id, &self.momentum)? {
+            let momentum = self.momentum.as_ref().map(|all| inventory.slot(id, all)).transpose()?.flatten();
+            if let Some(momentum) = momentum {
                 tensors.insert(format!("{MOMENTUM}{}", parameter.name), momentum);
             }
         }
@@ -223,6 +233,17 @@ mod tests {
             written
         });
         assert_eq!(written.join().unwrap().unwrap(), State::write(&trainer(), &BTreeMap::new()).unwrap());
+    }
+
+    #[test]
+    fn a_network_without_momentum_predicts_and_is_not_trained_on() {
+        let network = trainer().network;
+        let state = State::read(&State::write_network(&network, 7, &BTreeMap::new()).unwrap()).unwrap();
+        assert_eq!((state.step, &state.spec), (7, network.spec()));
+        let kept = weights(state.network(&Device::Cpu).unwrap().parameters(), |_| true).unwrap();
+        assert_eq!(kept, weights(network.parameters(), |_| true).unwrap());
+        let refused = state.trainer(&Device::Cpu).unwrap_err().to_string();
+        assert!(refused.contains("The momentum of `stem/conv/weights` is missing."), "{refused}");
     }
 
     #[test]

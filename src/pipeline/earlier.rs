@@ -73,7 +73,11 @@ impl<'a> EarlierRuns<'a> {
 
     /// What a reference without an index means for a stage that yields `yields`.
     pub fn bare(&self, yields: &str) -> Bare {
-        let kind = self.registry.kinds.iter().find(|kind| kind.yields().name == yields);
-        kind.map_or(Bare::Last, |kind| kind.yields().bare)
+        self.registry.that_yields(yields).map_or(Bare::Last, |kind| kind.yields().bare)
+    }
+
+    /// The kinds.
+    pub fn registry(&self) -> &'a Registry {
+        self.registry
     }
 }

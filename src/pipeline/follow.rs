@@ -80,10 +80,11 @@ fn resolve<'a>(
                 Box::new(fault(message).hint(fitting(reference, from, stages)))
             })),
             Some(kind) if !fits(kind.yields().name) => Err(Box::new(move |from, stages| {
+                let instead = kind.instead(name, &reference.yields);
                 let (kind, yields) = (kind.name(), kind.yields().name);
                 let message =
                     format!("`{name}` is of kind `{kind}`, which yields {yields}, but {} is needed here.", wanted());
-                let fault = fault(message).hint(fitting(reference, from, stages));
+                let fault = fault(message).hint(instead.unwrap_or_else(|| fitting(reference, from, stages)));
                 Box::new(match stage.any() {
                     Some(stage) => fault.related(&stage.span, format!("`{name}` is defined here")),
                     None => fault,
@@ -92,6 +93,7 @@ fn resolve<'a>(
             _ => Ok(Some(name)),
         };
     };
+    let registry = runs.registry();
     let nodes = runs.find(run, &target.part()).map_err(|message| {
         told(fault(message).hint("`repro runs` lists the runs, `repro show RUN` the stages of one."))
     })?;
@@ -106,7 +108,10 @@ fn resolve<'a>(
         Some(node) => {
             let yields = &node.yields;
             let message = format!("`{}` yields {yields}, but {} is needed here.", reference.text, wanted());
-            Err(told(fault(message).hint("Name a stage of the run that yields what is needed.")))
+            let instead =
+                registry.that_yields(yields).and_then(|kind| kind.instead(&reference.text, &reference.yields));
+            let hint = instead.unwrap_or_else(|| "Name a stage of the run that yields what is needed.".to_owned());
+            Err(told(fault(message).hint(hint)))
         }
         None => Ok(None),
     }

@@ -48,6 +48,11 @@ pub trait Kind: Sync + Send {
     fn agrees(&self, _params: &Value, _peers: &Peers<'_>) -> Vec<ParamFault> {
         Vec::new()
     }
+    /// What to do where the stage `name` is referred to, but one of the yields `wanted` is needed, as a sentence. None: the
+    /// kind knows nothing better than another stage.
+    fn instead(&self, _name: &str, _wanted: &[&str]) -> Option<String> {
+        None
+    }
     /// How many nodes a stage has at most: asked before they are made.
     fn count(&self, _params: &Value, _extents: &dyn Extents) -> usize {
         1
@@ -139,5 +144,10 @@ impl Registry {
     /// The kind of that name.
     pub fn kind(&self, name: &str) -> Option<&dyn Kind> {
         self.kinds.iter().find(|kind| kind.name() == name).map(|kind| &**kind)
+    }
+
+    /// A kind whose stages yield what has that name.
+    pub fn that_yields(&self, name: &str) -> Option<&dyn Kind> {
+        self.kinds.iter().find(|kind| kind.yields().name == name).map(|kind| &**kind)
     }
 }

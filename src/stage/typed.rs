@@ -47,6 +47,10 @@ pub trait TypedKind: Sync + Send {
     fn agrees(&self, _params: &Self::Params, _peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         Ok(Vec::new())
     }
+    /// What to do where the stage `name` is referred to, but one of the yields `wanted` is needed.
+    fn instead(&self, _name: &str, _wanted: &[&str]) -> Option<String> {
+        None
+    }
     /// How many nodes a stage has at most.
     fn count(&self, _params: &Self::Params, _extents: &dyn Extents) -> usize {
         1
@@ -130,6 +134,10 @@ impl<K: TypedKind> Kind for K {
     fn agrees(&self, params: &Value, peers: &Peers<'_>) -> Vec<ParamFault> {
         let faults = read(params).and_then(|params| TypedKind::agrees(self, &params, peers));
         faults.unwrap_or_else(|bug| vec![ParamFault::bug(&bug)])
+    }
+
+    fn instead(&self, name: &str, wanted: &[&str]) -> Option<String> {
+        TypedKind::instead(self, name, wanted)
     }
 
     fn count(&self, params: &Value, extents: &dyn Extents) -> usize {

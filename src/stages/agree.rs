@@ -7,7 +7,8 @@ use crate::ml::spec::ModelSpec;
 use crate::stage::params::Ref;
 use crate::stage::{Param, ParamFault, Peers, StageError};
 
-use super::params::dataset::{self, DatasetParams};
+use super::params::dataset::{self, Classes, DatasetParams};
+use super::params::model::{self, ModelParams};
 use super::params::network;
 use super::params::train::{self, TrainParams};
 use super::params::weights::{self, Source, Take, WeightsParams};
@@ -25,18 +26,29 @@ pub fn labelled(data: &Ref, stages: &Peers<'_>) -> Result<Vec<ParamFault>, Stage
     Ok(bare.map(|_| ParamFault::new("data", message(), "Use a data set with labels here.")).collect())
 }
 
-/// The data set `data` must have the classes of the data set that each of the `models` is trained on.
+/// The data set `data` must have the classes that each of the `models` predicts: those of the data set that it is trained
+/// on, or those that a stage `Model` states. Where that states no names, there must be as many classes.
 pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
-    let mut trained: Vec<Vec<String>> = Vec::new();
+    let mut named: Vec<Vec<String>> = Vec::new();
+    let mut unnamed: Vec<usize> = Vec::new();
     for model in models {
         for training in peers::<TrainParams>(model, train::KIND, stages)? {
             let sets = peers::<DatasetParams>(&training.data, dataset::KIND, stages)?;
-            trained.extend(sets.iter().map(|set| set.classes.names()));
+            named.extend(sets.iter().map(|set| set.classes.names()));
+        }
+        for imported in peers::<ModelParams>(model, model::KIND, stages)? {
+            match &imported.classes {
+                Some(classes) => named.push(classes.names()),
+                None => unnamed.push(imported.model.spec().classes),
+            }
         }
     }
     let sets: Vec<DatasetParams> = peers(data, dataset::KIND, stages)?;
-    let pairs = sets.iter().flat_map(|set| trained.iter().map(|classes| (set.classes.names(), classes)));
-    Ok(pairs.filter_map(|(found, trained)| other_classes(&found, trained)).collect())
+    let faults = sets.iter().map(|set| set.classes.names()).flat_map(|found| {
+        let others = named.iter().filter_map(|classes| other_classes(&found, classes));
+        others.chain(unnamed.iter().filter_map(|classes| unnamed_classes(&found, *classes))).collect::<Vec<_>>()
+    });
+    Ok(faults.collect())
 }
 
 /// A training's data must have labels and as many classes as its model, and its weights be made for its model.
@@ -52,6 +64,33 @@ pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, 
     Ok(faults)
 }
 
+/// A model of imported weights: they must hold the whole of it, and its classes have as many names as it has outputs.
+pub fn imported(p: &ModelParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
+    let model = p.model.spec();
+    let mut faults = Vec::new();
+    for weights in peers::<WeightsParams>(&p.weights, weights::KIND, stages)? {
+        faults.extend(other_network(&p.weights.0, &weights, &model));
+        faults.extend(no_head(&p.weights.0, &weights));
+    }
+    if let Some(names) = p.classes.as_ref().map(Classes::names).filter(|names| names.len() != model.classes) {
+        let message = format!("The model has {} classes, but {} are named.", model.classes, names.len());
+        faults.push(ParamFault::new("classes", message, "Name as many classes as the model has."));
+    }
+    Ok(faults)
+}
+
+/// What is wrong with weights under the name `name` that have no head, where a whole model is needed.
+fn no_head(name: &str, weights: &WeightsParams) -> Option<ParamFault> {
+    let advice = match &weights.source {
+        Source::Seeded { classes: None, .. } => "State the `classes` of a head that is drawn as well.",
+        Source::Safetensors { .. } | Source::Checkpoint { take: Take::Encoder {}, .. } => {
+            "Write `source: Checkpoint(file: …, take: EncoderAndHead)` there."
+        }
+        Source::Seeded { .. } | Source::Checkpoint { .. } => return None,
+    };
+    Some(ParamFault::new("weights", format!("`{name}` takes the encoder alone, but a model needs a head."), advice))
+}
+
 /// What is wrong with a data set that has the classes `found`, where a model was `trained` on others.
 pub fn other_classes(found: &[String], trained: &[String]) -> Option<ParamFault> {
     let message = || {
@@ -60,6 +99,13 @@ pub fn other_classes(found: &[String], trained: &[String]) -> Option<ParamFault>
     };
     (found != trained)
         .then(|| ParamFault::new("data", message(), "Use a data set with the same classes in the same order."))
+}
+
+/// What is wrong with a data set that has the classes `found`, where a model has so many `classes` without names.
+pub fn unnamed_classes(found: &[String], classes: usize) -> Option<ParamFault> {
+    let count = found.len();
+    let message = || format!("The model has {classes} classes, the data set {count} ({}).", found.join(", "));
+    (count != classes).then(|| ParamFault::new("data", message(), format!("Use a data set of {classes} classes.")))
 }
 
 /// What is wrong with a model of so many `classes`, where the data set has the classes `found`.
@@ -76,6 +122,12 @@ fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Opti
     if held != encoder {
         let message = format!("`{name}` is for {held}, but the model's encoder is {encoder}.");
         return Some(ParamFault::new("weights", message, "State the same encoder in both."));
+    }
+    if let Source::Seeded { classes: Some(classes), .. } = &weights.source
+        && *classes as usize != model.classes
+    {
+        let message = format!("`{name}` draws a head of {classes} classes, but the model has {}.", model.classes);
+        return Some(ParamFault::new("weights", message, "State the same number of classes in both."));
     }
     let Source::Checkpoint { take: Take::Model { prefilter }, .. } = &weights.source else { return None };
     let message = || {

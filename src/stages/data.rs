@@ -97,6 +97,11 @@ impl Data {
         agree::other_classes(&self.info.classes, classes).map_or(Ok(()), |fault| Err(at_fault(fault)))
     }
 
+    /// An error unless a model whose classes have no names has as many as the data.
+    pub fn same_count(&self, classes: usize) -> Result<(), StageError> {
+        agree::unnamed_classes(&self.info.classes, classes).map_or(Ok(()), |fault| Err(at_fault(fault)))
+    }
+
     /// An error unless the network has as many classes as the data.
     pub fn fits(&self, classes: usize) -> Result<(), StageError> {
         agree::other_count(&self.info.classes, classes).map_or(Ok(()), |fault| Err(at_fault(fault)))

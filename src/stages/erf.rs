@@ -13,9 +13,9 @@ use crate::stage::{DataFault, Event, Job, Output, Produced, StageError, TypedKin
 
 use super::columns::{self, Values};
 use super::data::Data;
-use super::subject::Model;
+use super::subject::Predictor;
 use super::support;
-use super::yields::{DATASET, ERF, FIGURES, MODEL};
+use super::yields::{DATASET, ERF, FIGURES, IMPORTED, MODEL};
 
 params! {
     /// The effective receptive field (Luo et al., NeurIPS 2016) of a network, or of a part of it. It is the gradient
@@ -25,8 +25,8 @@ params! {
     /// pixels inside the support that are exactly zero (gridding), the area of the centred squares that hold 20, 30,
     /// 50 and 99 % of the mass, and the radius of gyration.
     pub struct ErfParams {
-        /// The model.
-        model: Ref, where to(&[MODEL]);
+        /// The model: a training, or a `Model` stage.
+        model: Ref, where to(&[MODEL, IMPORTED]);
         /// The images.
         data: Ref, where to(&[DATASET]);
         /// The number of images, from the start of the list.
@@ -89,7 +89,7 @@ impl TypedKind for Erf {
 
     fn run(&self, p: &ErfParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
-        let model = Model::open(job, "model")?;
+        let model = Predictor::open(job, "model")?;
         let part = Part::of(&p.target, &model.network)?;
         let map = match part {
             Part::Between(of, by) => mean(job, &model, &data, p, of, by)?,
@@ -159,7 +159,7 @@ fn find(field: &str, what: &str, name: &str, names: &[&str]) -> Result<usize, St
 /// The mean of the maps of the images.
 fn mean(
     job: &Job<'_>,
-    model: &Model,
+    model: &Predictor,
     data: &Data,
     p: &ErfParams,
     of: Site<'_>,
@@ -213,7 +213,13 @@ fn choose(data: &Data, p: &ErfParams) -> Result<(Vec<usize>, (usize, usize)), St
     Ok((chosen, (height, width)))
 }
 
-fn produce(job: &Job<'_>, model: &Model, data: &Data, target: &str, map: &erf::Map) -> Result<Produced, StageError> {
+fn produce(
+    job: &Job<'_>,
+    model: &Predictor,
+    data: &Data,
+    target: &str,
+    map: &erf::Map,
+) -> Result<Produced, StageError> {
     let figures = erf::figures(map);
     let mut columns = model.subject.columns(1, data);
     columns.push(("target".to_owned(), Values::Text(vec![Some(target.to_owned())])));

@@ -184,8 +184,8 @@ fn name(node: &InputNode) -> Result<String, StageError> {
     let summary = support::table(node, &SUMMARY)?;
     let [encoder, prefilter] = ["encoder", "prefilter"].map(|column| columns::texts(&summary, column));
     let text = |column: Vec<Option<String>>| column.into_iter().flatten().next().unwrap_or_default();
-    let seed = columns::ints(&summary, "seed")?.into_iter().flatten().next().unwrap_or_default();
-    Ok(super::subject::words(&text(encoder?), &text(prefilter?), seed.unsigned_abs()))
+    let seed = columns::ints(&summary, "seed")?.into_iter().flatten().next();
+    Ok(super::subject::words(&text(encoder?), &text(prefilter?), seed.map(i64::unsigned_abs)))
 }
 
 /// Adds a number to the names of histories that would have the same name in one phase.

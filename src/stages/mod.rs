@@ -14,6 +14,7 @@ mod dataset;
 mod erf;
 mod events;
 mod history;
+mod model;
 mod params;
 mod predict;
 mod report;
@@ -39,6 +40,7 @@ pub fn registry() -> Registry {
         Box::new(dataset::Dataset),
         Box::new(erf::Erf),
         Box::new(events::Events),
+        Box::new(model::Model),
         Box::new(predict::Predict),
         Box::new(report::Report),
         Box::new(train::kind::Train),

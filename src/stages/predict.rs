@@ -10,9 +10,9 @@ use crate::stage::{ArtifactKind, Event, Job, Output, ParamFault, Peers, Produced
 use super::agree;
 use super::data::Data;
 use super::params::inference::Inference;
-use super::subject::Model;
+use super::subject::Predictor;
 use super::support;
-use super::yields::{DATASET, FILES, MODEL};
+use super::yields::{DATASET, FILES, IMPORTED, MODEL};
 
 params! {
     /// Writes a model's predictions of whole images, in the size of each image. `prediction/ID_mask.png` is a palette
@@ -20,8 +20,8 @@ params! {
     /// classes. `overlay/ID_overlay.png` is half image and half colours. Where the classes are those of Cityscapes,
     /// `label_ids/ID_labelIds.png` is what its evaluation server takes. Labels are not needed.
     pub struct PredictParams {
-        /// The model.
-        model: Ref, where to(&[MODEL]);
+        /// The model: a training, or a `Model` stage.
+        model: Ref, where to(&[MODEL, IMPORTED]);
         /// The images.
         data: Ref, where to(&[DATASET]);
         /// How the scores of each pixel are computed.
@@ -49,8 +49,8 @@ impl TypedKind for Predict {
 
     fn run(&self, p: &PredictParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
-        let model = Model::open(job, "model")?;
-        data.same_classes(&model.classes)?;
+        let model = Predictor::open(job, "model")?;
+        model.suits(&data)?;
         let style = Style::new(&data.info.classes, &data.info.colors);
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);

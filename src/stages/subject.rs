@@ -1,4 +1,4 @@
-//! A trained model as other stages see it, and how tables name it.
+//! A model as other stages see it, and how tables name it. It was trained here, or made of weights that were imported.
 
 use std::collections::BTreeMap;
 
@@ -25,12 +25,15 @@ use super::yields::STATE;
 /// What a model says of itself beside its network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// How many iterations it has been trained.
-    pub iteration: u64,
-    /// The seed of its training.
-    pub seed: u64,
-    /// The classes in the order of their ids.
-    pub classes: Vec<String>,
+    /// How many iterations it has been trained. None of a model that was not trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<u64>,
+    /// The seed of its training. None of a model that was not trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The classes in the order of their ids. None: those of the data that the model is used on, if there are as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
     /// How pixels become numbers.
     pub input: InputForm,
 }
@@ -95,14 +98,14 @@ pub fn about(extra: &BTreeMap<String, String>) -> Result<About, StageError> {
     serde_json::from_str(text).map_err(|error| StageError::Bug(format!("A model does not say what it is: {error}.")))
 }
 
-/// A trained network, ready to predict.
-pub struct Model {
+/// A network with its weights, ready to predict.
+pub struct Predictor {
     /// The network.
     pub network: Network,
     /// How pixels become numbers.
     pub normalise: Normalise,
-    /// The classes that it was trained on, in the order of their ids.
-    pub classes: Vec<String>,
+    /// The classes in the order of their ids, as in [`About`].
+    pub classes: Option<Vec<String>>,
     /// How tables name it.
     pub subject: Subject,
 }
@@ -113,15 +116,15 @@ pub struct Subject {
     model: String,
     encoder: String,
     prefilter: String,
-    seed: u64,
-    iteration: u64,
+    seed: Option<u64>,
+    iteration: Option<u64>,
     step: u64,
 }
 
 /// The columns of [`Subject::columns`], in their order.
 pub const SUBJECT: [&str; 7] = ["model", "encoder", "prefilter", "data", "seed", "iteration", "step"];
 
-impl Model {
+impl Predictor {
     /// Opens the model of a slot.
     pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
         let bytes = support::content(support::artifact(support::input(job, slot)?, &STATE)?)?;
@@ -130,7 +133,15 @@ impl Model {
         let about = about(&state.extra)?;
         let network = state.network(&support::device(job.device)?).map_err(wrong)?;
         let subject = Subject::of(&Digest::of(&bytes), &state, &about);
-        Ok(Model { network, normalise: about.input.into(), classes: about.classes, subject })
+        Ok(Predictor { network, normalise: about.input.into(), classes: about.classes, subject })
+    }
+
+    /// An error unless the data set has the classes that the model predicts.
+    pub fn suits(&self, data: &Data) -> Result<(), StageError> {
+        match &self.classes {
+            Some(classes) => data.same_classes(classes),
+            None => data.same_count(self.network.spec().classes),
+        }
     }
 
     /// A normalised image as the network's input, `[1, 3, H, W]` on its device.
@@ -152,7 +163,7 @@ impl Model {
         classes(&self.scores(image, inference)?, image, inference)
     }
 
-    /// As [`Model::predict`], with the sum of the cross entropy of the scores, as they are before the CRF, over the pixels
+    /// As [`Predictor::predict`], with the sum of the cross entropy of the scores, as they are before the CRF, over the pixels
     /// whose label is a class.
     pub fn judge(&self, image: &Rgb, truth: &Labels, inference: &Inference) -> Result<(Labels, f64), StageError> {
         let scores = self.scores(image, inference)?;
@@ -194,7 +205,15 @@ impl Subject {
         self.step
     }
 
-    /// The network and its seed in words, as [`words`].
+    /// Where its weights come from, as logs say it.
+    pub fn origin(&self) -> String {
+        match (self.iteration, self.step) {
+            (None, 0) => "the weights".to_owned(),
+            (_, step) => format!("step {step}"),
+        }
+    }
+
+    /// The network and its seed in words, as [`words`] has them.
     pub fn in_words(&self) -> String {
         words(&self.encoder, &self.prefilter, self.seed)
     }
@@ -202,7 +221,7 @@ impl Subject {
     /// Columns that name the model and the data set in each of `rows` rows.
     pub fn columns(&self, rows: usize, data: &Data) -> Vec<(String, Values)> {
         let text = |value: &str| Values::Text(vec![Some(value.to_owned()); rows]);
-        let int = |value: u64| Values::Int(vec![Some(value as i64); rows]);
+        let int = |value: Option<u64>| Values::Int(vec![value.map(|value| value as i64); rows]);
         let columns = [
             text(&self.model),
             text(&self.encoder),
@@ -210,13 +229,15 @@ impl Subject {
             text(&data.digest.short()),
             int(self.seed),
             int(self.iteration),
-            int(self.step),
+            int(Some(self.step)),
         ];
         SUBJECT.iter().map(|name| (*name).to_owned()).zip(columns).collect()
     }
 }
 
-/// A network and its seed in words, from the columns of a table: `ResNet101 Average seed 1`.
-pub fn words(encoder: &str, prefilter: &str, seed: u64) -> String {
-    format!("{encoder} {prefilter} seed {seed}")
+/// A network and its seed in words, from the columns of a table: `ResNet101 Average seed 1`. A model that was not trained
+/// here has no seed.
+pub fn words(encoder: &str, prefilter: &str, seed: Option<u64>) -> String {
+    let seed = seed.map_or(String::new(), |seed| format!(" seed {seed}"));
+    format!("{encoder} {prefilter}{seed}")
 }

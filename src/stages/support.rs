@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fsio;
+use crate::ml::import::Report;
 use crate::ml::{self, data};
 use crate::stage::{Artifact, DataFault, DeviceSpec, InputNode, Job, MatrixCell, Output, Produced, StageError};
 use crate::table::Table;
@@ -53,6 +54,14 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         }
         error => StageError::Bug(error.to_string()),
     }
+}
+
+/// An error where a model has no place for some of the tensors of its weights.
+pub fn nothing_left_over(report: &Report) -> Result<(), StageError> {
+    let [first, others @ ..] = &report.left_over[..] else { return Ok(()) };
+    let what = format!("The model has no place for `{first}` and {} other tensors of its weights.", others.len());
+    let hint = "Give the model the encoder and the pre-filter that `Weights` names, or let that take less.";
+    Err(DataFault::new("weights", what, hint).into())
 }
 
 /// The device that a job names.

@@ -13,9 +13,9 @@ use super::agree;
 use super::columns::{self, Values};
 use super::data::Data;
 use super::params::inference::Inference;
-use super::subject::Model;
+use super::subject::Predictor;
 use super::support;
-use super::yields::{CLASSES, DATASET, LOG, METRICS, MODEL, SUMMARY};
+use super::yields::{CLASSES, DATASET, IMPORTED, LOG, METRICS, MODEL, SUMMARY};
 
 params! {
     /// Predicts whole images one by one, and counts pixels by true and predicted class. Logits are resized to the
@@ -24,8 +24,8 @@ params! {
     /// summary has the mean IoU over the classes that occur, their number, the reference's mean, the pixel accuracy,
     /// the mean IoU of the best constant prediction, and the mean cross entropy of the scores before any CRF.
     pub struct ValidateParams {
-        /// The model.
-        model: Ref, where to(&[MODEL]);
+        /// The model: a training, or a `Model` stage.
+        model: Ref, where to(&[MODEL, IMPORTED]);
         /// The images, with labels.
         data: Ref, where to(&[DATASET]);
         /// How the scores of each pixel are computed.
@@ -74,8 +74,8 @@ impl TypedKind for Validate {
 
     fn run(&self, p: &ValidateParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let data = Data::open(job, "data")?;
-        let model = Model::open(job, "model")?;
-        data.same_classes(&model.classes)?;
+        let model = Predictor::open(job, "model")?;
+        model.suits(&data)?;
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
@@ -116,7 +116,7 @@ const CONFUSION: Output = Output::table(
 
 fn produce(
     job: &Job<'_>,
-    model: &Model,
+    model: &Predictor,
     data: &Data,
     inference: &Inference,
     cross_entropy: Option<f64>,
@@ -155,7 +155,7 @@ fn produce(
     classes.extend(columns::classes(names.iter().map(|name| Some(name.clone())).collect(), total));
     support::write_table(job, &mut produced, &CLASSES, &columns::new_table(classes)?)?;
     support::write_table(job, &mut produced, &CONFUSION, &per_image(each, names.len())?)?;
-    let text = format!("Restored model parameters from step {}.\n{}", model.subject.step(), total.log());
+    let text = format!("Restored model parameters from {}.\n{}", model.subject.origin(), total.log());
     LOG.write(job, &mut produced, text.as_bytes())?;
     Ok(produced)
 }

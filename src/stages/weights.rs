@@ -16,7 +16,7 @@ use crate::stage::{Event, Format, Job, Output, Produced, StageError, TypedKind, 
 use super::params::network::Encoder;
 use super::params::weights::{KIND, Names, Source, Take, WeightsParams};
 use super::support;
-use super::yields::{TENSORS, WEIGHTS};
+use super::yields::{IMPORTED, TENSORS, WEIGHTS};
 use read::{Found, fault, file, read};
 
 /// The kind.
@@ -28,6 +28,12 @@ impl TypedKind for Weights {
     const VERSION: u32 = 2;
     const YIELDS: Yield = WEIGHTS;
     const OUTPUTS: &'static [Output] = &[TENSORS, REPORT];
+
+    fn instead(&self, name: &str, wanted: &[&str]) -> Option<String> {
+        let model =
+            || format!("Make a model of them: write a stage `Model(weights: \"{name}\", model: …)`, and name that.");
+        wanted.contains(&IMPORTED.name).then(model)
+    }
 
     fn parts(&self, slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         if slot != FILE {
@@ -44,14 +50,18 @@ impl TypedKind for Weights {
     fn run(&self, p: &WeightsParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let pool = support::pool(job.threads)?;
         let (import, (scheme, seed)) = match &p.source {
-            Source::Seeded { encoder, seed } => (None, (encoder.scheme(), *seed)),
+            Source::Seeded { encoder, seed, .. } => (None, (encoder.scheme(), *seed)),
             Source::Checkpoint { names, take, partial, .. } => (Some((names, take, *partial)), (Scheme::Stable, 1)),
             Source::Safetensors { partial, .. } => {
                 (Some((&Names::Own {}, &Take::Encoder {}, *partial)), (Scheme::Stable, 1))
             }
         };
         let (found, take, partial, place) = match import {
-            None => (Found::default(), &Take::Encoder {}, true, "seed".to_owned()),
+            None => {
+                let classes = p.source.drawn_classes();
+                let take = if classes.is_some() { &Take::EncoderAndHead {} } else { &Take::Encoder {} };
+                (Found { classes, ..Found::default() }, take, true, "seed".to_owned())
+            }
             Some((names, take, partial)) => {
                 let path = file(job, FILE)?;
                 let found = pool.install(|| read(job, &spec(&p.encoder, take, CLASSES), path, names, take))?;

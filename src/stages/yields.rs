@@ -13,6 +13,9 @@ pub const WEIGHTS: Yield = Yield { name: "weights", bare: Bare::Last, outputs: &
 /// A trained model, and how its training went.
 pub const MODEL: Yield = Yield { name: "model", bare: Bare::Last, outputs: &[STATE, STEPS, TRAINING_CLASSES] };
 
+/// A model of imported weights. There is no training that it could show.
+pub const IMPORTED: Yield = Yield { name: "imported model", bare: Bare::Last, outputs: &[STATE] };
+
 /// The figures of a validation.
 pub const METRICS: Yield = Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES] };
 
@@ -26,7 +29,7 @@ pub const REPORT: Yield = Yield { name: "report", bare: Bare::Last, outputs: &[T
 pub const FILES: Yield = Yield { name: "files", bare: Bare::Last, outputs: &[] };
 
 /// Every yield there is: what a stage takes that reads any output.
-pub const ALL: [Yield; 7] = [DATASET, WEIGHTS, MODEL, METRICS, ERF, REPORT, FILES];
+pub const ALL: [Yield; 8] = [DATASET, WEIGHTS, MODEL, IMPORTED, METRICS, ERF, REPORT, FILES];
 
 /// The index of a data set.
 pub const INDEX: Output = Output::table(
@@ -48,7 +51,7 @@ pub const SET_FILES: Output =
 pub const TENSORS: Output =
     Output::file("weights", "weights.safetensors", "The weights, under this program's own names.");
 
-/// The state of a training after a node.
+/// The state of a training after a node, or a model of imported weights, which has no momentum.
 pub const STATE: Output =
     Output::file("model", "model.safetensors", "The trained network, its momentum and its step.").checkpoint();
 

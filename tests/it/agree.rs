@@ -8,7 +8,7 @@ use crate::harness::Bench;
 use crate::pipelines::NoRuns;
 
 /// The faults of the small pipeline with some texts replaced, a line each: place, message, what to do.
-fn faults(edits: &[(&str, &str)], sets: &[&str]) -> String {
+pub fn faults(edits: &[(&str, &str)], sets: &[&str]) -> String {
     let bench = Bench::small();
     edits.iter().for_each(|(old, new)| bench.edit("small.ron", old, new));
     let sets = sets.iter().map(|set| (*set).to_owned()).collect();

@@ -49,6 +49,8 @@ mod pipelines;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod released;
+#[cfg(test)]
 mod results;
 #[cfg(test)]
 mod runs;

@@ -7,7 +7,7 @@ use crate::stage::{Event, Job, StageError};
 use crate::stages::data::Data;
 use crate::stages::history::History;
 use crate::stages::params::inference::Inference;
-use crate::stages::subject::Model;
+use crate::stages::subject::Predictor;
 use crate::stages::support;
 use crate::tensorboard::{EventFile, Picture};
 
@@ -27,8 +27,8 @@ pub fn of(job: &Job<'_>, count: usize, trainings: &[&History]) -> Result<Vec<Eve
     for training in trainings {
         let mut file = EventFile::default();
         for (at, part) in training.parts.iter().enumerate() {
-            let model = Model::open(job, &part.slot)?;
-            data.same_classes(&model.classes)?;
+            let model = Predictor::open(job, &part.slot)?;
+            model.suits(&data)?;
             let step = model.subject.step();
             for i in 0..shown {
                 job.cancel.check()?;

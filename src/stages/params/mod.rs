@@ -7,6 +7,7 @@
 pub mod command;
 pub mod dataset;
 pub mod inference;
+pub mod model;
 pub mod network;
 pub mod train;
 pub mod weights;

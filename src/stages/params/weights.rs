@@ -29,6 +29,9 @@ params! {
             encoder: Init = Init::Stable {};
             /// The seed of the draws.
             seed: u64 = 1, where max(9007199254740991.0);
+            /// The classes of a head that is drawn as well, so that a stage `Model` can be made of the weights. `None`: no
+            /// head.
+            classes: Option<u32> = None, where min(2.0).max(255.0).since("0.1.0");
         }
         /// A file of weights: TensorFlow's checkpoints of both formats, PyTorch's `.pth`, NumPy's `.npz`, or
         /// safetensors. The content says which. A checkpoint of several files is named by their common prefix, by its
@@ -98,6 +101,16 @@ params! {
         /// As `He`, but the last batch norm of each residual branch is scaled down. Activations and gradients then
         /// keep their scale through a hundred layers with frozen batch norm.
         Stable {}
+    }
+}
+
+impl Source {
+    /// The classes of a head that is drawn.
+    pub fn drawn_classes(&self) -> Option<usize> {
+        match self {
+            Source::Seeded { classes, .. } => classes.map(|classes| classes as usize),
+            Source::Checkpoint { .. } | Source::Safetensors { .. } => None,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ml::layers::Parameter;
 use crate::ml::state::{Snapshot, State};
 use crate::ml::train::Trainer;
 use crate::ml::weights::Scheme;
-use crate::stage::{DataFault, Event, Job, StageError};
+use crate::stage::{Event, Job, StageError};
 use crate::stages::data::Data;
 use crate::stages::params::train::TrainParams;
 use crate::stages::params::weights::Take;
@@ -26,15 +26,23 @@ pub fn start(
     data: &Data,
     device: &Device,
 ) -> Result<(Trainer, Progress, About), StageError> {
-    let about =
-        About { iteration: 1, seed: p.seed, classes: data.info.classes.clone(), input: p.input.normalise().into() };
+    let about = About {
+        iteration: Some(1),
+        seed: Some(p.seed),
+        classes: Some(data.info.classes.clone()),
+        input: p.input.normalise().into(),
+    };
     if job.inputs.contains_key("state") {
         let bytes = support::content(support::artifact(support::input(job, "state")?, &STATE)?)?;
         let state = State::read(&bytes).map_err(|error| support::ml_error(error, "state"))?;
         let before: About = subject::about(&state.extra)?;
-        data.same_classes(&before.classes)?;
+        data.same_classes(before.classes.as_deref().unwrap_or(&data.info.classes))?;
         let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
-        return Ok((trainer, Progress::default(), About { iteration: before.iteration + 1, ..about }));
+        return Ok((
+            trainer,
+            Progress::default(),
+            About { iteration: before.iteration.map(|before| before + 1), ..about },
+        ));
     }
     let bytes = support::content(support::artifact(support::input(job, "weights")?, &TENSORS)?)?;
     let wrong = |error| support::ml_error(error, "weights");
@@ -44,11 +52,7 @@ pub fn start(
     let built = import::network(&p.model.spec(), device, &tensors, (Scheme::Plain, p.seed), encoder);
     let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });
-    if let [first, others @ ..] = &report.left_over[..] {
-        let what = format!("The model has no place for `{first}` and {} other tensors of its weights.", others.len());
-        let hint = "Give the model the encoder and the pre-filter that `Weights` names, or let that take less.";
-        return Err(DataFault::new("weights", what, hint).into());
-    }
+    support::nothing_left_over(&report)?;
     let trainer = Trainer::new(network).map_err(wrong)?;
     Ok((trainer, Progress::default(), about))
 }

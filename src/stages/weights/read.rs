@@ -79,12 +79,17 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     Ok(Found { translated, classes })
 }
 
-/// A warning about a model of this program that was trained with another `input` than the default: a training that goes on
-/// from it must state the same.
+/// A warning about a model of this program that was trained with another `input` than the default: a stage that uses it
+/// must state the same.
 fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
     let input = subject::about(&State::extra(&checkpoint.metadata).ok()?).ok()?.input;
-    let told =
-        || format!("`{}` was trained with `input: {}`; state the same in `Train`.", path.display(), input.in_words());
+    let told = || {
+        format!(
+            "`{}` was trained with `input: {}`; state the same in `Train` or `Model`.",
+            path.display(),
+            input.in_words()
+        )
+    };
     (input != InputForm::from(Normalise::default())).then(told)
 }
 
