@@ -54,7 +54,7 @@ fn main() -> Result<()> {
         (2048, 21, 3, 1, 12, 41),
     ];
     for (input, output, kernel, stride, dilation, size) in layers {
-        let op = Conv2d { stride, dilation };
+        let op = Conv2d { stride, dilation, ..Conv2d::default() };
         let name = format!("{kernel}x{kernel}/{stride} d{dilation} {input}->{output}, {size}");
         let x = random(&[1, input, size, size])?;
         let weights = random(&[output, input, kernel, kernel])?;
@@ -136,7 +136,7 @@ impl Block {
     }
 
     fn fused(&self) -> Result<Tensor> {
-        let ops = [1, self.dilation, 1].map(|dilation| Conv2d { stride: 1, dilation });
+        let ops = [1, self.dilation, 1].map(|dilation| Conv2d { dilation, ..Conv2d::default() });
         let forward = |at: usize, x: &Tensor, add: Option<&Tensor>| {
             let scale = Some(&self.scales[at]);
             ops[at].forward(

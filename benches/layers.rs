@@ -10,6 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use repro::bench::workload::{Work, Workload, WorkloadSpec};
 use repro::ml::cpu::memory;
+use repro::ml::geometry::Padding;
 use repro::ml::layers::prefilter::{self, DilatedConv, Extra, LayerGradients, LayerSize, PREFILTERS};
 use repro::ml::layers::{Parameter, Role};
 use repro::ml::numerics::Precision;
@@ -63,7 +64,7 @@ mod prefilters {
         }
 
         fn layer(&self) -> prefilter::DilatedLayer<'_> {
-            let op = Conv2d { stride: 1, dilation: self.kind.dilation(SIZE.dilation, 0) };
+            let op = Conv2d { dilation: self.kind.dilation(SIZE.dilation, 0), ..Conv2d::default() };
             let (weights, own, shared) = (&self.weights, self.own.as_slice(), self.shared.as_slice());
             prefilter::DilatedLayer { op, weights, scale: None, shift: None, relu: true, own, shared }
         }
@@ -116,13 +117,13 @@ mod convolutions {
 
     impl std::fmt::Display for Conv {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            let Conv { input, output, kernel, op: Conv2d { stride, dilation }, plane } = self;
+            let Conv { input, output, kernel, op: Conv2d { stride, dilation, .. }, plane } = self;
             write!(f, "{kernel}x{kernel}/{stride} d{dilation} {input}->{output}, {plane}")
         }
     }
 
     const fn conv(kernel: usize, stride: usize, dilation: usize, input: usize, output: usize, plane: usize) -> Conv {
-        Conv { input, output, kernel, op: Conv2d { stride, dilation }, plane }
+        Conv { input, output, kernel, op: Conv2d { stride, dilation, padding: Padding::Same }, plane }
     }
 
     const CONVS: [Conv; 9] = [

@@ -7,6 +7,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Module, seq};
 use repro::ml::ops::resize;
+use repro::ml::resample::Sampling;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::weights::{Scheme, initialise};
 
@@ -19,7 +20,7 @@ pub fn run() -> Result<(Tensor, Option<Tensor>)> {
     let network = initialise(&spec, &Device::Cpu, Scheme::Stable, 1)?;
     let model = seq()
         .add(network)
-        .add_fn(|logits| Ok(resize::bilinear(logits, SIDE, SIDE)?))
+        .add_fn(|logits| Ok(resize::bilinear(logits, SIDE, SIDE, Sampling::Legacy)?))
         .add_fn(|logits| candle_nn::ops::softmax(logits, 1));
     let pixels = Tensor::arange(0.0_f32, (3 * SIDE * SIDE) as f32, &Device::Cpu)?.affine(0.05, -80.0)?;
     let image = Var::from_tensor(&pixels.reshape((1, 3, SIDE, SIDE))?)?;

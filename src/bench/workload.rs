@@ -8,6 +8,7 @@ use crate::ml::models::{Cost, Network};
 use crate::ml::numerics::Precision;
 use crate::ml::ops::{activation, upsampled};
 use crate::ml::optim::{Schedule, Sgd};
+use crate::ml::resample::Sampling;
 use crate::ml::rng::Rng;
 use crate::ml::spec::ModelSpec;
 use crate::ml::train::{Settings, Trainer};
@@ -98,7 +99,10 @@ impl Workload {
         Ok(match &mut self.subject {
             Subject::Trainer(trainer, settings) => trainer.step(settings, &self.images, &self.labels)?.loss,
             Subject::Network(network) => {
-                upsampled::argmax(&network.forward(&self.images)?, height, width)?.into_iter().map(f64::from).sum()
+                upsampled::argmax(&network.forward(&self.images)?, height, width, Sampling::Legacy)?
+                    .into_iter()
+                    .map(f64::from)
+                    .sum()
             }
         })
     }

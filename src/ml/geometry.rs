@@ -3,22 +3,45 @@
 
 use std::ops::Range;
 
-/// How many zeros stand before the first element along an axis, and how many outputs there are.
+/// Which zeros surround an image that a window slides over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Padding {
+    /// TensorFlow's `SAME`: as many zeros as `ceil(size / stride)` windows need, half of them before (rounded down) and the
+    /// rest after. Where the stride is above 1, the size of the image decides where the windows begin.
+    #[default]
+    Same,
+    /// As PyTorch's layers state it: `dilation * (kernel - 1) / 2` zeros (rounded down) before and as many after, whatever the
+    /// size.
+    Symmetric,
+}
+
+/// The windows along one axis of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Padding {
-    /// Zeros before.
+pub struct Axis {
+    /// Zeros before the first element.
     pub before: usize,
-    /// Outputs along the axis.
+    /// The windows, each of which gives an output.
     pub outputs: usize,
 }
 
-/// TensorFlow's `SAME` padding along one axis: `ceil(size / stride)` outputs, half of the padding before (rounded
-/// down), the rest after.
-pub fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> Padding {
-    let outputs = size.div_ceil(stride);
-    let reach = (kernel - 1) * dilation + 1;
-    let total = ((outputs.max(1) - 1) * stride + reach).saturating_sub(size);
-    Padding { before: total / 2, outputs }
+impl Padding {
+    /// The windows of `kernel` taps along an axis of `size` elements. With [`Padding::Symmetric`] there is none where the window
+    /// is longer than the padded axis, which only an even kernel can be.
+    pub fn along(self, size: usize, kernel: usize, stride: usize, dilation: usize) -> Axis {
+        let span = (kernel - 1) * dilation;
+        match self {
+            Padding::Same => {
+                let outputs = size.div_ceil(stride);
+                let total = ((outputs.max(1) - 1) * stride + span + 1).saturating_sub(size);
+                Axis { before: total / 2, outputs }
+            }
+            Padding::Symmetric => {
+                let before = span / 2;
+                let room = (size + 2 * before).checked_sub(span + 1);
+                Axis { before, outputs: room.map_or(0, |room| room / stride + 1) }
+            }
+        }
+    }
 }
 
 /// A sliding window over one image `[channels, source height, source width]`.
@@ -144,13 +167,28 @@ mod tests {
 
     #[test]
     fn same_padding_is_tensorflows() {
-        assert_eq!(same(321, 7, 2, 1), Padding { before: 3, outputs: 161 });
-        assert_eq!(same(32, 7, 2, 1), Padding { before: 2, outputs: 16 });
-        assert_eq!(same(32, 3, 2, 1), Padding { before: 0, outputs: 16 });
-        assert_eq!(same(33, 3, 2, 1), Padding { before: 1, outputs: 17 });
-        assert_eq!(same(41, 3, 1, 12), Padding { before: 12, outputs: 41 });
-        assert_eq!(same(9, 2, 1, 1), Padding { before: 0, outputs: 9 });
-        assert_eq!(same(41, 1, 2, 1), Padding { before: 0, outputs: 21 });
+        let same = |size, kernel, stride, dilation| Padding::Same.along(size, kernel, stride, dilation);
+        assert_eq!(same(321, 7, 2, 1), Axis { before: 3, outputs: 161 });
+        assert_eq!(same(32, 7, 2, 1), Axis { before: 2, outputs: 16 });
+        assert_eq!(same(32, 3, 2, 1), Axis { before: 0, outputs: 16 });
+        assert_eq!(same(33, 3, 2, 1), Axis { before: 1, outputs: 17 });
+        assert_eq!(same(41, 3, 1, 12), Axis { before: 12, outputs: 41 });
+        assert_eq!(same(9, 2, 1, 1), Axis { before: 0, outputs: 9 });
+        assert_eq!(same(41, 1, 2, 1), Axis { before: 0, outputs: 21 });
+    }
+
+    #[test]
+    fn symmetric_padding_is_pytorchs() {
+        let symmetric = |size, kernel, stride, dilation| Padding::Symmetric.along(size, kernel, stride, dilation);
+        assert_eq!(symmetric(321, 7, 2, 1), Axis { before: 3, outputs: 161 });
+        assert_eq!(symmetric(32, 7, 2, 1), Axis { before: 3, outputs: 16 });
+        assert_eq!(symmetric(32, 3, 2, 1), Axis { before: 1, outputs: 16 });
+        assert_eq!(symmetric(33, 3, 2, 1), Axis { before: 1, outputs: 17 });
+        assert_eq!(symmetric(41, 3, 1, 12), Axis { before: 12, outputs: 41 });
+        assert_eq!(symmetric(40, 1, 2, 1), Axis { before: 0, outputs: 20 });
+        assert_eq!(symmetric(1, 7, 2, 1), Axis { before: 3, outputs: 1 });
+        assert_eq!(symmetric(9, 2, 1, 1), Axis { before: 0, outputs: 8 });
+        assert_eq!(symmetric(1, 2, 1, 1), Axis { before: 0, outputs: 0 });
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Error, Result};
 use super::models::Network;
 use super::ops::{fuse, loss, nchw, resize, upsampled};
+use super::resample::Sampling;
 use super::scales::{Fused, at_scale};
 
 /// Which passes are made, and how they become one.
@@ -56,7 +57,7 @@ impl Scores {
         if self.resized()? {
             Ok(self.scores.clone())
         } else {
-            resize::bilinear(&self.scores, self.size[0], self.size[1])
+            resize::bilinear(&self.scores, self.size[0], self.size[1], Sampling::Legacy)
         }
     }
 
@@ -68,7 +69,7 @@ impl Scores {
         if self.resized()? {
             loss::argmax(&self.scores)
         } else {
-            upsampled::argmax(&self.scores, self.size[0], self.size[1])
+            upsampled::argmax(&self.scores, self.size[0], self.size[1], Sampling::Legacy)
         }
     }
 
@@ -79,7 +80,7 @@ impl Scores {
     pub fn cross_entropy(&self, labels: &[u8]) -> Result<Tensor> {
         match self.resized()? {
             true => loss::cross_entropy(&self.scores, labels),
-            false => upsampled::cross_entropy(&self.scores, labels, self.size[0], self.size[1]),
+            false => upsampled::cross_entropy(&self.scores, labels, self.size[0], self.size[1], Sampling::Legacy),
         }
     }
 
@@ -98,7 +99,7 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
     let size = [height, width];
     let mut members = Vec::new();
     for &scale in &inference.scales {
-        let input = at_scale(images, scale)?;
+        let input = at_scale(images, scale, Sampling::Legacy)?;
         members.push(network.forward(&input)?);
         if inference.flip {
             members.push(fuse::mirrored(&network.forward(&fuse::mirrored(&input)?)?)?);
@@ -107,9 +108,10 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
     let (first, others) =
         members.split_first().ok_or_else(|| Error::Model("A prediction needs at least one scale.".to_owned()))?;
     if inference.fuse == Fuse::Max || others.is_empty() {
-        return Ok(Scores { scores: Fused::new(&members)?.logits, size });
+        return Ok(Scores { scores: Fused::new(&members, Sampling::Legacy)?.logits, size });
     }
-    let probabilities = |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width)?);
+    let probabilities =
+        |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width, Sampling::Legacy)?);
     let sum = probabilities(first)?;
     for member in others {
         fuse::log_add(&sum, &probabilities(member)?)?;
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn one_pass_gives_the_logits_themselves() {
         let (network, images) = (network(), images(41, 50));
-        let plain = resize::bilinear(&network.forward(&images).unwrap(), 41, 50).unwrap();
+        let plain = resize::bilinear(&network.forward(&images).unwrap(), 41, 50, Sampling::Legacy).unwrap();
         for fuse in [Fuse::Mean, Fuse::Max] {
             let inference = Inference { fuse, ..Inference::default() };
             assert_eq!(values(&scores(&network, &images, &inference).unwrap().whole().unwrap()), values(&plain));
@@ -157,7 +159,8 @@ mod tests {
         let (network, images, scales) = (network(), images(41, 50), vec![1.0, 0.75, 1.5]);
         let pass = |scale: f64, mirror: bool| {
             let [h, w] = [41.0, 50.0].map(|side: f64| (side * scale) as usize);
-            let input = if scale == 1.0 { images.clone() } else { resize::bilinear(&images, h, w).unwrap() };
+            let input =
+                if scale == 1.0 { images.clone() } else { resize::bilinear(&images, h, w, Sampling::Legacy).unwrap() };
             let input = if mirror { fuse::mirrored(&input).unwrap() } else { input };
             let logits = network.forward(&input).unwrap();
             if mirror { fuse::mirrored(&logits).unwrap() } else { logits }
@@ -168,7 +171,10 @@ mod tests {
             .map(|(s, m)| pass(s, m))
             .collect();
         let at = |x: &Tensor, height, width| {
-            values(&resize::bilinear(x, height, width).unwrap()).iter().map(|&v| f64::from(v)).collect::<Vec<f64>>()
+            values(&resize::bilinear(x, height, width, Sampling::Legacy).unwrap())
+                .iter()
+                .map(|&v| f64::from(v))
+                .collect::<Vec<f64>>()
         };
 
         let mut expected = vec![0.0; 4 * 41 * 50];
@@ -190,7 +196,7 @@ mod tests {
         let greatest = Tensor::from_vec::<_, f32>(greatest, (1, 4, h, w), &Device::Cpu).unwrap();
         let inference = Inference { fuse: Fuse::Max, ..inference };
         let found = scores(&network, &images, &inference).unwrap().whole().unwrap();
-        assert_eq!(values(&found), values(&resize::bilinear(&greatest, 41, 50).unwrap()));
+        assert_eq!(values(&found), values(&resize::bilinear(&greatest, 41, 50, Sampling::Legacy).unwrap()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::error::{Error, Result};
 use super::ops::{elementwise, loss, nchw, update};
-use super::resample;
+use super::resample::{self, Sampling};
 use super::scales::Fused;
 
 /// The loss of a batch and its gradient.
@@ -64,16 +64,22 @@ pub struct Joint {
 /// The loss of the multi-scale reference: the logits of all scales are brought to the size of the first and fused by
 /// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed.
 ///
-/// `total` is called for each mean, first for the fused logits, then for each scale; `&mut Ok` where the batch is whole.
+/// `sampling` is how logits are brought to the size of the first. `total` is called for each mean, first for the fused logits, then for each scale; `&mut Ok` where the batch is whole.
 ///
 /// # Shapes
 /// Each of `logits` `[N, C, h, w]` with sizes of its own, `labels` `[N, H, W]` with `size` `[H, W]`.
-pub fn over_scales(logits: &[Tensor], labels: &[u8], size: [usize; 2], total: &mut Total<'_>) -> Result<Joint> {
+pub fn over_scales(
+    logits: &[Tensor],
+    labels: &[u8],
+    size: [usize; 2],
+    sampling: Sampling,
+    total: &mut Total<'_>,
+) -> Result<Joint> {
     if let [logits] = logits {
         let Loss { cross_entropy, counted, gradient, .. } = part(logits, labels, size, total)?;
         return Ok(Joint { cross_entropy, counted, logits: logits.clone(), gradients: vec![gradient] });
     }
-    let fused = Fused::new(logits)?;
+    let fused = Fused::new(logits, sampling)?;
     let whole = part(&fused.logits, labels, size, total)?;
     let (mut cross_entropy, mut gradients) = (whole.cross_entropy, Vec::with_capacity(logits.len()));
     for (logits, share) in logits.iter().zip(fused.backward(&whole.gradient)?) {

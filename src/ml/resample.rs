@@ -1,12 +1,26 @@
-//! Where a resized image reads: TensorFlow's legacy sampling, without aligned corners and without half-pixel centres.
-//! Output index `i` reads at the input coordinate `i * (in / out)`, computed in 32-bit floats.
+//! Where a resized image reads.
 //!
-//! Photographs, labels and tensors are all resized by these positions.
+//! Photographs and labels are resized by TensorFlow's legacy sampling, tensors by any [`Sampling`]. Positions are computed in
+//! 32-bit floats, as TensorFlow and PyTorch do, since they decide which pixels an output reads.
+
+/// Where the outputs of a bilinear resize stand among the pixels of the input, along each axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sampling {
+    /// Output `i` stands at `i * (in / out)`: TensorFlow's legacy sampling. The first pixels lie on one another.
+    #[default]
+    Legacy,
+    /// Output `i` stands at `(i + 0.5) * (in / out) - 0.5`, at least 0: the images lie on one another. PyTorch calls it
+    /// `align_corners=False`.
+    HalfPixel,
+    /// Output `i` stands at `i * ((in - 1) / (out - 1))`: the first pixels lie on one another, and the last ones. A single output
+    /// stands at 0.
+    AlignCorners,
+}
 
 /// Where an output reads along one axis: two neighbours, and the weight of the second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tap {
-    /// The lower neighbour, which is also the nearest pixel.
+    /// The lower neighbour, with [`Sampling::Legacy`] also the nearest pixel.
     pub low: usize,
     /// The upper neighbour, the lower one at the end.
     pub high: usize,
@@ -14,15 +28,39 @@ pub struct Tap {
     pub weight: f32,
 }
 
-/// The taps of a bilinear resize along one axis, one an output.
+impl Sampling {
+    /// The taps of a bilinear resize along one axis, one an output.
+    pub fn taps(self, from: usize, to: usize) -> Vec<Tap> {
+        let (scale, centre) = (self.scale(from, to), self.centre());
+        let tap = |i: usize| {
+            let at = ((i as f32 + centre) * scale - centre).max(0.0);
+            let low = (at as usize).min(from - 1);
+            Tap { low, high: (low + 1).min(from - 1), weight: at - low as f32 }
+        };
+        (0..to).map(tap).collect()
+    }
+
+    /// The distance between two outputs, in pixels of the input.
+    pub fn scale(self, from: usize, to: usize) -> f32 {
+        match self {
+            Sampling::Legacy | Sampling::HalfPixel => from as f32 / to as f32,
+            Sampling::AlignCorners if to > 1 => (from - 1) as f32 / (to - 1) as f32,
+            Sampling::AlignCorners => 0.0,
+        }
+    }
+
+    /// Where in its pixel an output stands: output `i` at `(i + centre) * scale - centre`.
+    pub fn centre(self) -> f32 {
+        match self {
+            Sampling::HalfPixel => 0.5,
+            Sampling::Legacy | Sampling::AlignCorners => 0.0,
+        }
+    }
+}
+
+/// The taps of TensorFlow's legacy bilinear resize along one axis, one an output.
 pub fn bilinear_taps(from: usize, to: usize) -> Vec<Tap> {
-    let scale = from as f32 / to as f32;
-    let tap = |i: usize| {
-        let at = i as f32 * scale;
-        let low = (at as usize).min(from - 1);
-        Tap { low, high: (low + 1).min(from - 1), weight: at - low as f32 }
-    };
-    (0..to).map(tap).collect()
+    Sampling::Legacy.taps(from, to)
 }
 
 /// The input index that each output of a nearest-neighbour resize reads along one axis: the lower neighbour.
@@ -59,5 +97,27 @@ mod tests {
     fn sizes_are_truncated_single_precision_products() {
         assert_eq!(scaled(500, 0.73), 365);
         assert_eq!(scaled(1, 0.5), 1);
+    }
+
+    #[test]
+    fn outputs_stand_where_their_sampling_says() {
+        let positions = |sampling: Sampling, from, to| -> Vec<f32> {
+            sampling.taps(from, to).iter().map(|tap| tap.low as f32 + tap.weight).collect()
+        };
+        // Behind the last pixel the two neighbours are one, so that the weight says nothing.
+        assert_eq!(positions(Sampling::Legacy, 2, 4), [0.0, 0.5, 1.0, 1.5]);
+        assert_eq!(positions(Sampling::HalfPixel, 2, 4), [0.0, 0.25, 0.75, 1.25]);
+        assert_eq!(positions(Sampling::AlignCorners, 3, 5), [0.0, 0.5, 1.0, 1.5, 2.0]);
+        assert_eq!(positions(Sampling::HalfPixel, 4, 2), [0.5, 2.5]);
+        assert_eq!(positions(Sampling::AlignCorners, 4, 2), [0.0, 3.0]);
+        assert_eq!(positions(Sampling::AlignCorners, 4, 1), [0.0]);
+        assert_eq!(positions(Sampling::AlignCorners, 1, 3), [0.0, 0.0, 0.0]);
+        for sampling in [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners] {
+            assert_eq!(positions(sampling, 5, 5), [0.0, 1.0, 2.0, 3.0, 4.0], "{sampling:?}");
+            for (from, to) in [(3, 16), (16, 3), (1, 9), (41, 321), (41, 1)] {
+                let taps = sampling.taps(from, to);
+                assert!(taps.iter().all(|tap| tap.high < from && tap.low <= tap.high), "{sampling:?} {from} {to}");
+            }
+        }
     }
 }

@@ -4,16 +4,16 @@ use candle_core::Tensor;
 
 use super::error::{Error, Result};
 use super::ops::{fuse, nchw, resize};
-use super::resample::scaled;
+use super::resample::{Sampling, scaled};
 
-/// Images at `scale`: themselves at 1.
+/// Images at `scale`: themselves where no side changes.
 ///
 /// # Shapes
 /// `[N, 3, H, W]` -> `[N, 3, H', W']`, the sides at least 1.
-pub fn at_scale(images: &Tensor, scale: f64) -> Result<Tensor> {
+pub fn at_scale(images: &Tensor, scale: f64, sampling: Sampling) -> Result<Tensor> {
     let [_, _, height, width] = nchw("The images", images)?;
     let [h, w] = [height, width].map(|side| scaled(side, scale as f32));
-    if [h, w] == [height, width] { Ok(images.clone()) } else { resize::bilinear(images, h, w) }
+    if [h, w] == [height, width] { Ok(images.clone()) } else { resize::bilinear(images, h, w, sampling) }
 }
 
 /// Logits of several scales, brought to the size of the first and fused by their maximum.
@@ -23,13 +23,14 @@ pub struct Fused {
     members: Vec<Tensor>,
     /// The sizes that the members had.
     sizes: Vec<[usize; 2]>,
+    sampling: Sampling,
     /// The maximum, `[N, classes, h, w]`.
     pub logits: Tensor,
 }
 
 impl Fused {
     /// Fuses at least one member.
-    pub fn new(logits: &[Tensor]) -> Result<Self> {
+    pub fn new(logits: &[Tensor], sampling: Sampling) -> Result<Self> {
         let first = logits.first().ok_or_else(|| Error::Model("There are no logits to fuse.".to_owned()))?;
         let [_, _, height, width] = nchw("Logits", first)?;
         let (mut members, mut sizes) = (Vec::new(), Vec::new());
@@ -37,13 +38,13 @@ impl Fused {
             let [_, _, h, w] = nchw("Logits", logits)?;
             sizes.push([h, w]);
             let same = [h, w] == [height, width];
-            members.push(if same { logits.clone() } else { resize::bilinear(logits, height, width)? });
+            members.push(if same { logits.clone() } else { resize::bilinear(logits, height, width, sampling)? });
         }
         let greatest = first.copy()?;
         for member in &members[1..] {
             fuse::maximum(&greatest, member)?;
         }
-        Ok(Fused { members, sizes, logits: greatest })
+        Ok(Fused { members, sizes, sampling, logits: greatest })
     }
 
     /// The gradient by each member, at the size that it had, from the gradient `g` by the maximum.
@@ -51,7 +52,7 @@ impl Fused {
         let [_, _, height, width] = nchw("Logits", &self.logits)?;
         let shares = fuse::maximum_backward(&self.members, &self.logits, g)?;
         let own = |(share, &[h, w]): (Tensor, &[usize; 2])| {
-            if [h, w] == [height, width] { Ok(share) } else { resize::bilinear_backward(&share, h, w) }
+            if [h, w] == [height, width] { Ok(share) } else { resize::bilinear_backward(&share, h, w, self.sampling) }
         };
         shares.into_iter().zip(&self.sizes).map(own).collect()
     }

@@ -11,6 +11,7 @@ use super::ops::{activation, elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
 use super::replay::Replay;
+use super::resample::Sampling;
 use super::scales::at_scale;
 
 /// How a network is trained, beside its data: all that a [`Trainer`] is told. Only the first four change bits.
@@ -155,7 +156,7 @@ impl Trainer {
             report.loss += cross_entropy;
             report.cross_entropy += cross_entropy;
             report.counted += joint.counted;
-            let predictions = upsampled::argmax(&joint.logits, height, width)?;
+            let predictions = upsampled::argmax(&joint.logits, height, width, Sampling::Legacy)?;
             report.predictions.extend(self.ranks.gather(&predictions)?.concat());
             report.labels.extend(self.ranks.gather(batch.labels)?.concat());
         }
@@ -193,7 +194,7 @@ impl Trainer {
         let logits = scales.iter().zip(&mut self.passes).map(forward).collect::<Result<Vec<Tensor>>>()?;
         let ranks = self.ranks.as_mut();
         let mut total = |counted| parallel::count(ranks, counted);
-        let mut joint = loss::over_scales(&logits, batch.labels, [height, width], &mut total)?;
+        let mut joint = loss::over_scales(&logits, batch.labels, [height, width], Sampling::Legacy, &mut total)?;
         joint.cross_entropy = parallel::sum(ranks, joint.cross_entropy)?;
         let loss = joint.cross_entropy + l2;
         if !loss.is_finite() {
@@ -244,7 +245,7 @@ impl Trainer {
 
 /// What a network is given of images.
 fn input(images: &Tensor, scale: f64, precision: Precision) -> Result<Tensor> {
-    activation::cast(&at_scale(images, scale)?, precision.activations())
+    activation::cast(&at_scale(images, scale, Sampling::Legacy)?, precision.activations())
 }
 
 /// The name of the first activation that is not finite, with its scale where there are several.

@@ -23,6 +23,7 @@ use crate::ml::layers::Parameter;
 use crate::ml::metrics::Confusion;
 use crate::ml::models::{Network, bottlenecks};
 use crate::ml::oracle::{self, Array, Num, Tape, Worst, difference, logits, resized, values};
+use crate::ml::resample::Sampling;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
@@ -159,7 +160,7 @@ fn files_become_the_predictions_of_the_definition() {
         let tape = Tape::new();
         let colour = |[_, c, y, x]: [usize; 4]| f64::from(scene.image.at(y, x)[c]) - f64::from(normalise.mean[c]);
         let x = Array::image([1, 3, size[0], size[1]], |at| Num::from(colour(at)));
-        let expected = resized(&logits(&spec, &shape, &oracle::variables(&tape, &network), &x), size);
+        let expected = resized(&logits(&spec, &shape, &oracle::variables(&tape, &network), &x), size, Sampling::Legacy);
 
         let image = images.image(at).unwrap();
         let input = input(&normalise.apply(&image));

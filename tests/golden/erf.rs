@@ -110,7 +110,7 @@ impl<'t> Made<'t> {
             let own =
                 own.iter().map(|extra| variable(format!("{at}/prefilter/{}", extra.name), parameter(tape, extra)));
             let (own, relu) = (own.collect(), relu && at + 1 < dilations.len());
-            layers.push(Stacked { op: Conv2d { stride: 1, dilation }, weights, bias: None, own, relu });
+            layers.push(Stacked { op: Conv2d { dilation, ..Conv2d::default() }, weights, bias: None, own, relu });
         }
         let shared = kind.network_parameters();
         let shared = shared.iter().map(|extra| variable(format!("prefilter/{}", extra.name), parameter(tape, extra)));

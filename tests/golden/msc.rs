@@ -11,6 +11,7 @@ use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::ops::loss::argmax;
 use crate::ml::ops::{resize, update};
 use crate::ml::oracle::{self, Array, Num, Tape, Worst, difference, resized, values};
+use crate::ml::resample::Sampling;
 use crate::ml::rng::Rng;
 use crate::ml::scales::{Fused, at_scale};
 use crate::ml::spec::{Choice, ModelSpec};
@@ -39,15 +40,15 @@ fn multi_scale_training_takes_tensorflows_course() {
     let (images, labels) = stream.at(0);
     let mut logits = Vec::new();
     for (scale, suffix) in SCALES.iter().zip(SUFFIXES) {
-        let input = at_scale(&images, *scale).unwrap();
+        let input = at_scale(&images, *scale, Sampling::Legacy).unwrap();
         first.compare(suffix, &input, &file.activations(&format!("first/image{suffix}")));
         logits.push(network.forward(&input).unwrap());
         first.compare(suffix, &logits[logits.len() - 1], &file.activations(&format!("first/logits{suffix}")));
     }
-    let fused = Fused::new(&logits).unwrap().logits;
+    let fused = Fused::new(&logits, Sampling::Legacy).unwrap().logits;
     first.compare("fused", &fused, &file.activations("first/logits_fused"));
     let [h, w] = [2, 3].map(|axis| images.dims()[axis]);
-    let pred = argmax(&resize::bilinear(&fused, h, w).unwrap()).unwrap();
+    let pred = argmax(&resize::bilinear(&fused, h, w, Sampling::Legacy).unwrap()).unwrap();
     assert_eq!(pred, file.bytes("first/pred").1);
     let mut once = Trainer::new(network).unwrap();
     once.update(&settings, &SCALES, &[Batch { images: &images, labels }]).unwrap();
@@ -71,8 +72,10 @@ fn multi_scale_training_takes_tensorflows_course() {
         let expected: Vec<f64> =
             expected["micro_batch_losses"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect();
         for (m, ((images, labels), expected)) in taken.iter().zip(&expected).enumerate() {
-            let logits = SCALES.map(|s| trainer.network.forward(&at_scale(images, s).unwrap()).unwrap());
-            let loss = over_scales(&logits, labels, [h, w], &mut Ok).unwrap().cross_entropy + l2(&trainer);
+            let logits =
+                SCALES.map(|s| trainer.network.forward(&at_scale(images, s, Sampling::Legacy).unwrap()).unwrap());
+            let loss =
+                over_scales(&logits, labels, [h, w], Sampling::Legacy, &mut Ok).unwrap().cross_entropy + l2(&trainer);
             losses.note(&format!("update {t}, batch {m}"), (loss / expected - 1.0).abs());
         }
         let batches: Vec<Batch<'_>> = taken.iter().map(|(images, labels)| Batch { images, labels }).collect();
@@ -91,7 +94,8 @@ fn multi_scale_training_takes_tensorflows_course() {
 /// The loss of the definition, in 64 bits.
 fn definition<'t>(scales: &[Array<'t>], labels: &[u8], size: [usize; 2]) -> Num<'t> {
     let [_, _, height, width] = scales[0].sizes();
-    let brought: Vec<Array<'t>> = scales.iter().map(|scale| resized(scale, [height, width])).collect();
+    let brought: Vec<Array<'t>> =
+        scales.iter().map(|scale| resized(scale, [height, width], Sampling::Legacy)).collect();
     let greatest = |a: Num<'t>, b: Num<'t>| if b.value > a.value { b } else { a };
     let fused =
         Array::image(scales[0].sizes(), |at| brought.iter().map(|scale| scale.at(at)).reduce(greatest).unwrap());
@@ -107,7 +111,7 @@ fn the_multi_scale_loss_and_its_gradients_are_those_of_its_definition() {
     let labels: Vec<u8> = (0..2 * size[0] * size[1]).map(|_| rng.below(4) as u8).collect();
     let tape = Tape::new();
     let scales = [[6, 5], [5, 4], [3, 3]].map(|[h, w]| Array::random(&tape, &format!("{h} {w}"), &[2, 3, h, w]));
-    let joint = over_scales(&scales.each_ref().map(Array::tensor), &labels, size, &mut Ok).unwrap();
+    let joint = over_scales(&scales.each_ref().map(Array::tensor), &labels, size, Sampling::Legacy, &mut Ok).unwrap();
     let expected = definition(&scales, &labels, size);
     let mut worst = Worst::within(2e-6);
     worst.note("loss", (joint.cross_entropy / expected.value - 1.0).abs());

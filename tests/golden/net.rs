@@ -19,6 +19,7 @@ use crate::ml::ops::loss::argmax;
 use crate::ml::ops::resize;
 use crate::ml::optim::{self, Sgd};
 use crate::ml::oracle::{Worst, difference, values};
+use crate::ml::resample::Sampling;
 use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
 
 /// Our encoder and the names of its variables, by the reference's name of it.
@@ -142,7 +143,7 @@ impl Compared<'_> {
         let tape = network.forward_train(&images, 0).unwrap();
         worsts.logits.compare(&what, &tape.logits, &file.activations(&format!("{prefix}logits")));
         assert_eq!(values(&network.forward(&images).unwrap()), values(&tape.logits), "{what}");
-        let whole = resize::bilinear(&tape.logits, shape[1], shape[2]).unwrap();
+        let whole = resize::bilinear(&tape.logits, shape[1], shape[2], Sampling::Legacy).unwrap();
         assert!(argmax(&whole).unwrap() == file.bytes(&format!("{prefix}pred")).1, "{what}: predictions differ");
         let loss = cross_entropy(&tape.logits, &labels, [shape[1], shape[2]]).unwrap();
         let total = loss.cross_entropy + optim::l2(network.parameters(), self.decay).unwrap();

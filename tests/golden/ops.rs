@@ -14,10 +14,11 @@ use crate::ml::layers::prefilter::{self, DilatedLayer, LayerSize};
 use crate::ml::layers::{ConvNorm, Gradients, Inventory, Parameter, Parameters, Role};
 use crate::ml::loss::cross_entropy;
 use crate::ml::ops::conv::{Conv2d, Epilogue};
-use crate::ml::ops::{elementwise, nchw, pool, resize, update, zeros};
+use crate::ml::ops::pool::MaxPool;
+use crate::ml::ops::{elementwise, nchw, resize, update, zeros};
 use crate::ml::optim::Schedule;
 use crate::ml::oracle::{Worst, difference, like, values};
-use crate::ml::resample;
+use crate::ml::resample::{self, Sampling};
 
 const TOLERANCE: f64 = 2e-6;
 
@@ -48,7 +49,7 @@ fn check_aspp(worst: &mut Worst, file: &File, case: &str) {
     let (x, g) = (load("x"), load("g"));
     let (mut y, mut dx): (Option<Tensor>, Option<Tensor>) = (None, None);
     for (at, dilation) in [6, 12, 18, 24].into_iter().enumerate() {
-        let op = Conv2d { stride: 1, dilation };
+        let op = Conv2d { dilation, ..Conv2d::default() };
         let part = |kind: &str, part: &str| file.filter(&format!("{case}/{kind}/fc1_voc12_c{at}/{part}"));
         let (w, b) = (part("var", "weights"), part("var", "biases"));
         let epilogue = Epilogue { shift: Some(&b), add: y.as_ref(), ..Epilogue::default() };
@@ -82,21 +83,21 @@ fn basic_operations_give_tensorflows_numbers() {
         match op {
             "conv2d" => {
                 let stride = attrs["stride"].as_u64().unwrap() as usize;
-                check_conv(&mut worst, &file, id, Conv2d { stride, dilation: 1 });
+                check_conv(&mut worst, &file, id, Conv2d { stride, ..Conv2d::default() });
             }
             "max_pool" => {
                 let x = load("x");
-                assert_eq!(values(&pool::forward(&x).unwrap()), values(&load("y")), "{id}");
-                worst.compare(id, &pool::backward(&x, &load("g"), false).unwrap(), &load("grad_x"));
+                assert_eq!(values(&MaxPool::Same.forward(&x).unwrap()), values(&load("y")), "{id}");
+                worst.compare(id, &MaxPool::Same.backward(&x, &load("g"), false).unwrap(), &load("grad_x"));
             }
             "aspp" => check_aspp(&mut worst, &file, id),
             "batch_norm" => check_norm(&mut worst, &file, id, attrs["activation"] == "relu"),
             "resize_bilinear" => {
                 let x = load("x");
                 let [_, _, h, w] = nchw("x", &x).unwrap();
-                worst.compare(id, &resize::bilinear(&x, size(0), size(1)).unwrap(), &load("y"));
+                worst.compare(id, &resize::bilinear(&x, size(0), size(1), Sampling::Legacy).unwrap(), &load("y"));
                 if file.find(&format!("{id}/g")).is_some() {
-                    let dx = resize::bilinear_backward(&load("g"), h, w).unwrap();
+                    let dx = resize::bilinear_backward(&load("g"), h, w, Sampling::Legacy).unwrap();
                     worst.compare(id, &dx, &load("grad_x"));
                 }
             }
@@ -118,7 +119,7 @@ fn check_norm(worst: &mut Worst, file: &File, case: &str, relu: bool) {
     let (x, mut g) = (load("x"), load("g"));
     let channels = nchw("x", &x).unwrap()[1];
     let mut inventory = Inventory::default();
-    let op = Conv2d { stride: 1, dilation: 1 };
+    let op = Conv2d::default();
     let size = ConvSize { input: channels, output: channels, kernel: 1, op };
     let start = NormStart { gamma: 1.0, variance: 1.0, trainable: true, epsilon: 1e-3 };
     let layer = ConvNorm::add(&mut inventory, "conv", size, start);
@@ -207,7 +208,7 @@ fn gaussian_kernels_are_tensorflows() {
         let extras = kind.layer_parameters(LayerSize { channels: 1, dilation });
         let own: Vec<Tensor> = extras.iter().map(|extra| zeros(&extra.shape, &Device::Cpu).unwrap()).collect();
         let weights = zeros(&[1, 1, 3, 3], &Device::Cpu).unwrap();
-        let op = Conv2d { stride: 1, dilation };
+        let op = Conv2d { dilation, ..Conv2d::default() };
         let layer =
             DilatedLayer { op, weights: &weights, scale: None, shift: None, relu: false, own: &own, shared: &[] };
         let mut impulse = [0.0_f32; 81];

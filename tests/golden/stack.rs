@@ -149,7 +149,7 @@ impl Reader<'_> {
             let extras = self.kind.layer_parameters(LayerSize { channels, dilation });
             let each = extras.iter().any(|extra| extra.name == "sigma");
             stack.push(Stacked {
-                op: Conv2d { stride: 1, dilation },
+                op: Conv2d { dilation, ..Conv2d::default() },
                 weights: self.variable(format!("{scope}/weights")),
                 bias: (self.case["biased"] == true).then(|| self.variable(format!("{scope}/biases"))),
                 own: extras.iter().map(|extra| self.extra(extra, own_name(extra.name, at, scope, each))).collect(),

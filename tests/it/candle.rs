@@ -43,7 +43,7 @@ fn near(what: &str, found: &Tensor, expected: &Tensor) {
 }
 
 fn config(kernel: usize, op: Conv2d) -> Conv2dConfig {
-    let Conv2d { stride, dilation } = op;
+    let Conv2d { stride, dilation, .. } = op;
     Conv2dConfig { padding: kernel / 2 * dilation, stride, dilation, groups: 1, cudnn_fwd_algo: None }
 }
 
@@ -53,7 +53,7 @@ fn convolutions_are_candles() {
         [(1, 1, 1), (3, 1, 1), (3, 1, 2), (3, 1, 4), (3, 1, 12), (1, 2, 1), (3, 2, 1), (7, 2, 1)]
     {
         let what = format!("{kernel}x{kernel}, stride {stride}, dilation {dilation}");
-        let op = Conv2d { stride, dilation };
+        let op = Conv2d { stride, dilation, ..Conv2d::default() };
         // Both sizes are odd, so that `SAME` pads alike on both sides.
         let (x, w) = (random("x", &[2, 5, 17, 21]), random("w", &[6, 5, kernel, kernel]));
         let (x, w) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(&w).unwrap());
@@ -77,7 +77,7 @@ fn a_pointwise_convolution_is_candles_linear_layer() {
     let (x, w) = (random("x", &[1, 7, 5, 9]), random("w", &[4, 7]));
     let pixels = x.flatten_from(2).unwrap().transpose(1, 2).unwrap().contiguous().unwrap();
     let theirs = Linear::new(w.clone(), None).forward(&pixels).unwrap().transpose(1, 2).unwrap();
-    let op = Conv2d { stride: 1, dilation: 1 };
+    let op = Conv2d::default();
     let ours = op.forward(&x, &w.reshape((4, 7, 1, 1)).unwrap(), Epilogue::default()).unwrap();
     near("a pointwise convolution", &ours, &theirs.reshape(ours.dims()).unwrap());
 }
@@ -111,7 +111,7 @@ fn start(parameter: &Parameter) -> repro::ml::error::Result<Vec<f32>> {
 fn a_convolution_with_batch_norm_is_candles_in_inference() {
     for trainable in [false, true] {
         let mut inventory = Inventory::default();
-        let op = Conv2d { stride: 1, dilation: 2 };
+        let op = Conv2d { dilation: 2, ..Conv2d::default() };
         let size = ConvSize { input: 5, output: 6, kernel: 3, op };
         let layer =
             ConvNorm::add(&mut inventory, "a", size, NormStart { gamma: 1.0, variance: 1.0, trainable, epsilon: 1e-3 });
@@ -154,7 +154,7 @@ fn logits(spec: &ModelSpec, shape: &Architecture, all: &HashMap<String, Tensor>,
     let conv_norm = |x: &Tensor, place: &str, op: Conv2d| {
         batch_norm(all, place).forward_t(&conv(x, &format!("{place}/weights"), None, op), false).unwrap()
     };
-    let stem = conv(images, "stem/conv/weights", None, Conv2d { stride: 2, dilation: 1 });
+    let stem = conv(images, "stem/conv/weights", None, Conv2d { stride: 2, ..Conv2d::default() });
     let stem = batch_norm(all, "stem").forward_t(&stem, false).unwrap().relu().unwrap();
     let padded = stem.pad_with_zeros(2, 1, 1).unwrap().pad_with_zeros(3, 1, 1).unwrap();
     let mut x = padded.max_pool2d_with_stride(3, 2).unwrap();
@@ -168,7 +168,7 @@ fn logits(spec: &ModelSpec, shape: &Architecture, all: &HashMap<String, Tensor>,
     }
     let branch = |(name, rate): &(String, usize)| {
         let [weights, biases] = ["weights", "biases"].map(|part| format!("head/{name}/{part}"));
-        conv(&x, &weights, Some(&biases), Conv2d { stride: 1, dilation: *rate })
+        conv(&x, &weights, Some(&biases), Conv2d { dilation: *rate, ..Conv2d::default() })
     };
     spec.head.convolutions().iter().map(branch).reduce(|a, b| (a + b).unwrap()).unwrap()
 }

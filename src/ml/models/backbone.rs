@@ -62,7 +62,7 @@ pub struct ConvShape {
 impl ConvShape {
     /// A 1x1 convolution.
     pub fn pointwise(part: &'static str, input: usize, output: usize, stride: usize) -> Self {
-        ConvShape { part, input, output, kernel: 1, op: Conv2d { stride, dilation: 1 } }
+        ConvShape { part, input, output, kernel: 1, op: Conv2d { stride, ..Conv2d::default() } }
     }
 
     /// Whether it is dilated.

@@ -6,7 +6,8 @@ use super::network::Network;
 use super::tape::{Site, Tape};
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::Gradients;
-use crate::ml::ops::{activation, elementwise, pool};
+use crate::ml::ops::pool::MaxPool;
+use crate::ml::ops::{activation, elementwise};
 
 impl Network {
     /// Overwrites `gradients` with the gradients by all trainable parameters, from the gradient `g` by the logits.
@@ -74,7 +75,7 @@ impl Network {
             }
         }
         let Some(g) = g else { return Ok(None) };
-        let g = pool::backward(&stem, &g, true)?;
+        let g = MaxPool::Same.backward(&stem, &g, true)?;
         if to == Some(Site::Image) {
             return self.stem.backward(&images, &g, gradients, None, None).map(Some);
         }

@@ -67,7 +67,7 @@ impl Blueprint {
         let mut inventory = Inventory::default();
         let shared = prefilter.network_parameters();
         let shared = shared.iter().map(|extra| add_extra(&mut inventory, "prefilter", extra)).collect();
-        let stem = Conv2d { stride: 2, dilation: 1 };
+        let stem = Conv2d { stride: 2, ..Conv2d::default() };
         let stem = ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: stem };
         let trainable = shape.trainable_norm;
         let epsilon = spec.geometry.epsilon as f32;

@@ -10,7 +10,8 @@ use candle_nn::Module;
 use super::block::{Activations, Block};
 use super::network::Network;
 use crate::ml::error::Result;
-use crate::ml::ops::{activation, elementwise, pool};
+use crate::ml::ops::pool::MaxPool;
+use crate::ml::ops::{activation, elementwise};
 
 /// What a walk has come by.
 pub(super) enum Step<'a> {
@@ -58,7 +59,7 @@ impl Network {
         if let ControlFlow::Break(end) = visitor(Step::Stem(&stem))? {
             return Ok(ControlFlow::Break(end));
         }
-        let mut x = pool::forward(&stem)?;
+        let mut x = MaxPool::Same.forward(&stem)?;
         drop(stem);
         for block in &self.blocks {
             let mut activations = block.inside(x)?;

@@ -47,7 +47,7 @@ impl PlannedBranch {
             trainable: true,
             init: Init::GlorotUniform { fan_in: classes, fan_out: classes },
         });
-        PlannedBranch { op: Conv2d { stride: 1, dilation: rate }, weights, biases }
+        PlannedBranch { op: Conv2d { dilation: rate, ..Conv2d::default() }, weights, biases }
     }
 }
 

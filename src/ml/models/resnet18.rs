@@ -30,7 +30,7 @@ impl Backbone for Basic {
             input,
             output,
             kernel: 3,
-            op: Conv2d { stride, dilation: group.dilation },
+            op: Conv2d { stride, dilation: group.dilation, ..Conv2d::default() },
         };
         let same = input == output && stride == 1;
         BlockShape {

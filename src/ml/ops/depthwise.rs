@@ -14,7 +14,7 @@ use super::dispatch::{Operation, launch};
 use super::shapes::filled;
 use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
-use crate::ml::geometry::same;
+use crate::ml::geometry::Padding;
 use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Absent, Activation, ActivationOutput, Input, Int, Output, Scratch};
 use crate::ml::gpu::plan::{self, GpuPlan, Launch, Operands, ScratchSize};
@@ -84,7 +84,7 @@ fn plane(x: &Tensor, weights: &Tensor) -> Result<([usize; 4], Plane)> {
         let expected = format!("[{channels}, 1, height, width], or [1, 1, height, width] for all channels");
         return Err(Error::Shape { what: "A depthwise filter".to_owned(), found: weights.dims().to_vec(), expected });
     }
-    let before = [same(height, kh, 1, 1).before, same(width, kw, 1, 1).before];
+    let before = [(height, kh), (width, kw)].map(|(size, kernel)| Padding::Same.along(size, kernel, 1, 1).before);
     Ok((shape, Plane { size: [height, width], kernel: [kh, kw], before, filters }))
 }
 

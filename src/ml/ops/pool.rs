@@ -1,4 +1,4 @@
-//! Maximum over 3x3 windows at stride 2 with `SAME` padding that never wins, as after the network's stem.
+//! Maximum over 3x3 windows at stride 2 with padding that never wins, as after the network's stem.
 //!
 //! The gradient of a window goes to its first maximum in row-major order.
 
@@ -9,7 +9,7 @@ use super::activation;
 use super::dispatch::{Operation, launch};
 use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
-use crate::ml::geometry::same;
+use crate::ml::geometry::{Axis, Padding};
 use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{self, Activation, ActivationOutput, Int};
 use crate::ml::gpu::plan::{GpuPlan, Operands};
@@ -17,30 +17,65 @@ use crate::ml::gpu::plan::{GpuPlan, Operands};
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;
 
-/// The maxima.
-///
-/// # Shapes
-/// `[N, C, H, W]` -> `[N, C, ceil(H / 2), ceil(W / 2)]`.
-pub fn forward(x: &Tensor) -> Result<Tensor> {
-    let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
-    let pool = Pool::new(c, [height, width]);
-    let y = activation::blank([n, c, pool.out[0], pool.out[1]], x)?;
-    launch(&Forward(pool), &[x], &y)?;
-    Ok(y)
+/// Where the windows of the max pool lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MaxPool {
+    /// By TensorFlow's padding `SAME`.
+    #[default]
+    Same,
+    /// From one pixel before the border on, as many as begin within the image and end at most one pixel behind it: PyTorch's
+    /// padding of 1.
+    Symmetric,
+    /// From one pixel before the border on, as many as are needed to cover the image: PyTorch's padding of 1 with `ceil_mode`,
+    /// and Caffe's. Every window begins within the image or the padding before it.
+    SymmetricCeil,
 }
 
-/// The gradient by the input `x` from the gradient `g` of the output; with `mask`, zero where `x` is not positive, as
-/// it must be where `x` comes from a ReLU.
-///
-/// # Shapes
-/// `x` `[N, C, H, W]`, `g` `[N, C, ceil(H / 2), ceil(W / 2)]` -> `[N, C, H, W]`.
-pub fn backward(x: &Tensor, g: &Tensor, mask: bool) -> Result<Tensor> {
-    let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
-    let pool = Pool::new(c, [height, width]);
-    activation::check("The gradient of a max pool", g, &[n, c, pool.out[0], pool.out[1]])?;
-    let dx = activation::blank([n, c, height, width], x)?;
-    launch(&Backward { pool, mask }, &[x, g], &dx)?;
-    Ok(dx)
+impl MaxPool {
+    /// The maxima along an axis of `size` inputs.
+    pub fn outputs(self, size: usize) -> usize {
+        self.along(size).outputs
+    }
+
+    fn along(self, size: usize) -> Axis {
+        match self {
+            MaxPool::Same => Padding::Same.along(size, KERNEL, STRIDE, 1),
+            MaxPool::Symmetric => Padding::Symmetric.along(size, KERNEL, STRIDE, 1),
+            MaxPool::SymmetricCeil => {
+                let before = Padding::Symmetric.along(size, KERNEL, STRIDE, 1).before;
+                let outputs = (size + 2 * before).saturating_sub(KERNEL).div_ceil(STRIDE) + 1;
+                // The last window must not begin in the padding behind.
+                let excess = usize::from((outputs - 1) * STRIDE >= size + before);
+                Axis { before, outputs: outputs - excess }
+            }
+        }
+    }
+
+    /// The maxima.
+    ///
+    /// # Shapes
+    /// `[N, C, H, W]` -> `[N, C, OH, OW]`, the sizes of [`MaxPool::outputs`].
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
+        let pool = Pool::new(self, c, [height, width]);
+        let y = activation::blank([n, c, pool.out[0], pool.out[1]], x)?;
+        launch(&Forward(pool), &[x], &y)?;
+        Ok(y)
+    }
+
+    /// The gradient by the input `x` from the gradient `g` of the output; with `mask`, zero where `x` is not positive, as
+    /// it must be where `x` comes from a ReLU.
+    ///
+    /// # Shapes
+    /// `x` `[N, C, H, W]`, `g` `[N, C, OH, OW]` -> `[N, C, H, W]`.
+    pub fn backward(self, x: &Tensor, g: &Tensor, mask: bool) -> Result<Tensor> {
+        let [n, c, height, width] = activation::sizes("The input of a max pool", x)?;
+        let pool = Pool::new(self, c, [height, width]);
+        activation::check("The gradient of a max pool", g, &[n, c, pool.out[0], pool.out[1]])?;
+        let dx = activation::blank([n, c, height, width], x)?;
+        launch(&Backward { pool, mask }, &[x, g], &dx)?;
+        Ok(dx)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -52,8 +87,8 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(channels: usize, size: [usize; 2]) -> Self {
-        let [y, x] = size.map(|size| same(size, KERNEL, STRIDE, 1));
+    fn new(pool: MaxPool, channels: usize, size: [usize; 2]) -> Self {
+        let [y, x] = size.map(|size| pool.along(size));
         Pool { channels, size, out: [y.outputs, x.outputs], before: [y.before, x.before] }
     }
 
@@ -191,20 +226,35 @@ unsafe impl Operation for Backward {
 #[cfg(test)]
 mod tests {
     use super::super::differences::{STEP, differences, quarters, tensor, values, weighted};
-    use super::super::{elementwise, pool};
+    use super::super::elementwise;
+    use super::MaxPool;
+
+    /// By PyTorch 1.13: `MaxPool2d(3, 2, 1)` and `MaxPool2d(3, 2, 1, ceil_mode=True)`.
+    #[test]
+    fn the_maxima_of_symmetric_padding_are_pytorchs() {
+        let x = tensor(&[1, 1, 1, 6], vec![-5.0, -1.0, -2.0, -3.0, -4.0, -6.0]);
+        assert_eq!(values(&MaxPool::Same.forward(&x).unwrap()), [-1.0, -2.0, -4.0]);
+        assert_eq!(values(&MaxPool::Symmetric.forward(&x).unwrap()), [-1.0, -1.0, -3.0]);
+        assert_eq!(values(&MaxPool::SymmetricCeil.forward(&x).unwrap()), [-1.0, -1.0, -3.0, -6.0]);
+        let outputs = |pool: MaxPool| (1..=8).map(|size| pool.outputs(size)).collect::<Vec<_>>();
+        assert_eq!(outputs(MaxPool::Symmetric), [1, 1, 2, 2, 3, 3, 4, 4]);
+        assert_eq!(outputs(MaxPool::SymmetricCeil), [1, 2, 2, 3, 3, 4, 4, 5]);
+    }
 
     #[test]
     fn the_max_pool_has_the_gradient_of_differences_and_gives_it_to_the_first_maximum() {
-        for [height, width] in [[7, 7], [8, 8], [6, 9], [1, 2]] {
-            let what = format!("{height} x {width}");
+        let sizes = [[7, 7], [8, 8], [6, 9], [1, 2], [3, 1], [2, 3]];
+        let pools = [MaxPool::Same, MaxPool::Symmetric, MaxPool::SymmetricCeil];
+        for ([height, width], pool) in sizes.into_iter().flat_map(|size| pools.map(|pool| (size, pool))) {
+            let what = format!("{pool:?} of {height} x {width}");
             let count = 2 * 3 * height * width;
             // All values differ by more than the step; half of them are negative.
             let data = (0..count).map(|i| (i * 7919 % count) as f32 - count as f32 / 2.0 + 0.5).collect();
             let x = tensor(&[2, 3, height, width], data);
-            let r = quarters("r", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
-            let dx = pool::backward(&x, &r, false).unwrap();
-            differences(&what, &x, &dx, STEP, 0.0, |x| weighted(&pool::forward(x).unwrap(), &r));
-            let masked = pool::backward(&x, &r, true).unwrap();
+            let r = quarters("r", &[2, 3, pool.outputs(height), pool.outputs(width)]);
+            let dx = pool.backward(&x, &r, false).unwrap();
+            differences(&what, &x, &dx, STEP, 0.0, |x| weighted(&pool.forward(x).unwrap(), &r));
+            let masked = pool.backward(&x, &r, true).unwrap();
             assert_eq!(values(&masked), values(&elementwise::masked(&dx, &x).unwrap()), "{what}");
         }
         // An even size: no padding before, so that windows begin at 0 and 2.
@@ -212,6 +262,6 @@ mod tests {
         let g = tensor(&[1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
         let mut expected = vec![0.0; 16];
         (expected[0], expected[2], expected[8], expected[10]) = (1.0, 2.0, 3.0, 4.0);
-        assert_eq!(values(&pool::backward(&ties, &g, true).unwrap()), expected);
+        assert_eq!(values(&MaxPool::Same.backward(&ties, &g, true).unwrap()), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Bilinear resizing of tensors, and its gradient, by the positions of [`resample`](crate::ml::resample).
+//! Bilinear resizing of tensors, and its gradient, by the positions of a [`Sampling`].
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -10,17 +10,17 @@ use crate::ml::error::Result;
 use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{self, Float, Input, Int, Output};
 use crate::ml::gpu::plan::{GpuPlan, Operands};
-use crate::ml::resample::{Tap, bilinear_taps};
+use crate::ml::resample::{Sampling, Tap};
 
 /// `x` resized to `height` by `width`.
 ///
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, height, width]`.
-pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+pub fn bilinear(x: &Tensor, height: usize, width: usize, sampling: Sampling) -> Result<Tensor> {
     let [n, c, h, w] = activation::sizes("The input of a resize", x)?;
     check_size("The output of a resize", [height, width])?;
     let y = activation::blank([n, c, height, width], x)?;
-    launch(&Bilinear::new(c, [h, w], [height, width]), &[x], &y)?;
+    launch(&Bilinear::new(c, [h, w], [height, width], sampling), &[x], &y)?;
     Ok(y)
 }
 
@@ -28,32 +28,40 @@ pub fn bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
 ///
 /// # Shapes
 /// `g` `[N, C, H, W]` -> `[N, C, height, width]`.
-pub fn bilinear_backward(g: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+pub fn bilinear_backward(g: &Tensor, height: usize, width: usize, sampling: Sampling) -> Result<Tensor> {
     let [n, c, h, w] = activation::sizes("The gradient of a resize", g)?;
     check_size("The input of a resize", [height, width])?;
     let dx = activation::blank([n, c, height, width], g)?;
-    launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w])), &[g], &dx)?;
+    launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w], sampling)), &[g], &dx)?;
     Ok(dx)
 }
 
-/// What follows the operands of a resize's kernels: the sizes, and the source's sizes over the output's.
-pub(super) fn arguments(channels: usize, from: [usize; 2], to: [usize; 2]) -> [Argument<'static>; 7] {
-    let scale = |axis: usize| Float(from[axis] as f32 / to[axis] as f32);
+/// What follows the operands of a resize's kernels: the sizes, the distances between outputs along each axis, and where in its
+/// pixel an output stands.
+pub(super) fn arguments(
+    channels: usize,
+    from: [usize; 2],
+    to: [usize; 2],
+    sampling: Sampling,
+) -> [Argument<'static>; 8] {
+    let scale = |axis: usize| Float(sampling.scale(from[axis], to[axis]));
     let [[h, w], [height, width]] = [from, to].map(|size| size.map(Int));
-    [Int(channels), h, w, height, width, scale(0), scale(1)]
+    [Int(channels), h, w, height, width, scale(0), scale(1), Float(sampling.centre())]
 }
 
 struct Bilinear {
     channels: usize,
     from: [usize; 2],
     to: [usize; 2],
+    sampling: Sampling,
     rows: Vec<Tap>,
     columns: Vec<Tap>,
 }
 
 impl Bilinear {
-    fn new(channels: usize, from: [usize; 2], to: [usize; 2]) -> Self {
-        Bilinear { channels, from, to, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
+    fn new(channels: usize, from: [usize; 2], to: [usize; 2], sampling: Sampling) -> Self {
+        let [rows, columns] = [0, 1].map(|axis| sampling.taps(from[axis], to[axis]));
+        Bilinear { channels, from, to, sampling, rows, columns }
     }
 
     fn areas(&self) -> (usize, usize) {
@@ -81,7 +89,7 @@ unsafe impl Operation for Bilinear {
         });
     }
     fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
-        let sizes = arguments(self.channels, self.from, self.to);
+        let sizes = arguments(self.channels, self.from, self.to, self.sampling);
         GpuPlan::each(kernels::BILINEAR, operands.output, [&[Input(0), Output], &sizes[..]].concat())
     }
 }
@@ -110,7 +118,7 @@ unsafe impl Operation for BilinearGradient {
         });
     }
     fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
-        let sizes = arguments(self.0.channels, self.0.from, self.0.to);
+        let sizes = arguments(self.0.channels, self.0.from, self.0.to, self.0.sampling);
         GpuPlan::each(kernels::BILINEAR_GRADIENT, operands.output, [&[Input(0), Output], &sizes[..]].concat())
     }
 }
@@ -121,21 +129,28 @@ mod tests {
 
     use super::super::differences::{differences, quarters, weighted};
     use super::super::resize;
+    use crate::ml::resample::Sampling;
 
     #[test]
     fn the_bilinear_resize_has_the_gradient_of_differences() {
         // Where the ratio is no power of two, so are the taps' weights, and differences are not exact.
-        for ([h, w], [height, width], tolerance) in [
+        let sizes = [
             ([4, 5], [8, 10], 0.0),
             ([8, 4], [4, 8], 0.0),
             ([5, 7], [13, 9], 1e-4),
             ([9, 6], [4, 5], 1e-4),
             ([1, 3], [4, 1], 0.0),
-        ] {
+            ([2, 3], [3, 2], 1e-4),
+        ];
+        let samplings = [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners];
+        for (([h, w], [height, width], exact), sampling) in
+            sizes.into_iter().flat_map(|size| samplings.map(|s| (size, s)))
+        {
+            let tolerance = if sampling == Sampling::AlignCorners { 1e-4 } else { exact };
             let (x, r) = (quarters("x", &[2, 2, h, w]), quarters("r", &[2, 2, height, width]));
-            let dx = resize::bilinear_backward(&r, h, w).unwrap();
-            let what = format!("{h} x {w} to {height} x {width}");
-            let f = |x: &Tensor| weighted(&resize::bilinear(x, height, width).unwrap(), &r);
+            let dx = resize::bilinear_backward(&r, h, w, sampling).unwrap();
+            let what = format!("{sampling:?} of {h} x {w} to {height} x {width}");
+            let f = |x: &Tensor| weighted(&resize::bilinear(x, height, width, sampling).unwrap(), &r);
             differences(&what, &x, &dx, 1.0, tolerance, f);
         }
     }

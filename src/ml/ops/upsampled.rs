@@ -16,7 +16,7 @@ use crate::ml::error::Result;
 use crate::ml::gpu::kernels::{self, Kernel};
 use crate::ml::gpu::plan::Argument::{self, Bytes, Input, Int, Output, Scratch, Written};
 use crate::ml::gpu::plan::{GpuPlan, Launch, Operands, ScratchSize};
-use crate::ml::resample::{Tap, bilinear_taps};
+use crate::ml::resample::{Sampling, Tap};
 
 /// Rows of the image that one task takes.
 const PIECE: usize = 16;
@@ -27,11 +27,12 @@ const TILE: usize = 64;
 ///
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
-pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
+pub fn argmax(logits: &Tensor, height: usize, width: usize, sampling: Sampling) -> Result<Vec<u8>> {
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
     check_size("The size of classes", [height, width])?;
     let out = Tensor::zeros(n * height * width, DType::U8, logits.device())?;
-    launch(&Argmax { resize: Resize { classes, from: [h, w], to: [height, width] } }, &[logits], &out)?;
+    let resize = Resize { classes, from: [h, w], to: [height, width], sampling };
+    launch(&Argmax { resize }, &[logits], &out)?;
     Ok(out.to_vec1()?)
 }
 
@@ -39,12 +40,18 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize) -> Result<Vec<u8>> {
 ///
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, height, width]` -> `[N, height, width]`.
-pub fn cross_entropy(logits: &Tensor, labels: &[u8], height: usize, width: usize) -> Result<Tensor> {
+pub fn cross_entropy(
+    logits: &Tensor,
+    labels: &[u8],
+    height: usize,
+    width: usize,
+    sampling: Sampling,
+) -> Result<Tensor> {
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
     check_size("The size of losses", [height, width])?;
     check_labels(labels, [n, height, width])?;
     let losses = blank(&[n, height, width], logits.device())?;
-    let resize = Resize { classes, from: [h, w], to: [height, width] };
+    let resize = Resize { classes, from: [h, w], to: [height, width], sampling };
     launch(&CrossEntropy { labels, resize }, &[logits], &losses)?;
     Ok(losses)
 }
@@ -54,6 +61,7 @@ struct Resize {
     classes: usize,
     from: [usize; 2],
     to: [usize; 2],
+    sampling: Sampling,
 }
 
 impl Resize {
@@ -61,7 +69,7 @@ impl Resize {
     /// pixel.
     fn plan<'a>(&self, operands: Operands<'_>, kernel: Kernel, rest: &[Argument<'a>]) -> GpuPlan<'a> {
         let resized = operands.output * self.classes;
-        let sizes = resize::arguments(self.classes, self.from, self.to);
+        let sizes = resize::arguments(self.classes, self.from, self.to, self.sampling);
         GpuPlan {
             scratch: vec![ScratchSize::Bytes(resized * size_of::<f32>())],
             launches: vec![
@@ -150,8 +158,9 @@ impl Mixed<'_> {
 
 impl<'a> Logits<'a> {
     fn new(logits: &'a [f32], resize: &Resize) -> Self {
-        let Resize { classes, from, to } = *resize;
-        Logits { logits, classes, from, rows: bilinear_taps(from[0], to[0]), columns: bilinear_taps(from[1], to[1]) }
+        let Resize { classes, from, to, sampling } = *resize;
+        let [rows, columns] = [0, 1].map(|axis| sampling.taps(from[axis], to[axis]));
+        Logits { logits, classes, from, rows, columns }
     }
 
     fn read<R: Reader>(&self, reader: &R, out: &mut [R::Out]) {
@@ -294,19 +303,25 @@ mod tests {
             let data: Vec<f32> = (0..n * classes * from[0] * from[1]).map(|_| rng.below(5) as f32 - 2.0).collect();
             let labels: Vec<u8> = (0..n * to[0] * to[1]).map(|_| rng.below(24) as u8).collect();
             let logits = Tensor::from_vec(data, (n, classes, from[0], from[1]), &Device::Cpu).unwrap();
-            let whole = resize::bilinear(&logits, to[0], to[1]).unwrap();
-            let bits = |losses: Tensor| -> Vec<u32> {
-                losses.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|loss| loss.to_bits()).collect()
-            };
-            let expected = (loss::argmax(&whole).unwrap(), bits(loss::cross_entropy(&whole, &labels).unwrap()));
-            for threads in [1, 3] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let found = pool.install(|| {
-                    let losses = cross_entropy(&logits, &labels, to[0], to[1]).unwrap();
-                    (argmax(&logits, to[0], to[1]).unwrap(), bits(losses))
-                });
-                assert_eq!(found, expected);
+            for sampling in [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners] {
+                agrees(&logits, &labels, to, sampling);
             }
+        }
+    }
+
+    fn agrees(logits: &Tensor, labels: &[u8], to: [usize; 2], sampling: Sampling) {
+        let whole = resize::bilinear(logits, to[0], to[1], sampling).unwrap();
+        let bits = |losses: Tensor| -> Vec<u32> {
+            losses.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|loss| loss.to_bits()).collect()
+        };
+        let expected = (loss::argmax(&whole).unwrap(), bits(loss::cross_entropy(&whole, labels).unwrap()));
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found = pool.install(|| {
+                let losses = cross_entropy(logits, labels, to[0], to[1], sampling).unwrap();
+                (argmax(logits, to[0], to[1], sampling).unwrap(), bits(losses))
+            });
+            assert_eq!(found, expected, "{sampling:?}");
         }
     }
 }

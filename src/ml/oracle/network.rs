@@ -6,36 +6,19 @@ use candle_core::{Device, Tensor};
 
 use super::array::{Array, Values};
 use super::compare::{Worst, compare, compare_gradient, values};
-use super::operations::{convolve, cross_entropy, dilated, relu, resized, same, window};
+use super::operations::{convolve, cross_entropy, dilated, max_pool, relu, resized};
 use super::tape::{Num, Tape};
 use crate::ml::layers::prefilter::variants;
 use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
 use crate::ml::models::{Architecture, Network, Site, basic_blocks, bottlenecks};
+use crate::ml::ops::conv::Conv2d;
+use crate::ml::ops::pool::MaxPool;
 use crate::ml::ops::resize;
+use crate::ml::resample::Sampling;
 use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
-
-/// The greatest of 3x3 values, 2 apart; of what comes from a ReLU.
-fn max_pool<'t>(x: &Array<'t>) -> Array<'t> {
-    let [n, c, height, width] = x.sizes();
-    let ((rows, top), (columns, left)) = (same(height, 3, 2, 1), same(width, 3, 2, 1));
-    let sorted = |[n, c, y, x_at]: [usize; 4]| {
-        let read = |i, j| x.padded(n, c, (2 * y + i) as isize - top, (2 * x_at + j) as isize - left);
-        let mut taps: Vec<Num<'t>> = window(3, 3).map(|(i, j)| read(i, j)).collect();
-        taps.sort_by(|a, b| b.value.total_cmp(&a.value));
-        taps
-    };
-    Array::image([n, c, rows, columns], |at| {
-        let taps = sorted(at);
-        // Among zeros there is nothing to decide.
-        if taps[0].value > 0.0 {
-            x.decided([taps[0].value - taps[1].value].into_iter());
-        }
-        taps[0]
-    })
-}
 
 /// Frozen batch norm.
 fn norm<'t>(x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
@@ -52,32 +35,32 @@ fn sum<'t>(a: &Array<'t>, b: &Array<'t>) -> Array<'t> {
 /// The logits of `images` from the network that `spec` describes, of the shape `shape` with the values `v`.
 pub fn logits<'t>(spec: &ModelSpec, shape: &Architecture, v: &Values<'t>, images: &Array<'t>) -> Array<'t> {
     let choice = &spec.prefilter;
-    let conv = |x: &Array<'t>, place: &str, stride: usize| {
-        norm(&convolve(x, &v[&format!("{place}/weights")], stride, 1), place, v)
-    };
+    let conv =
+        |x: &Array<'t>, place: &str, op: Conv2d| norm(&convolve(x, &v[&format!("{place}/weights")], op), place, v);
     let rates = match choice.args.get("rates") {
         Some(Arg::Ints(rates)) => rates.iter().map(|&rate| rate as usize).collect(),
         _ if choice.name == "Multigrid" => vec![1, 2, 4],
         _ => vec![1],
     };
-    let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], 2, 1), "stem", v)));
+    let stem = Conv2d { stride: 2, ..Conv2d::default() };
+    let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], stem), "stem", v)), MaxPool::Same);
     for block in shape.blocks(&spec.geometry) {
         let place = |part: &str| format!("{}/{part}", block.name);
         let mut path = None;
         for (left, shape) in (0..block.shape.path.len()).rev().zip(&block.shape.path) {
             let (input, place) = (path.as_ref().unwrap_or(&x), place(shape.part));
             let sums = match shape.op.dilation {
-                1 => conv(input, &place, shape.op.stride),
+                1 => conv(input, &place, shape.op),
                 d => norm(&dilated(choice, d * rates[block.number % rates.len()], input, &place, v), &place, v),
             };
             path = Some(if left == 0 { sums } else { relu(&sums) });
         }
-        let shortcut = block.shape.shortcut.map(|shape| conv(&x, &place(shape.part), shape.op.stride));
+        let shortcut = block.shape.shortcut.map(|shape| conv(&x, &place(shape.part), shape.op));
         x = relu(&sum(&path.unwrap(), shortcut.as_ref().unwrap_or(&x)));
     }
     let branches = spec.head.convolutions().into_iter().map(|(name, rate)| {
         let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/{name}/{part}")]);
-        let sums = convolve(&x, weights, 1, rate);
+        let sums = convolve(&x, weights, Conv2d { dilation: rate, ..Conv2d::default() });
         Array::image(sums.sizes(), |at| sums.at(at) + biases.data[at[1]])
     });
     branches.reduce(|a, b| sum(&a, &b)).unwrap()
@@ -167,8 +150,8 @@ fn agrees(
     let images = x.tensor();
     let passed = network.forward_train(&images, 0).unwrap();
     compare(worst, &what, &passed.logits, &expected);
-    let whole = resize::bilinear(&passed.logits, height, width).unwrap();
-    compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width]));
+    let whole = resize::bilinear(&passed.logits, height, width, Sampling::Legacy).unwrap();
+    compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width], Sampling::Legacy));
 
     let loss = loss::cross_entropy(&passed.logits, &labels, [height, width]).unwrap();
     let expected = cross_entropy(&expected, &labels, [height, width]);

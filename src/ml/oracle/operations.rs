@@ -2,7 +2,22 @@
 
 use super::array::{Array, Values};
 use super::tape::Num;
+use crate::ml::geometry::Padding;
+use crate::ml::ops::conv::Conv2d;
+use crate::ml::ops::pool::MaxPool;
+use crate::ml::resample::Sampling;
 use crate::ml::spec::{Arg, Choice};
+
+/// A padding: TensorFlow's `SAME`, or as many zeros on both sides. The outputs, and the zeros before.
+pub fn padded(padding: Padding, size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, isize) {
+    match padding {
+        Padding::Same => same(size, kernel, stride, dilation),
+        Padding::Symmetric => {
+            let zeros = dilation * (kernel - 1) / 2;
+            ((size + 2 * zeros - dilation * (kernel - 1) - 1) / stride + 1, zeros as isize)
+        }
+    }
+}
 
 /// TensorFlow's `SAME`: outputs, and zeros before.
 pub fn same(size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, isize) {
@@ -16,10 +31,10 @@ pub fn window(k: usize, l: usize) -> impl Iterator<Item = (usize, usize)> + Clon
     (0..k).flat_map(move |i| (0..l).map(move |j| (i, j)))
 }
 
-pub fn convolve<'t>(x: &Array<'t>, w: &Array<'t>, stride: usize, dilation: usize) -> Array<'t> {
+pub fn convolve<'t>(x: &Array<'t>, w: &Array<'t>, Conv2d { stride, dilation, padding }: Conv2d) -> Array<'t> {
     let ([n, channels, height, width], [outputs, _, kh, kw]) = (x.sizes(), w.sizes());
-    let (rows, top) = same(height, kh, stride, dilation);
-    let (columns, left) = same(width, kw, stride, dilation);
+    let (rows, top) = padded(padding, height, kh, stride, dilation);
+    let (columns, left) = padded(padding, width, kw, stride, dilation);
     Array::image([n, outputs, rows, columns], |[n, o, oy, ox]| {
         let read = |c: usize, i: usize, j: usize| {
             x.padded(n, c, (oy * stride + i * dilation) as isize - top, (ox * stride + j * dilation) as isize - left)
@@ -48,7 +63,7 @@ fn phases<'t>(x: &Array<'t>, w: &Array<'t>, d: usize) -> Vec<Array<'t>> {
         let part = Array::image([n, c, cells[0], cells[1]], |[n, c, y, at]| {
             x.padded(n, c, (y * d + p / d) as isize, (at * d + p % d) as isize)
         });
-        convolve(&part, w, 1, 1)
+        convolve(&part, w, Conv2d::default())
     };
     (0..d * d).map(phase).collect()
 }
@@ -104,9 +119,9 @@ impl<'t> Layer<'_, 't> {
 pub fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
     let (layer, w) = (Layer { place, v }, &v[&format!("{place}/weights")]);
     let [_, _, height, width] = x.sizes();
-    let k = (d - 1).max(1);
+    let (k, op) = ((d - 1).max(1), Conv2d { dilation: d, ..Conv2d::default() });
     match choice.name.as_str() {
-        "Regular" | "Multigrid" => convolve(x, w, 1, d),
+        "Regular" | "Multigrid" => convolve(x, w, op),
         "Decompose" => join(&phases(x, w, d), d, [height, width]),
         "GroupInteraction" => {
             let (parts, m) = (phases(x, w, d), &layer.get("mixing").data);
@@ -117,9 +132,9 @@ pub fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Va
             };
             join(&(0..d * d).map(mixed).collect::<Vec<_>>(), d, [height, width])
         }
-        "SeparableShared" => convolve(&depthwise(x, &layer.separable()), w, 1, d),
-        "Average" => convolve(&depthwise(x, layer.get("weights")), w, 1, d),
-        "Gaussian" => convolve(&depthwise(x, &layer.gaussian(choice, k)), w, 1, d),
+        "SeparableShared" => convolve(&depthwise(x, &layer.separable()), w, op),
+        "Average" => convolve(&depthwise(x, layer.get("weights")), w, op),
+        "Gaussian" => convolve(&depthwise(x, &layer.gaussian(choice, k)), w, op),
         "Aggregation" => {
             let mut parts = [
                 x.clone(),
@@ -132,7 +147,7 @@ pub fn dilated<'t>(choice: &Choice, d: usize, x: &Array<'t>, place: &str, v: &Va
             }
             let factors = &layer.get("factors").data;
             let sum = Array::image(x.sizes(), |at| Num::dot((0..4).map(|i| (factors[i], parts[i].at(at)))));
-            convolve(&sum, w, 1, d)
+            convolve(&sum, w, op)
         }
         other => panic!("`{other}` has no definition here: write it"),
     }
@@ -144,11 +159,41 @@ pub fn relu<'t>(x: &Array<'t>) -> Array<'t> {
     Array { shape: x.shape.clone(), data: x.data.iter().map(positive).collect() }
 }
 
-/// The logits or images at another size: output `i` stands at `i in / out`, between its two neighbours.
-pub fn resized<'t>(x: &Array<'t>, [height, width]: [usize; 2]) -> Array<'t> {
+/// The greatest of 3x3 values, 2 apart.
+pub fn max_pool<'t>(x: &Array<'t>, pool: MaxPool) -> Array<'t> {
+    let [n, c, height, width] = x.sizes();
+    let padding = if pool == MaxPool::Same { Padding::Same } else { Padding::Symmetric };
+    let windows = |size: usize| {
+        let (outputs, before) = padded(padding, size, 3, 2, 1);
+        // One window more where the others do not reach the last element.
+        let short = pool == MaxPool::SymmetricCeil && (outputs * 2 - before as usize) < size;
+        (outputs + usize::from(short), before)
+    };
+    let ((rows, top), (columns, left)) = (windows(height), windows(width));
+    Array::image([n, c, rows, columns], |[n, c, y, x_at]| {
+        let place = |i, j| ((2 * y + i) as isize - top, (2 * x_at + j) as isize - left);
+        let inside = |&(y, x): &(isize, isize)| (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
+        let places = window(3, 3).map(|(i, j)| place(i, j)).filter(inside);
+        let mut taps: Vec<Num<'t>> = places.map(|(y, at)| x.padded(n, c, y, at)).collect();
+        taps.sort_by(|a, b| b.value.total_cmp(&a.value));
+        // Among the zeros of a ReLU there is nothing to decide.
+        if taps.len() > 1 && taps[0].value > 0.0 {
+            x.decided([taps[0].value - taps[1].value].into_iter());
+        }
+        taps[0]
+    })
+}
+
+/// The logits or images at another size, each output between its two neighbours.
+pub fn resized<'t>(x: &Array<'t>, [height, width]: [usize; 2], sampling: Sampling) -> Array<'t> {
     let [n, c, h, w] = x.sizes();
     let read = |at: usize, from: usize, to: usize| {
-        let place = (at * from) as f64 / to as f64;
+        let place = match sampling {
+            Sampling::Legacy => (at * from) as f64 / to as f64,
+            Sampling::HalfPixel => ((at as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),
+            Sampling::AlignCorners if to == 1 => 0.0,
+            Sampling::AlignCorners => (at * (from - 1)) as f64 / (to - 1) as f64,
+        };
         let low = place as usize;
         let share = place - low as f64;
         [(low, 1.0 - share), ((low + 1).min(from - 1), share)]

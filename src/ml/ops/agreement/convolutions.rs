@@ -3,9 +3,10 @@
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::{nchw, zeros};
 use super::{agree_in_both, parameter, random, stale};
+use crate::ml::geometry::Padding;
 
 /// The shapes of the network and the odd ones: padding that is and is not the same on both sides.
-const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 11] = [
+const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 15] = [
     ([5, 3, 3, 3], [7, 7], 1, 1),
     ([4, 2, 3, 3], [9, 12], 1, 4),
     ([4, 2, 3, 3], [7, 9], 2, 1),
@@ -17,14 +18,21 @@ const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 11] = [
     ([3, 2, 2, 3], [6, 7], 1, 3),
     ([3, 2, 3, 3], [5, 5], 1, 12),
     ([3, 8, 3, 3], [41, 41], 1, 2),
+    ([4, 2, 3, 3], [1, 2], 2, 1),
+    ([4, 2, 3, 3], [3, 4], 2, 3),
+    ([4, 3, 7, 7], [2, 3], 2, 1),
+    ([4, 3, 1, 1], [1, 3], 2, 2),
 ];
 
 #[test]
 fn convolutions_agree() {
-    for (filter, [height, width], stride, dilation) in CONVOLUTIONS {
-        let op = Conv2d { stride, dilation };
+    let paddings = [Padding::Same, Padding::Symmetric];
+    for ((filter, [height, width], stride, dilation), padding) in
+        CONVOLUTIONS.into_iter().flat_map(|conv| paddings.map(|padding| (conv, padding)))
+    {
+        let op = Conv2d { stride, dilation, padding };
         let (o, c) = (filter[0], filter[1]);
-        let size = [2, o, height.div_ceil(stride), width.div_ceil(stride)];
+        let size = [2, o, op.outputs(height, filter[2]), op.outputs(width, filter[3])];
         let inputs = [
             random("x", &[2, c, height, width]),
             random("w", &filter),
@@ -34,7 +42,7 @@ fn convolutions_agree() {
             random("mask", &[2, c, height, width]),
             random("add", &size),
         ];
-        agree_in_both(&format!("{filter:?} on {height} x {width} / {stride}, {dilation}"), 1e-5, &inputs, |x| {
+        agree_in_both(&format!("{filter:?} on {height} x {width}, {op:?}"), 1e-5, &inputs, |x| {
             let [input, g, scale, shift, mask, add] = [0, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
             let w = &parameter(&x[1]);
             let shape = nchw("x", input).unwrap();
@@ -63,7 +71,7 @@ fn convolutions_agree() {
 #[test]
 fn convolutions_of_whole_cells_agree() {
     for (dilation, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (4, [8, 4]), (4, [3, 5])] {
-        let op = Conv2d { stride: 1, dilation };
+        let op = Conv2d { dilation, ..Conv2d::default() };
         let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
         let inputs =
             [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];

@@ -15,12 +15,14 @@ use super::blend::{Blend, Gaussian, Part, Term};
 use super::conv::{Conv2d, Epilogue};
 use super::dispatch::order;
 use super::phases::{PhaseEpilogue, Phases};
-use super::{activation, depthwise, elementwise, fuse, interaction, loss, pool, resize, update};
+use super::pool::MaxPool;
+use super::{activation, depthwise, elementwise, fuse, interaction, loss, resize, update, upsampled};
 use crate::fsio;
 use crate::ml::device::first_gpu;
 use crate::ml::gpu::emulated;
 use crate::ml::gpu::kernels;
 use crate::ml::layout::Order;
+use crate::ml::resample::Sampling;
 use crate::ml::rng::Rng;
 
 /// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
@@ -166,28 +168,46 @@ fn fusions_agree() {
 
 #[test]
 fn pooling_agrees() {
-    for [height, width] in [[9, 8], [8, 13], [1, 2]] {
+    let sizes = [[9, 8], [8, 13], [1, 2], [3, 1], [2, 3]];
+    let pools = [MaxPool::Same, MaxPool::Symmetric, MaxPool::SymmetricCeil];
+    for ([height, width], pool) in sizes.into_iter().flat_map(|size| pools.map(|pool| (size, pool))) {
         // Few values, so that maxima are shared; and one that is no number.
         let mut data = values(&(random("x", &[2, 3, height, width]) * 2.0).unwrap().round().unwrap());
         data[height * width / 2] = f32::NAN;
         let x = Tensor::from_vec(data, (2, 3, height, width), &Device::Cpu).unwrap();
-        let g = random("g", &[2, 3, height.div_ceil(2), width.div_ceil(2)]);
-        agree_in_both(&format!("the max pool of {height} x {width}"), 0.0, &[x, g], |x| {
-            let of = |mask| pool::backward(&x[0], &x[1], mask).unwrap();
-            vec![pool::forward(&x[0]).unwrap(), of(false), of(true)]
+        let g = random("g", &[2, 3, pool.outputs(height), pool.outputs(width)]);
+        agree_in_both(&format!("the max pool {pool:?} of {height} x {width}"), 0.0, &[x, g], |x| {
+            let of = |mask| pool.backward(&x[0], &x[1], mask).unwrap();
+            vec![pool.forward(&x[0]).unwrap(), of(false), of(true)]
         });
     }
 }
 
 #[test]
 fn resizing_agrees() {
-    for ([h, w], [height, width]) in
-        [([5, 7], [37, 50]), ([41, 41], [321, 321]), ([33, 40], [7, 11]), ([1, 6], [4, 1]), ([9, 6], [9, 6])]
-    {
+    let sizes = [
+        ([5, 7], [37, 50]),
+        ([41, 41], [321, 321]),
+        ([33, 40], [7, 11]),
+        ([1, 6], [4, 1]),
+        ([9, 6], [9, 6]),
+        ([2, 3], [1, 16]),
+        ([7, 2], [2, 1]),
+    ];
+    let samplings = [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners];
+    for (([h, w], [height, width]), sampling) in sizes.into_iter().flat_map(|size| samplings.map(|s| (size, s))) {
         let inputs = [random("x", &[1, 2, h, w]), random("g", &[1, 2, height, width])];
-        agree(&format!("the resize of {h} x {w} to {height} x {width}"), 0.0, &inputs, |x| {
-            let y = resize::bilinear(&x[0], height, width).unwrap();
-            vec![y, resize::bilinear_backward(&x[1], h, w).unwrap()]
+        let labels: Vec<u8> = (0..height * width).map(|i| [0, 255, 1, 2][i % 4]).collect();
+        agree(&format!("the resize {sampling:?} of {h} x {w} to {height} x {width}"), 0.0, &inputs, |x| {
+            let classes = upsampled::argmax(&x[0], height, width, sampling).unwrap().into_iter().map(f32::from);
+            vec![
+                resize::bilinear(&x[0], height, width, sampling).unwrap(),
+                resize::bilinear_backward(&x[1], h, w, sampling).unwrap(),
+                Tensor::from_iter(classes, &Device::Cpu).unwrap(),
+            ]
+        });
+        agree(&format!("losses {sampling:?} of {h} x {w} at {height} x {width}"), 1e-6, &inputs[..1], |x| {
+            vec![upsampled::cross_entropy(&x[0], &labels, height, width, sampling).unwrap()]
         });
     }
 }
@@ -341,7 +361,7 @@ fn operands_that_lie_otherwise_are_refused() {
     }
     let (x, w) = (random("x", &[2, 3, 5, 6]), random("w", &[3, 1, 3, 3]));
     emulated::on_gpu(|| {
-        let refused = pool::forward(&x).unwrap_err().to_string();
+        let refused = MaxPool::Same.forward(&x).unwrap_err().to_string();
         assert!(refused.contains("channels last"), "{refused}");
         let entered = activation::enter(&x, &Device::Cpu).unwrap();
         let narrow = activation::cast(&entered, DType::BF16).unwrap();
@@ -350,7 +370,7 @@ fn operands_that_lie_otherwise_are_refused() {
         let refused = fuse::maximum(&narrow, &narrow).unwrap_err().to_string();
         assert!(refused.contains("BF16"), "{refused}");
         let turned = activation::enter(&w.broadcast_as((3, 2, 3, 3)).unwrap().contiguous().unwrap(), &Device::Cpu);
-        let y = Conv2d { stride: 1, dilation: 1 }.forward(&narrow, &turned.unwrap(), Epilogue::default());
+        let y = Conv2d::default().forward(&narrow, &turned.unwrap(), Epilogue::default());
         assert!(y.is_err());
     });
 }

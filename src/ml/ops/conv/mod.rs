@@ -22,18 +22,26 @@ use super::activation;
 use super::dispatch::{launch, make};
 use super::shapes::{check, filled};
 use crate::ml::error::{Error, Result};
-use crate::ml::geometry::{SlidingWindow, same};
+use crate::ml::geometry::{Padding, SlidingWindow};
 
 /// The greatest distance between outputs or taps: more than any image is wide, and little enough for sizes to be numbers.
 const GREATEST: usize = 1 << 16;
 
-/// The geometry of a convolution with `SAME` padding.
+/// The geometry of a convolution. By default both distances are 1, with TensorFlow's padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
     /// The distance between outputs, in inputs.
     pub stride: usize,
     /// The distance between taps, in inputs.
     pub dilation: usize,
+    /// The zeros around the input.
+    pub padding: Padding,
+}
+
+impl Default for Conv2d {
+    fn default() -> Self {
+        Conv2d { stride: 1, dilation: 1, padding: Padding::Same }
+    }
 }
 
 impl Conv2d {
@@ -50,8 +58,12 @@ impl Conv2d {
             let expected = format!("[outputs, {channels}, height, width], for as many channels");
             return Err(Error::Shape { what: "A filter".to_owned(), found: vec![outputs, inputs, kh, kw], expected });
         }
-        let y = same(height, kh, self.stride, self.dilation);
-        let x = same(width, kw, self.stride, self.dilation);
+        let [y, x] = [(height, kh), (width, kw)]
+            .map(|(size, kernel)| self.padding.along(size, kernel, self.stride, self.dilation));
+        if y.outputs == 0 || x.outputs == 0 {
+            let expected = format!("at least the size of a window, for a filter of {kh} by {kw} and {self:?}");
+            return Err(Error::Shape { what: "An image".to_owned(), found: vec![height, width], expected });
+        }
         Ok(SlidingWindow {
             channels,
             source: [height, width],
@@ -85,10 +97,16 @@ impl Conv2d {
         Ok(window)
     }
 
+    /// The outputs along an axis of `size` inputs, with a filter of `kernel` taps.
+    pub fn outputs(&self, size: usize, kernel: usize) -> usize {
+        self.padding.along(size, kernel, self.stride, self.dilation).outputs
+    }
+
     /// The convolution of `x` with `weights`.
     ///
     /// # Shapes
-    /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, ceil(H / stride), ceil(W / stride)]`.
+    /// `x` `[N, C, H, W]`, `weights` `[O, C, KH, KW]` -> `[N, O, OH, OW]`, the sizes of [`Conv2d::outputs`]: `ceil(H / stride)`
+    /// and `ceil(W / stride)`, unless padding is symmetric and the filter even.
     pub fn forward(&self, x: &Tensor, weights: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         self.correlate(x, weights, false, epilogue)
     }

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::super::differences::{CELLS, STEP, differences, like, quarters, tensor, values, weighted};
 use super::super::{elementwise, nchw, zeros};
 use super::{Conv2d, Epilogue};
+use crate::ml::geometry::Padding;
 use crate::ml::rng::Rng;
 
 /// A convolution with everything around it: the sums are multiples of 1/16, the scale 1, -1 or 2 and the shift an
@@ -23,6 +24,9 @@ fn convolutions_have_the_gradients_of_differences() {
         ([6, 4, 1, 1], [9, 7], 2, 1),
         ([4, 3, 7, 7], [13, 10], 2, 1),
         ([4, 3, 7, 7], [8, 9], 1, 1),
+        ([4, 3, 7, 7], [2, 1], 2, 1),
+        ([4, 3, 3, 3], [1, 2], 2, 1),
+        ([4, 3, 3, 3], [3, 6], 2, 4),
         ([3, 2, 2, 3], [6, 7], 1, 3),
         ([3, 2, 3, 3], [5, 5], 1, 12),
         // More rows than a register tile, more terms than a block, more columns than a tile.
@@ -35,12 +39,19 @@ fn convolutions_have_the_gradients_of_differences() {
         ([2, 64, 3, 3], [70, 3], 1, 24),
         ([2, 64, 2, 2], [3, 200], 1, 5),
     ];
-    for (filter, [height, width], stride, dilation) in cases {
-        let what = format!("{filter:?} on {height} x {width}, stride {stride}, dilation {dilation}");
-        let op = Conv2d { stride, dilation };
+    let paddings = [Padding::Same, Padding::Symmetric];
+    for ((filter, [height, width], stride, dilation), padding) in
+        cases.into_iter().flat_map(|case| paddings.map(|padding| (case, padding)))
+    {
+        // At stride 1 both give odd filters the same zeros: once is enough for what is large.
+        if padding == Padding::Symmetric && stride == 1 && filter[1] > 8 {
+            continue;
+        }
+        let op = Conv2d { stride, dilation, padding };
+        let what = format!("{filter:?} on {height} x {width}, {op:?}");
         let x = quarters("x", &[2, filter[1], height, width]);
         let w = quarters("w", &filter);
-        let size = [2, filter[0], height.div_ceil(stride), width.div_ceil(stride)];
+        let size = [2, filter[0], op.outputs(height, filter[2]), op.outputs(width, filter[3])];
         let scale = tensor(&[filter[0]], (0..filter[0]).map(|c| [1.0, -1.0, 2.0][c % 3]).collect());
         let shift = tensor(&[filter[0]], (0..filter[0]).map(|c| (2.0 * c as f32 - 5.0) / 32.0).collect());
         let (add, r) = (quarters("add", &size), quarters("r", &size));
@@ -70,7 +81,7 @@ fn convolutions_have_the_gradients_of_differences() {
 
 #[test]
 fn the_epilogue_does_what_it_says_in_its_order() {
-    let op = Conv2d { stride: 1, dilation: 2 };
+    let op = Conv2d { dilation: 2, ..Conv2d::default() };
     let (x, weights) = (quarters("x", &[2, 3, 8, 9]), quarters("w", &[4, 3, 3, 3]));
     let (scale, shift) = (quarters("scale", &[4]), quarters("shift", &[4]));
     let (add, mask) = (quarters("add", &[2, 4, 8, 9]), quarters("mask", &[2, 4, 8, 9]));
@@ -94,7 +105,7 @@ fn the_epilogue_does_what_it_says_in_its_order() {
 fn convolutions_of_whole_cells_are_those_of_padded_images_with_the_gradients_of_differences() {
     for (dilation, [height, width]) in CELLS {
         let what = format!("{height} x {width}, dilation {dilation}");
-        let op = Conv2d { stride: 1, dilation };
+        let op = Conv2d { dilation, ..Conv2d::default() };
         let (x, w) = (quarters("x", &[2, 3, height, width]), quarters("w", &[4, 3, 3, 3]));
         let [h, wide] = [height, width].map(|size| size.next_multiple_of(dilation));
         let padded = x.pad_with_zeros(2, 0, h - height).unwrap().pad_with_zeros(3, 0, wide - width).unwrap();
@@ -140,7 +151,7 @@ fn products([n, c, h, w]: [usize; 4], o: usize, d: usize, mut with: impl FnMut(u
 /// A gradient at one pixel reaches the nine around it, and nothing else where that must show.
 #[test]
 fn exact_sums_of_nothing_are_zero() {
-    let (shape, op) = ([1, 32, 12, 12], Conv2d { stride: 1, dilation: 1 });
+    let (shape, op) = ([1, 32, 12, 12], Conv2d::default());
     let weights = normal("w", [32, 32, 3, 3]);
     let mut one = vec![0.0_f32; 32 * 144];
     one[5 * 12 + 6] = 1.0;
@@ -159,7 +170,7 @@ fn tiles_give_what_the_definition_gives_in_64_bits() {
     for (shape, outputs, dilation) in [([2, 35, 13, 19], 40, 1), ([1, 64, 21, 17], 33, 2), ([2, 33, 25, 27], 70, 4)] {
         let what = format!("{shape:?} to {outputs}, dilation {dilation}");
         let [n, c, h, w] = shape;
-        let op = Conv2d { stride: 1, dilation };
+        let op = Conv2d { dilation, ..Conv2d::default() };
         let (x, g) = (normal("x", shape), normal("g", [n, outputs, h, w]));
         let weights = normal("w", [outputs, c, 3, 3]);
         let scale = values(&normal("scale", [1, outputs, 1, 1]));

@@ -17,7 +17,7 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub fn op(&self) -> Conv2d {
-        Conv2d { stride: self.stride, dilation: self.dilation }
+        Conv2d { stride: self.stride, dilation: self.dilation, ..Conv2d::default() }
     }
 
     pub fn image(&self, channels: usize) -> Vec<usize> {

@@ -5,9 +5,11 @@ use candle_core::{Device, Tensor};
 use super::super::blend::{Blend, Gaussian, Part, Term};
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::phases::{PhaseEpilogue, Phases};
-use super::super::{depthwise, elementwise, fuse, interaction, loss, pool, resize, update, upsampled};
+use super::super::pool::MaxPool;
+use super::super::{depthwise, elementwise, fuse, interaction, loss, resize, update, upsampled};
 use super::operands::{Activation, Labels, Operand, Plain, Row, Shape, Sizes, given, written};
 use crate::ml::error::Result;
+use crate::ml::resample::Sampling;
 
 /// An operation, by its name in the sources.
 pub(super) struct Case {
@@ -293,28 +295,28 @@ pub(super) const CASES: &[Case] = &[
         run: |s, x| Phases { dilation: s.dilation }.backward_matrix(&x[0], &x[1], Some(&x[2]), &x[3]),
     },
     Case {
-        name: "pool::forward",
+        name: "pool::MaxPool::forward",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
-        run: |_, x| pool::forward(&x[0]).map(drop),
+        run: |_, x| MaxPool::SymmetricCeil.forward(&x[0]).map(drop),
     },
     Case {
-        name: "pool::backward",
+        name: "pool::MaxPool::backward",
         operands: |s| {
             let small = vec![s.images, s.channels, s.height.div_ceil(2), s.width.div_ceil(2)];
             // An image that is a pixel larger may have as many maxima.
             vec![given(Activation, s.image(s.channels), &[2, 3]), given(Activation, small, &[])]
         },
-        run: |_, x| pool::backward(&x[0], &x[1], true).map(drop),
+        run: |_, x| MaxPool::Same.backward(&x[0], &x[1], true).map(drop),
     },
     Case {
         name: "resize::bilinear",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
-        run: |s, x| resize::bilinear(&x[0], s.height + 3, s.width * 2).map(drop),
+        run: |s, x| resize::bilinear(&x[0], s.height + 3, s.width * 2, Sampling::HalfPixel).map(drop),
     },
     Case {
         name: "resize::bilinear_backward",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
-        run: |s, x| resize::bilinear_backward(&x[0], s.height + 3, s.width * 2).map(drop),
+        run: |s, x| resize::bilinear_backward(&x[0], s.height + 3, s.width * 2, Sampling::HalfPixel).map(drop),
     },
     Case {
         name: "update::step",
@@ -345,7 +347,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "upsampled::argmax",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
-        run: |s, x| upsampled::argmax(&x[0], s.height * 3, s.width + 5).map(drop),
+        run: |s, x| upsampled::argmax(&x[0], s.height * 3, s.width + 5, Sampling::Legacy).map(drop),
     },
     Case {
         name: "upsampled::cross_entropy",
@@ -353,6 +355,8 @@ pub(super) const CASES: &[Case] = &[
             let labels = vec![s.images, s.height * 3, s.width + 5];
             vec![given(Activation, s.image(s.channels), &[1, 2, 3]), given(Labels, labels, &[])]
         },
-        run: |s, x| upsampled::cross_entropy(&x[0], &bytes(&x[1]), s.height * 3, s.width + 5).map(drop),
+        run: |s, x| {
+            upsampled::cross_entropy(&x[0], &bytes(&x[1]), s.height * 3, s.width + 5, Sampling::Legacy).map(drop)
+        },
     },
 ];
