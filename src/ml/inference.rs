@@ -1,13 +1,14 @@
 //! Scores of an image's pixels, from one forward pass of a network or from several over scaled and mirrored inputs.
 //!
 //! Every pass gives a member. Its input is the image, resized by TensorFlow's legacy bilinear sampling: each side becomes
-//! the 32-bit product of side and scale, truncated. The logits of a mirrored input are mirrored back at their own size, so
-//! that they lie where those of the other members lie.
+//! the 32-bit product of side and scale, truncated. The logits of a mirrored input are mirrored back, and lie
+//! where those of the input itself lie ([`mirror`]).
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::mirror;
 use super::models::Network;
 use super::ops::{fuse, loss, nchw, resize, upsampled};
 use super::resample::Sampling;
@@ -102,7 +103,7 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
         let input = at_scale(images, scale, Sampling::Legacy)?;
         members.push(network.forward(&input)?);
         if inference.flip {
-            members.push(fuse::mirrored(&network.forward(&fuse::mirrored(&input)?)?)?);
+            members.push(mirror::logits(network, &input)?);
         }
     }
     let (first, others) =
@@ -161,9 +162,7 @@ mod tests {
             let [h, w] = [41.0, 50.0].map(|side: f64| (side * scale) as usize);
             let input =
                 if scale == 1.0 { images.clone() } else { resize::bilinear(&images, h, w, Sampling::Legacy).unwrap() };
-            let input = if mirror { fuse::mirrored(&input).unwrap() } else { input };
-            let logits = network.forward(&input).unwrap();
-            if mirror { fuse::mirrored(&logits).unwrap() } else { logits }
+            if mirror { mirror::logits(&network, &input).unwrap() } else { network.forward(&input).unwrap() }
         };
         let passes: Vec<Tensor> = scales
             .iter()

@@ -75,6 +75,8 @@ pub mod loss;
 #[forbid(unsafe_code)]
 pub mod metrics;
 #[forbid(unsafe_code)]
+pub mod mirror;
+#[forbid(unsafe_code)]
 pub mod models;
 #[forbid(unsafe_code)]
 pub mod naming;

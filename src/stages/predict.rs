@@ -43,6 +43,10 @@ impl TypedKind for Predict {
     const OUTPUTS: &'static [Output] = &[PICTURES];
     const COMPUTES: bool = true;
 
+    fn version(&self, p: &PredictParams) -> u32 {
+        p.inference.version(Self::VERSION)
+    }
+
     fn agrees(&self, p: &PredictParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         agree::same_classes(&p.data, std::slice::from_ref(&p.model), peers)
     }

@@ -46,6 +46,10 @@ impl TypedKind for Validate {
     const OUTPUTS: &'static [Output] = &[SUMMARY, CLASSES, CONFUSION, LOG];
     const COMPUTES: bool = true;
 
+    fn version(&self, p: &ValidateParams) -> u32 {
+        p.inference.version(Self::VERSION)
+    }
+
     fn agrees(&self, p: &ValidateParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         let mut faults = agree::labelled(&p.data, peers)?;
         faults.extend(agree::same_classes(&p.data, std::slice::from_ref(&p.model), peers)?);

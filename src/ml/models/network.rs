@@ -8,6 +8,7 @@ use super::architecture::Architecture;
 use super::block::Block;
 use super::blueprint::{Blueprint, PlannedBlock};
 use super::encoders::architecture;
+use super::grid::Grid;
 use super::head::Head;
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::{Folded, Inventory, Parameter, ParameterId, Parameters, SmoothedConv, Views};
@@ -23,6 +24,7 @@ pub struct Network {
     pub(super) head: Head,
     /// What all dilated convolutions share.
     pub(super) shared: Vec<ParameterId>,
+    grid: Grid,
 }
 
 impl Network {
@@ -59,6 +61,7 @@ impl Network {
             head: Head::new(head, &parameters)?,
             shared,
             parameters,
+            grid: Grid::of(shape, &spec.geometry),
         })
     }
 
@@ -83,6 +86,11 @@ impl Network {
     /// The device that the parameters are on.
     pub fn device(&self) -> &Device {
         self.parameters.trainable().device()
+    }
+
+    /// Where its logits lie in its images.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
     }
 
     /// The head.

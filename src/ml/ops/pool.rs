@@ -37,7 +37,8 @@ impl MaxPool {
         self.along(size).outputs
     }
 
-    fn along(self, size: usize) -> Axis {
+    /// The windows along an axis of `size` inputs.
+    pub fn along(self, size: usize) -> Axis {
         match self {
             MaxPool::Same => Padding::Same.along(size, KERNEL, STRIDE, 1),
             MaxPool::Symmetric => Padding::Symmetric.along(size, KERNEL, STRIDE, 1),

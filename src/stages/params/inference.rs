@@ -13,7 +13,7 @@ params! {
         /// The factors by which the image is scaled. The network sees each scale once. The multi-scale reference has
         /// 1, 0.75 and 0.5.
         scales: Vec<f64> = vec![1.0], where above(0.0).max(8.0).nonempty();
-        /// Whether the network also sees each scale mirrored.
+        /// Whether the network also sees each scale mirrored. The mirrored logits lie where the others lie, at any width.
         flip: bool = false;
         /// How the scores of several scales and of mirrored images become one.
         fuse: Fuse = Fuse::Mean {};
@@ -66,6 +66,12 @@ impl Default for Inference {
 }
 
 impl Inference {
+    /// The version of a kind that computes so, from the kind's own. Mirrored logits once lay beside the others, so that what was
+    /// computed with them is not used. However often a kind raises its version, the two stay apart.
+    pub fn version(&self, plain: u32) -> u32 {
+        if self.flip { plain + 100 } else { plain }
+    }
+
     /// What is not as by default, as a pipeline states it; `plain` where all of it is.
     pub fn in_words(&self) -> String {
         let crf = self.crf.as_ref().map(|crf| format!("crf: Some(({}))", stated(&crf.write(), &Crf::ty()).join(", ")));
