@@ -9,7 +9,7 @@ use signal_hook::consts::SIGXFSZ;
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
-use super::{bench, diff, exit, export, graph, kinds, plan, run, runs, terminal, weights};
+use super::{bench, diff, exit, export, graph, kinds, plan, predict, run, runs, terminal, weights};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::engine;
@@ -42,6 +42,8 @@ enum Command {
     Show(runs::ShowArgs),
     /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
     Export(export::ExportArgs),
+    /// Write a model's predictions of images as pictures, without a pipeline.
+    Predict(predict::PredictArgs),
     /// Draw a pipeline's graph.
     Graph(graph::GraphArgs),
     /// Describe the stage kinds and their parameters.
@@ -112,6 +114,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Runs(args) => look(at, |store| runs::list(store, args)),
         Command::Show(args) => look(at, |store| runs::show(store, args)),
         Command::Export(args) => look(at, |store| export::run(store, registry, args)),
+        Command::Predict(args) => predict::run(at, args),
         Command::Graph(args) => graph::run(at, args, registry),
         Command::Kinds { markdown: true, .. } => {
             print(&kinds::markdown(registry));

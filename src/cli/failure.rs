@@ -3,6 +3,7 @@
 use super::terminal::{clean, stderr_is_terminal, tell};
 use crate::cli::exit::Exit;
 use crate::results;
+use crate::stage::StageError;
 use crate::store;
 use crate::syntax::Diagnostics;
 
@@ -60,9 +61,38 @@ impl From<results::Error> for Failure {
             | Error::Undeclared { .. }
             | Error::Unreadable { .. } => Exit::Storage,
             Error::Unwritable { .. } => Exit::Bug,
-            Error::Exists(_) | Error::Nothing(_) => Exit::Usage,
+            Error::Archive { .. } => Exit::Data,
+            Error::Exists(_) | Error::Nothing(_) | Error::NoModel { .. } => Exit::Usage,
         };
         fail(exit, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        let hint = match &error {
+            StageError::Io { hint, .. }
+            | StageError::Numeric { hint, .. }
+            | StageError::Device { hint, .. }
+            | StageError::Command { hint, .. } => hint.clone(),
+            StageError::Data(_) | StageError::CorruptInput { .. } | StageError::Cancelled | StageError::Bug(_) => {
+                String::new()
+            }
+        };
+        fail(exit_of(&error), error.to_string()).hint(hint)
+    }
+}
+
+/// The exit code of a stage's error.
+pub fn exit_of(error: &StageError) -> Exit {
+    match error {
+        StageError::Data(_) => Exit::Data,
+        StageError::Io { .. } | StageError::CorruptInput { .. } => Exit::Storage,
+        StageError::Numeric { .. } => Exit::Numeric,
+        StageError::Device { .. } => Exit::Device,
+        StageError::Command { .. } => Exit::Stage,
+        StageError::Cancelled => Exit::Interrupted,
+        StageError::Bug(_) => Exit::Bug,
     }
 }
 

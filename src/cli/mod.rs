@@ -13,6 +13,7 @@ mod graph;
 mod kinds;
 mod places;
 pub mod plan;
+mod predict;
 mod request;
 mod run;
 mod runs;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::failure::{Failure, fail};
+use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, open_store, project, view_store};
 use super::plan;
 use super::request::{PlanArgs, load, options};
@@ -14,7 +14,7 @@ use super::ui::Ui;
 use crate::cli::exit::Exit;
 use crate::engine::{self, Damaged, LogLine, Observer, RunEvent};
 use crate::results::{self, Published, Publisher};
-use crate::stage::{Cancel, Registry, StageError};
+use crate::stage::{Cancel, Registry};
 use crate::store::{RunRecord, RunStatus};
 
 /// The arguments of `repro run`.
@@ -159,15 +159,7 @@ fn ignores_hangup() -> bool {
 
 fn exit_of(failure: &engine::NodeFailure) -> Exit {
     match failure {
-        engine::NodeFailure::Stage(error) => match error {
-            StageError::Data(_) => Exit::Data,
-            StageError::Io { .. } | StageError::CorruptInput { .. } => Exit::Storage,
-            StageError::Numeric { .. } => Exit::Numeric,
-            StageError::Device { .. } => Exit::Device,
-            StageError::Command { .. } => Exit::Stage,
-            StageError::Cancelled => Exit::Interrupted,
-            StageError::Bug(_) => Exit::Bug,
-        },
+        engine::NodeFailure::Stage(error) => failure::exit_of(error),
         engine::NodeFailure::Setup { .. } => Exit::Storage,
         engine::NodeFailure::Killed { .. } | engine::NodeFailure::Exited { .. } => Exit::Stage,
     }

@@ -79,6 +79,22 @@ pub enum Error {
     /// The archive is there already.
     #[error("`{}` is there already.", .0.display())]
     Exists(PathBuf),
+    /// There is no model of the name that is asked for, or there are several.
+    #[error("{what}.")]
+    NoModel {
+        /// Who has none.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An archive that is no exported run, or a damaged one.
+    #[error("`{}` {what}.", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The run has nothing that could be exported.
     #[error("The run {0} finished no stage that leaves anything.")]
     Nothing(String),
@@ -100,6 +116,8 @@ impl Error {
                 "Its record was not written by this program; export another run.".to_owned()
             }
             Error::Undeclared { .. } | Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
+            Error::NoModel { hint, .. } => hint.clone(),
+            Error::Archive { .. } => "`repro export RUN OUT.tar.zst` writes such an archive.".to_owned(),
             Error::Exists(_) => "Name another file, or replace it by `--force`.".to_owned(),
             Error::Nothing(_) => "`repro runs` lists the runs; `repro run` takes an unfinished one up.".to_owned(),
         }

@@ -17,6 +17,7 @@ mod folder;
 mod layout;
 mod log;
 mod manifest;
+pub mod models;
 mod name;
 mod note;
 mod publish;

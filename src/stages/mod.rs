@@ -3,9 +3,10 @@
 //! From the ground up: what stages give to others (`yields`), what a pipeline may state (`params`), rules between stages
 //! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`), and the kinds.
 //!
-//! A new kind is one file and one line in [`registry`].
+//! A new kind is one file and one line in [`registry`]. [`alone`] is no kind: it predicts without a pipeline.
 
 mod agree;
+pub mod alone;
 mod columns;
 mod command;
 mod curves;

@@ -13,7 +13,7 @@ use crate::ml::inference::{self, Scores};
 use crate::ml::models::Network;
 use crate::ml::ops::{activation, elementwise, loss};
 use crate::ml::state::State;
-use crate::stage::{Job, StageError};
+use crate::stage::{DeviceSpec, Job, StageError};
 
 use super::columns::Values;
 use super::data::Data;
@@ -128,11 +128,16 @@ impl Predictor {
     /// Opens the model of a slot.
     pub fn open(job: &Job<'_>, slot: &str) -> Result<Self, StageError> {
         let bytes = support::content(support::artifact(support::input(job, slot)?, &STATE)?)?;
-        let wrong = |error| support::ml_error(error, slot);
-        let state = State::read(&bytes).map_err(wrong)?;
+        Predictor::read(&bytes, job.device, slot)
+    }
+
+    /// The model of a model file; `place` names it in faults.
+    pub fn read(bytes: &[u8], device: &DeviceSpec, place: &str) -> Result<Self, StageError> {
+        let wrong = |error| support::ml_error(error, place);
+        let state = State::read(bytes).map_err(wrong)?;
         let about = about(&state.extra)?;
-        let network = state.network(&support::device(job.device)?).map_err(wrong)?;
-        let subject = Subject::of(&Digest::of(&bytes), &state, &about);
+        let network = state.network(&support::device(device)?).map_err(wrong)?;
+        let subject = Subject::of(&Digest::of(bytes), &state, &about);
         Ok(Predictor { network, normalise: about.input.into(), classes: about.classes, subject })
     }
 

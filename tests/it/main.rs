@@ -47,6 +47,8 @@ mod outside;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod predict;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod released;

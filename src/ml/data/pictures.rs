@@ -50,17 +50,29 @@ impl Style {
 
     /// Every picture of the prediction `ids` of the image `id`: its path and its bytes.
     pub fn pictures(&self, id: &str, image: &Rgb, ids: &Labels) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let name = file_name(id);
         let mut pictures = vec![
-            (format!("prediction/{name}_mask.png"), labels::encode_palette(ids, &self.palette, id)?),
-            (format!("visual_prediction/{name}{ENDING}"), labels::encode_rgb(&self.visual(ids), id)?),
-            (format!("overlay/{name}_overlay.png"), labels::encode_rgb(&self.overlay(image, ids), id)?),
+            labels::encode_palette(ids, &self.palette, id)?,
+            labels::encode_rgb(&self.visual(ids), id)?,
+            labels::encode_rgb(&self.overlay(image, ids), id)?,
         ];
         if self.label_ids {
-            let label_ids = labels::encode_grey(&cityscapes::label_ids(ids), id)?;
-            pictures.push((format!("label_ids/{name}_labelIds.png"), label_ids));
+            pictures.push(labels::encode_grey(&cityscapes::label_ids(ids), id)?);
         }
-        Ok(pictures)
+        Ok(self.places(id).into_iter().zip(pictures).collect())
+    }
+
+    /// The paths of the pictures of the image `id`.
+    pub fn places(&self, id: &str) -> Vec<String> {
+        let name = file_name(id);
+        let mut places = vec![
+            format!("prediction/{name}_mask.png"),
+            format!("visual_prediction/{name}{ENDING}"),
+            format!("overlay/{name}_overlay.png"),
+        ];
+        if self.label_ids {
+            places.push(format!("label_ids/{name}_labelIds.png"));
+        }
+        places
     }
 }
 
