@@ -34,6 +34,9 @@ pub(super) struct PublishedFile {
     /// The digits that a rendered table shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digits: Option<usize>,
+    /// The version of a table's rendering; none of other files, and of tables that older programs rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<u32>,
     pub bytes: u64,
     /// The run that it is of, where a later run left it as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,8 +92,11 @@ mod tests {
         let folder = Folder::new(dir.path(), "p");
         let manifest = load(&folder).unwrap();
         assert_eq!(manifest.version, VERSION);
-        assert_eq!(manifest.files["a/b.csv"], PublishedFile { digest, digits: Some(2), bytes: 3, run: None });
-        assert_eq!(manifest.files["c"], PublishedFile { digest, digits: None, bytes: 4, run: None });
+        assert_eq!(
+            manifest.files["a/b.csv"],
+            PublishedFile { digest, digits: Some(2), rendering: None, bytes: 3, run: None }
+        );
+        assert_eq!(manifest.files["c"], PublishedFile { digest, digits: None, rendering: None, bytes: 4, run: None });
         fsio::write_atomic(&path, text.replace("\"version\": 1", "\"version\": 2").as_bytes()).unwrap();
         let refused = load(&folder).unwrap_err();
         assert!(matches!(refused, Error::Newer { found: 2, .. }));

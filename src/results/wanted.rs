@@ -1,7 +1,7 @@
 //! What the folder of a run's results should hold: each file, and what it is made from.
 
 use super::error::Result;
-use super::layout::{self, Content, Placed, Taken};
+use super::layout::{self, Content, Placed, Places, Taken};
 use super::log::{self, LogPart};
 use super::manifest::{self, PublishedFile};
 use super::note;
@@ -18,11 +18,28 @@ pub(super) struct Wanted {
     pub path: String,
     /// What it is made from.
     pub source: Source,
-    /// The artifact and the digits, as the manifest names them.
-    made_of: (Digest, Option<usize>),
+    /// What it is made from, as the manifest names it.
+    made_of: MadeOf,
 }
 
-/// What a file is made from.
+/// What a file is made from and how: if it is the same, so are its bytes.
+#[derive(PartialEq)]
+struct MadeOf {
+    digest: Digest,
+    /// The digits that a rendered table shows.
+    digits: Option<usize>,
+    /// The version of a table's rendering.
+    rendering: Option<u32>,
+}
+
+impl MadeOf {
+    /// What is no table.
+    fn copied(digest: Digest) -> Self {
+        MadeOf { digest, digits: None, rendering: None }
+    }
+}
+
+/// Where the content of a file comes from.
 pub(super) enum Source {
     /// An output of the node of this number in the run's record.
     Output(usize, Content),
@@ -35,19 +52,19 @@ pub(super) enum Source {
 impl Wanted {
     /// The note.
     pub fn note(text: String) -> Self {
-        let made_of = (Digest::of(text.as_bytes()), None);
+        let made_of = MadeOf::copied(Digest::of(text.as_bytes()));
         Wanted { path: note::NAME.to_owned(), source: Source::Note(text), made_of }
     }
 
     /// Whether a published file was made from the same.
     pub fn is_made_as(&self, file: &PublishedFile) -> bool {
-        self.made_of == (file.digest, file.digits)
+        self.made_of == MadeOf { digest: file.digest, digits: file.digits, rendering: file.rendering }
     }
 
     /// What the manifest says of the file once it is written.
     pub fn published(&self, bytes: u64) -> PublishedFile {
-        let (digest, digits) = self.made_of;
-        PublishedFile { digest, digits, bytes, run: None }
+        let MadeOf { digest, digits, rendering } = self.made_of;
+        PublishedFile { digest, digits, rendering, bytes, run: None }
     }
 }
 
@@ -63,6 +80,7 @@ pub(super) fn files(
     damaged: &mut dyn FnMut(usize, Digest),
 ) -> Result<Vec<Wanted>> {
     let (mut wanted, mut logs, mut taken) = (Vec::new(), Vec::new(), Taken::default());
+    let places = Places::of(run);
     for path in [manifest::NAME, LOG, note::NAME] {
         taken.add(path);
     }
@@ -71,7 +89,7 @@ pub(super) fn files(
         let publications = layout::publications(&outputs);
         let several = layout::several(node, &publications);
         for publication in &publications {
-            let placed = match layout::files(store, node, publication, several) {
+            let placed = match layout::files(store, &places, node, publication, several) {
                 Ok(placed) => placed,
                 Err(error) => match error.damaged() {
                     None => return Err(error),
@@ -84,8 +102,10 @@ pub(super) fn files(
             for Placed { path, content } in placed {
                 taken.take(&path, node)?;
                 let made_of = match &content {
-                    Content::Object { digest } => (*digest, None),
-                    Content::Table { digest, publication, .. } => (*digest, publication.digits),
+                    Content::Object { digest } => MadeOf::copied(*digest),
+                    Content::Table { digest, publication, format } => {
+                        MadeOf { digest: *digest, digits: publication.digits, rendering: Some(format.version) }
+                    }
                 };
                 wanted.push(Wanted { path, source: Source::Output(number, content), made_of });
             }
@@ -94,7 +114,7 @@ pub(super) fn files(
     }
     log::sort(&mut logs);
     if !logs.is_empty() {
-        let made_of = (log::identity(&logs), None);
+        let made_of = MadeOf::copied(log::identity(&logs));
         wanted.push(Wanted { path: LOG.to_owned(), source: Source::Logs(logs), made_of });
     }
     Ok(wanted)

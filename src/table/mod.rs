@@ -10,12 +10,22 @@ mod cell;
 mod difference;
 mod error;
 mod frame;
+mod interchange;
+mod latex;
+mod markdown;
+
 mod render;
+mod terminal;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use cell::{Cell, Column, ColumnKind};
 pub use difference::{CellChange, TableDifference, difference};
 pub use error::Error;
 pub use frame::Table;
-pub use render::{FORMATS, Style, TableFormat, format, to_terminal};
+pub use interchange::DIGESTS;
+pub use markdown::escape as markdown_escape;
+pub use render::{FORMATS, TableFormat, format};
+pub use terminal::to_terminal;
+pub use text::{Style, is_control, padded, visible, width};
