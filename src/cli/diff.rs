@@ -1,5 +1,6 @@
 //! `repro diff RUN_A RUN_B`: what differs between two runs, and whether it matters.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use crate::hash::Digest;
 use crate::results::{Difference, ValueChange, compare};
 use crate::stage::Registry;
 use crate::store::Store;
+use crate::table::{markdown_escape, padded, visible, width};
 
 /// The arguments of `repro diff`.
 #[derive(Debug, Args)]
@@ -79,9 +81,10 @@ fn text(diff: &Difference) -> String {
     let mut out = format!("{} -> {}\n", diff.runs.0, diff.runs.1);
     for (name, rows) in sections(diff) {
         let _ = writeln!(out, "\n{name}");
-        let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+        let rows: Vec<[Cow<'_, str>; 4]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+        let widest = rows.iter().map(|[path, ..]| width(path)).max().unwrap_or(0);
         for [path, a, b, remark] in rows {
-            let _ = writeln!(out, "  {path:<width$}  {a} -> {b}  {remark}");
+            let _ = writeln!(out, "  {}  {a} -> {b}  {remark}", padded(&path, widest, false));
         }
     }
     format!("{}\n\n{}", out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"), diff.verdict)
@@ -92,7 +95,7 @@ fn markdown(diff: &Difference) -> String {
     for (name, rows) in sections(diff) {
         let _ = writeln!(out, "\n## {name}\n\n| what | a | b | |\n|---|---|---|---|");
         for row in rows {
-            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            let cells = row.map(|cell| markdown_escape(&visible(&cell)));
             let _ = writeln!(out, "| {} |", cells.join(" | "));
         }
     }

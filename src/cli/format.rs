@@ -1,8 +1,11 @@
 //! How records and lists are printed: the formats, and the words that several commands share.
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
 
 use crate::store::RunStatus;
+use crate::table::{markdown_escape, padded, visible, width};
 
 /// How a comparison or record is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,12 +33,14 @@ pub fn word(status: RunStatus) -> &'static str {
     }
 }
 
-/// Rows under a header, in columns.
+/// Rows under a header, in columns. Each row is one line, whatever its cells hold.
 pub fn aligned<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
-    let width = |at: usize| std::iter::once(header).chain(rows).map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let lines = std::iter::once(header).chain(rows).map(|row| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    let lines: Vec<[Cow<'_, str>; N]> =
+        std::iter::once(header).chain(rows).map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    let widest = |at: usize| lines.iter().map(|row| width(&row[at])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(widest).collect();
+    let lines = lines.iter().map(|row| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width, false)).collect();
         cells.join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -43,8 +48,30 @@ pub fn aligned<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> St
 
 /// Rows under a header, as a table in Markdown.
 pub fn markdown<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> String {
-    let line = |cells: &[String; N]| format!("| {} |", cells.join(" | ").replace('\n', " "));
+    let line = |cells: &[String; N]| {
+        let cells = cells.each_ref().map(|cell| markdown_escape(&visible(&cell.replace('\n', " "))));
+        format!("| {} |", cells.join(" | "))
+    };
     let rule = format!("|{}", "---|".repeat(N));
     let lines = [line(header), rule].into_iter().chain(rows.iter().map(line));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_a_line_in_columns_whatever_its_cells_hold() {
+        let row = |a: &str, b: &str| [a, b].map(str::to_owned);
+        let rows = [row("漢字", "x"), row("e\u{301}", "y"), row("a\nerror: b", "\u{1b}[2J|")];
+        assert_eq!(
+            aligned(&row("name", "n"), &rows),
+            "name             n\n漢字             x\ne\u{301}                y\na\\u000aerror: b  \\u001b[2J|"
+        );
+        assert_eq!(
+            markdown(&row("a", "b"), &[row("train[x=1]", "*a*\n\u{7}|")]),
+            "| a | b |\n|---|---|\n| train[x=1] | \\*a\\* \\\\u0007\\| |"
+        );
+    }
 }

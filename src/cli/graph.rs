@@ -11,6 +11,7 @@ use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::pipeline::{self, Pipeline};
 use crate::stage::Registry;
+use crate::table::visible;
 
 /// The arguments of `repro graph`.
 #[derive(Debug, Args)]
@@ -65,16 +66,16 @@ fn dot(pipeline: &Pipeline) -> String {
     out + "}"
 }
 
-/// A text between the quotes of Graphviz.
+/// A text between the quotes of Graphviz, which reads entities of HTML there.
 fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+    visible(text).replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;")
 }
 
 /// A text between the quotes of Mermaid, which reads HTML and Markdown there: all but letters, digits and what names are
 /// made of are written as their numbers.
 fn entities(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || " _-.,:=()[]/+".contains(c);
-    text.chars().map(|c| if plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) }).collect()
+    visible(text).chars().map(|c| if plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) }).collect()
 }
 
 fn mermaid(pipeline: &Pipeline) -> String {
@@ -96,9 +97,11 @@ mod tests {
     #[test]
     fn labels_end_where_their_quotes_do() {
         assert_eq!(quoted(r#"a="q" \n"#), r#"a=\"q\" \\n"#);
+        assert_eq!(quoted("a\n&lt;<b>\u{202e}"), r"a\\u000a&amp;lt;<b>\\u202e");
         assert_eq!(
             entities(r##"train[a="q" <b> #1;`x`,seed=1][2]"##),
             "train[a=#34;q#34; #60;b#62; #35;1#59;#96;x#96;,seed=1][2]"
         );
+        assert_eq!(entities("end\n&amp; 漢"), "end#92;u000a#38;amp#59; 漢");
     }
 }

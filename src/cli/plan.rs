@@ -12,6 +12,7 @@ use crate::pipeline::Pipeline;
 use crate::stage::Registry;
 use crate::store::Costs;
 use crate::syntax::cut;
+use crate::table::{padded, width};
 
 /// How many changed components are shown of one node.
 const SHOWN: usize = 8;
@@ -63,7 +64,7 @@ fn expected(pipeline: &Pipeline, plan: &Plan, costs: &Costs, device: &str) -> St
 pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut out = String::new();
     let name = |node: usize| pipeline.node_name(node).to_string();
-    let width = plan.nodes.iter().map(|planned| name(planned.node).chars().count()).max().unwrap_or(0).min(WIDEST);
+    let widest = plan.nodes.iter().map(|planned| width(&name(planned.node))).max().unwrap_or(0).min(WIDEST);
     let mut counts = [0; 3];
     for planned in &plan.nodes {
         let (at, word, remark) = match &planned.state {
@@ -78,7 +79,7 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
             }
         };
         counts[at] += 1;
-        let _ = writeln!(out, "{word:<8} {:<width$}  {remark}", name(planned.node));
+        let _ = writeln!(out, "{word:<8} {}  {remark}", padded(&name(planned.node), widest, false));
     }
     let [hits, runs, depends] = counts;
     let _ = write!(out, "\n{hits} cached, {runs} to run, {depends} depend on what runs.");

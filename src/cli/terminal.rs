@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::exit::Exit;
+use crate::table::{is_control, visible};
 
 /// The width of the narrowest terminal that tables are fitted to.
 const NARROWEST: usize = 40;
@@ -91,21 +92,16 @@ pub fn tell(text: &str) {
 /// A text in which nothing but ends of lines and tabs controls a terminal: control characters, and those that turn the
 /// direction of writing, are shown as JSON writes them (`\u001b`).
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let controls = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let controls = |c: char| is_control(c) && !matches!(c, '\n' | '\t');
     if !text.contains(controls) {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len());
-    for c in text.replace("\r\n", "\n").chars() {
-        match controls(c) {
-            true => out += &format!("\\u{:04x}", u32::from(c)),
-            false => out.push(c),
-        }
-    }
-    Cow::Owned(out)
+    let text = text.replace("\r\n", "\n");
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| line.split('\t').map(|part| visible(part)).collect::<Vec<_>>().join("\t"))
+        .collect();
+    Cow::Owned(lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::figure;
-use super::terminal::{clean, print};
+use super::terminal::print;
 use crate::engine::{self, LogLine, NodeProgress, RunEvent};
 use crate::stage::{Event, NodeName, StageError};
 use crate::store::RunStatus;
+use crate::table::visible;
 
 /// How often a piped run says how far a stage is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -171,7 +172,7 @@ impl Bars {
                     self.all.suspend(|| print(&line));
                 }
                 self.clear(node);
-                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(clean(&node.to_string()).into_owned());
+                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(visible(&node.to_string()).into_owned());
                 if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed}") {
                     bar.set_style(style);
                 }
@@ -206,7 +207,7 @@ impl Bars {
         match what {
             Event::Progress { done, total, unit } => {
                 if bar.length() != Some(*total) {
-                    let unit = clean(unit);
+                    let unit = visible(unit);
                     let template =
                         format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left  {{msg}}");
                     if let Ok(style) = ProgressStyle::with_template(&template) {
@@ -216,7 +217,7 @@ impl Bars {
                 }
                 bar.set_position(*done);
             }
-            Event::Scalars { values, .. } => bar.set_message(clean(&scalars(values)).into_owned()),
+            Event::Scalars { values, .. } => bar.set_message(visible(&scalars(values)).into_owned()),
             _ => {
                 if let Some(line) = sentence(event) {
                     self.all.suspend(|| print(&line));
