@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+
 use super::error::{Result, at};
 
 /// What identifies a file's state without reading it.
@@ -65,4 +67,11 @@ pub fn set_readonly(path: &Path) -> Result<()> {
     let mode = at("read the permissions of", path, fs::metadata(path))?.permissions().mode();
     let permissions = fs::Permissions::from_mode(mode & 0o555 | 0o400);
     at("set the permissions of", path, fs::set_permissions(path, permissions))
+}
+
+/// Gives the file at `path` the present as the time of its last change. No link is followed.
+pub fn touch(path: &Path) -> Result<()> {
+    let (omit, now) = (Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, Timespec { tv_sec: 0, tv_nsec: UTIME_NOW });
+    let times = Timestamps { last_access: omit, last_modification: now };
+    at("set the time of", path, utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into))
 }

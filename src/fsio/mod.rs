@@ -5,12 +5,14 @@
 //! - a file that others may read appears whole or not at all: written beside its place, synced, renamed; the folder is
 //!   synced then, and so is the parent of every folder that is made;
 //! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them;
-//! - only regular files are read and written: nothing waits for a pipe or reads a device.
+//! - only regular files are read and written: nothing waits for a pipe or reads a device;
+//! - a file or a folder that is named after a text gets its name by [`filenames`].
 
 mod beneath;
 mod error;
 pub mod exact;
 mod failpoint;
+pub mod filenames;
 mod folders;
 mod lock;
 mod look;
@@ -29,7 +31,7 @@ pub use error::{Error, Result};
 pub use failpoint::{Point, failpoint};
 pub use folders::{create_dir_all, entries, list, remove_dir_all};
 pub use lock::{Lock, is_locked, try_lock};
-pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, set_readonly, stat};
+pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, set_readonly, stat, touch};
 pub use names::{remove_file, rename};
 pub use own::{close, copy_new, open_up, remove_own_dir_all};
 pub use parts::{Parts, read_to_string_within, read_within};

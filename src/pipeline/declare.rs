@@ -50,7 +50,9 @@ fn unfit(name: &Word, faults: &mut Faults) {
         "Use letters, digits, `_`, `-` and `.`, with a letter, a digit or `_` first."
     } else if name.text == MATRIX {
         "Profiles and `--set` use this name for the matrix."
-    } else if ["log.txt", "manifest.json", "run.json", "pipeline.ron"].contains(&name.text.as_str()) {
+    } else if ["log.txt", "manifest.json", "run.json", "pipeline.ron", "incomplete.txt"]
+        .contains(&name.text.to_ascii_lowercase().as_str())
+    {
         "A file among the results has this name."
     } else {
         return;

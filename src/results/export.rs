@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::archive::{self, ArchiveFile, ArchiveFiles, MANIFEST};
 use super::error::{Error, Result};
-use super::layout::{self, Content, Placed, Taken};
+use super::layout::{self, Content, Placed, Places, Taken};
 use super::name::folder_name;
 use super::rendering;
 use crate::fsio::{self, Temporary};
@@ -96,12 +96,12 @@ impl Export<'_> {
         if !fsio::is_beneath(&run.pipeline) || run.pipeline.contains('/') {
             return Err(Error::ForeignPipeline { run: run.id.clone(), pipeline: run.pipeline.clone() });
         }
-        let (mut files, mut taken) = (about(run), Taken::default());
+        let (mut files, mut taken, places) = (about(run), Taken::default(), Places::of(run));
         for path in files.keys().map(String::as_str).chain([MANIFEST]) {
             taken.add(path);
         }
         for node in run.nodes.iter().filter(|node| node.status.is_done()) {
-            self.add(node, &mut taken, &mut files)?;
+            self.add(node, &places, &mut taken, &mut files)?;
         }
         if !files.values().any(|file| file.origin.is_some()) {
             return Err(Error::Nothing(run.id.clone()));
@@ -120,7 +120,7 @@ impl Export<'_> {
     }
 
     /// Adds what a node publishes, its log, and its model.
-    fn add(&self, node: &RunNodeRecord, taken: &mut Taken, files: &mut ArchiveFiles) -> Result<()> {
+    fn add(&self, node: &RunNodeRecord, places: &Places, taken: &mut Taken, files: &mut ArchiveFiles) -> Result<()> {
         let outputs = layout::outputs(self.registry, self.run, node)?;
         let mut wanted = layout::publications(&outputs);
         let several = layout::several(node, &wanted);
@@ -136,7 +136,7 @@ impl Export<'_> {
         }
         let name = layout::node_name(node).to_string();
         for publication in &wanted {
-            for Placed { path, content } in layout::files(self.store, node, publication, several)? {
+            for Placed { path, content } in layout::files(self.store, places, node, publication, several)? {
                 taken.take(&path, node)?;
                 let origin = Some((name.clone(), publication.output.clone()));
                 let file = match content {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Error, Result};
+use crate::fsio::filenames::LONGEST;
 use crate::fsio::{self, Found, Temporary};
 use crate::stage::Cancel;
 
@@ -20,8 +21,6 @@ use crate::stage::Cancel;
 const PARTIAL: &str = ".partial";
 /// Where the locks lie below `results`. No pipeline has such a name.
 const LOCKS: &str = ".locks";
-/// The longest name of a file that disks take, in bytes.
-const LONGEST: usize = 255;
 
 /// A folder below `results`, where one process at a time writes.
 pub(super) struct Folder<'a> {
@@ -53,6 +52,15 @@ impl<'a> Folder<'a> {
             Found::File(bytes) => Some(bytes),
             _ => None,
         })
+    }
+
+    /// Gives the file at `relative` the present as the time of its last change. Where the results may only be read, it
+    /// keeps its time.
+    pub fn touch(&self, relative: &str) -> Result<()> {
+        match self.size(relative)?.map(|_| fsio::touch(&self.path().join(relative))) {
+            Some(Err(error)) if !error.is_denied() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether each folder above `relative` is a folder, and no link.

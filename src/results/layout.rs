@@ -2,15 +2,17 @@
 //!
 //! Invariants:
 //! - a path is a function of the run's record and of what its trees list. It stays below that folder, whatever the record says;
-//! - no two outputs have the same path, and no output has the path of another output's folder.
+//! - no two outputs have the same path, and no output has the path of another output's folder. Stages and cells have folders of
+//!   their own also on a disk that takes capital letters for small ones ([`Places`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::{Error, Result};
 use crate::fsio;
+use crate::fsio::filenames::{Named, Room, distinct};
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, NodeName, Output, Publication, Registry};
+use crate::stage::{Artifact, ArtifactKind, NodeName, Output, Publication, Registry, StageName};
 use crate::store::{RunNodeRecord, RunRecord, Store};
 use crate::table;
 
@@ -52,12 +54,50 @@ pub(super) fn publications(outputs: &[Output]) -> Vec<Publication> {
     outputs.iter().filter_map(Output::publication).collect()
 }
 
-/// The folder of a node below `results/<pipeline>/`.
-pub(super) fn place(node: &RunNodeRecord) -> String {
-    let folder = node.name().folder();
-    match node.iteration {
-        None => folder,
-        Some(i) => format!("{folder}/{i}"),
+/// The folders of a run's stages below that of its results, by the names of the stages with their cells.
+pub(super) struct Places(BTreeMap<String, String>);
+
+impl Places {
+    /// Those of all stages that the run has or left out.
+    pub fn of(run: &RunRecord) -> Self {
+        Places::new(run.params.keys().chain(run.nodes.iter().map(|node| &node.stage)).map(String::as_str))
+    }
+
+    fn new<'a>(stages: impl Iterator<Item = &'a str>) -> Self {
+        let mut cells: BTreeMap<String, Vec<(&str, Option<Named>)>> = BTreeMap::new();
+        for full in stages.collect::<BTreeSet<_>>() {
+            // What is no name of a stage is in a record that this program did not write: it has a folder of its own.
+            let name = StageName::read(full).unwrap_or_default();
+            let cell = name.cell_folder();
+            cells.entry(name.stage).or_default().push((full, cell));
+        }
+        let stages: Vec<Named> =
+            cells.keys().map(|stage| Named { text: stage.clone(), plain: stage.clone() }).collect();
+        let mut places = BTreeMap::new();
+        for (stage, cells) in distinct(&stages, Room::FOLDER).into_iter().zip(cells.into_values()) {
+            let named: Vec<Named> = cells.iter().filter_map(|(_, cell)| cell.clone()).collect();
+            let mut folders = distinct(&named, Room::FOLDER).into_iter();
+            for (full, cell) in cells {
+                let folder = cell.and_then(|_| folders.next());
+                let place = folder.map_or_else(|| stage.clone(), |folder| format!("{stage}/{folder}"));
+                places.insert(full.to_owned(), place);
+            }
+        }
+        Places(places)
+    }
+
+    /// The folder of a stage.
+    pub fn stage(&self, stage: &str) -> &str {
+        self.0.get(stage).map_or("", String::as_str)
+    }
+
+    /// The folder of a node.
+    pub fn node(&self, node: &RunNodeRecord) -> String {
+        let folder = self.stage(&node.stage);
+        match node.iteration {
+            None => folder.to_owned(),
+            Some(i) => format!("{folder}/{i}"),
+        }
     }
 }
 
@@ -65,13 +105,14 @@ pub(super) fn place(node: &RunNodeRecord) -> String {
 /// directly below the node's, or below the folder's own name where the node publishes `several` outputs.
 pub(super) fn files(
     store: &Store,
+    places: &Places,
     node: &RunNodeRecord,
     publication: &Publication,
     several: bool,
 ) -> Result<Vec<Placed>> {
     let Some(artifact) = node.outputs.get(&publication.output) else { return Ok(Vec::new()) };
     let Artifact { digest, kind, ref file, .. } = *artifact;
-    let place = place(node);
+    let place = places.node(node);
     let files: Vec<Placed> = match kind {
         ArtifactKind::File => {
             vec![Placed { path: format!("{place}/{file}"), content: Content::Object { digest } }]
@@ -143,6 +184,28 @@ fn foreign(node: &RunNodeRecord, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stages_and_cells_have_folders_of_their_own_on_every_disk() {
+        let stages =
+            ["train[way=a*]", "train[way=a?]", "train[way=b]", "train[way=α]", "Train", "validate[x=1]", "nul", "a."];
+        let places = Places::new(stages.into_iter());
+        let folders: Vec<&str> = stages.iter().map(|stage| places.stage(stage)).collect();
+        assert_eq!(folders[5], "validate/x=1");
+        let start = |at: usize| folders[at].split_once('~').unwrap().0;
+        assert_eq!([start(0), start(4), start(6), start(7)], ["train", "Train", "nul", "a."]);
+        let folded: BTreeSet<String> = folders.iter().map(|folder| folder.to_lowercase()).collect();
+        assert_eq!(folded.len(), stages.len(), "{folders:?}");
+        // What another stage is called changes no cell's name.
+        let alone = Places::new(["train[way=a*]", "train[way=a?]", "train[way=b]", "train[way=α]"].into_iter());
+        let of = |stage| alone.stage(stage).split('~').next().unwrap_or_default().to_owned();
+        assert_eq!(
+            ["train[way=a*]", "train[way=b]", "train[way=α]"].map(of),
+            ["train/way=a_", "train/way=b", "train/way=α"]
+        );
+        // Iterations and strange records stay below.
+        assert_eq!(Places::new(["../x", "["].into_iter()).stage("nothing"), "");
+    }
 
     #[test]
     fn no_two_files_have_one_path_and_none_is_the_folder_of_another() {

@@ -7,8 +7,8 @@
 //! - different requests have different names. Every disk takes the characters of these names. A name that cannot say the
 //!   whole request ends in a digest of the request.
 
+use crate::fsio::filenames::{Alphabet, marked};
 use crate::hash::Digest;
-use crate::stage::name::file_name;
 use crate::store::RunRecord;
 
 /// The longest name that is given, in bytes: a file that is moved aside still gets a longer one.
@@ -31,8 +31,8 @@ pub(super) fn folder_name(run: &RunRecord) -> String {
     if ending != stated || ending.len() > room {
         let profile = run.profile.iter().cloned().collect();
         let digest = Digest::of_canonical(&vec![profile, run.sets.clone(), run.only.clone()]).short();
-        ending.truncate(room.saturating_sub(digest.len() + 1));
-        ending += &format!("~{digest}");
+        let mark = format!("~{digest}");
+        ending = marked(&ending, room.saturating_sub(mark.len()), &mark);
     }
     format!("{}@{ending}", run.pipeline)
 }
@@ -40,8 +40,8 @@ pub(super) fn folder_name(run: &RunRecord) -> String {
 /// A part of what was stated, in characters that every disk takes, with the separator behind it.
 fn part(text: &str) -> String {
     match text.strip_suffix(['@', '=', ',']) {
-        Some(before) => file_name(before) + &text[before.len()..],
-        None => file_name(text),
+        Some(before) => Alphabet::LABEL.plain(before) + &text[before.len()..],
+        None => Alphabet::LABEL.plain(text),
     }
 }
 

@@ -8,6 +8,7 @@
 //! - no stage reads these files: the folder may be deleted at any time;
 //! - the manifest says which artifact each file was made from. A file is not written again if its artifact did not change,
 //!   and if it is still there with its size;
+//! - a file that is not written again gets the time of this run, so that `make` does not ask for it once more;
 //! - a file is removed only if the manifest lists it, if it has the size that the manifest says, and if no link leads to it;
 //! - an output is never held in memory as a whole: it is copied in parts, and verified on the way.
 
@@ -18,7 +19,7 @@ use std::path::Path;
 
 use super::error::Result;
 use super::folder::Folder;
-use super::layout::{self, Content};
+use super::layout::{self, Content, Places};
 use super::log;
 use super::manifest::{self, Manifest, PublishedFile};
 use super::name::folder_name;
@@ -28,7 +29,7 @@ use super::wanted::{self, LOG, Source, Wanted};
 use crate::engine::Damaged;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Cancel, Registry, StageName};
+use crate::stage::{Cancel, Registry};
 use crate::store::{RunRecord, Store};
 use crate::table;
 
@@ -96,11 +97,17 @@ impl Publisher<'_> {
         let name = folder_name(run);
         let mut folder = Folder::new(self.results, &name);
         // Where everything is there, nothing is locked: the results may be read-only.
-        if !published.damaged.is_empty() || !self.is_done(run, &wanted, &folder)? {
-            let _lock = folder.lock(self.cancel, tell)?;
-            let written = self.write(run, &wanted, &mut folder, &mut published);
-            folder.told.drain(..).for_each(&mut *tell);
-            written?;
+        let before = match !published.damaged.is_empty() || !self.is_done(run, &wanted, &folder)? {
+            true => {
+                let _lock = folder.lock(self.cancel, tell)?;
+                let written = self.write(run, &wanted, &mut folder, &mut published);
+                folder.told.drain(..).for_each(&mut *tell);
+                written?
+            }
+            false => wanted.iter().map(|wanted| wanted.path.clone()).chain([manifest::NAME.to_owned()]).collect(),
+        };
+        for path in before {
+            folder.touch(&path)?;
         }
         Ok(published)
     }
@@ -121,14 +128,15 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Writes the files that are missing, removes those that the pipeline no longer has, and writes the manifest.
+    /// Writes the files that are missing, removes those that the pipeline no longer has, and writes the manifest. The
+    /// paths of the files that were there before.
     fn write(
         &self,
         run: &RunRecord,
         wanted: &[Wanted],
         folder: &mut Folder<'_>,
         published: &mut Published,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         folder.sweep()?;
         let old = manifest::load(folder)?;
         let files = self.kept(run, wanted, &old)?;
@@ -142,10 +150,11 @@ impl Publisher<'_> {
         {
             gone.insert(note::NAME, left.len() as u64);
         }
-        let mut changing = false;
+        let (mut changing, mut before) = (false, Vec::new());
         for wanted in wanted.iter().chain(&note) {
             if let Some(file) = unchanged(wanted, folder, &old)? {
                 new.files.insert(wanted.path.clone(), file);
+                before.push(wanted.path.clone());
                 continue;
             }
             if !changing {
@@ -184,7 +193,8 @@ impl Publisher<'_> {
                 folder.write(manifest::NAME, |file, target| write_all(file, target, &text))?;
             }
         }
-        folder.sweep()
+        folder.sweep()?;
+        Ok(before)
     }
 
     /// The files that stay although this run does not publish them, each with the run that it is of.
@@ -275,10 +285,12 @@ fn unchanged(wanted: &Wanted, folder: &Folder<'_>, old: &Manifest) -> Result<Opt
 
 /// The beginnings of the paths that a run leaves in place: of stages that it left out, and of nodes that it did not finish.
 fn left_in_place(run: &RunRecord) -> Vec<String> {
+    let places = Places::of(run);
     let stages: BTreeSet<&str> = run.nodes.iter().map(|node| node.stage.as_str()).collect();
-    let left_out = run.params.keys().filter(|stage| !stages.contains(stage.as_str())).map(|stage| beginning(stage));
-    let undone = run.nodes.iter().filter(|node| !node.status.is_done());
-    left_out.chain(undone.map(|node| format!("{}/", layout::place(node)))).collect()
+    let left_out = run.params.keys().filter(|stage| !stages.contains(stage.as_str()));
+    let left_out = left_out.map(|stage| places.stage(stage).to_owned());
+    let undone = run.nodes.iter().filter(|node| !node.status.is_done()).map(|node| places.node(node));
+    left_out.chain(undone).map(|place| place + "/").collect()
 }
 
 /// The note that the folder needs, if it needs one. Where there is nothing else, there is none.
@@ -306,9 +318,4 @@ fn make_way(path: &str, gone: &mut BTreeMap<&str, u64>, folder: &mut Folder<'_>)
         }
     }
     Ok(())
-}
-
-/// The beginning of the paths of all files of a stage.
-fn beginning(stage: &str) -> String {
-    format!("{}/", StageName::read(stage).unwrap_or_default().folder())
 }

@@ -9,10 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::Digest;
-
-/// The length of a folder's name up to which it says the whole cell.
-const LONGEST: usize = 200;
+use crate::fsio::filenames::{Alphabet, Named};
 
 /// A cell of a matrix, or several where axes are left out: the label of each axis.
 pub type MatrixCell = BTreeMap<String, String>;
@@ -76,18 +73,13 @@ impl StageName {
         self.stage == other.stage && covers(&self.cell, &other.cell)
     }
 
-    /// The folder below a pipeline's results: `train/prefilter=Average,seed=1`, in characters that every disk takes.
-    pub fn folder(&self) -> String {
-        if self.cell.is_empty() {
-            return self.stage.clone();
-        }
-        let parts: Vec<String> = self.cell.iter().map(|(axis, label)| format!("{axis}={}", file_name(label))).collect();
-        let mut folder = parts.join(",");
-        if folder.len() > LONGEST {
-            folder.truncate(LONGEST);
-            folder += &format!("~{}", Digest::of(self.to_string().as_bytes()).short());
-        }
-        format!("{}/{folder}", self.stage)
+    /// The folder of the cell below the stage's own, by its plain name, `prefilter=Average,seed=1`; none where the stage is
+    /// in no cell.
+    pub fn cell_folder(&self) -> Option<Named> {
+        let part = |(axis, label): (&String, &String)| format!("{axis}={}", Alphabet::LABEL.plain(label));
+        let plain = self.cell.iter().map(part).collect::<Vec<_>>().join(",");
+        let text = StageName { iteration: None, ..self.clone() }.to_string();
+        (!self.cell.is_empty()).then_some(Named { text, plain })
     }
 }
 
@@ -140,20 +132,6 @@ pub fn key(label: &str) -> String {
 pub fn is_sound(label: &str) -> bool {
     let name = StageName::new("s", MatrixCell::from([("a".to_owned(), label.to_owned())]));
     !label.contains(char::is_control) && StageName::read(&name.to_string()).as_ref() == Ok(&name)
-}
-
-/// A label with one `_` in the place of whatever some disk or shell refuses.
-pub fn file_name(label: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | '(' | ')');
-    let mut name = String::new();
-    for c in label.chars() {
-        match safe(c) {
-            true => name.push(c),
-            false if name.ends_with('_') => {}
-            false => name.push('_'),
-        }
-    }
-    name
 }
 
 /// The parts of a list at the commas that stand in no brackets.
@@ -268,7 +246,9 @@ mod tests {
         ] {
             assert_eq!(StageName::read(wanted).unwrap().covers(&cell), covered, "{wanted}");
         }
-        assert_eq!(cell.folder(), "train/prefilter=Average,rate=0.002");
-        assert_eq!(name("t", &[("a", "x/y: \"ä\" (1, 2)")], None).folder(), "t/a=x_y_(1_2)");
+        let folder = |name: &StageName| name.cell_folder().unwrap().plain;
+        assert_eq!(folder(&cell), "prefilter=Average,rate=0.002");
+        assert_eq!(folder(&name("t", &[("a", "x/y: \"a\" (1, 2)")], None)), "a=x_y_a_(1_2)");
+        assert_eq!(name("t", &[], Some(1)).cell_folder(), None);
     }
 }

@@ -9,7 +9,7 @@ use syn::visit::Visit;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("hash", &[]),
     ("dag", &[]),
-    ("fsio", &[]),
+    ("fsio", &["hash"]),
     ("syntax", &[]),
     ("stage", &["hash", "fsio"]),
     ("table", &["hash", "fsio"]),

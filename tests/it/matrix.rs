@@ -86,3 +86,29 @@ fn a_cell_alone_runs_and_the_results_of_others_stay() {
     let same = bench.call("diff latest latest");
     assert_eq!(same.code, Some(0), "{same:?}");
 }
+
+#[test]
+fn labels_that_a_disk_takes_for_one_name_have_folders_of_their_own() {
+    let labels = ["base", "base*", "α", "β", "\u{e9}", "e\u{301}"];
+    let values: Vec<String> = labels.iter().zip(1..).map(|(label, seed)| format!("{label:?}: {seed}")).collect();
+    let axes = format!("matrix: (axes: {{\"way\": (set: [\"train.seed\"], values: {{{}}})}}),\n", values.join(", "));
+    let bench = Bench::new();
+    let events = "\"events\": Events(from: [\"train\"]), \"table\"";
+    let text = SMALL.replace("stages: {", &format!("{axes} stages: {{")).replace("\"table\"", events);
+    bench.write("cells.ron", text.replace("iterations: 2, steps: 3", "iterations: 1, steps: 1"));
+    bench.ran("cells.ron --only train,events");
+    let folder = bench.newest("small");
+    let found = |below: &str, name: &str| -> Vec<String> {
+        let files = crate::harness::files(&folder.join(below)).into_iter();
+        files
+            .filter_map(|path| path.split_once('/').filter(|(_, file)| file.contains(name)).map(|x| x.0.to_owned()))
+            .collect()
+    };
+    let (mut trainings, mut events) = (found("train", "steps.csv"), found("events/train", "tfevents"));
+    for folders in [&mut trainings, &mut events] {
+        folders.iter_mut().for_each(|folder| *folder = folder.to_lowercase());
+        folders.dedup();
+        assert_eq!(folders.len(), labels.len(), "{folders:?}");
+        assert!(folders.iter().any(|folder| folder.starts_with("way=α~")), "{folders:?}");
+    }
+}

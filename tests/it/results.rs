@@ -1,7 +1,7 @@
 //! What `repro run` writes below `results`, and `repro export` into an archive: all of it, and nothing outside.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -447,6 +447,52 @@ fn names_as_long_as_a_disk_takes_are_published_and_longer_ones_found_first() {
     bench.ok("run p.ron");
     assert_eq!(read(&bench, &format!("results/p/c/{longest}")), "1\n");
     bench.ok(&format!("export latest {}.tar.zst", "n".repeat(247)));
+}
+
+#[test]
+fn what_a_run_finds_as_it_published_it_gets_the_time_of_the_run() {
+    let bench = bench("echo 1 > $0; echo 2 > $1", &[("o", "o"), ("a", "a")]);
+    bench.ok("run p.ron");
+    let place = |name: &str| bench.path("results/p").join(name);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let age = |name: &str| {
+        let file = fs::File::options().append(true).open(place(name)).unwrap();
+        file.set_modified(old).unwrap();
+    };
+    let names = ["c/o", "c/a", "manifest.json"];
+    let is_new = |name: &str| fs::metadata(place(name)).unwrap().modified().unwrap() > old;
+    names.iter().for_each(|name| age(name));
+    assert_eq!(bench.ran("p.ron"), [""; 0]);
+    assert_eq!(names.map(is_new), [true; 3]);
+    // Also where another file is written again, and not what is of nobody's run.
+    bench.write("results/p/c/mine", "");
+    ["c/o", "c/mine"].iter().for_each(|name| age(name));
+    fs::remove_file(place("c/a")).unwrap();
+    bench.ok("run p.ron");
+    assert_eq!(["c/o", "c/a", "c/mine"].map(is_new), [true, true, false]);
+    // Results that may only be read stay as they are.
+    fs::set_permissions(place("c/o"), fs::Permissions::from_mode(0o444)).unwrap();
+    bench.ok("run p.ron");
+    assert_eq!(read(&bench, "results/p/c/o"), "1\n");
+}
+
+#[test]
+fn tables_of_an_older_program_are_rendered_again() {
+    let bench = Bench::small();
+    bench.ok("run small.ron --only table");
+    let folder = bench.newest("small");
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let table = fs::read_to_string(folder.join("table/table.csv")).unwrap();
+    let model = table.lines().nth(1).and_then(|line| line.split(',').nth(2)).unwrap();
+    assert!(model.starts_with("b3-") && model.len() == 15, "{table}");
+    // As it was: without versions of renderings, and with another text of the same size.
+    let without: Vec<&str> = manifest.lines().filter(|line| !line.contains("\"rendering\"")).collect();
+    assert!(without.len() < manifest.lines().count(), "{manifest}");
+    fs::write(folder.join("manifest.json"), without.join("\n")).unwrap();
+    fs::write(folder.join("table/table.csv"), table.replace("b3-", "B3-")).unwrap();
+    assert_eq!(bench.ran("small.ron --only table"), [""; 0]);
+    assert_eq!(fs::read_to_string(folder.join("table/table.csv")).unwrap(), table);
+    assert_eq!(fs::read_to_string(folder.join("manifest.json")).unwrap(), manifest);
 }
 
 #[test]

@@ -10,11 +10,8 @@
 
 use super::raster::{Labels, Raster, Rgb};
 use super::{Fault, cityscapes, labels};
-use crate::hash::Digest;
+use crate::fsio::filenames::{LONGEST, Room, alone};
 use crate::ml::colors;
-
-/// The longest name of a file that disks take, in bytes.
-const LONGEST: usize = 255;
 
 /// The longest ending of a picture's name.
 const ENDING: &str = "_mask_visual.png";
@@ -78,11 +75,7 @@ impl Style {
 
 /// An ID as the start of a file's name.
 fn file_name(id: &str) -> String {
-    if id.len() + ENDING.len() <= LONGEST {
-        return id.to_owned();
-    }
-    let end = format!("~{}", Digest::of(id.as_bytes()).short());
-    format!("{}{end}", &id[..id.floor_char_boundary(LONGEST - ENDING.len() - end.len())])
+    alone(id, id, Room::within(LONGEST - ENDING.len()))
 }
 
 #[cfg(test)]

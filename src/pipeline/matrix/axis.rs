@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::form::{EXAMPLE, fields};
 use super::label::label_of;
+use crate::fsio::filenames::{Alphabet, is_plain};
 use crate::pipeline::limits;
 use crate::pipeline::path::{FieldPath, Part};
 use crate::pipeline::stated::{Declared, unknown_stage};
-use crate::stage::name::{file_name, is_sound, key};
+use crate::stage::name::{is_sound, key};
 use crate::syntax::limits::{LABEL, NAME};
 use crate::syntax::{Diagnostic, Faults, Form, Tree, Word, cut};
 
@@ -35,7 +36,8 @@ pub(in super::super) struct Axis {
     pub paths: Vec<FieldPath>,
     /// The values by their labels, in the order of the file.
     pub values: Vec<(String, Tree)>,
-    /// The numbers of the values by the keys of their labels, and by the folders that these become.
+    /// The numbers of the values by the keys of their labels, and by the folders that these become where the folder says
+    /// all that is to be known of a label.
     by_label: BTreeMap<String, usize>,
     by_folder: BTreeMap<String, usize>,
 }
@@ -148,9 +150,11 @@ impl Axis {
                 Box::new(Diagnostic::new(&span, message).hint(hint))
             }));
         }
-        let folder = file_name(&label).to_lowercase();
+        let plain = Alphabet::LABEL.plain(&label);
+        let folder = is_plain(&label, &plain).then(|| plain.to_lowercase());
         let key = key(&label);
-        if let Some(&other) = self.by_label.get(&key).or_else(|| self.by_folder.get(&folder)) {
+        let in_folder = || self.by_folder.get(folder.as_ref()?);
+        if let Some(&other) = self.by_label.get(&key).or_else(in_folder) {
             return Err(Box::new(move |axis| {
                 let (other, earlier) = &axis.values[other];
                 let message = match *other == label {
@@ -164,7 +168,7 @@ impl Axis {
         }
         let number = self.values.len();
         self.by_label.insert(key, number);
-        self.by_folder.insert(folder, number);
+        self.by_folder.extend(folder.map(|folder| (folder, number)));
         self.values.push((label, value.clone()));
         Ok(number)
     }

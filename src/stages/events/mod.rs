@@ -6,14 +6,14 @@ mod pictures;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fsio;
-use crate::hash::Digest;
+use crate::fsio::filenames::{self, Alphabet, Named, Room};
 use crate::ml::state::State;
 use crate::params;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{
     ArtifactKind, Extents, InputRef, Job, MatrixCell, NodeSpec, Output, ParamFault, Peers, Produced, StageError,
-    TypedKind, Yield,
+    TypedKind, Value, Yield,
 };
 use crate::tensorboard::{self, EventFile};
 
@@ -29,7 +29,8 @@ params! {
     /// each class after each iteration. `pictures` has images, their labels, and the predictions after each iteration.
     /// If there are several trainings, each has a folder below `train`, and several validations have theirs below
     /// `validation`. The name of such a folder is the cell of the matrix, or else network and seed. Digits at the end
-    /// of a folder's name keep two names apart that would have the same folder, or stand for the rest of a long name.
+    /// of a folder's name keep two names apart that a disk would take for one. They also stand for the rest of a long name,
+    /// and for characters outside of ASCII.
     /// `tensorboard --logdir results` shows the events. The wall time of an event is its step in seconds.
     pub struct EventsParams {
         /// The trainings and validations. Every iteration of each is written.
@@ -64,9 +65,7 @@ impl TypedKind for Events {
 
     fn expand(&self, p: &EventsParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
         let mut node = history::node(&p.from, extents);
-        if shared(&history::cells_of(&p.from, extents)) {
-            node.set.push((APART, true.write()));
-        }
+        node.set.extend(apart(&history::cells_of(&p.from, extents)).map(|value| (APART, value)));
         node.inputs.extend(p.data.iter().map(|data| ("data".to_owned(), InputRef::Named(data.0.clone()))));
         Ok(vec![node])
     }
@@ -79,9 +78,13 @@ impl TypedKind for Events {
             fsio::write_synced(&EVENTS.place(job).join(folder).join(tensorboard::FILE), &file.into_bytes())
         };
         let of = |phase| histories.iter().filter(|h| h.phase == phase).map(|h| h.name.as_str()).collect::<Vec<_>>();
-        let folder = |history: &History, word: &str| match of(history.phase).as_slice() {
-            [_] => word.to_owned(),
-            names => format!("{word}/{}", folder_name(&history.name, names)),
+        let folder = |history: &History, word: &str| {
+            let names = of(history.phase);
+            let own = names.iter().zip(folders(&names)).find(|(name, _)| **name == history.name);
+            match own {
+                Some((_, own)) if names.len() > 1 => format!("{word}/{own}"),
+                _ => word.to_owned(),
+            }
         };
         for history in &histories {
             let mut file = EventFile::default();
@@ -121,35 +124,33 @@ fn scalars(file: &mut EventFile, part: &Part) {
     steps.into_iter().for_each(|(step, values)| file.scalars(step, values));
 }
 
-/// The field that expansion adds where two cells would have the same folder. Older programs kept the files of one cell only:
-/// the field gives such a stage another key, so that their results are not reused.
+/// The field that expansion adds where some cell has no plain folder. Programs before kept the files of one cell only where
+/// several would have come to one folder, and later ones told only these apart. The field gives such a stage another key, so
+/// that their results are not reused.
 const APART: &str = "apart";
 
-/// Whether two of the cells would come to one folder.
-fn shared(cells: &[Vec<MatrixCell>]) -> bool {
+/// The value of [`APART`]: which of the older programs named the folders of these cells otherwise. None where all did as this
+/// one does.
+fn apart(cells: &[Vec<MatrixCell>]) -> Option<Value> {
     let names: BTreeSet<String> = cells.iter().flatten().map(in_words).collect();
-    let folders: BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
-    folders.len() < names.len()
-}
-
-/// The longest name of a folder that says the whole name, in bytes.
-const LONGEST: usize = 200;
-
-/// The folder of `name` among all `names`, each of which has one of its own.
-fn folder_name(name: &str, names: &[&str]) -> String {
-    let folder = file_name(name);
-    let shared = names.iter().any(|other| *other != name && file_name(other) == folder);
-    match shared || folder.len() > LONGEST {
-        true => format!("{}~{}", &folder[..folder.len().min(LONGEST)], Digest::of(name.as_bytes()).short()),
-        false => folder,
+    let named: Vec<Named> = names.into_iter().map(named).collect();
+    let count = |fold: fn(&str) -> String| named.iter().map(|Named { plain, .. }| fold(plain)).collect::<BTreeSet<_>>();
+    let (plain, folded) = (count(str::to_owned).len(), count(str::to_lowercase).len());
+    if folded < plain || named.iter().any(|Named { text, plain }| !filenames::is_plain(text, plain)) {
+        return Some(2_usize.write());
     }
+    (plain < named.len()).then(|| true.write())
 }
 
-/// A name as a folder's: letters, digits, what binds the labels of a cell, and `_` for everything between.
-fn file_name(name: &str) -> String {
-    let parts =
-        name.split(|c: char| !(c.is_ascii_alphanumeric() || ".,=+-".contains(c))).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("_")
+/// A cell or a training in words, with its plain name.
+fn named(text: String) -> Named {
+    let plain = Alphabet::WORDS.plain(&text);
+    Named { text, plain }
+}
+
+/// The folder of each of these names.
+fn folders(names: &[&str]) -> Vec<String> {
+    filenames::distinct(&names.iter().map(|name| named((*name).to_owned())).collect::<Vec<_>>(), Room::FOLDER)
 }
 
 #[cfg(test)]
@@ -178,26 +179,31 @@ mod tests {
     fn each_name_has_a_folder_of_its_own() {
         let long = ["a", "b"].map(|end| format!("{}{end}", "x".repeat(300)));
         let names = ["way=base", "way=base*", "way=(base)", "way=other", "?", "!", &long[0], &long[1]];
-        let folders: Vec<String> = names.iter().map(|name| folder_name(name, &names)).collect();
+        let folders = folders(&names);
         assert_eq!(folders[3], "way=other");
         assert!(folders[0].starts_with("way=base~") && folders.iter().all(|f| !f.is_empty() && f.len() < 230));
         assert_eq!(folders.iter().collect::<BTreeSet<_>>().len(), names.len(), "{folders:?}");
-        assert_eq!(folder_name("way=base", &["way=base", "way=base"]), "way=base");
+        assert_eq!(super::folders(&["way=base", "way=base"]), ["way=base", "way=base"]);
     }
 
     #[test]
-    fn the_key_moves_only_where_cells_would_have_shared_a_folder() {
-        let cells = |labels: &[&str]| {
+    fn the_key_moves_only_where_older_programs_named_a_folder_otherwise() {
+        let apart = |labels: &[&str]| {
             let cell = |label: &&str| MatrixCell::from([("way".to_owned(), (*label).to_owned())]);
-            vec![labels.iter().map(cell).collect::<Vec<MatrixCell>>()]
+            super::apart(&[labels.iter().map(cell).collect::<Vec<MatrixCell>>()])
         };
-        assert!(!shared(&[vec![MatrixCell::new(), MatrixCell::new()]]) && !shared(&cells(&["a", "a", "b"])));
-        assert!(shared(&cells(&["base", "other", "base*"])));
+        assert_eq!(super::apart(&[vec![MatrixCell::new(), MatrixCell::new()]]), None);
+        let long = "x".repeat(300);
+        assert_eq!([apart(&["a", "a", "b"]), apart(&["Average(learned: true)", &long])], [None, None]);
+        assert_eq!(apart(&["base", "other", "base*"]), Some(true.write()));
+        for labels in [["base", "BASE"], ["α", "b"], ["a", "b."]] {
+            assert_eq!(apart(&labels), Some(2_usize.write()), "{labels:?}");
+        }
     }
 
     #[test]
     fn folders_have_simple_names() {
-        assert_eq!(file_name("prefilter=Average(),seed=1"), "prefilter=Average_,seed=1");
-        assert_eq!(file_name("Tiny Average(learned: true) seed 1 (2)"), "Tiny_Average_learned_true_seed_1_2");
+        assert_eq!(folders(&["prefilter=Average(),seed=1"]), ["prefilter=Average_,seed=1"]);
+        assert_eq!(folders(&["Tiny Average(learned: true) seed 1 (2)"]), ["Tiny_Average_learned_true_seed_1_2"]);
     }
 }
