@@ -41,6 +41,7 @@ pub mod ml {
         pub mod photo;
         mod pngs;
         pub mod raster;
+        pub mod spelling;
 
         pub use fault::Fault;
         pub use raster::{Image, Labels, Raster, Rgb};

@@ -89,10 +89,11 @@ fn fields(out: &mut String, list: &[Field], depth: usize) {
             Some(value) => format!("default `{value}`"),
         };
         let unit = if field.unit.is_empty() { String::new() } else { format!(", in {}", field.unit) };
+        let unnamed = if field.unnamed { "; its name may be left out" } else { "" };
         let unkeyed = if field.keyed { "" } else { "; not in the cache key" };
         let _ = writeln!(
             out,
-            "{indent}- `{}`: {}{unit} ({default}{unkeyed}). {}",
+            "{indent}- `{}`: {}{unit} ({default}{unnamed}{unkeyed}). {}",
             field.name,
             field.ty.describe(),
             one_line(field.doc)

@@ -13,7 +13,7 @@ use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
 use crate::stage::DataFault;
 use crate::stage::expansion::files;
-use crate::stage::{External, Kind, Registry, StageError};
+use crate::stage::{External, Kind, Registry, StageError, locate as file_of};
 use crate::store::Store;
 
 /// How many faults are told one by one: a data set that lies elsewhere misses thousands of files.
@@ -82,7 +82,11 @@ pub(super) fn gather(
         }
         found.insert(index, outside);
     }
-    digest(&mut found, store, &mut faults);
+    let missing = |index: usize, file: &External| {
+        let node = &pipeline.nodes[index];
+        registry.kind(&node.kind)?.missing(&node.params, file)
+    };
+    digest(&mut found, store, &missing, &mut faults);
     let mut seen = std::collections::BTreeSet::new();
     faults.retain(|fault| seen.insert((fault.place.clone(), fault.message.clone())));
     if faults.len() > SHOWN {
@@ -117,7 +121,7 @@ fn locate(
         Err(error) => fail(error),
     }
     for (slot, text) in files(&node.params) {
-        match resolve(options, &text).and_then(|path| kind.parts(&slot, path)) {
+        match file_of(&text, &|name| data_root(options, name)).and_then(|path| kind.parts(&slot, path)) {
             Ok(paths) => {
                 for (at, path) in paths.iter().skip(1).enumerate() {
                     outside.externals.push(External { name: format!("{slot}[{at}]"), path: path.clone() });
@@ -137,14 +141,6 @@ fn locate(
     outside
 }
 
-/// The file behind `root:relative` or an absolute path.
-fn resolve(options: &Options, text: &str) -> Result<PathBuf, StageError> {
-    match text.split_once(':') {
-        Some((name, relative)) if !text.starts_with('/') => Ok(data_root(options, name)?.join(relative)),
-        _ => Ok(PathBuf::from(text)),
-    }
-}
-
 /// The folder of a data root.
 fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
     let variable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -161,16 +157,25 @@ fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
     Err(DataFault::new(place, format!("There is no folder `{}`.", path.display()), hint).into())
 }
 
-/// Digests all files in one go.
-fn digest(found: &mut BTreeMap<usize, Outside>, store: &Store, faults: &mut Vec<DataFault>) {
+/// Digests all files in one go. `missing` says what the kind of a node tells of one that is missing.
+fn digest(
+    found: &mut BTreeMap<usize, Outside>,
+    store: &Store,
+    missing: &dyn Fn(usize, &External) -> Option<DataFault>,
+    faults: &mut Vec<DataFault>,
+) {
     let fingerprints = store.fingerprints();
-    for outside in found.values_mut() {
+    for (index, outside) in found {
         let all = outside.all();
         let digests = fingerprints.digests(&all);
         let mut named = Vec::with_capacity(all.len());
         for (external, digest) in all.into_iter().zip(digests) {
             match digest {
                 Ok(digest) => named.push((external.name, digest)),
+                Err(error) if error.is_missing() => {
+                    let told = missing(*index, &external);
+                    faults.push(told.unwrap_or_else(|| unreadable(&external.path, &error)));
+                }
                 Err(error) => faults.push(unreadable(&external.path, &error)),
             }
         }

@@ -5,6 +5,7 @@
 //! - the place of every stated value is kept under the path that [`references`](crate::stage::expansion::references)
 //!   gives it, as `from[0]` or `schedule.power`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::paths::tidy;
@@ -13,7 +14,7 @@ use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::value::Record;
 use crate::stage::{Field, Kind, ParamFault, Registry, Type, Value};
 use crate::syntax::limits::LABEL;
-use crate::syntax::{Diagnostic, Faults, FieldTree, Form, Span, Tree, cut, names, suggestion};
+use crate::syntax::{Diagnostic, Faults, FieldTree, Form, Span, Tree, Word, cut, names, suggestion};
 
 /// A stage that was checked.
 pub(super) struct Checked<'a> {
@@ -239,7 +240,20 @@ impl Checker<'_> {
     fn variant(&mut self, ty: &Enumeration, tree: &Tree, hint: &str, default: Option<&Value>) -> Option<Value> {
         let variants = || ty.variants.iter().map(|variant| variant.name);
         let expected = || format!("one of {}", names(variants()));
-        let Some((name, fields)) = tree.structure() else { return self.mismatch(tree, expected(), hint) };
+        let known = |name: &Word| variants().any(|variant| variant == name.text);
+        let given = match &tree.form {
+            Form::Tuple { name: Some(name), items } => match &items[..] {
+                [first] if !known(name) || ty.first_unnamed(&name.text).is_some() => {
+                    Some((Some(name), vec![(Word::unnamed(first), first.clone())]))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let given = given.as_ref().map(|(name, fields)| (*name, &fields[..]));
+        let Some((name, fields)) = given.or_else(|| tree.structure()) else {
+            return self.mismatch(tree, expected(), hint);
+        };
         let (stated, span) = match (name, default) {
             (Some(name), _) => (name.text.as_str(), &name.span),
             (None, Some(Value::Struct(record))) => (record.name.as_str(), &tree.span),
@@ -254,7 +268,25 @@ impl Checker<'_> {
             return None;
         };
         let default = default.filter(|_| name.is_none());
-        self.fields(variant.name, &variant.fields, fields, span, default).map(Value::Struct)
+        let named = self.first_named(ty.first_unnamed(variant.name), fields)?;
+        self.fields(variant.name, &variant.fields, &named, span, default).map(Value::Struct)
+    }
+
+    /// The fields of a variant, of which the first gets its name if it may stand without one and does.
+    fn first_named<'t>(&mut self, first: Option<&Field>, fields: &'t [FieldTree]) -> Option<Cow<'t, [FieldTree]>> {
+        let stated = fields.first().filter(|(word, _)| word.text.is_empty());
+        let (Some((word, value)), Some(first)) = (stated, first) else { return Some(Cow::Borrowed(fields)) };
+        if let Some((again, _)) = fields.iter().find(|(word, _)| word.text == first.name) {
+            self.faults.tell(&again.span, || {
+                Diagnostic::new(&again.span, format!("The field `{}` is stated twice.", first.name))
+                    .label("again")
+                    .related(&word.span, "stated here without its name")
+                    .hint("Keep one of them.")
+            });
+            return None;
+        }
+        let named = Word { text: first.name.to_owned(), span: word.span.clone() };
+        Some(Cow::Owned(std::iter::once((named, value.clone())).chain(fields[1..].iter().cloned()).collect()))
     }
 
     /// The record `name` with `fields`, of which some are `given`. A field that is not given has its value from
@@ -271,7 +303,10 @@ impl Checker<'_> {
         let all = || fields.iter().map(|field| field.name);
         for (word, _) in given.iter().filter(|(word, _)| all().all(|field| field != word.text)) {
             self.faults.tell(&word.span, || {
-                let message = format!("Unknown field `{}`{}", cut(&word.text, LABEL), suggestion(&word.text, all()));
+                let message = match word.text.as_str() {
+                    "" => "Every field needs its name here: `name: value`.".to_owned(),
+                    text => format!("Unknown field `{}`{}", cut(text, LABEL), suggestion(text, all())),
+                };
                 let hint = match fields.is_empty() {
                     true => format!("`{name}` has no fields."),
                     false => format!("`{name}` has the fields {}.", names(all())),

@@ -42,8 +42,15 @@ pub(super) fn map_key(word: Word) -> Tree {
     Tree { span: word.span, form: Form::Str(word.text) }
 }
 
-/// The fields of a structure, which `Name`, `Name()` and `()` become as well; none for other forms.
+/// The fields of a structure, which `Name`, `Name()`, `Name(value)` and `()` become as well; none for other forms.
 pub(super) fn fields_mut(tree: &mut Tree) -> Option<&mut Vec<FieldTree>> {
+    if let Form::Tuple { name: name @ Some(_), items } = &mut tree.form
+        && let [first] = &items[..]
+        && name.as_ref().is_some_and(|name| name.text != "Some")
+    {
+        let fields = vec![(Word::unnamed(first), first.clone())];
+        tree.form = Form::Struct { name: name.take(), fields };
+    }
     let name = match &mut tree.form {
         Form::Struct { .. } => None,
         Form::Word(word) if word.text != "None" => Some(Some(word.clone())),

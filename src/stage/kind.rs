@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::artifact::Produced;
-use super::error::StageError;
+use super::error::{DataFault, StageError};
 use super::expansion::{Extents, NodeSpec};
 use super::job::{DeviceSpec, Job};
 use super::output::{Output, Yield};
@@ -71,6 +71,11 @@ pub trait Kind: Sync + Send {
     fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         Ok(vec![path])
     }
+    /// What to tell of a missing file: one that [`externals`](Kind::externals) named, or one of a `File` parameter under its
+    /// slot. None: only that it is missing.
+    fn missing(&self, _params: &Value, _file: &External) -> Option<DataFault> {
+        None
+    }
     /// The programs outside the store that the node starts, and those that it depends on. Called when planning.
     fn programs(&self, _params: &Value) -> Result<Vec<Program>, StageError> {
         Ok(Vec::new())
@@ -94,6 +99,17 @@ pub trait Kind: Sync + Send {
 
 /// Gives the folder of a data root by name.
 pub type DataRoot<'a> = dyn Fn(&str) -> Result<PathBuf, StageError> + 'a;
+
+/// The file that the text of a `File` parameter means: `root:relative` is below a data root, and any other is a path.
+///
+/// # Errors
+/// The folder of the data root is not known, or is not there.
+pub fn locate(text: &str, root: &DataRoot<'_>) -> Result<PathBuf, StageError> {
+    match text.split_once(':') {
+        Some((name, relative)) if !text.starts_with('/') => Ok(root(name)?.join(relative)),
+        _ => Ok(PathBuf::from(text)),
+    }
+}
 
 /// A stage of the pipeline that another refers to.
 #[derive(Clone, Copy)]

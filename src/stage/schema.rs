@@ -94,6 +94,14 @@ pub struct Enumeration {
     pub variants: Vec<Variant>,
 }
 
+impl Enumeration {
+    /// The first field of the variant `name`, if it may be stated without its own name.
+    pub fn first_unnamed(&self, name: &str) -> Option<&Field> {
+        let variant = self.variants.iter().find(|variant| variant.name == name)?;
+        variant.fields.first().filter(|field| field.unnamed)
+    }
+}
+
 /// A variant of an enum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
@@ -122,12 +130,14 @@ pub struct Field {
     pub keyed: bool,
     /// The version of the program that brought the field, where the kind was there before.
     pub since: Option<&'static str>,
+    /// Whether a variant that has the field first may state it without its name, as `First(100)`.
+    pub unnamed: bool,
 }
 
 impl Field {
     /// A required, keyed field.
     pub fn new(name: &'static str, doc: &'static str, ty: Type) -> Self {
-        Field { name, doc: doc.trim(), unit: "", ty, default: None, keyed: true, since: None }
+        Field { name, doc: doc.trim(), unit: "", ty, default: None, keyed: true, since: None, unnamed: false }
     }
 
     /// Sets the default.
@@ -145,6 +155,12 @@ impl Field {
     /// Keeps the field out of every identity: it changes where or how fast, never what.
     pub fn unkeyed(mut self) -> Self {
         self.keyed = false;
+        self
+    }
+
+    /// Lets the first field of a variant be stated without its name.
+    pub fn unnamed(mut self) -> Self {
+        self.unnamed = true;
         self
     }
 

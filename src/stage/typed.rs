@@ -73,6 +73,11 @@ pub trait TypedKind: Sync + Send {
     fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         Ok(vec![path])
     }
+    /// What to tell of a missing file: one that [`externals`](TypedKind::externals) named, or one of a `File` parameter
+    /// under its slot. None: only that it is missing.
+    fn missing(&self, _params: &Self::Params, _file: &External) -> Option<DataFault> {
+        None
+    }
     /// The programs outside the store that the node starts, and those that it depends on.
     fn programs(&self, _params: &Self::Params) -> Vec<Program> {
         Vec::new()
@@ -156,6 +161,11 @@ impl<K: TypedKind> Kind for K {
 
     fn parts(&self, slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         TypedKind::parts(self, slot, path)
+    }
+
+    fn missing(&self, params: &Value, file: &External) -> Option<DataFault> {
+        // Parameters that do not read were an error before any file was looked for.
+        TypedKind::missing(self, &read(params).ok()?, file)
     }
 
     fn programs(&self, params: &Value) -> Result<Vec<Program>, StageError> {

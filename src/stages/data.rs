@@ -167,6 +167,7 @@ fn rows(table: &Table, info: &Info) -> Result<Vec<Row>, StageError> {
             rule: at(&rules, i)?,
             orientation: Orientation::from_number(at(&orientations, i)?)?,
             shown_otherwise: false,
+            beyond: 0,
             height: size(&heights)?,
             width: size(&widths)?,
             pixels: pixels.iter().map(|column| count(column)).collect::<Option<_>>()?,

@@ -10,12 +10,14 @@ use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::list::{Expected, Sample};
 use crate::ml::data::{archive, bounds, cityscapes, colours, index, list, shapes};
+use crate::stage::params::FileRef;
 use crate::stage::{
-    ArtifactKind, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind, Yield,
+    ArtifactKind, DataFault, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind,
+    Yield, locate,
 };
 
 use super::data::{self, Info};
-use super::params::dataset::{Archive, DatasetParams, Expect, KIND, Source, Turn};
+use super::params::dataset::{Archive, Beyond, DatasetParams, Expect, KIND, Source, Turn};
 use super::support;
 use super::yields::{DATASET, INDEX, INFO, SET_FILES};
 use samples::samples;
@@ -60,6 +62,23 @@ impl TypedKind for Dataset {
             let hint = "Use `a`-`z`, `0`-`9` and `_`, so that `REPRO_DATA_NAME` can name it too.";
             fault("source.root", format!("`{root}` is not a name for a data root."), hint);
         }
+        if let Source::Listed { list, file, .. } = &p.source {
+            match (list.as_str(), file) {
+                ("", None) => {
+                    let hint = "Write `list: \"train.txt\"` for a list below the data root, or `file: \"…\"` for one elsewhere.";
+                    fault("source", "The source names no list.".into(), hint);
+                }
+                ("", Some(_)) => {}
+                (_, Some(_)) => {
+                    fault("source.list", "The source names two lists.".into(), "Leave `list` or `file` out.");
+                }
+                (list, None) if list.starts_with('/') => {
+                    let hint = format!("Write `file: {list:?}` in place of `list`.");
+                    fault("source.list", "This list does not lie below the data root.".into(), &hint);
+                }
+                _ => {}
+            }
+        }
         for (at, archive) in p.source.archives().iter().enumerate() {
             if let Some(Err(error)) = archive.digest.as_ref().map(|digest| digest.parse::<Digest>()) {
                 fault(&format!("source.archives[{at}].digest"), format!("{error}."), "Write what `b3sum` prints.");
@@ -80,6 +99,11 @@ impl TypedKind for Dataset {
             );
         }
         colour_faults(p, &names, &mut fault);
+        let holds_ids = matches!(p.source, Source::Listed { .. } | Source::Voc2012 { .. }) && p.colours.is_empty();
+        if p.beyond == (Beyond::Ignore {}) && !holds_ids {
+            let message = "No label of this data set can be at or above the number of classes.".into();
+            fault("beyond", message, "Leave `beyond` out.");
+        }
         if matches!(p.source, Source::Cityscapes { .. }) {
             let classes = cityscapes::classes().count();
             if names.len() != classes {
@@ -101,20 +125,29 @@ impl TypedKind for Dataset {
         p.source.root().map(str::to_owned)
     }
 
-    fn externals(&self, p: &DatasetParams, root: &DataRoot<'_>) -> Result<Vec<External>, StageError> {
+    fn missing(&self, p: &DatasetParams, file: &External) -> Option<DataFault> {
+        samples::missing(p, file)
+    }
+
+    fn externals(&self, p: &DatasetParams, roots: &DataRoot<'_>) -> Result<Vec<External>, StageError> {
         let Some(name) = p.source.root() else { return Ok(Vec::new()) };
-        let root = root(name)?;
-        let (samples, lists) = samples(&p.source, &root, &expected(p)?)?;
+        let root = roots(name)?;
+        let file = |_: &str, file: &FileRef| locate(&file.0, roots);
+        let (samples, lists) = samples(p, &root, &expected(p)?, &file)?;
         let files = samples.into_iter().flat_map(|sample| [Some(sample.image), sample.label]).flatten();
         Ok(lists.into_iter().chain(files).map(|file| External::below(&root, &file)).collect())
     }
 
     fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
-        let bug = || StageError::Bug("The colours of masks passed the check, and cannot be read.".to_owned());
+        let bug = || StageError::Bug("The coding of labels passed the check, and cannot be read.".to_owned());
         let coding = p.coding().ok_or_else(bug)?;
         let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignore, coding: coding.clone() };
         let mut produced = Produced::default();
         let pool = support::pool(job.threads)?;
+        let file = |slot: &str, _: &FileRef| {
+            let file = job.files.get(slot).cloned();
+            file.ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))
+        };
         let (root, samples) = match &p.source {
             Source::Shapes { images, seed, first, size } => {
                 let folder = SET_FILES.place(job);
@@ -123,18 +156,18 @@ impl TypedKind for Dataset {
                 let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
                 let samples: Vec<Sample> = written.map_err(support::data_error)?;
                 list::check(&samples, &expected(p)?, "source").map_err(|fault| support::faults(vec![fault]))?;
-                (folder, samples)
+                (folder, samples::take(&p.take, samples, "source", &file)?)
             }
             source if source.archives().is_empty() => {
                 let root = source.root().and_then(|name| job.roots.get(name)).cloned();
                 let root = root.ok_or_else(|| StageError::Bug("The data root was not handed over.".into()))?;
-                let (samples, _) = samples(source, &root, &expected(p)?)?;
+                let (samples, _) = samples(p, &root, &expected(p)?, &file)?;
                 (root, samples)
             }
             source => {
                 let folder = SET_FILES.place(job);
                 unpack(source.archives(), job, &folder)?;
-                let (samples, _) = samples(source, &folder, &expected(p)?)?;
+                let (samples, _) = samples(p, &folder, &expected(p)?, &file)?;
                 (folder, samples)
             }
         };
@@ -148,6 +181,9 @@ impl TypedKind for Dataset {
         let rows = pool.install(|| index::build(&samples, &resolve, allowed));
         let rows = rows.map_err(support::data_error)?;
         if let Some(text) = turned(&rows) {
+            job.events.emit(Event::Warning { text });
+        }
+        if let Some(text) = beyond(&rows, info.classes.len()) {
             job.events.emit(Event::Warning { text });
         }
         support::write_table(job, &mut produced, &INDEX, &data::index_table(&rows, &info)?)?;
@@ -217,6 +253,17 @@ fn turned(rows: &[Row]) -> Option<String> {
         rows.len(),
         shown.join(", ")
     ))
+}
+
+/// A warning of pixels that are ignored because their ids are no class; none where there are none.
+fn beyond(rows: &[Row], classes: usize) -> Option<String> {
+    let (labels, pixels) = rows
+        .iter()
+        .fold((0_u64, 0_u64), |(labels, pixels), row| (labels + u64::from(row.beyond > 0), pixels + row.beyond));
+    let text = format!(
+        "{pixels} pixels in {labels} labels have ids of {classes} or above, which are no class. They are ignored."
+    );
+    (pixels > 0).then_some(text)
 }
 
 /// What the list must come to. Digests passed the check.

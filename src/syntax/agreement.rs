@@ -112,6 +112,8 @@ fn only_one_of_both_reads_these() {
         ("5u8", false, true),
         ("5i64", false, true),
         ("1.5f64", false, true),
+        // The first value of a variant may stand without a name before fields with names.
+        ("Name(1, b: 2)", true, false),
         // There are no texts of bytes.
         ("b\"ab\"", false, true),
     ] {

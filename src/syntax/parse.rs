@@ -134,7 +134,18 @@ impl Parser<'_> {
     fn parenthesis(&mut self, name: Option<Word>) -> Form {
         if !matches!((self.tokens.ahead(1), self.tokens.ahead(2)), (Token::Word(_), Token::Colon)) {
             let mut items = Vec::new();
+            let mut fields: Vec<FieldTree> = Vec::new();
+            let mut index = NameIndex::default();
+            let named = name.is_some();
             self.items(|parser| {
+                // The first value of `Name(1, b: 2)` has no name. What follows a field is a field.
+                let is_field = matches!((parser.tokens.peek(), parser.tokens.ahead(1)), (Token::Word(_), Token::Colon));
+                if !fields.is_empty() || named && is_field && items.len() == 1 {
+                    if let Some(first) = items.pop() {
+                        fields.push((Word::unnamed(&first), first));
+                    }
+                    return parser.field(&mut fields, &mut index);
+                }
                 items.push(parser.value());
                 let field = *parser.tokens.peek() == Token::Colon;
                 if field {
@@ -144,36 +155,41 @@ impl Parser<'_> {
                 }
                 !field
             });
-            return Form::Tuple { name, items };
+            return match fields.is_empty() {
+                true => Form::Tuple { name, items },
+                false => Form::Struct { name, fields },
+            };
         }
         let mut fields: Vec<FieldTree> = Vec::new();
         let mut index = NameIndex::default();
-        self.items(|parser| {
-            if !matches!(parser.tokens.peek(), Token::Word(_)) {
-                parser
-                    .tokens
-                    .unexpected("the name of a field", "Every value in this structure needs a name: `name: value`.");
+        self.items(|parser| parser.field(&mut fields, &mut index));
+        Form::Struct { name, fields }
+    }
+
+    /// Reads `name: value` to the end of `fields`, which `index` finds. Returns whether it got to its end.
+    fn field(&mut self, fields: &mut Vec<FieldTree>, index: &mut NameIndex) -> bool {
+        if !matches!(self.tokens.peek(), Token::Word(_)) {
+            let hint = "Every value in this structure needs a name: `name: value`.";
+            self.tokens.unexpected("the name of a field", hint);
+            return false;
+        }
+        let word = self.word();
+        if *self.tokens.peek() == Token::Colon {
+            self.tokens.bump();
+        } else {
+            let name = cut(&word.text, limits::LABEL);
+            self.tokens.unexpected(&format!("`:` after `{name}`"), "A field is written `name: value`.");
+            if !self.tokens.starts_value() {
                 return false;
             }
-            let word = parser.word();
-            if *parser.tokens.peek() == Token::Colon {
-                parser.tokens.bump();
-            } else {
-                let name = cut(&word.text, limits::LABEL);
-                parser.tokens.unexpected(&format!("`:` after `{name}`"), "A field is written `name: value`.");
-                if !parser.tokens.starts_value() {
-                    return false;
-                }
-            }
-            let value = parser.value();
-            let broken = value.form == Form::Broken;
-            match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &word.text) {
-                Some(at) => parser.duplicate("field", &word.text, &word.span, &fields[at].0.span),
-                None => fields.push((word, value)),
-            }
-            !broken
-        });
-        Form::Struct { name, fields }
+        }
+        let value = self.value();
+        let broken = value.form == Form::Broken;
+        match index.find(fields.len(), |at| Some(fields[at].0.text.as_str()), &word.text) {
+            Some(at) => self.duplicate("field", &word.text, &word.span, &fields[at].0.span),
+            None => fields.push((word, value)),
+        }
+        !broken
     }
 
     fn map(&mut self) -> Form {
@@ -340,6 +356,18 @@ mod tests {
         let crop = &fields[1].1;
         assert_eq!((crop.span.start, crop.span.end), (22, 28));
         assert_eq!(crop.describe(), "a tuple of 2 items");
+    }
+
+    #[test]
+    fn the_first_value_of_a_variant_may_stand_without_a_name() {
+        let parsed = read("Fraction(0.1, seed: 1, more: 2,)");
+        assert!(parsed.faults.is_empty() && parsed.whole, "{:?}", parsed.faults.kept());
+        let Some((_, fields)) = parsed.tree.structure() else { panic!("not a structure") };
+        assert_eq!(fields.iter().map(|(word, _)| word.text.as_str()).collect::<Vec<_>>(), ["", "seed", "more"]);
+        assert_eq!(parsed.tree.ron(&|_, text| text.to_owned()), "Fraction(0.1, seed: 1, more: 2)");
+        for text in ["(0.1, seed: 1)", "F(1, 2, seed: 1)", "F(1, seed: 1, 2)", "F(1, seed: 1, seed: 2)", "F(a: 1, 2)"] {
+            assert!(!read(text).faults.is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -38,6 +38,11 @@ pub(crate) struct Word {
 }
 
 impl Word {
+    /// The name of a field that stands without one.
+    pub fn unnamed(value: &Tree) -> Self {
+        Word { text: String::new(), span: value.span.clone() }
+    }
+
     /// Whether it can stand without quotes.
     fn is_plain(&self) -> bool {
         let first = |c: char| c == '_' || c.is_alphabetic();
@@ -153,7 +158,11 @@ impl Tree {
                 format!("{{{}}}", fields.iter().map(entry).collect::<Vec<_>>().join(", "))
             }
             Form::Struct { name, fields } => {
-                let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{}: {}", k.text, v.ron(text))).collect();
+                let field = |(word, value): &FieldTree| match word.text.as_str() {
+                    "" => value.ron(text),
+                    name => format!("{name}: {}", value.ron(text)),
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
                 format!("{}({})", head(name), fields.join(", "))
             }
             Form::Broken => String::new(),

@@ -35,6 +35,8 @@ mod hostile;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod malformed;

@@ -64,7 +64,14 @@ fn nodes(bench: &Bench, pipeline: &str, stage: &str, more: &str) -> Vec<String> 
 #[test]
 fn the_parents_pipelines_keep_a_checkpoint_every_1000_updates_and_validate_each_on_request() {
     let bench = Bench::new();
-    for (pipeline, cells) in [("kdd_table1", 4), ("kdd_table2", 8), ("voc_msc", 1), ("voc_baseline", 1)] {
+    for (pipeline, cells) in [
+        ("kdd_table1", 4),
+        ("kdd_table2", 8),
+        ("kdd_table3", 4),
+        ("kdd_table4", 8),
+        ("voc_msc", 1),
+        ("voc_baseline", 1),
+    ] {
         let trained = nodes(&bench, pipeline, "train", "");
         assert_eq!(trained.len(), 20 * cells, "{pipeline}: {trained:?}");
         assert_eq!(trained.iter().filter(|name| name.ends_with("[20]")).count(), cells, "{pipeline}: {trained:?}");

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::list::{Expected, Sample, check};
 use super::raster::Labels;
+use super::spelling::{is_stray, without};
 use super::{Error, Fault};
 use crate::fsio;
 
@@ -160,7 +161,7 @@ pub fn samples(root: &Path, part: Part, expected: &[Expected]) -> Result<Vec<Sam
         }
         samples[before..].sort_by(|a, b| a.id.cmp(&b.id));
         if samples.len() == before {
-            let hint = "Unpack the whole data set again, as it comes.";
+            let hint = origin(&folder).unwrap_or_default();
             return Err(Fault::new(folder, "No image follows from it.", hint).into());
         }
     }
@@ -169,7 +170,7 @@ pub fn samples(root: &Path, part: Part, expected: &[Expected]) -> Result<Vec<Sam
 }
 
 fn sample(folder: &str, name: &str, split: &str, city: &str, labels: Option<&str>) -> Option<Sample> {
-    let id = name.strip_suffix(".png")?;
+    let id = without(name, ".png").filter(|_| !is_stray(name))?;
     let stem = id.strip_suffix(IMAGE_END)?;
     let label = labels.map(|labels| format!("{labels}/{split}/{city}/{stem}_{labels}_labelIds.png"));
     Some(Sample { id: id.to_owned(), image: format!("{folder}/{name}"), label })
@@ -177,8 +178,24 @@ fn sample(folder: &str, name: &str, split: &str, city: &str, labels: Option<&str
 
 /// The names in a folder below the root.
 fn list(root: &Path, folder: &str) -> Result<Vec<String>, Fault> {
-    let hint = "Name the folder that holds `leftImg8bit` as the root.";
-    fsio::list(&root.join(folder)).map_err(|error| Fault::new(folder, error.to_string(), hint))
+    fsio::list(&root.join(folder)).map_err(|error| {
+        let hint =
+            format!("Name the folder that holds `leftImg8bit` as the root. {}", origin(folder).unwrap_or_default());
+        Fault::new(folder, error.to_string(), hint)
+    })
+}
+
+/// What a file of the data set is and where the whole comes from, by its path below the root; none if it is no part of it.
+pub fn origin(path: &str) -> Option<&'static str> {
+    let mut parts = path.trim_start_matches('/').split('/');
+    let (folder, extra) = (parts.next()?, parts.next() == Some("train_extra"));
+    Some(match (folder, extra) {
+        (IMAGES, true) => "The extra images come in leftImg8bit_trainextra.zip, from the site of Cityscapes.",
+        (IMAGES, false) => "Images come in leftImg8bit_trainvaltest.zip, from the site of Cityscapes.",
+        ("gtFine", _) => "Fine labels come in gtFine_trainvaltest.zip, from the site of Cityscapes.",
+        ("gtCoarse", _) => "Coarse labels come in gtCoarse.zip, from the site of Cityscapes.",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -196,7 +213,7 @@ mod tests {
                 fsio::write_atomic(&root.path().join(path), b"").unwrap();
             }
         }
-        for stray in ["lindau/Thumbs.db", "license.txt"] {
+        for stray in ["lindau/Thumbs.db", "license.txt", "lindau/._lindau_000000_000000_leftImg8bit.png", ".DS_Store"] {
             fsio::write_atomic(&root.path().join("leftImg8bit/val").join(stray), b"").unwrap();
         }
         root
@@ -246,6 +263,12 @@ mod tests {
         let cities: Vec<&str> = ids.iter().map(|id| id.split('_').next().unwrap()).collect();
         assert_eq!(cities, ["aachen", "ulm", "ulm", "bayreuth", "bayreuth"]);
         assert!(samples(root.path(), Part::Test, &[]).unwrap_err().to_string().contains("leftImg8bit/test"));
+        let first = root.path().join("leftImg8bit/val/lindau/lindau_000000_000000_leftImg8bit.png");
+        std::fs::rename(&first, first.with_extension("PNG")).unwrap();
+        let renamed = of(Part::Val);
+        assert_eq!((renamed.len(), renamed[0].id.as_str()), (1, "lindau_000000_000000_leftImg8bit"));
+        assert!(renamed[0].image.ends_with(".PNG"), "{renamed:?}");
+        assert!(origin("gtCoarse/train_extra/a/b.png").unwrap().contains("gtCoarse.zip"));
     }
 
     #[test]

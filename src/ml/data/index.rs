@@ -36,8 +36,10 @@ pub struct Row {
     pub width: usize,
     /// The number of pixels of each class; zeros where there is no label.
     pub pixels: Vec<u64>,
-    /// The number of pixels with the ignore value.
+    /// The number of pixels that are ignored.
     pub ignored: u64,
+    /// The number of those that are ignored because their id is no class. An index does not keep this.
+    pub beyond: u64,
 }
 
 /// What the labels of a data set may hold, and how its images are read.
@@ -71,8 +73,9 @@ fn row(sample: &Sample, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Row,
     let (image, label) = both(image(&sample.image, resolve), label)?;
     let orientation = if allowed.turn { image.stated } else { Orientation::Upright };
     let (height, width) = orientation.shown(image.size);
-    let unlabelled = Label { digest: None, size: (height, width), pixels: vec![0; allowed.classes], ignored: 0 };
-    let Label { digest: label_digest, size, pixels, ignored } = label.unwrap_or(unlabelled);
+    let unlabelled =
+        Label { digest: None, size: (height, width), pixels: vec![0; allowed.classes], ignored: 0, beyond: 0 };
+    let Label { digest: label_digest, size, pixels, ignored, beyond } = label.unwrap_or(unlabelled);
     if size != (height, width) {
         let place = sample.label.as_deref().unwrap_or_default();
         return Err(other_size(size, &image, orientation, place).into());
@@ -92,6 +95,7 @@ fn row(sample: &Sample, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Row,
         width,
         pixels,
         ignored,
+        beyond,
     })
 }
 
@@ -142,12 +146,13 @@ struct Label {
     size: (usize, usize),
     pixels: Vec<u64>,
     ignored: u64,
+    beyond: u64,
 }
 
 fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, Fault> {
     let &Allowed { ref coding, classes, ignore, .. } = allowed;
     let bytes = read(&resolve(path), path)?;
-    let ids = coding.decode(&bytes, path)?;
+    let (ids, beyond) = coding.counted(&bytes, path)?;
     let mut counts = [0_u64; 256];
     for &id in ids.pixels() {
         counts[usize::from(id)] += 1;
@@ -161,6 +166,7 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, 
             size: ids.size(),
             pixels: counts[..classes].to_vec(),
             ignored,
+            beyond,
         });
     }
     let (shown, more) = strange.split_at(strange.len().min(5));
@@ -210,6 +216,22 @@ mod tests {
         assert_eq!((rows[1].pixels[0], rows[1].ignored), (30, 0));
         assert_eq!(rows[1].image_digest, Digest::from(fsio::blake3(&resolve("JPEGImages/b.jpg")).unwrap()));
         assert_eq!((rows[2].label_digest, rows[2].pixels.len()), (None, 3));
+    }
+
+    #[test]
+    fn ids_beyond_the_classes_are_ignored_on_request() {
+        let dir = data();
+        let resolve = |path: &str| dir.path().join(path);
+        let samples = [Sample::voc("strange", Some("L")), Sample::voc("a", Some("L"))];
+        let coding = Coding::IdsBelow { classes: 3, ignore: 255 };
+        let rows = build(&samples, &resolve, Allowed { coding, ..Allowed::ids(3, 255) }).unwrap();
+        assert_eq!(rows.iter().map(|row| (row.ignored, row.beyond)).collect::<Vec<_>>(), [(30, 30), (30, 0)]);
+        let images = super::super::source::Images::new(&rows, &resolve);
+        assert_eq!(
+            images.labels(0).unwrap(),
+            images.labels(1).unwrap(),
+            "whoever reads the label sees the ignore value"
+        );
     }
 
     #[test]

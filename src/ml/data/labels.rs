@@ -22,6 +22,13 @@ pub enum Coding {
     /// Ids of classes.
     #[default]
     Ids,
+    /// Ids of classes, and ids at or above the number of classes, which become `ignore`.
+    IdsBelow {
+        /// The number of classes.
+        classes: u16,
+        /// The id of pixels that count nowhere.
+        ignore: u8,
+    },
     /// Cityscapes' labelIds, which become trainIds.
     CityscapesLabelIds,
     /// Colours, each of which is a class or ignored.
@@ -31,14 +38,26 @@ pub enum Coding {
 impl Coding {
     /// Decodes a label of this coding to ids of classes. A value without a meaning is a fault of `place`.
     pub fn decode(&self, bytes: &[u8], place: &str) -> Result<Labels, Fault> {
-        match self {
-            Coding::Ids => decode(bytes, place),
-            Coding::CityscapesLabelIds => cityscapes::train_ids(&decode(bytes, place)?, place),
+        Ok(self.counted(bytes, place)?.0)
+    }
+
+    /// As [`decode`](Coding::decode), with the number of pixels whose ids are no class, and which are ignored for that.
+    pub fn counted(&self, bytes: &[u8], place: &str) -> Result<(Labels, u64), Fault> {
+        let ids = match self {
+            Coding::Ids => decode(bytes, place)?,
+            Coding::CityscapesLabelIds => cityscapes::train_ids(&decode(bytes, place)?, place)?,
             Coding::Colours(colours) => {
                 no_photograph(bytes, place)?;
-                colours.decode(bytes, place)
+                colours.decode(bytes, place)?
             }
-        }
+            &Coding::IdsBelow { classes, ignore } => {
+                let values = decode(bytes, place)?;
+                let beyond = |id: u8| u16::from(id) >= classes && id != ignore;
+                let count = values.pixels().iter().filter(|&&id| beyond(id)).count() as u64;
+                return Ok((values.map(|id| if beyond(id) { ignore } else { id }), count));
+            }
+        };
+        Ok((ids, 0))
     }
 }
 

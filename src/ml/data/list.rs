@@ -1,12 +1,15 @@
 //! List files: one sample a line, `/JPEGImages/X.jpg /SegmentationClassAug/X.png` below a data root; a test list has
-//! images only.
+//! images only. [`line`] says how a line is cut into paths.
 //!
 //! An id is the image's file name without its extension, and no two samples of a list share one.
+
+mod line;
 
 use std::collections::BTreeMap;
 
 use super::Fault;
 use super::bounds::{Faults, NAME, PATH, shown};
+use super::spelling::composed;
 use crate::hash::Digest;
 
 /// An image, and its label where it has one, by paths relative to a data root, without a leading slash.
@@ -40,32 +43,35 @@ pub enum Form {
     ImagesOnly,
 }
 
-/// Parses a list; `place` names its file. Blank lines, a byte order mark and Windows line ends are tolerated. Every
-/// bad line is a fault: fields missing or too many, paths that leave the root, ids that occur twice. So is an empty
-/// list.
+/// Parses a list; `place` names its file. Blank lines, comments (`# …`), a byte order mark and the line ends of other
+/// systems are tolerated. Every bad line is a fault: fields missing or too many, a quote that is not closed, paths that
+/// leave the root, ids that occur twice. So is an empty list.
 pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fault>> {
+    let wanted = if form == Form::Labelled { 2 } else { 1 };
     let mut samples = Vec::new();
     let mut faults = Faults::default();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (number, line) in text.lines().enumerate() {
-        let number = number + 1;
-        let wanted = if form == Form::Labelled { 2 } else { 1 };
-        // One more says that there are too many.
-        let fields = fields(line, wanted + 1);
-        if fields.is_empty() {
-            continue;
-        }
+    for (number, line) in lines(text) {
         let before = faults.len();
         let mut fault = |column: usize, message: String, hint: &str| {
             faults.push(Fault::new(format_args!("{place}:{number}:{column}"), message, hint));
+        };
+        let fields = match line::fields(line, wanted) {
+            Ok(fields) if fields.is_empty() => continue,
+            Ok(fields) => fields,
+            Err(line::Unclosed { column }) => {
+                fault(column, "This quote is not closed.".to_owned(), "Write `\"` at the end of the path too.");
+                seen.insert(format!("line {number}"), number);
+                continue;
+            }
         };
         if fields.len() < wanted {
             let hint = "Write `/image/path /label/path` on each line; only a test list has images alone.";
             fault(line.trim_end().chars().count() + 1, "The label is missing.".to_owned(), hint);
         }
         if let Some((column, extra)) = fields.get(wanted) {
-            let hint = "A line holds an image and, unless `labels: false`, its label; a path cannot hold spaces.";
+            let hint =
+                "A line holds an image and, unless `labels: false`, its label. Put a path with spaces in quotes.";
             fault(*column, format!("`{}` is one field too many.", shown(extra)), hint);
         }
         for (column, path) in fields.iter().take(wanted) {
@@ -73,18 +79,18 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
                 fault(*column, format!("`{}` {why}.", shown(path)), "Write paths relative to the data root, with `/`.");
             }
         }
-        let (column, image) = fields[0];
+        let (column, image) = &fields[0];
         let id = id(image);
-        match seen.get(id) {
+        match seen.get(&composed(id)) {
             Some(first) => fault(
-                column,
+                *column,
                 format!("The id `{}` is already that of line {first}.", shown(id)),
                 "Give each image its own name.",
             ),
-            None => drop(seen.insert(id.to_owned(), number)),
+            None => drop(seen.insert(composed(id), number)),
         }
         if faults.len() == before {
-            let plain = |field: &(usize, &str)| field.1.trim_start_matches('/').to_owned();
+            let plain = |field: &line::Field<'_>| field.1.trim_start_matches('/').to_owned();
             let label = (form == Form::Labelled).then(|| plain(&fields[1]));
             samples.push(Sample { id: id.to_owned(), image: plain(&fields[0]), label });
         }
@@ -95,11 +101,51 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
     if faults.is_empty() { Ok(samples) } else { Err(faults.into_vec()) }
 }
 
-/// The first `most` fields of a line with their columns, counted in characters from 1.
-fn fields(line: &str, most: usize) -> Vec<(usize, &str)> {
-    let start = |field: &str| field.as_ptr() as usize - line.as_ptr() as usize;
-    let fields = line.split_whitespace().take(most);
-    fields.map(|field| (line[..start(field)].chars().count() + 1, field)).collect()
+/// The ids that a file names, one a line, each with the number of its line; `place` names the file. Such a file may also be
+/// a list: then a line means the id of its image.
+pub fn ids(text: &str, place: &str) -> Result<Vec<(usize, String)>, Vec<Fault>> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut faults = Faults::default();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for (number, line) in lines(text) {
+        let mut fault = |column: usize, message: String, hint: &str| {
+            faults.push(Fault::new(format_args!("{place}:{number}:{column}"), message, hint));
+        };
+        let fields = match line::fields(line, 1) {
+            Ok(fields) => fields,
+            Err(line::Unclosed { column }) => {
+                fault(column, "This quote is not closed.".to_owned(), "Write `\"` at the end of the id too.");
+                continue;
+            }
+        };
+        let Some((column, first)) = fields.first() else { continue };
+        // An id may hold points. Only the endings of images are not part of it.
+        let name = first.rsplit('/').next().unwrap_or(first);
+        let id = if line::is_picture(name) { id(name) } else { name };
+        match seen.get(&composed(id)) {
+            Some(line) => {
+                fault(*column, format!("The id `{}` is already that of line {line}.", shown(id)), "Name each id once.");
+            }
+            None if id.is_empty() || id.len() + ".jpeg".len() > NAME => {
+                fault(*column, format!("`{}` is not an id.", shown(first)), "Write one id a line.");
+            }
+            None => {
+                seen.insert(composed(id), number);
+                found.push((number, id.to_owned()));
+            }
+        }
+    }
+    if found.is_empty() && faults.is_empty() {
+        faults.push(Fault::new(place, "The file names no id.", "Write one id on each line."));
+    }
+    if faults.is_empty() { Ok(found) } else { Err(faults.into_vec()) }
+}
+
+/// The lines of a text with their numbers from 1, whether a line ends by LF, by CR LF, or by CR.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let ends: &[char] = if text.contains('\n') { &['\n'] } else { &['\r'] };
+    text.split(ends).enumerate().map(|(at, line)| (at + 1, line.strip_suffix('\r').unwrap_or(line)))
 }
 
 /// Whether a path stays below its root and names one place in one way; if not, why.
@@ -129,13 +175,11 @@ fn id(path: &str) -> &str {
 
 /// The text of a list, as [`parse`] reads it.
 pub fn write(samples: &[Sample]) -> String {
-    samples
-        .iter()
-        .map(|sample| match &sample.label {
-            Some(label) => format!("/{} /{label}\n", sample.image),
-            None => format!("/{}\n", sample.image),
-        })
-        .collect()
+    let line = |sample: &Sample| match &sample.label {
+        Some(label) => format!("{} {}\n", line::field(&sample.image), line::field(label)),
+        None => format!("{}\n", line::field(&sample.image)),
+    };
+    samples.iter().map(line).collect()
 }
 
 /// What a data set is expected to hold: how many samples, and which.
@@ -217,6 +261,59 @@ mod tests {
         assert_eq!(parse(&write(&samples), "x", Form::Labelled).unwrap(), samples);
         let test = vec![Sample::voc("q", None)];
         assert_eq!(parse(&write(&test), "x", Form::ImagesOnly).unwrap(), test);
+    }
+
+    #[test]
+    fn commas_tabs_quotes_and_comments_are_read_as_they_are_meant() {
+        let sample = |image: &str, label: &str| (image.to_owned(), Some(label.to_owned()));
+        let read = |text: &str| -> Vec<(String, Option<String>)> {
+            let samples = parse(text, "t.txt", Form::Labelled).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+            assert_eq!(parse(&write(&samples), "t.txt", Form::Labelled).unwrap(), samples, "{text}");
+            samples.into_iter().map(|sample| (sample.image, sample.label)).collect()
+        };
+        let plain = sample("i/a.jpg", "l/a.png");
+        for line in [
+            "/i/a.jpg /l/a.png",
+            "i/a.jpg,l/a.png",
+            "i/a.jpg, l/a.png",
+            "i/a.jpg , l/a.png,",
+            "i/a.jpg;l/a.png",
+            "i/a.jpg\tl/a.png",
+            "\"i/a.jpg\",\"l/a.png\"",
+            "'i/a.jpg' 'l/a.png'",
+            "i/a.jpg l/a.png # the first",
+            "# a comment\ni/a.jpg l/a.png\n#i/b.jpg l/b.png",
+            "  # a comment\r\r\ri/a.jpg l/a.png\r",
+        ] {
+            assert_eq!(read(line), std::slice::from_ref(&plain), "{line}");
+        }
+        let spaces = sample("my photos/a 1.jpg", "my labels/a 1.png");
+        for line in [
+            "\"my photos/a 1.jpg\" \"my labels/a 1.png\"",
+            "my photos/a 1.jpg\tmy labels/a 1.png",
+            "my photos/a 1.jpg,my labels/a 1.png",
+            "'/my photos/a 1.jpg', '/my labels/a 1.png'  # two",
+        ] {
+            assert_eq!(read(line), std::slice::from_ref(&spaces), "{line}");
+        }
+        // What is no separator belongs to the path.
+        assert_eq!(read("i/a,1.jpg l/a,1.png"), [sample("i/a,1.jpg", "l/a,1.png")]);
+        assert_eq!(read("i/it's.jpg l/b#2.png"), [sample("i/it's.jpg", "l/b#2.png")]);
+        assert_eq!(read("'tis.jpg l/t.png"), [sample("'tis.jpg", "l/t.png")]);
+        assert_eq!(read("\"a \"\"b\"\".jpg\" l.png"), [sample("a \"b\".jpg", "l.png")]);
+        let fault = &parse("/i/a.jpg \"/l/a.png\n", "t.txt", Form::Labelled).unwrap_err()[0];
+        assert_eq!((fault.place.as_str(), fault.message.as_str()), ("t.txt:1:10", "This quote is not closed."));
+        let twice = parse("caf\u{e9}.jpg 1.png\ncafe\u{301}.jpg 2.png", "t.txt", Form::Labelled).unwrap_err();
+        assert!(twice[0].message.ends_with("is already that of line 1."), "{twice:?}");
+    }
+
+    #[test]
+    fn a_file_of_ids_holds_ids_or_the_lines_of_a_list() {
+        let text = "2007_000032\n# more\n\nb.c\r\n/JPEGImages/x.y.jpg /Labels/x.y.png\n";
+        let named: Vec<(usize, String)> = ids(text, "ids.txt").unwrap();
+        assert_eq!(named, [(1, "2007_000032".to_owned()), (4, "b.c".to_owned()), (5, "x.y".to_owned())]);
+        assert_eq!(ids("a\na\n", "ids.txt").unwrap_err()[0].place, "ids.txt:2:1");
+        assert_eq!(ids("# none\n", "ids.txt").unwrap_err()[0].message, "The file names no id.");
     }
 
     #[test]

@@ -28,8 +28,10 @@ pub mod raster;
 pub mod sampler;
 pub mod shapes;
 pub mod source;
+pub mod spelling;
 #[cfg(test)]
 pub(crate) mod steps;
+pub mod subset;
 mod tensors;
 pub mod voc;
 
@@ -79,7 +81,9 @@ fn lines(faults: &[Fault]) -> String {
 fn read(path: &Path, place: &str) -> Result<Vec<u8>, Fault> {
     fsio::read_within(path, bounds::FILE).map_err(|error| {
         if error.is_missing() {
-            let hint = "Check the list against the folder that the data root names.";
+            let near =
+                spelling::nearest(path).map(|name| format!("`{}` lies there: is it meant?", bounds::shown(&name)));
+            let hint = near.as_deref().unwrap_or("Check the list against the folder that the data root names.");
             Fault::new(place, format!("The file is not there (looked for `{}`).", path.display()), hint)
         } else {
             Fault::new(place, error.to_string(), error.hint())

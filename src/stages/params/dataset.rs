@@ -24,8 +24,12 @@ params! {
         classes: Classes;
         /// The id of pixels that are ignored: they count in no loss and in no figure.
         ignore: u8 = 255;
-        /// What the list must hold. Anything else is an error.
+        /// What is done with labels at or above the number of classes, other than the ignore value.
+        beyond: Beyond = Beyond::Refuse {}, where since("0.1.0");
+        /// What the list must hold. Anything else is an error. This is the whole list, whatever `take` takes of it.
         expect: Vec<Expect> = Vec::new();
+        /// Which samples of the list make the data set. They keep the order of the list.
+        take: Subset = Subset::All {}, where since("0.1.0");
         /// Masks of colours: the class of each colour, as `{"#800000": "aeroplane", "0, 0, 0": "background", "#ffffff":
         /// "ignore"}`. A colour is written as `#` and six digits, or as red, green and blue from 0 to 255. Its class is
         /// a name, an id, or `ignore`. Every colour of the masks must be named. The classes are shown in these colours.
@@ -33,6 +37,39 @@ params! {
         colours: BTreeMap<String, String> = BTreeMap::new(), where since("0.1.0");
         /// What is done with images that state an EXIF orientation, as photographs of phones do.
         orientation: Turn = Turn::Ignore {}, where since("0.1.0");
+    }
+
+    /// What is done with ids that are no class.
+    pub enum Beyond {
+        /// They are an error.
+        Refuse {}
+        /// Their pixels are ignored, as in the reference. The stage warns of them, and says how many they are.
+        Ignore {}
+    }
+
+    /// A part of a list.
+    pub enum Subset {
+        /// All samples.
+        All {}
+        /// The first samples of the list, as `First(100)`.
+        First {
+            /// How many. The list must have as many.
+            count: u32, where min(1.0).unit("samples").unnamed();
+        }
+        /// A share of the samples, drawn from a seed, as `Fraction(0.1, seed: 1)`. Whether a sample is in it does not depend on
+        /// the order of the list. A smaller share of the same seed is within a larger one.
+        Fraction {
+            /// The share. The number of samples is rounded, and is at least 1.
+            share: f64, where above(0.0).max(1.0).unnamed();
+            /// The seed.
+            seed: u64 = 1, where max(9007199254740991.0);
+        }
+        /// The samples whose ids a file names, one a line, as `Ids("small.txt")`. Lines of a list file are read too: each means
+        /// the id of its image. Every id must be in the list.
+        Ids {
+            /// The file.
+            file: FileRef, where unnamed();
+        }
     }
 
     /// How images are read that state an EXIF orientation. Labels are never turned.
@@ -57,25 +94,32 @@ params! {
             /// The mean width and height of a scene.
             size: (u32, u32) = (128, 96), where min(32.0).max(4096.0).unit("pixels");
         }
-        /// A list file as in the reference: a line is `/image/path /label/path`, below a root. Images are JPEG or PNG
-        /// files. Labels are PNG files of class ids, as a palette or as grey of at most 8 bits. The id of an image is
-        /// its file name without the extension. No two images may have the same id.
+        /// A list file as in the reference: a line is `/image/path /label/path`, below a root. Tabs, commas or semicolons may
+        /// stand between the two. A path with such characters or with spaces stands in quotes. `#` starts a comment. Images are
+        /// JPEG or PNG files. Labels are PNG files of class ids, as a palette or as grey of at most 8 bits. The id of an image
+        /// is its file name without the extension. No two images may have the same id.
         Listed {
             /// The name of the data root. Its folder is given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
             /// The path of the list file below the root.
-            list: String;
+            list: String = String::new();
+            /// The list file, if it lies anywhere else. Its lines are paths below the root all the same.
+            file: Option<FileRef> = None, where since("0.1.0");
             /// Whether the lines name labels. A test list names images only.
             labels: bool = true;
             /// Archives, as downloaded, that hold all files. Then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
-        /// PASCAL VOC 2012, with the folder SegmentationClassAug added.
+        /// PASCAL VOC 2012, with the folder SegmentationClassAug added. VOC's own lists in the folder ImageSets are needed
+        /// only without `ids`.
         Voc2012 {
             /// The name of the data root. Its folder is given by `--data NAME=PATH`.
             root: Option<String> = None, where unkeyed();
             /// The part of the data set.
             list: VocPart;
+            /// A file with the ids of the validation set (for `TrainAug` and `Val`) or of the test set (for `Test`), one a
+            /// line. Lines of a list file are read too: each means the id of its image. `None`: VOC's own list.
+            ids: Option<FileRef> = None, where since("0.1.0");
             /// Archives, as downloaded, that hold all files. Then no root is needed.
             archives: Vec<Archive> = Vec::new();
         }
@@ -199,8 +243,12 @@ impl DatasetParams {
         colors
     }
 
-    /// What the values in the label files are; none where `colours` is at fault.
+    /// What the values in the label files are; none where `colours` or `beyond` is at fault.
     pub fn coding(&self) -> Option<Coding> {
+        if self.beyond == (Beyond::Ignore {}) {
+            let classes = u16::try_from(self.classes.names().len()).ok()?;
+            return Some(Coding::IdsBelow { classes, ignore: self.ignore });
+        }
         if self.colours.is_empty() {
             return Some(self.source.coding());
         }
