@@ -2,11 +2,18 @@
 //!
 //! TensorFlow V2: `PREFIX.index` and `PREFIX.data-00000-of-00002`, named by the prefix, the index or any part.
 //! TensorFlow V1, in parts: `PREFIX-00000-of-00002`, named by the prefix or any part. All others are one file.
+//!
+//! Some names only lead to a checkpoint ([`lead`]): `PREFIX.meta`, the text file `checkpoint`, a folder, and a prefix
+//! without its step.
+
+mod lead;
+mod parts;
 
 use std::path::{Path, PathBuf};
 
-use super::error::{Error, Result};
+use super::error::Result;
 use crate::fsio;
+use parts::{parts, split_part};
 
 /// The files of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +28,16 @@ impl Files {
     /// The files behind `path`.
     ///
     /// # Errors
-    /// There is nothing by that name, or a part is missing.
+    /// There is nothing by that name, a part is missing, or the name leads to several checkpoints.
     pub fn find(path: &Path) -> Result<Self> {
+        match lead::lead(path)? {
+            Some(led) => Files::named(&led),
+            None => Files::named(path),
+        }
+    }
+
+    /// The files behind the name of a checkpoint.
+    fn named(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = |name: &str| path.with_file_name(name);
         let is_file = |path: &Path| fsio::stat(path).is_ok_and(|stat| !stat.is_dir);
@@ -51,39 +66,5 @@ impl Files {
             all.push(path.to_owned());
         }
         Ok(Files { first: all.remove(0), others: all })
-    }
-}
-
-/// `a.data-00001-of-00002` as `a.data` and 2, the number of parts.
-fn split_part(name: &str) -> Option<(&str, usize)> {
-    let (rest, count) = name.rsplit_once("-of-")?;
-    let (stem, number) = rest.rsplit_once('-')?;
-    let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
-    (digits(number) && digits(count)).then_some((stem, count.parse().ok()?))
-}
-
-/// All parts `STEM-0000i-of-0000n` beside `path`, n being `count` or else the greatest there is; none where there is
-/// none. One that is missing is an error.
-fn parts(path: &Path, stem: &str, count: Option<usize>) -> Result<Vec<PathBuf>> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let there: Vec<String> = fsio::list(folder)?
-        .into_iter()
-        .filter(|name| split_part(name).is_some_and(|(found, _)| found == stem))
-        .collect();
-    let greatest = there.iter().filter_map(|name| split_part(name)).map(|(_, count)| count).max();
-    let Some(count) = count.or(greatest) else {
-        return Ok(Vec::new());
-    };
-    let wanted = (0..count).map(|at| format!("{stem}-{at:05}-of-{count:05}"));
-    let missing = wanted.clone().find(|name| !there.contains(name));
-    match missing {
-        None => Ok(wanted.map(|name| path.with_file_name(name)).collect()),
-        Some(name) => {
-            Err(Error::refused("", format!("The part `{name}` is missing."), "Fetch all parts into one folder.")
-                .of_file(&path.display().to_string()))
-        }
     }
 }

@@ -28,17 +28,17 @@ fn bundle(names: impl Iterator<Item = Vec<u8>>, shape: &[i64]) -> (Vec<u8>, Vec<
 }
 
 /// A `.pth` of this pickle beside a storage of 48 bytes.
-fn torch(pickle: &[u8]) -> Vec<u8> {
+pub fn torch(pickle: &[u8]) -> Vec<u8> {
     let entries = [("m/data.pkl", [b"\x80\x02", pickle].concat()), ("m/data/0", vec![0; 48])];
     zip(&entries, CompressionMethod::Stored)
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub fn text(text: &str) -> Vec<u8> {
     [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
 /// A tensor of a pickle, its shape and strides as pickles of their own.
-fn tensor(shape: &[u8], strides: &[u8]) -> Vec<u8> {
+pub fn tensor(shape: &[u8], strides: &[u8]) -> Vec<u8> {
     let start = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n";
     [&start[..], b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x0ctQK\x00", shape, strides, b"\x89NtR"].concat()
 }

@@ -1,12 +1,12 @@
-//! Files of weights, whoever wrote them: TensorFlow's checkpoints (V1 and V2), PyTorch's `.pth`, NumPy's `.npz`, and
-//! safetensors.
+//! Files of weights, whoever wrote them: TensorFlow's checkpoints (V1 and V2), PyTorch's `.pth`, NumPy's `.npz` and `.npy`,
+//! and safetensors.
 //!
 //! Only the formats of files are here. The names of tensors are mapped by [`naming`](super::naming), by the tables in
 //! `stages/names/`, and [`import`](super::import) applies them to a network.
 //!
 //! Invariants:
 //! - a file is recognised by its content, never by its extension alone;
-//! - nothing in a file is executed; a pickle is read by an interpreter that knows a few names and refuses all others;
+//! - nothing in a file is executed; a pickle is read by an interpreter that knows a few names, and makes nothing of others;
 //! - whatever a file says of sizes, no more is allocated than the file has bytes, times a constant ([`tensors::limit`]): neither
 //!   compression nor tensors that share their bytes nor names that share theirs make more of it;
 //! - every checksum that a format has is compared, at the latest when the tensor is read;
@@ -21,10 +21,13 @@
 //! `pickle`), and not one another.
 
 mod archive;
+#[cfg(test)]
+mod beside;
 mod bundle;
 mod content;
 mod error;
 mod files;
+mod floats;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
@@ -33,6 +36,7 @@ mod npz;
 mod partition;
 mod pickle;
 mod plain;
+mod signatures;
 mod sliced;
 mod sstable;
 mod state_dict;
@@ -54,8 +58,8 @@ pub use files::Files;
 pub use tensors::{Checkpoint, Tensor};
 
 impl Checkpoint {
-    /// Opens the weights behind `path`: a file of any format, or the prefix, the index or any part of a checkpoint
-    /// that is several files.
+    /// Opens the weights behind `path`: a file of any format, the prefix, the index or any part of a checkpoint that is
+    /// several files, or what leads to a checkpoint ([`Files::find`]).
     ///
     /// # Errors
     /// A missing file or part, an unknown format, a header or an index that is not whole. Tensors that are damaged
@@ -82,9 +86,10 @@ impl Checkpoint {
             Some(Format::TensorFlowV2) => bundle::read(content, others),
             Some(Format::TensorFlowV1) => sliced::read(name, content, others),
             Some(Format::Zip) => read_archive(content),
+            Some(Format::Npy) => npz::read_one(name, content),
             Some(Format::Pickle) => torch::read_legacy(content),
             Some(Format::Safetensors) => plain::read(content),
-            None => Err(unknown(content)),
+            None => Err(unknown(content)?),
         });
         read.and_then(|file| file.within(held)).map_err(|error| error.of_file(name))
     }
@@ -96,6 +101,7 @@ enum Format {
     TensorFlowV2,
     TensorFlowV1,
     Zip,
+    Npy,
     Pickle,
     Safetensors,
 }
@@ -110,7 +116,9 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         Ok(match &content.start(16)?[..] {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             [0x80, ..] if extension != "safetensors" => Some(Format::Pickle),
+            _ if torch::is_legacy(content)? => Some(Format::Pickle),
             [_, _, _, _, _, _, _, _, b'{', ..] => Some(Format::Safetensors),
             _ => match extension {
                 "index" => Some(Format::TensorFlowV2),
@@ -131,23 +139,31 @@ fn read_archive(content: &Content) -> Result<Checkpoint> {
             let folder = name.trim_end_matches("data.pkl").to_owned();
             torch::read_zip(archive, &folder)
         }
-        None if archive.names.iter().all(|name| name.ends_with(".npy")) && !archive.names.is_empty() => {
-            npz::read(archive)
-        }
+        None if archive.names.iter().any(|name| name.ends_with(".npy")) => npz::read(archive),
         None => {
-            let what = "The archive holds neither NumPy's arrays (`.npy`) nor a PyTorch state (`data.pkl`).";
-            Err(Error::refused("", what, "Name a `.pth` or `.npz` file."))
+            let some: Vec<&str> = archive.names.iter().take(3).map(String::as_str).collect();
+            let what = match &some[..] {
+                [] => "The archive is empty.".to_owned(),
+                some => format!(
+                    "The archive holds neither NumPy's arrays (`.npy`) nor a PyTorch state (`data.pkl`), but `{}`.",
+                    some.join("`, `")
+                ),
+            };
+            Err(Error::refused("", what, "Name a `.pth` or `.npz` file; unpack an archive that holds one."))
         }
     }
 }
 
-fn unknown(content: &Content) -> Error {
+fn unknown(content: &Content) -> Result<Error> {
+    if let Some((what, hint)) = signatures::recognised(content)? {
+        return Ok(Error::refused("", format!("The file is {what}, not a file of weights."), hint));
+    }
     let what = match content.len() {
         0 => "The file is empty.",
         _ => {
-            "The file is in none of the formats that are read: TensorFlow V1 and V2, PyTorch, safetensors, NumPy's npz."
+            "The file is in none of the formats that are read: TensorFlow V1 and V2, PyTorch, safetensors, NumPy's npz and npy."
         }
     };
     let hint = "Name a whole file of weights; a TensorFlow checkpoint ends with a magic number, so one that was cut off is not recognised.";
-    Error::refused("", what, hint)
+    Ok(Error::refused("", what, hint))
 }

@@ -1,4 +1,5 @@
-//! NumPy's `.npz`: an archive of `.npy`, each a magic word, a header in Python's notation, and the values.
+//! NumPy's `.npz`: an archive of `.npy`, each a magic word, a header in Python's notation, and the values. A `.npy` by itself
+//! is a file of one tensor. Arrays of objects are pickles, which are not read.
 //! (NumPy, doc/neps/nep-0001-npy-format.rst.)
 
 use prost::bytes::Bytes;
@@ -13,20 +14,57 @@ use super::tensors::{Checkpoint, Source, Tensor, size, width};
 /// The bytes that an array's header may have: type, order and shape take a hundred, the names of a structure's fields more.
 const HEADER: usize = 1 << 20;
 
+/// What an array of objects is.
+const PICKLED: &str = "is a pickled object of Python, which is not read";
+
 /// Reads every array of an archive, under its name without `.npy`.
 pub fn read(mut archive: Archive) -> Result<Checkpoint> {
-    let (mut tensors, mut passed_over) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
     for entry in archive.names.clone() {
-        let name = entry.trim_end_matches(".npy");
+        let Some(name) = entry.strip_suffix(".npy") else {
+            found.push((entry, Err("is no array of NumPy's".to_owned())));
+            continue;
+        };
         let content = archive.entry(&entry)?.ok_or_else(|| Error::damaged("", "It is not in the archive."))?;
-        match array(name, &content).map_err(|error| error.of_tensor(name))? {
-            Ok(tensor) => tensors.push(tensor),
-            Err(why) => passed_over.push((name.to_owned(), why)),
-        }
+        let array = array(name, &content).map_err(|error| error.of_tensor(name))?;
+        found.push((name.to_owned(), array));
     }
-    Ok(Checkpoint { passed_over, ..Checkpoint::new("NumPy npz", tensors)? })
+    collect("NumPy npz", found)
 }
 
+/// Reads a file of one array, under the file's name without `.npy`.
+pub fn read_one(file: &str, content: &Content) -> Result<Checkpoint> {
+    let name = file.strip_suffix(".npy").unwrap_or(file);
+    let array = array(name, content).map_err(|error| error.of_tensor(name))?;
+    collect("NumPy npy", vec![(name.to_owned(), array)])
+}
+
+/// The arrays that are tensors, and those that are not.
+///
+/// # Errors
+/// All that could be read are pickles.
+fn collect(format: &'static str, found: Vec<(String, std::result::Result<Tensor, String>)>) -> Result<Checkpoint> {
+    let (mut tensors, mut passed_over) = (Vec::new(), Vec::new());
+    for (name, array) in found {
+        match array {
+            Ok(tensor) => tensors.push(tensor),
+            Err(why) => passed_over.push((name, why)),
+        }
+    }
+    match passed_over.iter().find(|(_, why)| why == PICKLED).filter(|_| tensors.is_empty()) {
+        Some((name, why)) => {
+            let what = format!("The file holds no arrays of numbers: `{name}` {why}, as a dictionary becomes one.");
+            Err(Error::refused(
+                "",
+                what,
+                "Save each array under its own name: numpy.savez(\"weights.npz\", **weights).",
+            ))
+        }
+        None => Ok(Checkpoint { passed_over, ..Checkpoint::new(format, tensors)? }),
+    }
+}
+
+/// Reads an array; why it is no tensor, where it is none.
 pub fn array(name: &str, content: &Content) -> Result<std::result::Result<Tensor, String>> {
     let wrong = |what: &str| Error::damaged("", what);
     let head = content.start(HEADER)?;
@@ -43,6 +81,9 @@ pub fn array(name: &str, content: &Content) -> Result<std::result::Result<Tensor
     let end = end.ok_or_else(|| wrong("Its header is cut off, or has over a million bytes."))?;
     let header = std::str::from_utf8(&head[start..end]).ok().and_then(Header::parse);
     let header = header.ok_or_else(|| wrong("Its header cannot be read."))?;
+    if header.descr.ends_with('O') {
+        return Ok(Err(PICKLED.to_owned()));
+    }
     let Some((dtype, big)) = dtype(&header.descr) else {
         return Ok(Err(format!("has NumPy's type `{}`, which is not read", header.descr)));
     };

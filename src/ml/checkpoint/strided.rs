@@ -5,7 +5,7 @@ use safetensors::Dtype;
 
 use super::content::Content;
 use super::error::{Error, Result};
-use super::tensors::{Source, elements, width};
+use super::tensors::{Source, elements, limit, width};
 
 /// A view of a content: element `[i, j, …]` is at `offset + i strides[0] + j strides[1] + …`, counted in elements.
 pub struct Strided {
@@ -19,7 +19,8 @@ pub struct Strided {
 }
 
 impl Strided {
-    /// A view that lies within `content`, and has no more elements than it.
+    /// A view that lies within `content`. If it has more elements than that, as one of stride 0 does, they are no more than
+    /// [`limit`] allows.
     pub fn new(content: Content, dtype: Dtype, offset: usize, shape: &[usize], strides: &[usize]) -> Result<Self> {
         let wrong = || {
             let held = content.len();
@@ -30,7 +31,8 @@ impl Strided {
         };
         let width = width(dtype).ok_or_else(wrong)?;
         let held = content.len() / width;
-        let count = elements(shape).filter(|count| *count <= held).ok_or_else(wrong)?;
+        let most = if strides.contains(&0) { limit(content.len()) / width } else { held };
+        let count = elements(shape).filter(|count| *count <= most).ok_or_else(wrong)?;
         if strides.len() != shape.len() {
             return Err(wrong());
         }
@@ -120,7 +122,9 @@ mod tests {
         assert_eq!(read(3, &[4], &[0]).unwrap()[..], [3; 4]);
         assert_eq!(read(99, &[0, 5], &[1, 1]).unwrap().len(), 0);
         assert!(read(20, &[5], &[1]).is_err());
-        assert!(read(0, &[25], &[0]).is_err());
+        assert_eq!(read(7, &[2, 25], &[1, 0]).unwrap()[..], [[7; 25], [8; 25]].concat());
+        assert!(read(0, &[25], &[1]).is_err());
+        assert!(read(0, &[limit(24) + 1], &[0]).is_err());
         assert!(read(0, &[2, 2], &[usize::MAX, 2]).is_err());
         assert!(read(0, &[usize::MAX, 2], &[0, 0]).is_err());
     }

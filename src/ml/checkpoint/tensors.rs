@@ -90,15 +90,6 @@ impl Tensor {
         let what = format!("The shape {:?} does not go with {} bytes of {:?}.", self.shape, bytes.len(), self.dtype);
         Err(Error::damaged("", what).of_tensor(&self.name))
     }
-
-    /// The values of an f32 tensor; none where it has another type.
-    pub fn floats(&self) -> Result<Option<Vec<f32>>> {
-        if self.dtype != Dtype::F32 {
-            return Ok(None);
-        }
-        let bytes = self.bytes()?;
-        Ok(Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()))
-    }
 }
 
 impl fmt::Debug for Tensor {

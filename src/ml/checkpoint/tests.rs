@@ -125,8 +125,17 @@ fn torch() -> Files {
     ("m.pth".to_owned(), zip(&entries, zip::CompressionMethod::Stored), Vec::new())
 }
 
-fn legacy() -> Files {
-    let mut out = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
+/// What files before 1.6 start with, by the protocol of pickles.
+const MAGIC: [(&str, &[u8]); 5] = [
+    ("1", b"L119547037146038801333356L\n."),
+    ("2", b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."),
+    ("3", b"\x80\x03\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."),
+    ("4", b"\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."),
+    ("5", b"\x80\x05\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."),
+];
+
+fn legacy(magic: &[u8]) -> Files {
+    let mut out = magic.to_vec();
     out.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
     out.extend(pickle(b"N"));
     out.extend(b"\x80\x02](X\x01\x00\x00\x000e.");
@@ -161,7 +170,7 @@ fn samples() -> Vec<Files> {
         saved(false),
         saved(true),
         torch(),
-        legacy(),
+        legacy(MAGIC[1].1),
         npz(zip::CompressionMethod::Stored),
         npz(zip::CompressionMethod::Deflated),
         ("m.safetensors".to_owned(), plain, Vec::new()),
@@ -199,6 +208,16 @@ fn every_format_holds_the_same_tensors() {
         for (tensor, other) in file.tensors.iter().zip(&again.tensors) {
             assert_eq!(tensor.bytes().unwrap(), other.bytes().unwrap());
         }
+    }
+}
+
+#[test]
+fn files_before_1_6_are_read_in_every_protocol_of_pickles() {
+    for (protocol, magic) in MAGIC {
+        let (name, content, _) = legacy(magic);
+        let file = Checkpoint::read(&name, content.into(), &[]).unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        assert_eq!((file.format, file.tensors.len()), ("PyTorch before 1.6", 2), "{protocol}");
+        assert_eq!(file.tensors[1].floats().unwrap().unwrap(), values());
     }
 }
 

@@ -10,8 +10,15 @@ use super::pickle::Pickle;
 use super::state_dict::{self, Storages};
 use super::tensors::{Checkpoint, Source as _};
 
-/// What older files start with: a number that means nothing, as a pickle of its own.
-const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// What older files start with: a number that means nothing, as a pickle of its own. Before it stand the protocol (2 to 5)
+/// and since 4 the length of a frame; protocol 1 writes it in decimal digits.
+const MAGIC: [&[u8]; 2] = [b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", b"L119547037146038801333356L\n."];
+
+/// Whether a file starts as [`read_legacy`] reads it.
+pub fn is_legacy(content: &Content) -> Result<bool> {
+    let start = content.start(32)?;
+    Ok(MAGIC.iter().any(|magic| start.windows(magic.len()).take(12).any(|window| window == *magic)))
+}
 
 /// The bytes that a pickle may have, without its storages. A million operations with names take a tenth.
 const PICKLE: usize = 1 << 28;
@@ -57,14 +64,14 @@ pub fn read_legacy(content: &Content) -> Result<Checkpoint> {
             }
         }
     };
-    if content.start(MAGIC.len())? != MAGIC {
+    if !is_legacy(content)? {
         let what = "The file is a pickle, but none that torch.save wrote.";
         let hint = "Save the weights in PyTorch: torch.save(model.state_dict(), \"weights.pth\").";
         return Err(Error::refused("", what, hint));
     }
     let (_magic, _version, _machine) = (next()?, next()?, next()?);
     let (pickle, keys) = (next()?, next()?);
-    let widths: BTreeMap<String, usize> =
+    let widths: BTreeMap<String, Option<usize>> =
         state_dict::storages(&pickle)?.into_iter().map(|storage| (storage.key, storage.width)).collect();
     let keys = keys.items(keys.root).into_iter().flatten().map(|key| state_dict::key(&keys, *key));
     let keys: Option<Vec<String>> = keys.collect();
@@ -74,7 +81,7 @@ pub fn read_legacy(content: &Content) -> Result<Checkpoint> {
         let wrong = || Error::damaged(format!("byte {at}"), format!("The storage `{key}` is cut off or has no type."));
         let count = content.part(at..at.saturating_add(8)).map(|count| count.read()).transpose()?;
         let count = count.and_then(|count| count.first_chunk().map(|eight| u64::from_le_bytes(*eight)));
-        let size = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(*widths.get(&key)?));
+        let size = count.and_then(|count| usize::try_from(count).ok()?.checked_mul((*widths.get(&key)?)?));
         let start = at + 8;
         let storage = size.and_then(|size| content.part(start..start.checked_add(size)?)).ok_or_else(wrong)?;
         at = start + storage.len();

@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use super::names::{DICTIONARIES, INERT, REBUILD, known};
 use super::object::{Id, Object};
 
+/// The bytes that a known name may have.
+const NAME: usize = 64;
+/// The entries of lists that may become those of dictionaries: a short pickle can name one list over and over.
+const ENTRIES: usize = 1 << 20;
+
 /// Why a pickle is not read.
 pub enum Fault {
     /// It is not a whole pickle.
     Malformed,
-    /// It holds something that weights do not need.
+    /// It asks for more than weights do.
     Refused(String),
 }
 
@@ -31,12 +36,22 @@ pub struct Machine<'a> {
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: BTreeMap<u64, Id>,
+    /// The entries that were copied from lists.
+    copied: usize,
 }
 
 impl<'a> Machine<'a> {
     /// A machine at the first operation of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new() }
+        Machine {
+            bytes,
+            at: 0,
+            objects: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: BTreeMap::new(),
+            copied: 0,
+        }
     }
 
     /// Does one operation; gives the object once the pickle ends.
@@ -56,11 +71,16 @@ impl<'a> Machine<'a> {
             0x88 => self.push(Object::Bool(true)),
             0x89 => self.push(Object::Bool(false)),
             b'J' | b'K' | b'M' | b'I' | b'L' | 0x8a | 0x8b => self.number()?,
-            b'X' | 0x8c | 0x8d | b'U' | b'T' | b'B' | b'C' | 0x8e | b'V' | b'S' => self.text()?,
+            b'X' | 0x8c | 0x8d | b'U' | b'T' | b'B' | b'C' | 0x8e | 0x96 | b'V' | b'S' => self.text()?,
             b')' => self.push(Object::Tuple(Vec::new())),
             b']' => self.push(Object::List(Vec::new())),
             b'}' => self.push(Object::Dict(Vec::new())),
-            0x8f => self.push(Object::Opaque),
+            0x8f | 0x97 => self.push(Object::Opaque),
+            0x98 => {}
+            0x91 => {
+                self.until_mark()?;
+                self.push(Object::Opaque);
+            }
             b't' => {
                 let items = self.until_mark()?;
                 self.push(Object::Tuple(items));
@@ -98,20 +118,55 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.global(&module, &name)?;
+                self.global(module, name);
             }
             0x93 => {
-                let (name, module) = (self.pop_text()?, self.pop_text()?);
-                self.global(&module, &name)?;
+                let (name, module) = (self.pop()?, self.pop()?);
+                self.global_of(module, name)?;
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 self.call(function, arguments)?;
             }
-            // What an object is told of itself (the `_metadata` of a state dict) is beside the weights.
-            b'b' => drop(self.pop()?),
+            0x81 => {
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                self.call(class, arguments)?;
+            }
+            0x92 => {
+                let (_named, _arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
+                self.push(Object::Unmade { by: class, state: None });
+            }
+            b'o' => {
+                let class = *need(self.until_mark()?.first())?;
+                self.push(Object::Unmade { by: class, state: None });
+            }
+            b'i' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.until_mark()?;
+                self.global(module, name);
+                let class = need(self.stack.pop())?;
+                self.push(Object::Unmade { by: class, state: None });
+            }
+            // A name that programs agreed on, by its number.
+            operation @ 0x82..=0x84 => {
+                let code = self.length([1, 2, 4][usize::from(operation - 0x82)])?;
+                self.global("copyreg".to_owned(), format!("extension {code}"));
+            }
+            // What an object is told of itself. Beside weights (the `_metadata` of a state dict) nobody needs it.
+            b'b' => {
+                let state = self.pop()?;
+                if let Object::Unmade { state: told @ None, .. } = self.below()? {
+                    *told = Some(state);
+                }
+            }
             b'Q' => {
                 let id = self.pop()?;
+                self.push(Object::Persistent(id));
+            }
+            b'P' => {
+                let line = self.line()?;
+                self.push(Object::Text(line));
+                let id = need(self.stack.pop())?;
                 self.push(Object::Persistent(id));
             }
             operation @ (b'p' | b'q' | b'r') => {
@@ -168,11 +223,6 @@ impl<'a> Machine<'a> {
         need(self.stack.pop())
     }
 
-    fn pop_text(&mut self) -> Step<String> {
-        let id = self.pop()?;
-        if let Object::Text(text) = &self.objects[id] { Ok(text.clone()) } else { Err(Fault::Malformed) }
-    }
-
     fn until_mark(&mut self) -> Step<Vec<Id>> {
         let mark = need(self.marks.pop())?;
         Ok(self.stack.split_off(mark))
@@ -188,7 +238,12 @@ impl<'a> Machine<'a> {
         let written = |text: &str| match text {
             "00" => Some(Object::Bool(false)),
             "01" => Some(Object::Bool(true)),
-            text => text.trim_end_matches('L').parse().ok().map(Object::Int),
+            text => {
+                let digits = text.trim_end_matches('L');
+                let number = digits.strip_prefix('-').unwrap_or(digits);
+                let whole = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+                whole.then(|| digits.parse().map_or(Object::Opaque, Object::Int))
+            }
         };
         let object = match self.bytes[self.at - 1] {
             b'J' => Some(Object::Int(i64::from(self.length(4)? as u32 as i32))),
@@ -228,10 +283,14 @@ impl<'a> Machine<'a> {
         }
         let len = match operation {
             0x8c | b'U' | b'C' => self.length(1)?,
-            0x8d | 0x8e => self.length(8)?,
+            0x8d | 0x8e | 0x96 => self.length(8)?,
             _ => self.length(4)?,
         };
         let bytes = self.take(len)?;
+        if operation == 0x96 {
+            self.push(Object::Opaque);
+            return Ok(());
+        }
         let unicode = matches!(operation, b'X' | 0x8c | 0x8d);
         self.push(match std::str::from_utf8(bytes) {
             Ok(text) => Object::Text(text.to_owned()),
@@ -251,7 +310,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, items: Vec<Id>) -> Step<()> {
         match self.below()? {
             Object::List(list) => list.extend(items),
-            Object::Opaque => {}
+            Object::Opaque | Object::Unmade { .. } => {}
             _ => return Err(Fault::Malformed),
         }
         Ok(())
@@ -260,7 +319,7 @@ impl<'a> Machine<'a> {
     fn set(&mut self, entries: Vec<(Id, Id)>) -> Step<()> {
         match self.below()? {
             Object::Dict(dict) => dict.extend(entries),
-            Object::Opaque => {}
+            Object::Opaque | Object::Unmade { .. } => {}
             _ => return Err(Fault::Malformed),
         }
         Ok(())
@@ -287,43 +346,81 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn global(&mut self, module: &str, name: &str) -> Step<()> {
-        let name = format!("{module}.{name}");
-        if !known(&name) {
-            return Err(Fault::Refused(format!(
-                "It names `{name}`, which is not among what a state of weights needs."
-            )));
+    /// Pushes a name.
+    fn global(&mut self, module: String, name: String) {
+        if let Some(known) = of_known(&module, &name) {
+            self.push(Object::Global(known));
+            return;
         }
-        self.push(Object::Global(name));
+        let first = self.objects.len();
+        self.objects.extend([Object::Text(module), Object::Text(name)]);
+        self.push(Object::Foreign(first, first + 1));
+    }
+
+    /// Pushes the name that two texts give.
+    fn global_of(&mut self, module: Id, name: Id) -> Step<()> {
+        let (Object::Text(first), Object::Text(second)) = (&self.objects[module], &self.objects[name]) else {
+            return Err(Fault::Malformed);
+        };
+        let known = of_known(first, second);
+        self.push(known.map_or(Object::Foreign(module, name), Object::Global));
         Ok(())
     }
 
     fn call(&mut self, function: Id, arguments: Id) -> Step<()> {
-        let Object::Global(name) = &self.objects[function] else { return Err(Fault::Malformed) };
+        let unmade = Object::Unmade { by: function, state: None };
+        let Object::Global(name) = &self.objects[function] else {
+            self.push(unmade);
+            return Ok(());
+        };
         let Object::Tuple(given) = &self.objects[arguments] else { return Err(Fault::Malformed) };
         let object = if let Some(rebuild) = REBUILD.into_iter().find(|rebuild| rebuild == name) {
             Object::Call(rebuild, arguments)
         } else if DICTIONARIES.contains(&name.as_str()) {
+            // One that is made of a dictionary is that.
+            if let Some(id) = given.iter().find(|id| matches!(self.objects[**id], Object::Dict(_))) {
+                self.stack.push(*id);
+                return Ok(());
+            }
             Object::Dict(self.dictionary(given)?)
         } else if INERT.contains(&name.as_str()) {
             Object::Opaque
         } else {
-            return Err(Fault::Refused(format!("It calls `{name}`, which makes no weights.")));
+            unmade
         };
+        if let Object::Dict(entries) = &object {
+            self.copied += entries.len();
+            if self.copied > ENTRIES {
+                let what = format!("It makes dictionaries of more than {ENTRIES} entries of lists.");
+                return Err(Fault::Refused(what));
+            }
+        }
         self.push(object);
         Ok(())
     }
 
-    /// The entries of `OrderedDict()` or `OrderedDict([(key, value), …])`.
+    /// The entries of `OrderedDict()`, `OrderedDict([(key, value), …])`, or `defaultdict(list)`.
     fn dictionary(&self, given: &[Id]) -> Step<Vec<(Id, Id)>> {
-        let [list] = given else { return if given.is_empty() { Ok(Vec::new()) } else { Err(Fault::Malformed) } };
-        let Object::List(items) = &self.objects[*list] else { return Err(Fault::Malformed) };
+        let [first] = given else { return if given.is_empty() { Ok(Vec::new()) } else { Err(Fault::Malformed) } };
+        let items = match &self.objects[*first] {
+            Object::List(items) => items,
+            Object::Global(_) | Object::Foreign(..) | Object::Unmade { .. } | Object::Opaque => return Ok(Vec::new()),
+            _ => return Err(Fault::Malformed),
+        };
         let pair = |item: &Id| match &self.objects[*item] {
             Object::Tuple(pair) | Object::List(pair) => pairs(pair)?.first().copied().ok_or(Fault::Malformed),
             _ => Err(Fault::Malformed),
         };
         items.iter().map(pair).collect()
     }
+}
+
+/// The name, if it is known.
+fn of_known(module: &str, name: &str) -> Option<String> {
+    if module.len().saturating_add(name.len()) > NAME {
+        return None;
+    }
+    Some(format!("{module}.{name}")).filter(|name| known(name))
 }
 
 /// Keys and values, one after the other.

@@ -1,5 +1,6 @@
 //! Pickles, read without executing anything: a stack machine that makes lists, dictionaries and texts, and knows the
-//! few names that a PyTorch state needs. Every other name is refused by name.
+//! few names that a PyTorch state needs. What another name would make is an object of which only the maker is known
+//! ([`Object::Unmade`]); nothing is made.
 //!
 //! Objects live in one table and refer to each other by number, so a pickle that contains itself is nothing special
 //! and costs nothing. Each operation adds a bounded number of objects or moves those that are there, and there are at
@@ -19,6 +20,9 @@ const SAVE: &str = "Save the weights alone, in PyTorch: torch.save(model.state_d
 /// The operations that a pickle may have. A tensor of a state takes some forty, an object about a hundred bytes here.
 const OPERATIONS: usize = 1 << 20;
 
+/// The characters of a name's part that are told.
+const NAME: usize = 200;
+
 /// A pickle that was read: its objects, and the number of the one that it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pickle {
@@ -33,7 +37,7 @@ impl Pickle {
     /// Reads the pickle at the start of `bytes`.
     ///
     /// # Errors
-    /// An operation or a name that is not known, and a pickle that is not whole.
+    /// An operation that is not known, and a pickle that is not whole.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let mut machine = Machine::new(bytes);
         for _ in 0..OPERATIONS {
@@ -73,6 +77,25 @@ impl Pickle {
         if let Object::Text(text) | Object::Global(text) = self.get(id) { Some(text) } else { None }
     }
 
+    /// A name in full, whether it is known or not; of an object that is not made, the name of what would make it.
+    pub fn name(&self, mut id: Id) -> Option<String> {
+        let part = |id: Id| self.text(id).unwrap_or_default().chars().take(NAME);
+        // An object, its class, and the name of that: a class can stand in its place with its source.
+        for _ in 0..3 {
+            id = match self.get(id) {
+                Object::Global(name) => return Some(name.clone()),
+                Object::Foreign(module, name) => {
+                    return Some(part(*module).chain(".".chars()).chain(part(*name)).collect());
+                }
+                Object::Unmade { by, .. } => *by,
+                // `("module", class, file, source)`, in files before 1.6.
+                Object::Persistent(id) => *self.items(*id)?.get(1)?,
+                _ => return None,
+            };
+        }
+        None
+    }
+
     /// The items of a tuple or a list.
     pub fn items(&self, id: Id) -> Option<&[Id]> {
         if let Object::Tuple(items) | Object::List(items) = self.get(id) { Some(items) } else { None }
@@ -104,13 +127,31 @@ mod tests {
 
     #[test]
     fn nothing_is_executed() {
-        let told = refused(b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.");
-        assert!(told.contains("`posix.system`"), "{told}");
-        let told = refused(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.");
-        assert!(told.contains("`builtins.eval`"), "{told}");
-        assert!(refused(b"\x80\x02ctorch.nn\nLinear\n)\x81.").contains("`torch.nn.Linear`"));
-        assert!(refused(b"\x80\x02ctorch\nFloatStorage\n)R.").contains("makes no weights"));
-        assert!(refused(b"\x80\x02(I1\no.").contains("The operation `o`"));
+        for (bytes, name) in [
+            (&b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."[..], "posix.system"),
+            (b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.", "builtins.eval"),
+            (b"\x80\x02ctorch.nn\nLinear\n)\x81}X\x01\x00\x00\x00aK\x01sb.", "torch.nn.Linear"),
+            (b"\x80\x04\x8c\x01a\x8c\x01b\x93)}\x92.", "a.b"),
+            (b"\x80\x02ctorch\nFloatStorage\n)R.", "torch.FloatStorage"),
+            (b"(cos\nsystem\nI1\no.", "os.system"),
+            (b"(I1\nios\nsystem\n.", "os.system"),
+            (b"\x80\x02\x82\x07)R.", "copyreg.extension 7"),
+            // What a call gives is called.
+            (b"\x80\x02cfunctools\npartial\ncos\nsystem\n\x85R)R.", "functools.partial"),
+        ] {
+            let pickle = Pickle::read(bytes).unwrap_or_else(|error| panic!("{}: {error}", bytes.escape_ascii()));
+            assert!(matches!(pickle.get(pickle.root), Object::Unmade { .. }), "{pickle:?}");
+            assert_eq!(pickle.name(pickle.root).as_deref(), Some(name));
+        }
+        assert!(refused(b"\x80\x02\xff.").contains("The operation `\u{ff}`"));
+    }
+
+    #[test]
+    fn a_list_that_becomes_a_dictionary_over_and_over_is_refused() {
+        let entries: Vec<u8> = (0..10_000).flat_map(|_| b"K\x01K\x02\x86".to_vec()).collect();
+        let again = b"ccollections\nOrderedDict\nh\x01\x85R0".repeat(1000);
+        let bytes = [b"\x80\x02](", &entries[..], b"eq\x01", &again, b"N."].concat();
+        assert!(refused(&bytes).contains("entries of lists"));
     }
 
     #[test]

@@ -17,8 +17,17 @@ pub enum Object {
     Dict(Vec<(Id, Id)>),
     /// A name that is known: its module and itself.
     Global(String),
+    /// A name that is not known: the texts of its module and of itself.
+    Foreign(Id, Id),
     /// A reference to something outside the pickle, as a storage.
     Persistent(Id),
     /// What a function of PyTorch was to make of its arguments.
     Call(&'static str, Id),
+    /// What would be made by something that is not known. It is not made.
+    Unmade {
+        /// What would make it.
+        by: Id,
+        /// What it would be told of itself: the attributes of an object of Python.
+        state: Option<Id>,
+    },
 }
