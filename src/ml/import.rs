@@ -54,10 +54,33 @@ pub struct Translated {
     pub tensors: Tensors,
     /// What each of them is called in the file, by our name.
     pub origins: BTreeMap<String, String>,
+    /// Those whose values were converted to 32 bits: the type in the file, by our name.
+    pub converted: BTreeMap<String, Dtype>,
     /// What the table of names knows and passes over: the name in the file and the reason.
     pub skipped: Vec<(String, String)>,
     /// What it does not know, or what the network has no place for: the name in the file.
     pub left_over: Vec<String>,
+}
+
+impl Translated {
+    /// What was converted, as a sentence; none where nothing was.
+    pub fn converted_in_words(&self) -> Option<String> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        self.converted.values().for_each(|dtype| *counts.entry(format!("{dtype:?}")).or_default() += 1);
+        let counts: Vec<String> = counts.iter().map(|(dtype, count)| format!("{count} of {dtype}")).collect();
+        (!counts.is_empty()).then(|| format!("Tensors converted to F32: {}.", counts.join(", ")))
+    }
+}
+
+/// What a training left in a file of weights beside the weights.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// The momentum by the names of our parameters, in our order of axes.
+    pub momentum: Tensors,
+    /// What each of them is called in the file, by the name of our parameter.
+    pub origins: BTreeMap<String, String>,
+    /// The step, where the file states one.
+    pub step: Option<u64>,
 }
 
 /// The shipped table of names that translates the most tensors of a file into wanted ones, with its name.
@@ -90,7 +113,7 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
 /// The tensors of a file that are `wanted`, under our names. Only those are read.
 ///
 /// # Errors
-/// A wanted tensor is not f32, is damaged, or stands in the file twice; all are named.
+/// A wanted tensor has no floats, is damaged, or stands in the file twice; all are named.
 pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -> Result<Translated> {
     let (mut found, mut faults) = (Translated::default(), Vec::new());
     for tensor in &file.tensors {
@@ -106,8 +129,8 @@ pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> 
                 continue;
             }
         };
-        match tensor.floats() {
-            Ok(Some(values)) => {
+        match floats(tensor) {
+            Ok(values) => {
                 let (shape, mut values) = arrange(table.layout, &ours, &tensor.shape, values);
                 if ours.ends_with("/norm/variance") {
                     adjust(&mut values, table.epsilon);
@@ -115,13 +138,58 @@ pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> 
                 if let Some(other) = found.origins.insert(ours.clone(), name.clone()) {
                     faults.push(format!("`{other}` and `{name}` are both `{ours}`."));
                 }
+                if tensor.dtype != Dtype::F32 {
+                    found.converted.insert(ours.clone(), tensor.dtype);
+                }
                 found.tensors.insert(ours, (shape, values));
             }
-            Ok(None) => faults.push(format!("The tensor `{name}` is {:?}; weights are F32.", tensor.dtype)),
-            Err(error) => faults.push(error.to_string()),
+            Err(fault) => faults.push(fault),
         }
     }
     found.skipped.extend(file.passed_over.iter().cloned());
+    if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
+}
+
+/// The values of a tensor that is wanted; a fault in words.
+fn floats(tensor: &checkpoint::Tensor) -> std::result::Result<Vec<f32>, String> {
+    let other = || {
+        let (name, dtype) = (&tensor.name, tensor.dtype);
+        format!("The tensor `{name}` has the type {dtype:?}; weights are floats (F32, F16, BF16, F64).")
+    };
+    tensor.floats().map_err(|error| error.to_string())?.ok_or_else(other)
+}
+
+/// The momentum and the step of the training that wrote a file. Only the momentum of tensors that are `wanted` is read.
+///
+/// # Errors
+/// A momentum has no floats, is damaged, or stands in the file twice; the step is no whole number from 0 on. All are named.
+pub fn progress(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -> Result<Progress> {
+    let (mut found, mut faults) = (Progress::default(), Vec::new());
+    for tensor in &file.tensors {
+        let name = &tensor.name;
+        if table.step.as_ref() == Some(name) {
+            match tensor.integer() {
+                Ok(step) => match step.and_then(|step| u64::try_from(step).ok()) {
+                    Some(step) => found.step = Some(step),
+                    None => faults.push(format!("The step `{name}` is no whole number from 0 on.")),
+                },
+                Err(error) => faults.push(error.to_string()),
+            }
+        }
+        let Some(Meaning::Ours(ours)) = table.with_momentum(name).map(|stem| table.meaning(stem, wanted)) else {
+            continue;
+        };
+        match floats(tensor) {
+            Ok(values) => {
+                if let Some(other) = found.origins.insert(ours.clone(), name.clone()) {
+                    faults.push(format!("`{other}` and `{name}` are both the momentum of `{ours}`."));
+                }
+                let arranged = arrange(table.layout, &ours, &tensor.shape, values);
+                found.momentum.insert(ours, arranged);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
     if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
 }
 
@@ -286,5 +354,79 @@ mod tests {
         let mut same = [0.25];
         adjust(&mut same, None);
         assert_eq!(same, [0.25]);
+    }
+
+    /// A file of tensors of any type.
+    fn file(tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Checkpoint {
+        let mut views = Vec::new();
+        for (name, dtype, shape, bytes) in tensors {
+            views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        }
+        Checkpoint::read("m.safetensors", safetensors::serialize(views, None).unwrap().into(), &[]).unwrap()
+    }
+
+    fn bytes<T: Copy, const N: usize>(values: &[T], bytes: fn(T) -> [u8; N]) -> Vec<u8> {
+        values.iter().flat_map(|value| bytes(*value)).collect()
+    }
+
+    #[test]
+    fn floats_of_other_types_are_converted_and_others_are_refused_if_they_are_wanted() {
+        let own = NameTable::shipped("Own").unwrap();
+        let halves = [0x3c00_u16, 0xc100, 0x0001, 0x7bff].map(u16::to_le_bytes).concat();
+        let brains = [0x3f80_u16, 0xc020, 0x0080, 0x4000].map(u16::to_le_bytes).concat();
+        let doubles = bytes(&[0.1_f64, 1.0, -3.5, 1e-60], f64::to_le_bytes);
+        let plain = bytes(&[1.0_f32, 2.0, 3.0, 4.0], f32::to_le_bytes);
+        let all = file(&[
+            ("stem/norm/gamma", Dtype::F16, vec![4], halves),
+            ("stem/norm/beta", Dtype::BF16, vec![4], brains),
+            ("stem/norm/mean", Dtype::F64, vec![4], doubles),
+            ("stem/norm/variance", Dtype::F32, vec![4], plain),
+            ("count", Dtype::I64, vec![], vec![7, 0, 0, 0, 0, 0, 0, 0]),
+        ]);
+        let found = translate(&all, &own, &|_| true).unwrap();
+        assert_eq!(found.tensors["stem/norm/gamma"].1, [1.0, -2.5, 2.0_f32.powi(-24), 65504.0]);
+        assert_eq!(found.tensors["stem/norm/beta"].1, [1.0, -2.5, f32::MIN_POSITIVE, 2.0]);
+        assert_eq!(found.tensors["stem/norm/mean"].1, [0.1, 1.0, -3.5, 0.0]);
+        assert_eq!(found.converted.len(), 3);
+        let words = "Tensors converted to F32: 1 of BF16, 1 of F16, 1 of F64.";
+        assert_eq!(found.converted_in_words().as_deref(), Some(words));
+        assert_eq!(found.left_over, ["count"], "a type without floats that nobody wants");
+
+        let large = file(&[
+            ("stem/norm/gamma", Dtype::F64, vec![2], bytes(&[1.0, -1e39], f64::to_le_bytes)),
+            ("stem/norm/beta", Dtype::I32, vec![1], vec![0; 4]),
+        ]);
+        let told = translate(&large, &own, &|_| true).unwrap_err().to_string();
+        assert!(told.contains("`stem/norm/gamma`: Its element 1 is -1e39"), "{told}");
+        assert!(told.contains("`stem/norm/beta` has the type I32"), "{told}");
+    }
+
+    #[test]
+    fn a_file_of_a_training_gives_its_momentum_and_its_step() {
+        let values: Vec<f32> = (0..24).map(|value| value as f32).collect();
+        let raw = bytes(&values, f32::to_le_bytes);
+        let step = |step: i64| ("global_step", Dtype::I64, vec![], step.to_le_bytes().to_vec());
+        let tensorflow = |at: i64| {
+            file(&[
+                ("conv1/weights", Dtype::F32, vec![2, 1, 3, 4], raw.clone()),
+                ("conv1/weights/Momentum", Dtype::F32, vec![2, 1, 3, 4], raw.clone()),
+                ("other/Momentum", Dtype::F32, vec![24], raw.clone()),
+                step(at),
+            ])
+        };
+        let table = NameTable::shipped("Deeplab").unwrap();
+        let wanted = |name: &str| name == "stem/conv/weights";
+        let found = progress(&tensorflow(1200), &table, &wanted).unwrap();
+        assert_eq!(found.step, Some(1200));
+        let turned = hwio_to_oihw([2, 1, 3, 4], &values);
+        assert_eq!(found.momentum, Tensors::from([("stem/conv/weights".to_owned(), (vec![4, 3, 2, 1], turned))]));
+        assert_eq!(found.origins["stem/conv/weights"], "conv1/weights/Momentum");
+        let told = progress(&tensorflow(-1), &table, &wanted).unwrap_err().to_string();
+        assert_eq!(told, "The step `global_step` is no whole number from 0 on.");
+
+        let own = file(&[("momentum/stem/conv/weights", Dtype::F32, vec![4, 3, 2, 1], raw.clone())]);
+        let found = progress(&own, &NameTable::shipped("Own").unwrap(), &wanted).unwrap();
+        assert_eq!(found.momentum["stem/conv/weights"], (vec![4, 3, 2, 1], values));
+        assert_eq!(found.step, None);
     }
 }

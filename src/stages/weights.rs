@@ -90,6 +90,9 @@ impl TypedKind for Weights {
             count => format!(" Skipped as not needed: {count}."),
         };
         job.events.emit(Event::Log { text: format!("{}{skipped}", report.in_words()) });
+        if let Some(text) = found.translated.converted_in_words() {
+            job.events.emit(Event::Log { text });
+        }
 
         let mut produced = Produced::default();
         TENSORS.write(job, &mut produced, &bytes)?;

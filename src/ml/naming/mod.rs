@@ -29,6 +29,10 @@ pub struct NameTable {
     pub layout: Layout,
     /// What was added to the variance when the batch norms were trained, where that is another number than here.
     pub epsilon: Option<f64>,
+    /// What the step of a training is called.
+    pub step: Option<String>,
+    /// What stands before and behind the name of a tensor in the name of its momentum.
+    momentum: Option<(String, String)>,
     scopes: Vec<String>,
     words: Words,
     rules: Vec<(Pattern, Template)>,
@@ -69,10 +73,20 @@ impl NameTable {
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let example = "The tables in `stages/names/` are examples.";
         syntax::read(name, text, example, |shape, tree| {
-            let known = ["layout", "rules", "epsilon", "scopes", "words", "skip"];
-            let [layout, rules, epsilon, scopes, stated, skip] = shape.fields(tree, "Names", known, 2)?;
+            let known = ["layout", "rules", "epsilon", "scopes", "words", "skip", "momentum", "step"];
+            let [layout, rules, epsilon, scopes, stated, skip, momentum, step] =
+                shape.fields(tree, "Names", known, 2)?;
             let layout = layout.and_then(|tree| shape.choice(tree, &["Hwio", "Oihw"]));
             let epsilon = epsilon.and_then(|tree| shape.number(tree));
+            let step = step.and_then(|tree| shape.text(tree));
+            let momentum = momentum.and_then(|tree| {
+                let text = shape.text(tree)?;
+                let around = text.split_once("{*}").map(|(before, behind)| (before.to_owned(), behind.to_owned()));
+                if around.is_none() {
+                    shape.fault(&tree.span, format!("`{text}` has no `{{*}}`, which stands for the name of a tensor."));
+                }
+                around
+            });
             let items = scopes.and_then(|tree| shape.list(tree)).unwrap_or_default();
             let scopes = items.iter().filter_map(|tree| shape.text(tree)).collect();
             let mut words = Words::new();
@@ -90,7 +104,7 @@ impl NameTable {
             let rules = pairs(shape, rules, &rule);
             let skip = pairs(shape, skip, &|from, why| Ok((Pattern::parse(from, &words)?, why.to_owned())));
             let layout = if layout? == 0 { Layout::Hwio } else { Layout::Oihw };
-            Some(NameTable { layout, epsilon, scopes, words, rules, skip })
+            Some(NameTable { layout, epsilon, step, momentum, scopes, words, rules, skip })
         })
     }
 
@@ -113,6 +127,12 @@ impl NameTable {
         let word = layers.iter().enumerate().map(|(at, layer)| (number(at), layer.clone())).collect();
         self.words.insert(SMOOTHED.to_owned(), word);
         self
+    }
+
+    /// The name of the tensor whose momentum is called `name`; none where it is no momentum.
+    pub fn with_momentum<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let (before, behind) = self.momentum.as_ref()?;
+        name.strip_prefix(before.as_str())?.strip_suffix(behind.as_str())
     }
 
     /// The meaning of a name of the other program. Only tensors that are `wanted` count: a name that fits several of them is

@@ -6,7 +6,8 @@ use crate::stage::StageError;
 use crate::stages::columns::{self, Values};
 use crate::table::Table;
 
-/// A row for each tensor: its name here, its name in the file, its shape, what became of it, and why it was skipped.
+/// A row for each tensor: its name here, its name in the file, its shape, what became of it, and why it was skipped or what its
+/// values were converted from.
 pub fn table(
     parameters: &Parameters,
     taken: impl Fn(&Parameter) -> bool,
@@ -20,7 +21,8 @@ pub fn table(
         let fate = if report.loaded.contains(&parameter.name) { "loaded" } else { "initialised" };
         let origin = found.origins.get(&parameter.name).cloned();
         let shape = Some(format!("{:?}", parameter.shape));
-        row([Some(parameter.name.clone()), origin, shape, Some(fate.to_owned()), None]);
+        let converted = found.converted.get(&parameter.name).map(|dtype| format!("converted from {dtype:?}"));
+        row([Some(parameter.name.clone()), origin, shape, Some(fate.to_owned()), converted]);
     }
     for (name, why) in &found.skipped {
         row([None, Some(name.clone()), None, Some("skipped".to_owned()), Some(why.clone())]);
