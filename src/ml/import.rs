@@ -1,18 +1,16 @@
 //! Weights from files. A file is opened by [`checkpoint`](super::checkpoint). A table of names translates it
 //! ([`naming`](super::naming)). Then its tensors become a network's parameters, and a report says what became of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Device;
-use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::checkpoint::{self, Checkpoint};
-use super::conventions::Geometry;
 use super::error::{Error, Result};
 use super::layers::{Inventory, Parameter};
 use super::models::Network;
-use super::naming::{Layout, Meaning, NameTable};
+use super::naming::{Layout, Meaning, NameTable, OUTERMOST, scopes};
 use super::spec::ModelSpec;
 use super::weights::{Scheme, initial};
 
@@ -83,14 +81,15 @@ pub struct Progress {
     pub step: Option<u64>,
 }
 
-/// The shipped table of names that translates the most tensors of a file into wanted ones, with its name.
+/// The shipped table of names that translates the most tensors of a file into wanted ones, with its name. It is for the
+/// network that lies in `scope` ([`NameTable::within`]).
 ///
 /// # Errors
 /// None translates any.
-pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'static str, NameTable)> {
+pub fn detect(file: &Checkpoint, scope: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(&'static str, NameTable)> {
     let mut best: Option<(usize, &'static str, NameTable)> = None;
     for name in NameTable::names() {
-        let table = NameTable::shipped(name).map_err(Error::Model)?;
+        let table = NameTable::shipped(name).map_err(Error::Model)?.within(scope);
         let ours = |name: &str| matches!(table.meaning(name, wanted), Meaning::Ours(_));
         let count = file.tensors.iter().filter(|tensor| ours(&tensor.name)).count();
         if count > best.as_ref().map_or(0, |(most, ..)| *most) {
@@ -110,15 +109,27 @@ pub fn detect(file: &Checkpoint, wanted: &dyn Fn(&str) -> bool) -> Result<(&'sta
     Ok((name, table))
 }
 
-/// The tensors of a file that are `wanted`, under our names. Only those are read.
+/// The tensors of a file that are `wanted`, under our names. Only those are read. Variances are moved from what the table
+/// says is added to them to `epsilon`, which the network adds.
 ///
 /// # Errors
-/// A wanted tensor has no floats, is damaged, or stands in the file twice; all are named.
-pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -> Result<Translated> {
+/// A wanted tensor has no floats, is damaged, is a variance below 0, or stands in the file twice; all are named. The file
+/// holds several networks, and the table does not say which is meant.
+pub fn translate(
+    file: &Checkpoint,
+    table: &NameTable,
+    wanted: &dyn Fn(&str) -> bool,
+    epsilon: f64,
+) -> Result<Translated> {
     let (mut found, mut faults) = (Translated::default(), Vec::new());
+    let places = chosen(file, table, wanted)?;
     for tensor in &file.tensors {
         let name = &tensor.name;
         let ours = match table.meaning(name, wanted) {
+            Meaning::Ours(ours) if places.get(&ours).is_some_and(|kept| kept != name) => {
+                found.skipped.push((name.clone(), format!("`{}` has a shorter scope", places[&ours])));
+                continue;
+            }
             Meaning::Ours(ours) => ours,
             Meaning::Skipped(why) => {
                 found.skipped.push((name.clone(), why));
@@ -133,7 +144,7 @@ pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> 
             Ok(values) => {
                 let (shape, mut values) = arrange(table.layout, &ours, &tensor.shape, values);
                 if ours.ends_with("/norm/variance") {
-                    adjust(&mut values, table.epsilon);
+                    faults.extend(moved(name, &mut values, table.epsilon, epsilon).err());
                 }
                 if let Some(other) = found.origins.insert(ours.clone(), name.clone()) {
                     faults.push(format!("`{other}` and `{name}` are both `{ours}`."));
@@ -146,8 +157,59 @@ pub fn translate(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> 
             Err(fault) => faults.push(fault),
         }
     }
-    found.skipped.extend(file.passed_over.iter().cloned());
+    for (name, why) in &file.passed_over {
+        match table.meaning(name, wanted) {
+            Meaning::Ours(ours) if !found.tensors.contains_key(&ours) => {
+                faults.push(format!("`{name}`, which is `{ours}`, {why}."));
+            }
+            _ => found.skipped.push((name.clone(), why.clone())),
+        }
+    }
     if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
+}
+
+/// Where a file holds several networks: the name in the file of each tensor of the one that is meant, by our name. Empty where
+/// no name of ours stands for two of the file in different scopes.
+///
+/// # Errors
+/// The table does not say which network is meant.
+fn chosen(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -> Result<BTreeMap<String, String>> {
+    let mut names: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
+    for tensor in &file.tensors {
+        if let (Meaning::Ours(ours), scope) = table.find(&tensor.name, wanted) {
+            names.entry(ours).or_default().push((scope, &tensor.name));
+        }
+    }
+    let differ = |names: &Vec<(&str, &str)>| names.iter().any(|(scope, _)| *scope != names[0].0);
+    let several: BTreeMap<_, _> = names.iter().filter(|(_, names)| differ(names)).collect();
+    if several.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let outer = |names: &Vec<(&str, &str)>| {
+        let least = names.iter().map(|(scope, _)| scopes::depth(scope)).min()?;
+        let mut outer = names.iter().filter(|(scope, _)| scopes::depth(scope) == least);
+        outer.next().filter(|_| outer.next().is_none()).map(|(_, name)| (*name).to_owned())
+    };
+    if table.outermost()
+        && let Some(kept) = several.iter().map(|(ours, names)| Some(((*ours).clone(), outer(names)?))).collect()
+    {
+        return Ok(kept);
+    }
+    let all: BTreeSet<&str> = several.values().flat_map(|names| names.iter().map(|(scope, _)| *scope)).collect();
+    let apart = scopes::apart(&all.iter().copied().collect::<Vec<_>>());
+    let counted = |scope: &String| {
+        let within = |(found, _): &&(&str, &str)| scopes::within(found, scope);
+        let count = names.values().flatten().filter(within).count();
+        if scope.is_empty() { "no scope".to_owned() } else { format!("`{scope}` ({count} tensors)") }
+    };
+    let choice = |scope: &String| format!("\"{}\"", if scope.is_empty() { OUTERMOST } else { scope });
+    let listed: Vec<String> = apart.iter().map(counted).collect();
+    let choices: Vec<String> = apart.iter().map(choice).collect();
+    Err(Error::Model(format!(
+        "The file holds the network more than once: in {}. Choose one: `scope: {}`.",
+        listed.join(" and in "),
+        choices.join("` or `scope: ")
+    )))
 }
 
 /// The values of a tensor that is wanted; a fault in words.
@@ -226,26 +288,25 @@ pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Changes variances that were trained with another epsilon than [`Geometry::TENSORFLOW`], so that they give the same factors here: `v`
-/// becomes `v + theirs - ours`. For a small `v` that is negative, but with our epsilon it adds up to the same positive
-/// number as before.
-fn adjust(variances: &mut [f32], epsilon: Option<f64>) {
-    if let Some(theirs) = epsilon {
-        let shift = theirs - Geometry::TENSORFLOW.epsilon;
+/// Changes variances that were trained with `theirs` added to them, so that they give the same factors where `epsilon` is
+/// added: `v` becomes `v + theirs - epsilon`. For a small `v` that is negative, but with `epsilon` it adds up to the same
+/// positive number as before.
+///
+/// # Errors
+/// A variance is negative, but for what a move before made of it: with `epsilon` it must be above 0.
+fn moved(name: &str, variances: &mut [f32], theirs: Option<f64>, epsilon: f64) -> std::result::Result<(), String> {
+    let sound = |variance: &f32| match theirs {
+        Some(_) => *variance >= 0.0,
+        None => variance + epsilon as f32 > 0.0,
+    };
+    // What is no number is told where its network is built.
+    if let Some(at) = variances.iter().position(|variance| !variance.is_nan() && !sound(variance)) {
+        return Err(format!("The variance `{name}` is negative: element {at} is {}.", variances[at]));
+    }
+    if let Some(shift) = theirs.map(|theirs| theirs - epsilon).filter(|shift| *shift != 0.0) {
         variances.iter_mut().for_each(|variance| *variance = (f64::from(*variance) + shift) as f32);
     }
-}
-
-/// Tensors as a safetensors file.
-pub fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>> {
-    let failed = |error: safetensors::SafeTensorError| Error::Model(format!("The weights cannot be written: {error}."));
-    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
-    let values: Vec<Vec<u8>> = tensors.values().map(|(_, values)| bytes(values)).collect();
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, (shape, _)), bytes) in tensors.iter().zip(&values) {
-        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
-    }
-    safetensors::serialize(views, None).map_err(failed)
+    Ok(())
 }
 
 impl From<checkpoint::Error> for Error {
@@ -319,6 +380,8 @@ pub fn network(
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::TensorView;
+
     use super::*;
 
     #[test]
@@ -345,15 +408,19 @@ mod tests {
     #[test]
     fn a_variance_of_another_epsilon_gives_the_same_factor() {
         for variance in [0.0_f32, 1e-7, 3e-4, 0.5, 40.0] {
-            let mut moved = [variance];
-            adjust(&mut moved, Some(1e-5));
+            let mut moved_one = [variance];
+            moved("v", &mut moved_one, Some(1e-5), 1e-3).unwrap();
             let wanted = 1.0 / (f64::from(variance) + 1e-5).sqrt();
-            let found = 1.0 / f64::from(moved[0] + Geometry::TENSORFLOW.epsilon as f32).sqrt();
+            let found = 1.0 / (f64::from(moved_one[0]) + 1e-3).sqrt();
             assert!((found / wanted - 1.0).abs() < 1e-5, "{variance}: {found} {wanted}");
+            let mut same = [variance];
+            moved("v", &mut same, Some(1e-5), 1e-5).unwrap();
+            assert_eq!(same, [variance], "with the file's own epsilon nothing moves");
+            moved("v", &mut moved_one, None, 1e-3).unwrap();
         }
-        let mut same = [0.25];
-        adjust(&mut same, None);
-        assert_eq!(same, [0.25]);
+        let told = |variance: f32, theirs| moved("bn.var", &mut [0.5, variance], theirs, 1e-3).unwrap_err();
+        assert_eq!(told(-1e-7, Some(1e-5)), "The variance `bn.var` is negative: element 1 is -0.0000001.");
+        assert_eq!(told(-1e-3, None), "The variance `bn.var` is negative: element 1 is -0.001.");
     }
 
     /// A file of tensors of any type.
@@ -383,7 +450,7 @@ mod tests {
             ("stem/norm/variance", Dtype::F32, vec![4], plain),
             ("count", Dtype::I64, vec![], vec![7, 0, 0, 0, 0, 0, 0, 0]),
         ]);
-        let found = translate(&all, &own, &|_| true).unwrap();
+        let found = translate(&all, &own, &|_| true, 1e-3).unwrap();
         assert_eq!(found.tensors["stem/norm/gamma"].1, [1.0, -2.5, 2.0_f32.powi(-24), 65504.0]);
         assert_eq!(found.tensors["stem/norm/beta"].1, [1.0, -2.5, f32::MIN_POSITIVE, 2.0]);
         assert_eq!(found.tensors["stem/norm/mean"].1, [0.1, 1.0, -3.5, 0.0]);
@@ -396,7 +463,7 @@ mod tests {
             ("stem/norm/gamma", Dtype::F64, vec![2], bytes(&[1.0, -1e39], f64::to_le_bytes)),
             ("stem/norm/beta", Dtype::I32, vec![1], vec![0; 4]),
         ]);
-        let told = translate(&large, &own, &|_| true).unwrap_err().to_string();
+        let told = translate(&large, &own, &|_| true, 1e-3).unwrap_err().to_string();
         assert!(told.contains("`stem/norm/gamma`: Its element 1 is -1e39"), "{told}");
         assert!(told.contains("`stem/norm/beta` has the type I32"), "{told}");
     }
@@ -428,5 +495,45 @@ mod tests {
         let found = progress(&own, &NameTable::shipped("Own").unwrap(), &wanted).unwrap();
         assert_eq!(found.momentum["stem/conv/weights"], (vec![4, 3, 2, 1], values));
         assert_eq!(found.step, None);
+    }
+
+    #[test]
+    fn one_of_several_networks_in_a_file_is_chosen_by_its_scope() {
+        let value = |value: f32| (Dtype::F32, vec![1, 1, 1, 1], value.to_le_bytes().to_vec());
+        let tensors = |names: &[(&'static str, f32)]| {
+            let tensor = |(name, number): &(&'static str, f32)| {
+                let (dtype, shape, bytes) = value(*number);
+                (*name, dtype, shape, bytes)
+            };
+            file(&names.iter().map(tensor).collect::<Vec<_>>())
+        };
+        let read = |file: &Checkpoint, scope: &str| {
+            let table = NameTable::shipped("Torchvision").unwrap().within(scope);
+            let found = translate(file, &table, &|name| name == "stem/conv/weights", 1e-3)?;
+            Ok::<_, Error>(found.tensors.get("stem/conv/weights").map(|(_, values)| values[0]))
+        };
+        let two =
+            tensors(&[("model.backbone.conv1.weight", 1.0), ("ema.backbone.conv1.weight", 2.0), ("ema.decay", 0.9)]);
+        let told = read(&two, "").unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "The file holds the network more than once: in `ema` (1 tensors) and in `model` (1 tensors). \
+             Choose one: `scope: \"ema\"` or `scope: \"model\"`."
+        );
+        assert_eq!(read(&two, "ema").unwrap(), Some(2.0));
+        assert_eq!(read(&two, "model").unwrap(), Some(1.0));
+        assert_eq!(read(&two, "student").unwrap(), None);
+        let inner = tensors(&[("conv1.weight", 1.0), ("ema.module.conv1.weight", 2.0)]);
+        let told = read(&inner, "").unwrap_err().to_string();
+        assert!(
+            told.ends_with(
+                "in no scope and in `ema.module` (1 tensors). Choose one: `scope: \".\"` or `scope: \"ema.module\"`."
+            ),
+            "{told}"
+        );
+        assert_eq!(read(&inner, ".").unwrap(), Some(1.0));
+        assert_eq!(read(&inner, "ema").unwrap(), Some(2.0));
+        let one = tensors(&[("state_dict.module._orig_mod.net.conv1.weight", 3.0)]);
+        assert_eq!(read(&one, "").unwrap(), Some(3.0));
     }
 }

@@ -56,6 +56,7 @@ pub mod device;
 pub mod erf;
 #[forbid(unsafe_code)]
 pub mod error;
+pub mod export;
 #[forbid(unsafe_code)]
 pub mod geometry;
 #[cfg(test)]

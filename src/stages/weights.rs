@@ -17,7 +17,7 @@ use super::params::network::Encoder;
 use super::params::weights::{KIND, Names, Source, Take, WeightsParams};
 use super::support;
 use super::yields::{IMPORTED, TENSORS, WEIGHTS};
-use read::{Found, fault, file, read};
+use read::{Asked, FILE, Found, fault, file, read};
 
 /// The kind.
 pub struct Weights;
@@ -51,9 +51,11 @@ impl TypedKind for Weights {
         let pool = support::pool(job.threads)?;
         let (import, (scheme, seed)) = match &p.source {
             Source::Seeded { encoder, seed, .. } => (None, (encoder.scheme(), *seed)),
-            Source::Checkpoint { names, take, partial, .. } => (Some((names, take, *partial)), (Scheme::Stable, 1)),
+            Source::Checkpoint { names, take, partial, scope, .. } => {
+                (Some((names, take, *partial, scope.as_str())), (Scheme::Stable, 1))
+            }
             Source::Safetensors { partial, .. } => {
-                (Some((&Names::Own {}, &Take::Encoder {}, *partial)), (Scheme::Stable, 1))
+                (Some((&Names::Own {}, &Take::Encoder {}, *partial, "")), (Scheme::Stable, 1))
             }
         };
         let (found, take, partial, place) = match import {
@@ -62,9 +64,10 @@ impl TypedKind for Weights {
                 let take = if classes.is_some() { &Take::EncoderAndHead {} } else { &Take::Encoder {} };
                 (Found { classes, ..Found::default() }, take, true, "seed".to_owned())
             }
-            Some((names, take, partial)) => {
+            Some((names, take, partial, scope)) => {
                 let path = file(job, FILE)?;
-                let found = pool.install(|| read(job, &spec(&p.encoder, take, CLASSES), path, names, take))?;
+                let asked = Asked { names, take, scope };
+                let found = pool.install(|| read(job, &spec(&p.encoder, take, CLASSES), path, asked))?;
                 (found, take, partial, path.display().to_string())
             }
         };
@@ -109,9 +112,6 @@ const REPORT: Output = Output::table(
     &[Format::Csv],
     "A row for each tensor: whether it was loaded, initialised, skipped or left over.",
 );
-
-/// The slot of the file of weights.
-const FILE: &str = "source.file";
 
 /// The classes of a head that is not taken. The tensors of the encoder are the same for any number.
 const CLASSES: usize = 2;

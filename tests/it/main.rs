@@ -29,6 +29,8 @@ mod erf;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;

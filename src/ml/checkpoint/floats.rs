@@ -1,9 +1,48 @@
 //! The values of a tensor as 32-bit floats, whatever type of floats the file has.
 
+use prost::bytes::Bytes;
 use safetensors::Dtype;
 
+use super::content::Content;
 use super::error::{Error, Result};
-use super::tensors::Tensor;
+use super::tensors::{Checkpoint, Source, Tensor};
+
+/// A tensor of other floats, as 32-bit ones.
+struct Converted(Tensor);
+
+impl Source for Converted {
+    fn read(&self) -> Result<Bytes> {
+        Ok(bytes(&self.0.floats()?.unwrap_or_default()))
+    }
+}
+
+fn bytes(values: &[f32]) -> Bytes {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
+}
+
+impl Checkpoint {
+    /// The same with all floats as 32-bit ones; other types stay. The values are converted as they are read.
+    pub fn in_f32(self) -> Self {
+        let convert = |tensor: Tensor| match tensor.dtype {
+            Dtype::F16 | Dtype::BF16 | Dtype::F64 => {
+                Tensor::new(tensor.name.clone(), Dtype::F32, tensor.shape.clone(), Converted(tensor))
+            }
+            _ => tensor,
+        };
+        Checkpoint { tensors: self.tensors.into_iter().map(convert).collect(), ..self }
+    }
+
+    /// Tensors of 32-bit floats that are in memory, each a name, a shape and values, as a file of this format.
+    pub fn of_floats<'a>(
+        format: &'static str,
+        tensors: impl IntoIterator<Item = (&'a String, &'a (Vec<usize>, Vec<f32>))>,
+    ) -> Result<Self> {
+        let tensor = |(name, (shape, values)): (&String, &(Vec<usize>, Vec<f32>))| {
+            Tensor::new(name.clone(), Dtype::F32, shape.clone(), Content::from(bytes(values)))
+        };
+        Checkpoint::new(format, tensors.into_iter().map(tensor).collect())
+    }
+}
 
 impl Tensor {
     /// The values as 32-bit floats: those of F16 and BF16 are the same numbers, those of F64 are rounded to the nearest. None

@@ -33,6 +33,7 @@ pub mod fuzz;
 #[cfg(test)]
 mod hostile;
 mod npz;
+mod out;
 mod partition;
 mod pickle;
 mod plain;
@@ -55,6 +56,7 @@ use archive::Archive;
 use content::Content;
 pub use error::{Error, Result};
 pub use files::Files;
+pub use out::Written;
 pub use tensors::{Checkpoint, Tensor};
 
 impl Checkpoint {
@@ -71,12 +73,6 @@ impl Checkpoint {
         let open = |path: &std::path::PathBuf| Ok((name(path), Content::open(path)?));
         let others: Vec<(String, Content)> = files.others.iter().map(open).collect::<Result<_>>()?;
         Checkpoint::of(&first, &Content::open(&files.first)?, &others)
-    }
-
-    /// Writes the tensors as a safetensors file, with names, types, shapes and bytes as they are. `put` is given the file in
-    /// parts, of which the largest is a tensor.
-    pub fn write_safetensors(&self, put: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        plain::write(&self.tensors, put)
     }
 
     fn of(name: &str, content: &Content, others: &[(String, Content)]) -> Result<Self> {
@@ -116,6 +112,8 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         Ok(match &content.start(16)?[..] {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
+            // The length of a header, which may begin like a pickle.
+            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Some(Format::Safetensors),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             [0x80, ..] if extension != "safetensors" => Some(Format::Pickle),
             _ if torch::is_legacy(content)? => Some(Format::Pickle),

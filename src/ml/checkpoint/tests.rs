@@ -9,7 +9,7 @@ use prost::bytes::Bytes;
 use super::bundle::{Entry, Header};
 use super::sliced::{Data, Meta, Saved, SliceMeta};
 use super::tensorflow::{Dim, Extent, Shape, Slice, Values, slice_key};
-use super::{Checkpoint, Dtype, Tensor, sstable};
+use super::{Checkpoint, Dtype, Tensor, Written, sstable};
 
 fn view<'a>(dtype: Dtype, shape: &[usize], content: &'a [u8]) -> safetensors::tensor::TensorView<'a> {
     safetensors::tensor::TensorView::new(dtype, shape.to_vec(), content).unwrap()
@@ -184,7 +184,7 @@ fn safetensors_of(file: &Checkpoint) -> Vec<u8> {
         bytes.extend_from_slice(part);
         Ok(())
     };
-    file.write_safetensors(put).unwrap();
+    file.write(Written::Safetensors, put).unwrap();
     bytes
 }
 
@@ -208,6 +208,32 @@ fn every_format_holds_the_same_tensors() {
         for (tensor, other) in file.tensors.iter().zip(&again.tensors) {
             assert_eq!(tensor.bytes().unwrap(), other.bytes().unwrap());
         }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let (name, content, others) = saved(false);
+    let file = Checkpoint::read(&name, content.into(), &others).unwrap();
+    for (format, name, words) in [
+        (Written::Safetensors, "m.safetensors", "safetensors"),
+        (Written::Npz, "m.npz", "NumPy npz"),
+        (Written::Torch, "m.pth", "PyTorch"),
+    ] {
+        assert_eq!(Written::of(name), Some(format));
+        let mut bytes = Vec::new();
+        let put = &mut |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        };
+        file.write(format, put).unwrap();
+        let again = Checkpoint::read(name, bytes.into(), &[]).unwrap();
+        assert_eq!(again.format, words);
+        for (tensor, other) in file.tensors.iter().zip(&again.tensors) {
+            assert_eq!((&tensor.name, &tensor.shape, tensor.dtype), (&other.name, &other.shape, other.dtype));
+            assert_eq!(tensor.bytes().unwrap(), other.bytes().unwrap());
+        }
+        assert_eq!(file.tensors.len(), again.tensors.len());
     }
 }
 

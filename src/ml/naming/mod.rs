@@ -1,14 +1,18 @@
 //! Tables of names: what the tensors of other programs are called here, and how their values lie in memory.
 //!
 //! A table is a RON file that one can read, copy and extend. The shipped ones are `stages/names/*.ron`. The code knows no
-//! names of other programs. It knows only how TensorFlow numbers variables of the same name.
+//! names of other programs' tensors. It knows only how TensorFlow numbers variables of the same name, and what programs put
+//! before the names of a network ([`scopes`]).
+//!
+//! A table translates names of the other program into ours ([`NameTable::find`]) and back ([`NameTable::theirs`]).
 
 mod pattern;
+pub mod scopes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::syntax::{self, Diagnostics, Shape, Tree};
-use pattern::{Pattern, Template, Words};
+use pattern::{Means, Pattern, Template, Words};
 
 /// The bytes that the file of a table may have. The shipped ones have three thousand.
 pub const BYTES: u64 = 1 << 20;
@@ -37,7 +41,17 @@ pub struct NameTable {
     words: Words,
     rules: Vec<(Pattern, Template)>,
     skip: Vec<(Pattern, String)>,
+    /// The dilations of the network's head.
+    rates: Vec<usize>,
+    /// Which network of the file is meant ([`NameTable::within`]).
+    within: String,
 }
+
+/// The scope that stands for the network with the shortest scope.
+pub const OUTERMOST: &str = ".";
+
+/// The dilations of the head where none are stated: the reference's.
+const RATES: [usize; 4] = [6, 12, 18, 24];
 
 /// The word for a number at the end of a name. Smoothed layers make variables of the same name one after the other, and
 /// TensorFlow adds nothing to the first, then `_1`, `_2`, …. The word becomes the name of the layer here, which depends on
@@ -104,7 +118,8 @@ impl NameTable {
             let rules = pairs(shape, rules, &rule);
             let skip = pairs(shape, skip, &|from, why| Ok((Pattern::parse(from, &words)?, why.to_owned())));
             let layout = if layout? == 0 { Layout::Hwio } else { Layout::Oihw };
-            Some(NameTable { layout, epsilon, step, momentum, scopes, words, rules, skip })
+            let (rates, within) = (RATES.to_vec(), String::new());
+            Some(NameTable { layout, epsilon, step, momentum, scopes, words, rules, skip, rates, within })
         })
     }
 
@@ -135,36 +150,69 @@ impl NameTable {
         name.strip_prefix(before.as_str())?.strip_suffix(behind.as_str())
     }
 
-    /// The meaning of a name of the other program. Only tensors that are `wanted` count: a name that fits several of them is
-    /// unknown. The name may have scopes before it, one behind the other, as `module.`.
+    /// The table for a network whose head has these dilations, in their order: they give `{rates:n}` its meaning.
+    pub fn rates(self, rates: &[usize]) -> Self {
+        NameTable { rates: rates.to_vec(), ..self }
+    }
+
+    /// The table for the network of a file whose names lie in this scope, as `ema`. Empty: any; [`OUTERMOST`]: the one with
+    /// the shortest scope, which is for the caller to find.
+    pub fn within(self, scope: &str) -> Self {
+        NameTable { within: scope.to_owned(), ..self }
+    }
+
+    /// Whether the network with the shortest scope is meant.
+    pub fn outermost(&self) -> bool {
+        self.within == OUTERMOST
+    }
+
+    fn means(&self) -> Means<'_> {
+        Means { words: &self.words, rates: &self.rates }
+    }
+
+    /// The meaning of a name of the other program ([`NameTable::find`]).
     pub fn meaning(&self, name: &str, wanted: &dyn Fn(&str) -> bool) -> Meaning {
-        let mut name = name;
-        let inner = |name: &str| {
-            let scope = self
-                .scopes
-                .iter()
-                .find(|scope| name.strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with(['.', '/'])))?;
-            Some(scope.len() + 1)
-        };
+        self.find(name, wanted).0
+    }
+
+    /// The meaning of a name of the other program, and the scope that it lies in. Only tensors that are `wanted` count: a
+    /// name that fits several of them is unknown. The name may have scopes before it, one behind the other, as `module.`.
+    pub fn find<'a>(&self, name: &'a str, wanted: &dyn Fn(&str) -> bool) -> (Meaning, &'a str) {
+        let means = self.means();
+        // An array that was saved under the name of a file.
+        let bare = name.strip_suffix(".npy").unwrap_or(name);
+        let mut start = 0;
         loop {
-            let ours = |(pattern, template): &(Pattern, Template)| template.fill(&pattern.captures(name, &self.words)?);
+            let (scope, name) = (bare[..start].trim_end_matches(['.', '/']), &bare[start..]);
+            let meant = self.within.is_empty() || self.outermost() || scopes::within(scope, &self.within);
+            let ours =
+                |(pattern, template): &(Pattern, Template)| template.fill(&pattern.captures(name, means)?, means.rates);
             let known: BTreeSet<String> = self.rules.iter().filter_map(ours).collect();
             if !known.is_empty() {
                 let mut wanted = known.into_iter().filter(|ours| wanted(ours));
-                return match (wanted.next(), wanted.next()) {
+                let meaning = match (wanted.next(), wanted.next()) {
+                    (Some(_), None) if !meant => Meaning::Skipped("it lies in another scope".to_owned()),
                     (Some(ours), None) => Meaning::Ours(ours),
                     _ => Meaning::Unknown,
                 };
+                return (meaning, scope);
             }
-            if let Some((_, why)) = self.skip.iter().find(|(pattern, _)| pattern.captures(name, &self.words).is_some())
-            {
-                return Meaning::Skipped(why.clone());
+            if let Some((_, why)) = self.skip.iter().find(|(pattern, _)| pattern.captures(name, means).is_some()) {
+                return (Meaning::Skipped(why.clone()), scope);
             }
-            match inner(name) {
-                Some(len) => name = &name[len..],
-                None => return Meaning::Unknown,
+            match scopes::length(name, &self.scopes) {
+                Some(len) => start += len,
+                None => return (Meaning::Unknown, scope),
             }
         }
+    }
+
+    /// The name that the other program gives a tensor of ours: by the first rule that has one. `others` are numbers that
+    /// stand in such names and not in ours, as the layers of a ResNet.
+    pub fn theirs(&self, ours: &str, others: &BTreeMap<&str, i64>) -> Option<String> {
+        let name =
+            |(pattern, template): &(Pattern, Template)| pattern.fill(&template.captures(ours, self.means())?, others);
+        self.rules.iter().find_map(name)
     }
 }
 

@@ -45,6 +45,9 @@ params! {
             take: Take = Take::Encoder {};
             /// Whether tensors that the file lacks are drawn from seed 1. Otherwise they are an error.
             partial: bool = false;
+            /// Where the file holds several networks, as a model and its average: the scope of the one that is taken,
+            /// as `"ema"`. `"."` is the one with the shortest scope. Empty: the only one.
+            scope: String = String::new(), where since("0.1.0");
         }
         /// The same as `Checkpoint` with `names: Own`.
         Safetensors {

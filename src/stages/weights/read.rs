@@ -5,8 +5,10 @@ use std::path::Path;
 
 use crate::fsio;
 use crate::ml::checkpoint::{self, Checkpoint};
+use crate::ml::conventions::Geometry;
 use crate::ml::data::augment::Normalise;
 use crate::ml::import::{self, Translated};
+use crate::ml::layers::{Inventory, Parameter};
 use crate::ml::models::{Network, architecture};
 use crate::ml::naming;
 use crate::ml::spec::ModelSpec;
@@ -18,6 +20,11 @@ use crate::stages::subject::{self, InputForm};
 use crate::stages::support;
 use crate::syntax::Diagnostic;
 
+/// The slot of the file of weights.
+pub const FILE: &str = "source.file";
+/// The slot of a table of names.
+pub const TABLE: &str = "source.names.file";
+
 /// What a file of weights gave; nothing where there is none.
 #[derive(Default)]
 pub struct Found {
@@ -25,6 +32,17 @@ pub struct Found {
     pub translated: Translated,
     /// The classes of the head, where it is taken.
     pub classes: Option<usize>,
+}
+
+/// What is asked of a file of weights.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// How its tensors are named.
+    pub names: &'a Names,
+    /// What is taken.
+    pub take: &'a Take,
+    /// The scope of the network that is taken, where there are several.
+    pub scope: &'a str,
 }
 
 /// The file behind a slot of the job.
@@ -39,12 +57,13 @@ pub fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
     DataFault::new(path.display(), error.within(&name), error.hint()).into()
 }
 
-/// Reads the tensors that `take` names from the file at `path`, for the network that `spec` describes.
+/// Reads the tensors that are asked for from the file at `path`, for the network that `spec` describes.
 ///
 /// # Errors
 /// The file or the table of names cannot be read, a tensor that is taken is damaged, or a head is to be taken where
 /// there is none.
-pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &Take) -> Result<Found, StageError> {
+pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> Result<Found, StageError> {
+    let Asked { names, take, scope } = asked;
     let place = path.display().to_string();
     let wrong = |error| support::ml_error(error, &place);
     let checkpoint = Checkpoint::open(path).map_err(|error| fault(path, &error))?;
@@ -55,28 +74,73 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, names: &Names, take: &
     let (name, names) = match names.shipped() {
         Some(name) => (name, naming::NameTable::shipped(name).map_err(StageError::Bug)?),
         None => match names {
-            Names::Table { .. } => ("stated", own_table(file(job, "source.names.file")?)?),
-            _ => import::detect(&checkpoint, &wanted).map_err(wrong)?,
+            Names::Table { .. } => ("stated", own_table(file(job, TABLE)?)?),
+            _ => import::detect(&checkpoint, scope, &wanted).map_err(wrong)?,
         },
     };
-    let names = names.smoothing(&import::smoothed(&inventory));
-    let translated = import::translate(&checkpoint, &names, &wanted).map_err(wrong)?;
+    let names = names.within(scope).rates(&rates(&inventory)).smoothing(&import::smoothed(&inventory));
+    let translated = import::translate(&checkpoint, &names, &wanted, Geometry::TENSORFLOW.epsilon).map_err(wrong)?;
+    if !matches!(take, Take::Encoder {})
+        && let Some(name) = beyond(&names, &rates(&inventory), &translated)
+    {
+        let what = format!("The head of the file has more convolutions than the network's: `{name}`.");
+        return Err(
+            DataFault::new(place, what, "State the dilations of the file's head, or write `take: Encoder`.").into()
+        );
+    }
     let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
     let classes = biases.map(|(_, (shape, _))| shape.iter().product());
     if !matches!(take, Take::Encoder {}) && !classes.is_some_and(|classes| (2..=255).contains(&classes)) {
         let what = match classes {
-            None => "The file has no head of an ASPP.".to_owned(),
+            None => no_head(&translated),
             Some(classes) => format!("The head of the file has {classes} classes; a model has 2 to 255."),
         };
-        return Err(DataFault::new(place, what, "Write `take: Encoder`, or name a file with a head.").into());
+        return Err(DataFault::new(
+            place,
+            what,
+            "Write `take: Encoder`, name a file with a head, or say what the names mean by `names: Table(…)`.",
+        )
+        .into());
     }
-    let text =
-        format!("{} with {} tensors, by the table of names `{name}`.", checkpoint.format, checkpoint.tensors.len());
+    let (format, count) = (checkpoint.format, checkpoint.tensors.len());
+    let file = path.file_name().unwrap_or_default().display();
+    let text = format!("`{file}`: {format} with {count} tensors, by the table of names `{name}`.");
     job.events.emit(Event::Log { text });
     if let Some(text) = other_input(&checkpoint, path) {
         job.events.emit(Event::Warning { text });
     }
     Ok(Found { translated, classes })
+}
+
+/// The dilations of the head, in the order of the network.
+fn rates(inventory: &Inventory) -> Vec<usize> {
+    let rate = |(_, parameter): (_, &Parameter)| {
+        parameter.name.strip_prefix("head/aspp")?.strip_suffix("/weights")?.parse().ok()
+    };
+    inventory.iter().filter_map(rate).collect()
+}
+
+/// A tensor of the file that belongs to its head, at a place for which the network's has no dilation.
+fn beyond<'a>(names: &naming::NameTable, rates: &[usize], found: &'a Translated) -> Option<&'a String> {
+    // Dilations that no network has, behind those that there are.
+    let more: Vec<usize> = rates.iter().copied().chain(usize::MAX - 8..usize::MAX).collect();
+    let names = names.clone().rates(&more);
+    let is_head =
+        |name: &&String| matches!(names.meaning(name, &|ours| ours.starts_with("head/")), naming::Meaning::Ours(_));
+    found.left_over.iter().find(is_head)
+}
+
+/// Why no head was found: there is none, or its names do not say what it is.
+fn no_head(found: &Translated) -> String {
+    const PARTS: [&str; 6] = ["aspp", "classifier", "decode_head", "head", "fc1_voc12", "fc8"];
+    let is_head = |name: &&String| PARTS.iter().any(|part| name.to_ascii_lowercase().contains(part));
+    match found.left_over.iter().find(is_head) {
+        None => "The file has no head of an ASPP.".to_owned(),
+        Some(name) => format!(
+            "The file has no head of an ASPP under names that are known: `{name}` does not tell what it is, nor which \
+             dilation its convolution has."
+        ),
+    }
 }
 
 /// A warning about a model of this program that was trained with another `input` than the default: a stage that uses it
@@ -94,7 +158,7 @@ fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
 }
 
 /// Reads a table of names.
-fn own_table(path: &Path) -> Result<naming::NameTable, StageError> {
+pub fn own_table(path: &Path) -> Result<naming::NameTable, StageError> {
     let text = fsio::read_to_string_within(path, naming::BYTES)
         .map_err(|error| DataFault::new(path.display(), error.to_string(), error.hint()))?;
     naming::NameTable::parse(&path.display().to_string(), &text).map_err(|found| {

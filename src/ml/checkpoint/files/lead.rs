@@ -47,11 +47,9 @@ fn is_checkpoint(prefix: &Path) -> bool {
         name.push(end);
         prefix.with_file_name(name)
     };
-    let is_part = |name: &str| split_part(name).is_some();
-    let parts = || {
-        let start = format!("{}-", prefix.file_name().unwrap_or_default().to_string_lossy());
-        listed(folder(prefix)).iter().any(|name| name.starts_with(&start) && is_part(name))
-    };
+    let stem = prefix.file_name().unwrap_or_default().to_string_lossy();
+    let is_part = |name: &String| split_part(name).is_some_and(|(found, _)| found == stem);
+    let parts = || listed(folder(prefix)).iter().any(is_part);
     fsio::stat(prefix).is_ok_and(|stat| !stat.is_dir) || fsio::exists(&with(".index")) || parts()
 }
 

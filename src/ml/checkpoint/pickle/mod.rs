@@ -143,7 +143,7 @@ mod tests {
             assert!(matches!(pickle.get(pickle.root), Object::Unmade { .. }), "{pickle:?}");
             assert_eq!(pickle.name(pickle.root).as_deref(), Some(name));
         }
-        assert!(refused(b"\x80\x02\xff.").contains("The operation `\u{ff}`"));
+        assert!(refused(b"\x80\x02\xff.").contains("The operation `\\u{ff}`"));
     }
 
     #[test]
