@@ -13,7 +13,7 @@ use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
 use crate::stage::DataFault;
 use crate::stage::expansion::files;
-use crate::stage::{External, Kind, Registry, StageError, locate as file_of};
+use crate::stage::{External, Kind, Peer, Registry, StageError, Supplier, locate as file_of};
 use crate::store::Store;
 
 /// How many faults are told one by one: a data set that lies elsewhere misses thousands of files.
@@ -82,6 +82,7 @@ pub(super) fn gather(
         }
         found.insert(index, outside);
     }
+    faults.extend(wanted.iter().flat_map(|index| unsuited(pipeline, registry, &found, *index)));
     let missing = |index: usize, file: &External| {
         let node = &pipeline.nodes[index];
         registry.kind(&node.kind)?.missing(&node.params, file)
@@ -95,6 +96,29 @@ pub(super) fn gather(
         faults.push(DataFault::new("and more", format!("{more} other files or roots are missing or at fault."), ""));
     }
     if faults.is_empty() { Ok(found) } else { Err(Error::Inputs(faults)) }
+}
+
+/// What is wrong with the files from which the inputs of a node are made, as far as the node's kind looks at them.
+fn unsuited(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    found: &BTreeMap<usize, Outside>,
+    index: usize,
+) -> Vec<DataFault> {
+    let node = &pipeline.nodes[index];
+    let mut suppliers = Vec::new();
+    for (slot, sources) in &node.inputs {
+        for source in sources {
+            let Source::Node(index) = source else { continue };
+            let supplier = &pipeline.nodes[*index];
+            if let (Some(kind), Some(outside)) = (registry.kind(&supplier.kind), found.get(index)) {
+                let peer = Peer { kind, params: &supplier.params };
+                suppliers.push((slot.as_str(), Supplier { peer, files: &outside.files }));
+            }
+        }
+    }
+    let unsuited = registry.kind(&node.kind).and_then(|kind| kind.suits(&node.params, &suppliers).err());
+    unsuited.map(|error| blame(&format!("stage `{}`", node.stage), error)).unwrap_or_default()
 }
 
 /// Where everything is that a node takes from outside. Faults go to `fail`.

@@ -84,6 +84,11 @@ pub trait Kind: Sync + Send {
     fn root(&self, _params: &Value) -> Result<Option<String>, StageError> {
         Ok(None)
     }
+    /// An error where the files from which the inputs of a node are made do not fit the node, as far as they show it. Called
+    /// when planning: `suppliers` are the nodes of the same plan that it reads, by slot.
+    fn suits(&self, _params: &Value, _suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        Ok(())
+    }
     /// Whether the node's numbers depend on the device and its arithmetic, so that the numeric profile enters its key.
     fn computes(&self) -> bool {
         false
@@ -109,6 +114,15 @@ pub fn locate(text: &str, root: &DataRoot<'_>) -> Result<PathBuf, StageError> {
         Some((name, relative)) if !text.starts_with('/') => Ok(root(name)?.join(relative)),
         _ => Ok(PathBuf::from(text)),
     }
+}
+
+/// A node that another reads, before it is made.
+#[derive(Clone, Copy)]
+pub struct Supplier<'a> {
+    /// Its stage.
+    pub peer: Peer<'a>,
+    /// The files of its `File` parameters by slot.
+    pub files: &'a BTreeMap<String, PathBuf>,
 }
 
 /// A stage of the pipeline that another refers to.

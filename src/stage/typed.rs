@@ -9,7 +9,7 @@ use super::artifact::Produced;
 use super::error::{DataFault, StageError};
 use super::expansion::{Extents, NodeSpec};
 use super::job::{DeviceSpec, Job};
-use super::kind::{DataRoot, Kind, ParamFault, Peer, Peers};
+use super::kind::{DataRoot, Kind, ParamFault, Peer, Peers, Supplier};
 use super::output::{Output, Yield};
 use super::outside::{External, Program};
 use super::params::Param;
@@ -85,6 +85,13 @@ pub trait TypedKind: Sync + Send {
     /// The data root whose folder consumers of the node's outputs need, if any.
     fn root(&self, _params: &Self::Params) -> Option<String> {
         None
+    }
+    /// Whether the files from which the inputs of a node are made fit the node.
+    ///
+    /// # Errors
+    /// They do not.
+    fn suits(&self, _params: &Self::Params, _suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        Ok(())
     }
     /// Whether a device can compute a node as its parameters ask.
     ///
@@ -178,6 +185,10 @@ impl<K: TypedKind> Kind for K {
 
     fn computes(&self) -> bool {
         K::COMPUTES
+    }
+
+    fn suits(&self, params: &Value, suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        TypedKind::suits(self, &read(params)?, suppliers)
     }
 
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {

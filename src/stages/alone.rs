@@ -236,9 +236,10 @@ fn find(checkpoint: &Checkpoint, encoder: &str, words: &Words) -> crate::ml::err
     let inventory = Network::inventory(&spec, &architecture(&spec.encoder)?)?;
     let wanted: BTreeSet<&str> = inventory.iter().map(|(_, parameter)| parameter.name.as_str()).collect();
     let is_wanted = |name: &str| wanted.contains(name);
-    let (table, names) = import::detect(checkpoint, &is_wanted)?;
+    let (table, names) = import::detect(checkpoint, "", &is_wanted)?;
     let names = names.smoothing(&import::smoothed(&inventory));
-    let translated = import::translate(checkpoint, &names, &is_wanted)?;
+    let (geometry, normalise) = conventions(words.geometry.as_deref(), table)?;
+    let translated = import::translate(checkpoint, &names, &is_wanted, geometry.epsilon)?;
     let missing = wanted.iter().filter(|name| !translated.tensors.contains_key(**name));
     let missing: Vec<String> = missing.map(|name| format!("`{name}` is missing.")).collect();
     if !missing.is_empty() {
@@ -246,7 +247,6 @@ fn find(checkpoint: &Checkpoint, encoder: &str, words: &Words) -> crate::ml::err
     }
     let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
     spec.classes = biases.map_or(spec.classes, |(_, (shape, _))| shape.iter().product());
-    let (geometry, normalise) = conventions(words.geometry.as_deref(), table)?;
     spec.geometry = geometry;
     let tensors = translated.tensors.len();
     Ok(Found { spec, translated, normalise, tensors })

@@ -9,13 +9,14 @@ use candle_core::Device;
 use crate::ml::import;
 use crate::ml::state::State;
 use crate::ml::weights::Scheme;
-use crate::stage::{Event, Job, Output, ParamFault, Peers, Produced, StageError, TypedKind, Yield};
+use crate::stage::{Event, Job, Output, ParamFault, Peers, Produced, StageError, Supplier, TypedKind, Yield};
 
 use super::agree;
 use super::params::dataset::Classes;
 use super::params::model::{KIND, ModelParams};
 use super::subject::About;
 use super::support;
+use super::weights::head;
 use super::yields::{IMPORTED, STATE, TENSORS};
 
 /// The kind.
@@ -30,6 +31,10 @@ impl TypedKind for Model {
 
     fn agrees(&self, p: &ModelParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         agree::imported(p, peers)
+    }
+
+    fn suits(&self, p: &ModelParams, suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        head::same_classes(suppliers, p.model.spec().classes)
     }
 
     fn instead(&self, name: &str, wanted: &[&str]) -> Option<String> {

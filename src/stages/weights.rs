@@ -1,5 +1,6 @@
 //! `Weights`: what a network starts from, drawn from a seed or imported.
 
+pub mod head;
 mod read;
 mod rows;
 

@@ -4,10 +4,11 @@ use super::run;
 use super::updates::FIRST_STEP;
 use crate::ml::device::look_for_ranks;
 use crate::stage::{
-    DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, TypedKind,
-    Yield,
+    DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, Supplier,
+    TypedKind, Yield,
 };
 use crate::stages::params::train::{KIND, TrainParams};
+use crate::stages::weights::head;
 use crate::stages::yields::{LOG, MODEL, STATE, STEPS, TRAINING_CLASSES};
 use crate::stages::{agree, support};
 
@@ -54,6 +55,10 @@ impl TypedKind for Train {
 
     fn agrees(&self, p: &TrainParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         agree::training(p, peers)
+    }
+
+    fn suits(&self, p: &TrainParams, suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        head::same_classes(suppliers, p.model.spec().classes)
     }
 
     fn count(&self, p: &TrainParams, _extents: &dyn Extents) -> usize {
