@@ -86,6 +86,11 @@ impl State {
         Ok(State { spec: head.spec, step: head.step, extra: head.extra, tensors: import::safetensors(bytes)? })
     }
 
+    /// Whether a file with this metadata is the file of a state, of this or of another version.
+    pub fn is_described_by(metadata: &BTreeMap<String, String>) -> bool {
+        metadata.contains_key(METADATA)
+    }
+
     /// What the writer of a state added, without the tensors. Errors are those of [`State::read`].
     pub fn extra(metadata: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         Ok(Head::of(metadata.get(METADATA).map(String::as_str))?.extra)
