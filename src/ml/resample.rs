@@ -34,8 +34,8 @@ impl Sampling {
         let (scale, centre) = (self.scale(from, to), self.centre());
         let tap = |i: usize| {
             let at = ((i as f32 + centre) * scale - centre).max(0.0);
-            let low = (at as usize).min(from - 1);
-            Tap { low, high: (low + 1).min(from - 1), weight: at - low as f32 }
+            let low = (at as usize).min(from.saturating_sub(1));
+            Tap { low, high: (low + 1).min(from.saturating_sub(1)), weight: at - low as f32 }
         };
         (0..to).map(tap).collect()
     }
@@ -44,7 +44,7 @@ impl Sampling {
     pub fn scale(self, from: usize, to: usize) -> f32 {
         match self {
             Sampling::Legacy | Sampling::HalfPixel => from as f32 / to as f32,
-            Sampling::AlignCorners if to > 1 => (from - 1) as f32 / (to - 1) as f32,
+            Sampling::AlignCorners if to > 1 => from.saturating_sub(1) as f32 / (to - 1) as f32,
             Sampling::AlignCorners => 0.0,
         }
     }

@@ -1,16 +1,16 @@
 //! Convolutions, max pools, resizes and dilated types against their definitions.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::array::{Array, Values};
 use super::compare::{Worst, compare, compare_gradient, like};
-use super::operations::{convolve, dilated, max_pool, resized};
+use super::operations::{convolve, convolve_to, dilated, max_pool, resized};
 use super::tape::{Num, Tape};
 use crate::ml::geometry::Padding;
 use crate::ml::layers::prefilter::{self, DilatedConv, DilatedLayer, Extra, LayerGradients, LayerSize, variants};
 use crate::ml::ops::conv::{Conv2d, Epilogue};
 use crate::ml::ops::pool::MaxPool;
-use crate::ml::ops::{nchw, resize};
+use crate::ml::ops::{loss, nchw, resize, upsampled};
 use crate::ml::resample::Sampling;
 use crate::ml::spec::Choice;
 
@@ -27,6 +27,28 @@ const PADDINGS: [Padding; 2] = [Padding::Same, Padding::Symmetric];
 /// Sizes that are odd and even, and the smallest.
 const SIZES: [[usize; 2]; 8] = [[8, 8], [7, 10], [13, 5], [1, 2], [1, 1], [2, 3], [3, 1], [6, 9]];
 
+/// A convolution with a filter of `[O, C, K, K]` and its gradients against their definition: of all outputs, or of those up to
+/// whole cells.
+fn check_conv(worst: &mut Worst, op: Conv2d, filter: [usize; 4], [n, height, width]: [usize; 3], whole: bool) {
+    let kernel = filter[2];
+    let what = format!("{filter:?}, {op:?} on {n} of {height} x {width}, whole cells {whole}");
+    let tape = Tape::new();
+    let x = Array::random(&tape, "x", &[n, filter[1], height, width]);
+    let w = Array::random(&tape, "w", &filter);
+    let cells = [height, width].map(|size| op.outputs(size, kernel).next_multiple_of(op.dilation));
+    let expected = if whole { convolve_to(&x, &w, op, cells) } else { convolve(&x, &w, op) };
+    let r = Array::random(&tape, "r", &expected.shape);
+    let (image, weights, g) = (x.tensor(), w.tensor(), r.tensor());
+    let forward = if whole { Conv2d::forward_whole } else { Conv2d::forward };
+    compare(worst, &what, &forward(&op, &image, &weights, Epilogue::default()).unwrap(), &expected);
+    let gradient = tape.gradient(weighted(&expected, &r));
+    let dx = op.backward_input(nchw("x", &image).unwrap(), &g, &weights, None, Epilogue::default()).unwrap();
+    compare_gradient(worst, &what, &dx, &gradient, &x);
+    let dw = like(&weights);
+    op.backward_weights(&image, &g, None, &dw).unwrap();
+    compare_gradient(worst, &what, &dw, &gradient, &w);
+}
+
 #[test]
 fn convolutions_are_their_definition() {
     let mut worst = Worst::within(TOLERANCE);
@@ -38,7 +60,7 @@ fn convolutions_are_their_definition() {
         (3, 1, 2),
         (3, 1, 6),
         (7, 2, 1),
-        // All of a kind: stride and dilation together, taps that all but one lie beyond the image, an even filter.
+        // Stride and dilation together, taps of which all but one lie beyond the image, an even filter.
         (1, 2, 3),
         (1, 1, 4),
         (3, 2, 2),
@@ -52,26 +74,96 @@ fn convolutions_are_their_definition() {
         .flat_map(|case| SIZES.map(|size| (case, size)))
     {
         let op = Conv2d { stride, dilation, padding };
-        if [height, width].iter().any(|&size| op.outputs(size, kernel) == 0) {
-            continue;
+        if [height, width].iter().all(|&size| op.outputs(size, kernel) > 0) {
+            check_conv(&mut worst, op, [4, 3, kernel, kernel], [2, height, width], false);
         }
-        let what = format!("{kernel} x {kernel}, {op:?} on {height} x {width}");
-        let tape = Tape::new();
-        let x = Array::random(&tape, "x", &[2, 3, height, width]);
-        let w = Array::random(&tape, "w", &[4, 3, kernel, kernel]);
-        let expected = convolve(&x, &w, op);
-        let r = Array::random(&tape, "r", &expected.shape);
-        let (image, filter, g) = (x.tensor(), w.tensor(), r.tensor());
-        compare(&mut worst, &what, &op.forward(&image, &filter, Epilogue::default()).unwrap(), &expected);
-        let gradient = tape.gradient(weighted(&expected, &r));
-        let shape = nchw("x", &image).unwrap();
-        let dx = op.backward_input(shape, &g, &filter, None, Epilogue::default()).unwrap();
-        compare_gradient(&mut worst, &what, &dx, &gradient, &x);
-        let dw = like(&filter);
-        op.backward_weights(&image, &g, None, &dw).unwrap();
-        compare_gradient(&mut worst, &what, &dw, &gradient, &w);
     }
     eprintln!("convolutions against 64-bit arithmetic: {worst}");
+}
+
+/// The ways of many channels: products, tiles, and taps where channels are many on one side alone.
+#[test]
+fn convolutions_of_many_channels_are_their_definition() {
+    // Tiles round more.
+    let mut worst = Worst::within(5e-6);
+    for [height, width] in [[1, 1], [1, 2], [2, 3], [3, 1], [3, 3], [7, 9]] {
+        for (filter, stride, dilation) in [
+            ([33, 32, 3, 3], 1, 1),
+            ([32, 33, 3, 3], 1, 2),
+            ([32, 32, 3, 3], 1, 24),
+            ([32, 32, 3, 3], 2, 1),
+            ([3, 64, 3, 3], 1, 1),
+            ([3, 64, 3, 3], 1, 12),
+            ([64, 3, 3, 3], 1, 1),
+            ([35, 40, 1, 1], 2, 3),
+        ] {
+            for padding in PADDINGS.into_iter().take(stride) {
+                check_conv(&mut worst, Conv2d { stride, dilation, padding }, filter, [1, height, width], false);
+            }
+        }
+    }
+    eprintln!("convolutions of many channels against 64-bit arithmetic: {worst}");
+}
+
+#[test]
+fn convolutions_of_whole_cells_are_their_definition() {
+    let mut worst = Worst::within(5e-6);
+    for (filter, size, stride, dilation) in [
+        ([4, 3, 3, 3], [5, 7], 1, 2),
+        ([4, 3, 3, 3], [3, 5], 1, 4),
+        ([4, 3, 3, 3], [2, 1], 1, 12),
+        ([4, 3, 3, 3], [7, 6], 2, 3),
+        // One tap, whose outputs beyond the border read nothing.
+        ([6, 4, 1, 1], [5, 5], 2, 3),
+        ([6, 4, 1, 1], [5, 6], 2, 6),
+        ([6, 4, 1, 1], [1, 3], 3, 2),
+        ([6, 4, 1, 1], [4, 7], 1, 4),
+        // Tiles.
+        ([32, 32, 3, 3], [11, 11], 1, 4),
+        ([33, 35, 3, 3], [10, 9], 1, 4),
+        // Taps.
+        ([3, 64, 3, 3], [5, 7], 1, 4),
+        ([3, 64, 3, 3], [1, 2], 1, 2),
+    ] {
+        let op = Conv2d { stride, dilation, ..Conv2d::default() };
+        check_conv(&mut worst, op, filter, [1, size[0], size[1]], true);
+    }
+    eprintln!("convolutions of whole cells against 64-bit arithmetic: {worst}");
+}
+
+/// Without images, channels, outputs or pixels there is nothing to compute: an error says what is empty.
+#[test]
+fn nothing_is_refused_in_words() {
+    let zeros = |shape: [usize; 4]| Tensor::zeros(&shape, DType::F32, &Device::Cpu).unwrap();
+    let (op, none) = (Conv2d::default(), Epilogue::default());
+    let [x, w] = [zeros([1, 3, 4, 5]), zeros([2, 3, 3, 3])];
+    for at in 0..4 {
+        let empty = |mut shape: [usize; 4]| {
+            shape[at] = 0;
+            zeros(shape)
+        };
+        let (no_x, no_w) = (empty([1, 3, 4, 5]), empty([2, 3, 3, 3]));
+        let labels = [0; 20];
+        let mut refused = vec![
+            op.forward(&no_x, &w, none).map(drop),
+            op.forward_whole(&no_x, &w, none).map(drop),
+            op.forward(&x, &no_w, none).map(drop),
+            op.backward_input([1, 3, 4, 5], &empty([1, 2, 4, 5]), &w, None, none).map(drop),
+            op.backward_weights(&no_x, &zeros([1, 2, 4, 5]), None, &like(&w)).map(drop),
+            MaxPool::SymmetricCeil.forward(&no_x).map(drop),
+            loss::argmax(&no_x).map(drop),
+            loss::cross_entropy(&no_x, &labels).map(drop),
+        ];
+        for sampling in [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners] {
+            refused.push(resize::bilinear(&no_x, 4, 4, sampling).map(drop));
+            refused.push(resize::bilinear(&x, 0, 4, sampling).map(drop));
+            refused.push(upsampled::argmax(&no_x, 4, 4, sampling).map(drop));
+        }
+        for refused in refused {
+            let why = refused.unwrap_err().to_string();
+            assert!(why.contains("has the shape") && why.contains('0'), "{why}");
+        }
+    }
 }
 
 #[test]
@@ -136,7 +228,9 @@ fn every_dilated_type_is_its_definition() {
     let mut worst = Worst::within(TOLERANCE);
     for choice in variants() {
         let kind = prefilter::build(&choice).unwrap();
-        for (d, size) in [(2, [6, 8]), (2, [7, 5]), (3, [7, 8]), (4, [8, 12]), (4, [9, 11]), (4, [3, 5])] {
+        let small = [(2, [1, 1]), (4, [1, 2]), (4, [2, 3]), (3, [3, 1])];
+        let sizes = [(2, [6, 8]), (2, [7, 5]), (3, [7, 8]), (4, [8, 12]), (4, [9, 11]), (4, [3, 5])];
+        for (d, size) in sizes.into_iter().chain(small) {
             check(&mut worst, &choice, kind.as_ref(), d, size);
         }
     }

@@ -31,10 +31,18 @@ pub fn window(k: usize, l: usize) -> impl Iterator<Item = (usize, usize)> + Clon
     (0..k).flat_map(move |i| (0..l).map(move |j| (i, j)))
 }
 
-pub fn convolve<'t>(x: &Array<'t>, w: &Array<'t>, Conv2d { stride, dilation, padding }: Conv2d) -> Array<'t> {
+pub fn convolve<'t>(x: &Array<'t>, w: &Array<'t>, op: Conv2d) -> Array<'t> {
+    let ([_, _, height, width], [_, _, kh, kw]) = (x.sizes(), w.sizes());
+    let outputs = |size, kernel| padded(op.padding, size, kernel, op.stride, op.dilation).0;
+    convolve_to(x, w, op, [outputs(height, kh), outputs(width, kw)])
+}
+
+/// A convolution with as many outputs as `grid` says, be they beyond the border.
+pub fn convolve_to<'t>(x: &Array<'t>, w: &Array<'t>, op: Conv2d, [rows, columns]: [usize; 2]) -> Array<'t> {
+    let Conv2d { stride, dilation, padding } = op;
     let ([n, channels, height, width], [outputs, _, kh, kw]) = (x.sizes(), w.sizes());
-    let (rows, top) = padded(padding, height, kh, stride, dilation);
-    let (columns, left) = padded(padding, width, kw, stride, dilation);
+    let [top, left] =
+        [(height, kh), (width, kw)].map(|(size, kernel)| padded(padding, size, kernel, stride, dilation).1);
     Array::image([n, outputs, rows, columns], |[n, o, oy, ox]| {
         let read = |c: usize, i: usize, j: usize| {
             x.padded(n, c, (oy * stride + i * dilation) as isize - top, (ox * stride + j * dilation) as isize - left)

@@ -70,17 +70,34 @@ fn convolutions_agree() {
 
 #[test]
 fn convolutions_of_whole_cells_agree() {
-    for (dilation, [height, width]) in [(2, [5, 7]), (4, [13, 10]), (4, [8, 4]), (4, [3, 5])] {
-        let op = Conv2d { dilation, ..Conv2d::default() };
-        let whole = [height, width].map(|size: usize| size.next_multiple_of(dilation));
-        let inputs =
-            [random("x", &[2, 3, height, width]), random("w", &[4, 3, 3, 3]), random("g", &[2, 4, whole[0], whole[1]])];
-        agree_in_both(&format!("whole cells {dilation} of {height} x {width}"), 1e-5, &inputs, |x| {
-            let w = parameter(&x[1]);
-            let dw = zeros(w.dims(), w.device()).unwrap();
-            op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
-            let dx = op.backward_input([2, 3, height, width], &x[2], &w, None, Epilogue::default()).unwrap();
-            vec![op.forward_whole(&x[0], &w, Epilogue::default()).unwrap(), dx, dw]
-        });
+    let cases = [
+        (3, 1, 2, [5, 7]),
+        (3, 1, 4, [13, 10]),
+        (3, 1, 4, [8, 4]),
+        (3, 1, 4, [3, 5]),
+        (1, 2, 3, [5, 5]),
+        (1, 1, 4, [2, 1]),
+        (3, 2, 3, [7, 6]),
+    ];
+    for (kernel, stride, dilation, [height, width]) in cases {
+        let op = Conv2d { stride, dilation, ..Conv2d::default() };
+        let whole = [height, width].map(|size: usize| op.outputs(size, kernel).next_multiple_of(dilation));
+        let inputs = [
+            random("x", &[2, 3, height, width]),
+            random("w", &[4, 3, kernel, kernel]),
+            random("g", &[2, 4, whole[0], whole[1]]),
+        ];
+        agree_in_both(
+            &format!("whole cells of {kernel} x {kernel}, {op:?}, on {height} x {width}"),
+            1e-5,
+            &inputs,
+            |x| {
+                let w = parameter(&x[1]);
+                let dw = zeros(w.dims(), w.device()).unwrap();
+                op.backward_weights(&x[0], &x[2], None, &dw).unwrap();
+                let dx = op.backward_input([2, 3, height, width], &x[2], &w, None, Epilogue::default()).unwrap();
+                vec![op.forward_whole(&x[0], &w, Epilogue::default()).unwrap(), dx, dw]
+            },
+        );
     }
 }

@@ -148,8 +148,10 @@ impl Correlate<'_> {
                 let start = (image * made + channel) * area;
                 // SAFETY: tasks differ in channels.
                 let plane = zeroed(unsafe { output.slice(start, area) });
-                for (y, line) in products[channel * small..][..small].chunks_exact(source[1]).enumerate() {
-                    let to = plane[y * divide * grid[1]..].iter_mut().step_by(divide);
+                // Outputs beyond the border, up to whole cells, have read nothing of the image.
+                let read = grid[0].div_ceil(divide);
+                for (y, line) in products[channel * small..][..small].chunks_exact(source[1]).enumerate().take(read) {
+                    let to = plane[y * divide * grid[1]..][..grid[1]].iter_mut().step_by(divide);
                     to.zip(line).for_each(|(to, product)| *to = *product);
                 }
                 finish.apply(plane, channel, start);
