@@ -6,7 +6,8 @@
 FOLDER has the program built for CUDA and the emulated libraries (see `.ci/cuda`). The state after two updates must be
 that of one rank with the same batches; where the same bits are wanted, the sums must be those in the order of ranks. A
 library or a GPU that is missing, and a rank that is killed amid a sum, must be the error that says so. Recorded passes must
-give the same bits as others.
+give the same bits as others. What a training reads from a GPU, and so waits for, is counted: a step reads as often with
+trained batch norms as without, and a state is read in one copy of each flat buffer.
 """
 import json, os, struct, subprocess, sys, tempfile, time
 
@@ -94,6 +95,21 @@ for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
 refused("GPUs of two kinds", 6, "`cuda:1`", "is 9.0", "of `cuda:0` is 8.0", EMULATED_CAPABILITY="8.0,9.0")
 refused("GPUs of two names", 6, "`cuda:1`", "name is B", "of `cuda:0` is A", EMULATED_NAME="A,B")
 refused("a part of a GPU", 6, "`cuda:1`", "multiprocessors is 14", "of `cuda:0` is 108", EMULATED_MULTIPROCESSORS="108,14")
+
+each_step = set()
+for encoder in ("Tiny", "Tiny(trainable_norm: true)"):
+    counts = {}
+    for steps in (2, 5):
+        logs = [os.path.join(work.name, f"{what} {steps} {encoder}") for what in ("reads", "bytes")]
+        size = len(state(1, sets={"steps": steps, "model.encoder": encoder}, EMULATED_READS=logs[0], EMULATED_READ_BYTES=logs[1]))
+        counts[steps] = [sum(map(int, open(log))) for log in logs]
+    reads, in_bytes = ((last - first) / 3 for first, last in zip(counts[2], counts[5]))
+    once = counts[2][1] - 2 * in_bytes
+    print(f"{encoder}: a step reads {reads} times, {in_bytes:.0f} bytes; a state of {size} bytes is read in {once:.0f} bytes")
+    assert in_bytes < size / 2, "a step copies flat buffers"
+    assert once < 1.25 * size, "a state is read in several copies of a flat buffer"
+    each_step.add(reads)
+assert len(each_step) == 1, f"trained batch norms are waited for: {each_step}"
 
 points = os.path.join(work.name, "graphs")
 for ranks, scales, sets in [(1, 1, {}), (1, 1, {"deterministic": "false", "model.prefilter": "Regular()"}), (2, 1, {"recompute": 2}),

@@ -158,15 +158,17 @@ impl Snapshot {
 
     fn write_alone(self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
         let mut tensors = BTreeMap::new();
-        let inventory = self.parameters.inventory();
+        let parameters = self.parameters.on_processor()?;
+        let all = self.momentum.map(|momentum| momentum.to_device(&Device::Cpu)).transpose()?;
+        let inventory = parameters.inventory();
         for (id, parameter) in inventory.iter() {
-            tensors.insert(parameter.name.clone(), self.parameters.view(id)?);
-            let momentum = self.momentum.as_ref().map(|all| inventory.slot(id, all)).transpose()?.flatten();
+            tensors.insert(parameter.name.clone(), parameters.view(id)?);
+            let momentum = all.as_ref().map(|all| inventory.slot(id, all)).transpose()?.flatten();
             if let Some(momentum) = momentum {
                 tensors.insert(format!("{MOMENTUM}{}", parameter.name), momentum);
             }
         }
-        let head = Head { version: VERSION, spec: self.spec.clone(), step: self.step, extra: extra.clone() };
+        let head = Head { version: VERSION, spec: self.spec, step: self.step, extra: extra.clone() };
         let text = serde_json::to_string(&head).map_err(|error| Error::Model(error.to_string()))?;
         write(&tensors, Some(text))
     }
@@ -174,13 +176,14 @@ impl Snapshot {
 
 /// The weights of a network whose names pass `keep`, as a plain safetensors file.
 pub fn weights(parameters: &Parameters, keep: impl Fn(&super::layers::Parameter) -> bool) -> Result<Vec<u8>> {
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, parameters) = (BTreeMap::new(), parameters.on_processor()?);
     for (id, parameter) in parameters.inventory().iter().filter(|(_, parameter)| keep(parameter)) {
         tensors.insert(parameter.name.clone(), parameters.view(id)?);
     }
     write(&tensors, None)
 }
 
+/// Tensors on the processor as a file.
 fn write(tensors: &BTreeMap<String, Tensor>, metadata: Option<String>) -> Result<Vec<u8>> {
     // Each tensor's bytes are made when they are appended: no second copy of all is held.
     safetensors::serialize(tensors, metadata.map(|text| [(METADATA.to_owned(), text)].into()))

@@ -101,19 +101,25 @@ static int copied_with_host(void* to, const void* from, std::size_t bytes) {
   return recording ? NOT_RECORDABLE : copied(to, from, bytes);
 }
 API cuMemcpyHtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied_with_host(to, from, bytes); }
-// How often the processor reads what a GPU has, for which it waits. At its end a program adds the number to a file.
+// How often the processor reads what a GPU has, for which it waits, and how many bytes. At its end a program adds each number to a
+// file.
 static struct Reads {
-  long count = 0;
+  long count = 0, bytes = 0;
   ~Reads() {
-    const char* path = std::getenv("EMULATED_READS");
+    append("EMULATED_READS", count);
+    append("EMULATED_READ_BYTES", bytes);
+  }
+  static void append(const char* variable, long number) {
+    const char* path = std::getenv(variable);
     std::FILE* file = path ? std::fopen(path, "a") : nullptr;
     if (!file) return;
-    std::fprintf(file, "%ld\n", count);
+    std::fprintf(file, "%ld\n", number);
     std::fclose(file);
   }
 } reads;
 API cuMemcpyDtoHAsync_v2(void* to, const void* from, std::size_t bytes, void*) {
   reads.count++;
+  reads.bytes += static_cast<long>(bytes);
   return copied_with_host(to, from, bytes);
 }
 API cuMemcpyDtoDAsync_v2(void* to, const void* from, std::size_t bytes, void*) { return copied(to, from, bytes); }

@@ -57,6 +57,10 @@ kernels! {
         LOG_SOFTMAX = "log_softmax",
         ARGMAX = "argmax",
     ];
+    "norm.cuh", typed: false, [
+        NORM_FOLD = "norm_fold",
+        NORM_BY_GAMMA = "norm_by_gamma",
+    ];
     "resize.cuh", typed: false, [
         BILINEAR = "bilinear",
         BILINEAR_GRADIENT = "bilinear_gradient",

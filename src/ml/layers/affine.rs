@@ -1,15 +1,15 @@
 //! Batch norm with frozen statistics: one factor and one summand for each channel.
 //!
 //! Where training leaves `gamma` and `beta` alone, they are folded into these once. Where it changes them, they are
-//! folded before every pass. Their gradients then follow from what the convolution's backward pass leaves: the
-//! convolution's output `z`, which the factor multiplies, is linear in the channel's filter. So, by Euler's theorem, the
-//! sum over positions of `g z scale` is the inner product of the filter and its gradient.
+//! folded before every pass, on the device that has them. Their gradients then follow from what the convolution's backward
+//! pass leaves ([`norm::by_gamma`]).
 
 use candle_core::Tensor;
 
 use super::parameters::{Gradients, Init, Inventory, Parameter, ParameterId, Parameters, Role};
 use crate::ml::error::Result;
-use crate::ml::ops::{elementwise, read};
+use crate::ml::ops::elementwise;
+use crate::ml::ops::norm::{self, Statistics};
 
 /// Stands for a factor of exactly zero that training may change. The gradient by the factor is computed from the
 /// filter's by a division, which a factor of zero would not allow. What so small a factor adds is lost in rounding.
@@ -70,13 +70,14 @@ impl Norm {
 
     /// The batch norm ready to run: with its factor and summand, or with views of what training changes.
     pub fn fold(&self, parameters: &Parameters) -> Result<FoldedNorm> {
-        let values = |id| -> Result<Vec<f32>> { Ok(parameters.view(id)?.to_vec1()?) };
+        let variance = parameters.constant(self.variance)?;
+        let rate: Vec<f32> = variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect();
         let norm = TrainedNorm {
             ids: [self.gamma, self.beta],
             gamma: parameters.view(self.gamma)?,
             beta: parameters.view(self.beta)?,
-            mean: values(self.mean)?,
-            rate: values(self.variance)?.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect(),
+            mean: parameters.view(self.mean)?,
+            rate: Tensor::new(rate, parameters.trainable().device())?,
         };
         let trainable = parameters.inventory().get(self.gamma).trainable;
         Ok(if trainable { FoldedNorm::Trained(norm) } else { FoldedNorm::Fixed(norm.affine(0.0)?) })
@@ -98,9 +99,9 @@ pub struct TrainedNorm {
     ids: [ParameterId; 2],
     gamma: Tensor,
     beta: Tensor,
-    mean: Vec<f32>,
+    mean: Tensor,
     /// One over the deviation.
-    rate: Vec<f32>,
+    rate: Tensor,
 }
 
 impl FoldedNorm {
@@ -118,41 +119,24 @@ impl FoldedNorm {
     /// # Shapes
     /// `g` `[N, O, H, W]`; `weights` and `by_weights` `[O, …]`.
     pub fn backward(&self, g: &Tensor, weights: &Tensor, by_weights: &Tensor, gradients: &Gradients) -> Result<()> {
-        let FoldedNorm::Trained(norm) = self else { return Ok(()) };
-        let [by_gamma, by_beta] = norm.ids.map(|id| gradients.slot(id));
+        let FoldedNorm::Trained(trained) = self else { return Ok(()) };
+        let [by_gamma, by_beta] = trained.ids.map(|id| gradients.slot(id));
         let (Some(by_gamma), Some(by_beta)) = (by_gamma?, by_beta?) else { return Ok(()) };
         elementwise::sum_by_channel(g, &by_beta)?;
-        let scale: Vec<f32> = norm.affine(NEXT_TO_NOTHING)?.scale.to_vec1()?;
-        let summed: Vec<f32> = by_beta.to_vec1()?;
-        let inner = inner_products(weights, by_weights)?;
-        // The gradient by the factor is the inner product divided by the factor, less what the summand contributes: the
-        // factor stands there too, times the mean.
-        let gamma = (0..scale.len()).map(|c| {
-            let by_scale = inner[c] / f64::from(scale[c]) - f64::from(norm.mean[c]) * f64::from(summed[c]);
-            (by_scale * f64::from(norm.rate[c])) as f32
-        });
-        let gamma = Tensor::from_iter(gamma, by_gamma.device())?;
-        elementwise::copy(&gamma, &by_gamma)
+        let scale = trained.affine(NEXT_TO_NOTHING)?.scale;
+        let gradient = norm::by_gamma([weights, by_weights], &scale, &by_beta, trained.statistics())?;
+        elementwise::copy(&gradient, &by_gamma)
     }
 }
 
 impl TrainedNorm {
     /// The factor and the summand; a factor of exactly zero becomes `nothing`.
     fn affine(&self, nothing: f32) -> Result<Affine> {
-        let (gamma, beta): (Vec<f32>, Vec<f32>) = (self.gamma.to_vec1()?, self.beta.to_vec1()?);
-        let scale = |(rate, gamma): (&f32, &f32)| if rate * gamma == 0.0 { nothing } else { rate * gamma };
-        let scale: Vec<f32> = self.rate.iter().zip(&gamma).map(scale).collect();
-        let shift: Vec<f32> = (0..beta.len()).map(|c| beta[c] - self.mean[c] * scale[c]).collect();
-        let tensor = |data: Vec<f32>| Tensor::new(data, self.gamma.device());
-        Ok(Affine { scale: tensor(scale)?, shift: tensor(shift)? })
+        let folded = norm::fold(&self.gamma, &self.beta, self.statistics(), nothing)?;
+        Ok(Affine { scale: folded.get(0)?, shift: folded.get(1)? })
     }
-}
 
-/// The inner product of each row of `a` with that of `b`, in 64-bit arithmetic.
-fn inner_products(a: &Tensor, b: &Tensor) -> Result<Vec<f64>> {
-    let row = a.elem_count() / a.dims()[0].max(1);
-    let product = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-    read("a batch norm's gradient", a, |a| {
-        read("a batch norm's gradient", b, |b| a.chunks_exact(row).zip(b.chunks_exact(row)).map(product).collect())
-    })?
+    fn statistics(&self) -> Statistics<'_> {
+        Statistics { mean: &self.mean, rate: &self.rate }
+    }
 }

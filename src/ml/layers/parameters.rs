@@ -148,6 +148,8 @@ pub struct Parameters {
     inventory: Arc<Inventory>,
     trainable: Tensor,
     frozen: Tensor,
+    /// The same values as `frozen`, on the processor: one tensor with it where that is there.
+    constants: Tensor,
 }
 
 impl Parameters {
@@ -170,11 +172,13 @@ impl Parameters {
             }
             if parameter.trainable { &mut trainable } else { &mut frozen }.extend(data);
         }
-        let flat = |data: Vec<f32>| {
+        let flat = |data: Vec<f32>, device: &Device| {
             let len = data.len();
             Tensor::from_vec(data, len, device)
         };
-        Ok(Parameters { trainable: flat(trainable)?, frozen: flat(frozen)?, inventory })
+        let constants = flat(frozen, &Device::Cpu)?;
+        let frozen = constants.to_device(device)?;
+        Ok(Parameters { trainable: flat(trainable, device)?, frozen, constants, inventory })
     }
 
     /// What and where the parameters are.
@@ -189,8 +193,23 @@ impl Parameters {
 
     /// The same parameters, which training of these no longer changes. What training never changes is shared.
     pub fn copied(&self) -> Result<Self> {
-        let Parameters { inventory, trainable, frozen } = self.clone();
-        Ok(Parameters { inventory, trainable: trainable.copy()?, frozen })
+        Ok(Parameters { trainable: self.trainable.copy()?, ..self.clone() })
+    }
+
+    /// The same values on the processor: these themselves where they are there, else one copy of each flat buffer. Views of a
+    /// buffer on a GPU must not be read one by one: each reading would copy the whole buffer.
+    pub fn on_processor(&self) -> Result<Self> {
+        let (trainable, frozen) = (self.trainable.to_device(&Device::Cpu)?, self.constants.clone());
+        Ok(Parameters { trainable, frozen, ..self.clone() })
+    }
+
+    /// The values of a parameter that training never changes, without a question to a GPU.
+    pub fn constant(&self, id: ParameterId) -> Result<Vec<f32>> {
+        let parameter = self.inventory.get(id);
+        if parameter.trainable {
+            return Err(Error::Model(format!("Training changes `{}`: it is no constant.", parameter.name)));
+        }
+        Ok(self.inventory.view(id, &self.constants)?.flatten_all()?.to_vec1()?)
     }
 
     /// Whether these lie where the others do, and not only have the same values.

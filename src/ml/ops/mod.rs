@@ -26,6 +26,7 @@ pub mod fuse;
 mod hostile;
 pub mod interaction;
 pub mod loss;
+pub mod norm;
 pub mod phases;
 pub mod pool;
 pub mod resize;

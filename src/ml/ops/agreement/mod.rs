@@ -14,9 +14,10 @@ use candle_core::{DType, Device, Tensor};
 use super::blend::{Blend, Gaussian, Part, Term};
 use super::conv::{Conv2d, Epilogue};
 use super::dispatch::order;
+use super::norm::Statistics;
 use super::phases::{PhaseEpilogue, Phases};
 use super::pool::MaxPool;
-use super::{activation, depthwise, elementwise, fuse, interaction, loss, resize, update, upsampled};
+use super::{activation, depthwise, elementwise, fuse, interaction, loss, norm, resize, update, upsampled};
 use crate::fsio;
 use crate::ml::device::first_gpu;
 use crate::ml::gpu::emulated;
@@ -223,6 +224,29 @@ fn losses_agree() {
             loss::cross_entropy_backward(&x[0], &labels, 60).unwrap(),
             Tensor::from_iter(classes, &Device::Cpu).unwrap(),
         ]
+    });
+}
+
+#[test]
+fn trained_norms_agree() {
+    let mut gamma = values(&random("gamma", &[5]));
+    (gamma[1], gamma[3]) = (0.0, -0.0);
+    let vector = |name: &str| random(name, &[5]);
+    let inputs = [
+        Tensor::new(gamma, &Device::Cpu).unwrap(),
+        vector("beta"),
+        vector("mean"),
+        vector("rate"),
+        random("w", &[5, 37, 3, 3]),
+        random("dw", &[5, 37, 3, 3]),
+        vector("by_beta"),
+    ];
+    agree("a batch norm", SUMS, &inputs, |x| {
+        let statistics = Statistics { mean: &x[2], rate: &x[3] };
+        let [w, dw] = [4, 5].map(|at: usize| parameter(&x[at]));
+        let fold = |nothing| norm::fold(&x[0], &x[1], statistics, nothing).unwrap();
+        let scale = fold(0.125).get(0).unwrap();
+        vec![fold(0.0), fold(0.125), norm::by_gamma([&w, &dw], &scale, &x[6], statistics).unwrap()]
     });
 }
 

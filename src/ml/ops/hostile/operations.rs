@@ -4,9 +4,10 @@ use candle_core::{Device, Tensor};
 
 use super::super::blend::{Blend, Gaussian, Part, Term};
 use super::super::conv::{Conv2d, Epilogue};
+use super::super::norm::Statistics;
 use super::super::phases::{PhaseEpilogue, Phases};
 use super::super::pool::MaxPool;
-use super::super::{depthwise, elementwise, fuse, interaction, loss, resize, update, upsampled};
+use super::super::{depthwise, elementwise, fuse, interaction, loss, norm, resize, update, upsampled};
 use super::operands::{Activation, Labels, Operand, Plain, Row, Shape, Sizes, given, written};
 use crate::ml::error::Result;
 use crate::ml::resample::Sampling;
@@ -252,6 +253,20 @@ pub(super) const CASES: &[Case] = &[
         name: "loss::argmax",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
         run: |_, x| loss::argmax(&x[0]).map(drop),
+    },
+    Case {
+        name: "norm::fold",
+        operands: |s| [0; 4].map(|_| given(Plain, vec![s.channels], &[])).to_vec(),
+        run: |_, x| norm::fold(&x[0], &x[1], Statistics { mean: &x[2], rate: &x[3] }, 1e-12).map(drop),
+    },
+    Case {
+        name: "norm::by_gamma",
+        operands: |s| {
+            let [w, dw] = [0; 2].map(|_| given(Plain, s.filter(), &[]));
+            let rest = [0; 4].map(|_| given(Plain, vec![s.outputs], &[]));
+            [w, dw].into_iter().chain(rest).collect()
+        },
+        run: |_, x| norm::by_gamma([&x[0], &x[1]], &x[2], &x[3], Statistics { mean: &x[4], rate: &x[5] }).map(drop),
     },
     Case {
         name: "phases::Phases::mix",
