@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for image in 0..=images {
         let start = Instant::now();
         let predicted = pool.install(|| upsampled::argmax(&logits, height, width, Sampling::Legacy))?;
-        confusion.add(&truth, &predicted);
+        confusion.add(&truth, &predicted)?;
         if image > 0 {
             times.push(start.elapsed().as_secs_f64());
         }

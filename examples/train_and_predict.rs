@@ -38,7 +38,7 @@ pub fn run() -> Result<(Vec<f64>, f64)> {
     let losses = (0..STEPS).map(step).collect::<Result<_>>()?;
     let (images, labels) = samples(2..4)?;
     let mut confusion = Confusion::new(6);
-    confusion.add(&labels, &scores(&trainer.network, &images, &Inference::default())?.classes()?);
+    confusion.add(&labels, &scores(&trainer.network, &images, &Inference::default())?.classes()?)?;
     Ok((losses, confusion.pixel_accuracy().unwrap_or_default()))
 }
 

@@ -7,6 +7,8 @@
 //! out and says over how many classes it is, the reference's in validation is then not a number, and the one that the
 //! reference streams in training counts it as 0.
 
+use super::error::{Error, Result};
+
 /// Counts of pixels by true class and predicted class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
@@ -26,9 +28,27 @@ impl Confusion {
     }
 
     /// Counts pixels: `truth` and `predicted` are ids of the same pixels. A true id that is no class is not counted,
-    /// whatever the ignore value is. Every predicted id is a class.
-    pub fn add(&mut self, truth: &[u8], predicted: &[u8]) {
-        debug_assert_eq!(truth.len(), predicted.len());
+    /// whatever the ignore value is.
+    ///
+    /// # Errors
+    /// A predicted id that is no class, at a pixel that counts, and lengths that differ. Nothing is counted then.
+    pub fn add(&mut self, truth: &[u8], predicted: &[u8]) -> Result<()> {
+        if truth.len() != predicted.len() {
+            let (what, expected) =
+                ("The predictions of pixels".to_owned(), format!("[{}], as the labels", truth.len()));
+            return Err(Error::Shape { what, found: vec![predicted.len()], expected });
+        }
+        let strange = |(&truth, &predicted): (&u8, &u8)| {
+            usize::from(truth) < self.classes && usize::from(predicted) >= self.classes
+        };
+        // Without a way out, so that the compiler takes many pixels at once.
+        if truth.iter().zip(predicted).fold(false, |any, pixel| any | strange(pixel)) {
+            let first = truth.iter().zip(predicted).find(|&pixel| strange(pixel));
+            let (id, classes) = (first.map_or(0, |(_, &predicted)| predicted), self.classes);
+            return Err(Error::Model(format!(
+                "A prediction is the class {id}; there are {classes} classes, from 0 on."
+            )));
+        }
         let mut count = |truth: u8, predicted: u8, pixels: u64| {
             if usize::from(truth) < self.classes {
                 self.counts[usize::from(truth) * self.classes + usize::from(predicted)] += pixels;
@@ -44,6 +64,7 @@ impl Confusion {
             }
         }
         rest.iter().zip(others).for_each(|(&truth, &predicted)| count(truth, predicted, 1));
+        Ok(())
     }
 
     /// Adds the counts of another table of the same classes.
@@ -162,7 +183,7 @@ mod tests {
         let mut best = 0.0_f64;
         for class in 0..4 {
             let mut confusion = Confusion::new(4);
-            confusion.add(&truth, &vec![class; truth.len()]);
+            confusion.add(&truth, &vec![class; truth.len()]).unwrap();
             best = best.max(confusion.mean_iou().unwrap().value);
             assert_eq!(confusion.best_constant_mean_iou(), Some(0.6 / 3.0));
         }
@@ -175,7 +196,7 @@ mod tests {
         let (truth, predicted): (Vec<u8>, Vec<u8>) =
             (0..1003_u32).map(|i| ((i / 37 % 5) as u8, (i / 23 * i / 400 % 4) as u8)).unzip();
         let mut confusion = Confusion::new(4);
-        confusion.add(&truth, &predicted);
+        confusion.add(&truth, &predicted).unwrap();
         for (t, p) in (0..4).flat_map(|t| (0..4).map(move |p| (t, p))) {
             let expected = truth.iter().zip(&predicted).filter(|(a, b)| (**a, **b) == (t, p)).count() as u64;
             assert_eq!(confusion.at(usize::from(t), usize::from(p)), expected, "{t} {p}");
@@ -186,9 +207,29 @@ mod tests {
     fn means_say_over_how_many_classes_they_are() {
         let mut confusion = Confusion::new(3);
         assert_eq!(confusion.mean_iou(), None);
-        confusion.add(&[0, 0, 1, 255], &[0, 1, 1, 2]);
+        confusion.add(&[0, 0, 1, 255], &[0, 1, 1, 2]).unwrap();
         assert_eq!(confusion.mean_iou(), Some(MeanIou { value: 0.5, classes: 2 }));
         assert!(confusion.reference_mean_iou().is_nan());
         assert_eq!(Confusion::from_counts(3, confusion.counts().to_vec()), Some(confusion));
+    }
+    #[test]
+    fn a_prediction_beyond_the_classes_is_an_error_that_counts_nothing() {
+        let mut confusion = Confusion::new(2);
+        let refused = confusion.add(&[0, 1, 0], &[0, 1, 2]).unwrap_err().to_string();
+        assert!(refused.contains("the class 2; there are 2 classes"), "{refused}");
+        assert!(confusion.add(&[0, 1], &[0]).is_err());
+        assert_eq!(confusion.total(), 0);
+        // Where the truth is no class, the prediction does not matter.
+        confusion.add(&[255, 1], &[254, 1]).unwrap();
+        assert_eq!((confusion.total(), confusion.at(1, 1)), (1, 1));
+    }
+
+    #[test]
+    fn all_of_255_classes_are_counted() {
+        let ids: Vec<u8> = (0..=255).collect();
+        let mut confusion = Confusion::new(255);
+        confusion.add(&ids, &ids.iter().map(|&id| id.min(254)).collect::<Vec<_>>()).unwrap();
+        assert_eq!((confusion.total(), confusion.at(254, 254)), (255, 1));
+        assert_eq!(confusion.mean_iou(), Some(MeanIou { value: 1.0, classes: 255 }));
     }
 }

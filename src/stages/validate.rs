@@ -93,7 +93,8 @@ impl TypedKind for Validate {
                 let (image, truth) = (images.image(i).map_err(fault)?, images.labels(i).map_err(fault)?);
                 let mut confusion = Confusion::new(data.info.classes.len());
                 let (prediction, loss) = model.judge(&image, &truth, &p.inference)?;
-                confusion.add(truth.pixels(), prediction.pixels());
+                let wrong = |error| support::ml_error(error, "the predictions");
+                confusion.add(truth.pixels(), prediction.pixels()).map_err(wrong)?;
                 Ok((confusion, loss))
             })?;
             total.merge(&confusion);

@@ -87,7 +87,7 @@ fn files_become_tensorflows_predictions() {
                     assert_eq!(decoded(&bytes), decoded(&read(&path)), "{path}");
                 }
             }
-            confusion.add(truth.pixels(), ids.pixels());
+            confusion.add(truth.pixels(), ids.pixels()).unwrap();
 
             let own = input(&Normalise::default().apply(&image));
             let effect = difference(&values(&network.forward(&own).unwrap()), &values(&logits));
@@ -173,7 +173,7 @@ fn files_become_the_predictions_of_the_definition() {
         let ids = predict(&network, &input);
         let (path, bytes) = style.pictures(&sample.id, &image, &ids).unwrap().swap_remove(0);
         assert_eq!((path, labels::decode(&bytes, "mask").unwrap()), (format!("prediction/{at}_mask.png"), ids.clone()));
-        found.add(images.labels(at).unwrap().pixels(), ids.pixels());
+        found.add(images.labels(at).unwrap().pixels(), ids.pixels()).unwrap();
         for (y, x) in (0..size[0]).flat_map(|y| (0..size[1]).map(move |x| (y, x))) {
             let score = |class: usize| expected.at([0, class, y, x]).value;
             let (most, predicted) = (0..classes)

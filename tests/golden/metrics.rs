@@ -32,7 +32,7 @@ fn every_figure_is_tensorflows() {
         let mut total = Confusion::new(classes);
         for (image, expected) in (0..case["images"].as_u64().unwrap()).zip(each.chunks_exact(classes * classes)) {
             let mut one = Confusion::new(classes);
-            one.add(&file.bytes(&format!("{id}/label{image}")).1, &file.bytes(&format!("{id}/pred{image}")).1);
+            one.add(&file.bytes(&format!("{id}/label{image}")).1, &file.bytes(&format!("{id}/pred{image}")).1).unwrap();
             // The reference's rows are predictions.
             for (truth, predicted) in (0..classes).flat_map(|t| (0..classes).map(move |p| (t, p))) {
                 assert_eq!(one.at(truth, predicted) as i32, expected[predicted * classes + truth], "{id} {image}");
@@ -80,7 +80,7 @@ fn every_figure_is_what_counting_gives() {
         let truth: Vec<u8> = (0..600).map(|_| if rng.below(9) == 0 { 255 } else { rng.below(kinds) as u8 }).collect();
         let predicted: Vec<u8> = (0..600).map(|_| rng.below(kinds.min(classes)) as u8).collect();
         let mut confusion = Confusion::new(classes as usize);
-        confusion.add(&truth, &predicted);
+        confusion.add(&truth, &predicted).unwrap();
         let counted: Vec<(u32, u32)> = truth
             .iter()
             .zip(&predicted)

@@ -138,7 +138,7 @@ fn training_runs_take_tensorflows_course() {
                 gradients
                     .note(&format!("{what}, {group}x"), (norm / expected(&format!("grad_norm_{group}x")) - 1.0).abs());
             }
-            confusion.add(&report.labels, &report.predictions);
+            confusion.add(&report.labels, &report.predictions).unwrap();
             streamed.note(&what, (confusion.streaming_mean_iou() - expected("mIoU_logged_streaming")).abs());
             let line = StepReport::log_line(trainer.step - 1, expected("loss"), expected("mIoU_logged_streaming"));
             assert_eq!(run["log_txt"][t + 1], line, "{what}");
@@ -199,7 +199,7 @@ fn iterations_follow_one_another_as_the_references() {
             let report = trainer.step(&settings, &images, labels).unwrap();
             rates.note(&what, (f64::from(report.rate) - number(&update["lr"])).abs() / settings.optimizer.lr);
             losses.note(&what, (report.loss / number(&update["loss"]) - 1.0).abs());
-            confusion.add(&report.labels, &report.predictions);
+            confusion.add(&report.labels, &report.predictions).unwrap();
             streamed.note(&what, (confusion.streaming_mean_iou() - number(&update["mIoU_streaming"])).abs());
             log.push(StepReport::log_line(report.step, report.loss, confusion.streaming_mean_iou()));
             tally.case(&losses);
@@ -233,7 +233,7 @@ fn check_test(worst: &mut Worst, trainer: &Trainer, file: &File, turn: usize, te
         let input = nchw(&[1, shape[0], shape[1], shape[2]], &pixels);
         let found = scores(&trainer.network, &input, &Inference::default()).unwrap().classes().unwrap();
         assert_eq!(found, file.bytes(&format!("test{turn}/pred{image}")).1, "iteration {turn}, image {image}");
-        confusion.add(&file.bytes(&format!("val{image}/label")).1, &found);
+        confusion.add(&file.bytes(&format!("val{image}/label")).1, &found).unwrap();
     }
     // The reference's rows are predictions.
     let turned = (0..classes).flat_map(|predicted| (0..classes).map(move |truth| (truth, predicted)));

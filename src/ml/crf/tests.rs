@@ -289,7 +289,7 @@ fn a_noisy_mask_is_cleaned() {
     let logits: Vec<f32> = noisy.iter().map(|x| -x).chain(noisy.iter().copied()).collect();
     let score = |probabilities: &[f32]| {
         let mut confusion = Confusion::new(2);
-        confusion.add(&truth, &classes(probabilities, &image));
+        confusion.add(&truth, &classes(probabilities, &image)).unwrap();
         confusion.mean_iou().unwrap().value
     };
     let (before, after) = (score(&logits), score(&refine(&Crf::default(), logits.clone(), &image)));

@@ -315,7 +315,7 @@ mod tests {
         let mut confusion = crate::ml::metrics::Confusion::new(6);
         for scene in &scenes[150..] {
             let guesses: Vec<u8> = pixels(scene).into_iter().map(|(bin, _)| guess(bin)).collect();
-            confusion.add(scene.labels.pixels(), &guesses);
+            confusion.add(scene.labels.pixels(), &guesses).unwrap();
         }
         let (score, constant) = (confusion.mean_iou().unwrap().value, confusion.best_constant_mean_iou().unwrap());
         assert!(score > constant + 0.2 && score < 0.65, "{score} {constant}");

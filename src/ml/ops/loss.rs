@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::activation;
 use super::dispatch::{Operation, blank, launch};
-use super::shapes::check_labels;
+use super::shapes::{check_classes, check_labels};
 use crate::ml::error::Result;
 use crate::ml::gpu::kernels;
 use crate::ml::gpu::plan::Argument::{Bytes, Float, Input, Int, Output, Written};
@@ -41,8 +41,12 @@ pub fn cross_entropy_backward(logits: &Tensor, labels: &[u8], counted: usize) ->
 ///
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, H, W]`.
+///
+/// # Errors
+/// More than 256 classes: a prediction is an id of 8 bits.
 pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let [n, classes, height, width] = activation::sizes("The logits", logits)?;
+    check_classes(classes)?;
     let area = height * width;
     let out = Tensor::zeros(n * area, DType::U8, logits.device())?;
     launch(&Argmax { classes, area }, &[logits], &out)?;
@@ -164,6 +168,48 @@ mod tests {
     use super::super::zeros;
     use super::argmax;
     use crate::ml::loss;
+    use crate::ml::ops::upsampled;
+    use crate::ml::resample::Sampling;
+
+    /// All ids of 8 bits are classes, and no more: 257 classes would give two of them one id.
+    #[test]
+    fn predictions_name_up_to_256_classes() {
+        let of = |classes: usize| {
+            // At pixel `p` the class `(p + 253) % classes` wins.
+            let winner = |p: usize| (p + 253) % classes;
+            let data = (0..classes * 6).map(|i| if i / 6 == winner(i % 6) { 1.0 } else { 0.0 }).collect();
+            let logits = Tensor::from_vec::<_, f32>(data, (1, classes, 2, 3), &Device::Cpu).unwrap();
+            let whole = argmax(&logits).map(|found| (found, (0..6).map(winner).collect::<Vec<_>>()));
+            (whole, upsampled::argmax(&logits, 2, 3, Sampling::Legacy))
+        };
+        for classes in [255, 256] {
+            let (whole, resized) = of(classes);
+            let (found, winners) = whole.unwrap();
+            assert_eq!(found.iter().map(|&class| usize::from(class)).collect::<Vec<_>>(), winners);
+            assert_eq!(resized.unwrap(), found);
+        }
+        let (whole, resized) = of(257);
+        for refused in [whole.map(drop), resized.map(drop)] {
+            let why = refused.unwrap_err().to_string();
+            assert!(why.contains("[257]") && why.contains("at most 256 classes"), "{why}");
+        }
+    }
+
+    /// With 255 classes the id 255 is the only one that is none.
+    #[test]
+    fn losses_of_255_classes_are_their_definition() {
+        let logits = quarters("logits", &[1, 255, 2, 2]);
+        let labels = [0, 254, 255, 17];
+        let loss = loss::cross_entropy(&logits, &labels, [2, 2]).unwrap();
+        let all: Vec<f64> = values(&logits).into_iter().map(f64::from).collect();
+        let of = |p: usize| {
+            let score = |class: usize| all[class * 4 + p];
+            (0..255).map(|class| score(class).exp()).sum::<f64>().ln() - score(usize::from(labels[p]))
+        };
+        let expected = (of(0) + of(1) + of(3)) / 3.0;
+        assert_eq!(loss.counted, 3);
+        assert!((loss.cross_entropy - expected).abs() < 1e-6 * expected, "{} {expected}", loss.cross_entropy);
+    }
 
     #[test]
     fn the_cross_entropy_has_the_gradient_of_differences() {

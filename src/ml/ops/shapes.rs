@@ -21,6 +21,16 @@ pub(super) fn check_size(what: &str, size: [usize; 2]) -> Result<()> {
     Err(Error::Shape { what: what.to_owned(), found: size.to_vec(), expected: "a height and a width".to_owned() })
 }
 
+/// An error where there are more classes than the ids of 8 bits can name.
+pub(super) fn check_classes(classes: usize) -> Result<()> {
+    const MOST: usize = u8::MAX as usize + 1;
+    if classes <= MOST {
+        return Ok(());
+    }
+    let expected = format!("at most {MOST} classes, since predictions are ids of 8 bits");
+    Err(Error::Shape { what: "The classes of the logits".to_owned(), found: vec![classes], expected })
+}
+
 /// The four sizes of a tensor in NCHW, none of which is 0.
 pub(super) fn filled(what: &str, tensor: &Tensor) -> Result<[usize; 4]> {
     let sizes = nchw(what, tensor)?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::activation;
 use super::dispatch::{Operation, blank, launch};
 use super::resize;
-use super::shapes::{check_labels, check_size};
+use super::shapes::{check_classes, check_labels, check_size};
 use crate::ml::cpu::simd::{Loop, vectorised};
 use crate::ml::error::Result;
 use crate::ml::gpu::kernels::{self, Kernel};
@@ -27,9 +27,13 @@ const TILE: usize = 64;
 ///
 /// # Shapes
 /// `[N, C, h, w]` -> `[N, height, width]`.
+///
+/// # Errors
+/// More than 256 classes: a prediction is an id of 8 bits.
 pub fn argmax(logits: &Tensor, height: usize, width: usize, sampling: Sampling) -> Result<Vec<u8>> {
     let [n, classes, h, w] = activation::sizes("The logits", logits)?;
     check_size("The size of classes", [height, width])?;
+    check_classes(classes)?;
     let out = Tensor::zeros(n * height * width, DType::U8, logits.device())?;
     let resize = Resize { classes, from: [h, w], to: [height, width], sampling };
     launch(&Argmax { resize }, &[logits], &out)?;

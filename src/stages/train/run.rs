@@ -71,7 +71,8 @@ pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
             let report = take(p, batches, &device)
                 .and_then(|taken| pool.install(|| update(&mut trainer, p, &settings, &taken)))
                 .map_err(|error| data.blame(error))?;
-            confusion.add(&report.labels, &report.predictions);
+            let wrong = |error| support::ml_error(error, "the predictions");
+            confusion.add(&report.labels, &report.predictions).map_err(wrong)?;
             tell(job, &report, &confusion, (iteration.done(&trainer), iteration.updates), &mut progress);
         }
         told(inner.end()?);
