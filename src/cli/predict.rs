@@ -208,16 +208,14 @@ fn unknown(failure: Failure, model: &str) -> Failure {
     Failure { hint: hint.trim().to_owned(), ..failure }
 }
 
-/// Whether there is a file of weights: the file itself, a checkpoint of several files that begins so, or a folder that is
-/// named by a path. A bare name is a stage's, even if there is a folder of that name.
+/// Whether there is a file of weights: the file itself, a folder, or a checkpoint of several files that begins so.
 fn is_file(path: &Path) -> bool {
     let with = |end: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         fsio::exists(Path::new(&name))
     };
-    let is_path = path.components().count() > 1 || path.starts_with(".");
-    fsio::is_file(path) || with(".index") || with(".meta") || is_path && fsio::is_folder(path)
+    fsio::exists(path) || with(".index") || with(".meta")
 }
 
 fn is_archive(path: &Path) -> bool {

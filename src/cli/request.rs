@@ -45,6 +45,9 @@ pub struct PlanArgs {
     /// Take `--jobs` and `--threads` as they are, also where they are more than the cores, which takes longer.
     #[arg(long)]
     oversubscribe: bool,
+    /// Refuse to run where a training is not in the cache.
+    #[arg(long)]
+    no_train: bool,
     /// After a failure, go on with what does not depend on it.
     #[arg(long)]
     keep_going: bool,
@@ -65,6 +68,7 @@ pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         jobs: bounded("--jobs", args.jobs, args.oversubscribe),
         only: split(&args.only),
         force: split(&args.force),
+        no_train: args.no_train,
         keep_going: args.keep_going,
         ..engine::Options::default()
     })

@@ -14,7 +14,7 @@ pub enum Error {
     /// The run ended, but its record, which is here, could not be written.
     #[error("The record of this run could not be written, so that it reads as one that was killed. {1}")]
     Unrecorded(Box<store::RunRecord>, store::Error),
-    /// `--only` or `--force` names a stage or a node that is not in the pipeline.
+    /// `--only` or `--force` names a stage or a node that is not in the pipeline, or `--no-train` forbids what would run.
     #[error("{0}")]
     Selection(Diagnostics),
     /// Data roots, files or programs outside the store are missing or at fault: all of them.

@@ -26,6 +26,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// The stages or nodes that run even if they are done.
     pub force: Vec<String>,
+    /// Whether a training that is not done is refused.
+    pub no_train: bool,
     /// Whether a failure lets run what does not depend on it.
     pub keep_going: bool,
     /// How long a stage that was asked to stop may go on: time for an inner checkpoint.
@@ -44,6 +46,7 @@ impl Default for Options {
             jobs: 1,
             only: Vec::new(),
             force: Vec::new(),
+            no_train: false,
             keep_going: false,
             grace: Duration::from_secs(10),
             launcher: this_program,

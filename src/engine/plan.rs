@@ -78,7 +78,7 @@ impl Plan {
 /// Makes the plan: digests what the wanted nodes read from outside, and consults the store.
 ///
 /// # Errors
-/// Unknown names in `only` and `force`, all missing roots, files and programs, a device that is missing or cannot compute as a
+/// Unknown names in `only` and `force`, a training that would run though `no_train` forbids it, all missing roots, files and programs, a device that is missing or cannot compute as a
 /// node that runs asks, a store that refuses.
 pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &Options) -> Result<Plan, Error> {
     let context = Context { pipeline, registry, store, options };
@@ -141,11 +141,36 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         }
         nodes.push(Planned { node: index, state });
     }
+    if options.no_train {
+        refuse_trainings(&context, &nodes)?;
+    }
     if !lacking.is_empty() {
         return Err(Error::Inputs(lacking.into_iter().collect()));
     }
     Ok(Plan { nodes, numeric, forced, outside })
 }
+
+/// Refuses trainings that are not done, all in one error. One that waits for others counts as well: whether it is done is
+/// known only when they are.
+fn refuse_trainings(context: &Context<'_>, nodes: &[Planned]) -> Result<(), Error> {
+    let Context { pipeline, registry, .. } = *context;
+    let trains =
+        |planned: &&Planned| registry.kind(&pipeline.nodes[planned.node].kind).is_some_and(|kind| kind.trains());
+    let open = nodes.iter().filter(|planned| !matches!(planned.state, State::Hit { .. })).filter(trains);
+    let names: Vec<String> = open.map(|planned| pipeline.node_name(planned.node).to_string()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let shown = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let fault = Diagnostic::unplaced(format!("A training would run, which `--no-train` forbids: {shown}{more}."))
+        .hint("Leave `--no-train` out, or name with `--only` stages that need no training. `repro plan` says why a stage runs.");
+    Err(Error::Selection(Diagnostics::one(fault)))
+}
+
+/// How many trainings an error names.
+const NAMED: usize = 8;
 
 /// The nodes wanted and all they need, each after what it needs. Nodes that neither wait for others nor compute, as
 /// those that read a data set, come first: their faults are reported before hours of training, not after them.

@@ -89,6 +89,10 @@ pub trait Kind: Sync + Send {
     fn suits(&self, _params: &Value, _suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
         Ok(())
     }
+    /// Whether its nodes train: `--no-train` refuses those that are not done.
+    fn trains(&self) -> bool {
+        false
+    }
     /// Whether the node's numbers depend on the device and its arithmetic, so that the numeric profile enters its key.
     fn computes(&self) -> bool {
         false

@@ -31,6 +31,8 @@ pub trait TypedKind: Sync + Send {
     const OUTPUTS: &'static [Output];
     /// Whether a node's numbers depend on the device and its arithmetic.
     const COMPUTES: bool = false;
+    /// Whether its nodes train.
+    const TRAINS: bool = false;
 
     /// The outputs that a node makes with these parameters.
     fn outputs(&self, _params: &Self::Params) -> Vec<Output> {
@@ -181,6 +183,10 @@ impl<K: TypedKind> Kind for K {
 
     fn root(&self, params: &Value) -> Result<Option<String>, StageError> {
         Ok(TypedKind::root(self, &read(params)?))
+    }
+
+    fn trains(&self) -> bool {
+        K::TRAINS
     }
 
     fn computes(&self) -> bool {

@@ -38,6 +38,17 @@ pub enum Values {
     Float(Vec<Option<f64>>),
 }
 
+impl Values {
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Text(cells) => cells.len(),
+            Values::Int(cells) => cells.len(),
+            Values::Float(cells) => cells.len(),
+        }
+    }
+}
+
 /// A table of columns of one length.
 pub fn new_table(columns: Vec<(String, Values)>) -> Result<Table, StageError> {
     let head = columns.iter().map(|(name, values)| match values {

@@ -4,6 +4,7 @@
 //! parameters: the labels of each node, and which inputs are cells of the same stage.
 
 mod means;
+mod published;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,9 @@ params! {
         /// deviation (over n - 1) of each figure. Each of its rows averages the rows of one stage and iteration that
         /// agree in all other axes, and states their number n. A mean is missing if one of these rows lacks the figure.
         over: Vec<String> = Vec::new();
+        /// Figures that others published, to compare with. Each is a row of its own below the others, which the column
+        /// `published` names; the column `source` says where it is from. The means leave these rows out.
+        published: Vec<Published> = Vec::new(), where since("0.1.0");
         /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
@@ -42,6 +46,16 @@ params! {
         digits: u8 = 1, where max(12.0).unkeyed();
         /// Whether the tables are printed at the end of a run.
         print: bool = true, where unkeyed();
+    }
+
+    /// A figure that others published.
+    pub struct Published {
+        /// What it is the figure of, as "multi-scale and CRF".
+        row: String;
+        /// The mean IoU.
+        mean_iou: f64, where min(0.0).max(1.0);
+        /// Where it was published.
+        source: String;
     }
 
     /// A format of tables.
@@ -109,6 +123,14 @@ impl TypedKind for Report {
                 }
             },
         };
+        if let Some(taken) =
+            [published::ROW, published::SOURCE].iter().find(|name| axes.iter().any(|axis| axis == *name))
+            && !p.published.is_empty()
+        {
+            let message =
+                format!("The matrix has an axis `{taken}`, which is the name of a column of published figures.");
+            return Err(vec![ParamFault::new("published", message, "Give the axis another name.")]);
+        }
         let faults: Vec<ParamFault> =
             p.over.iter().enumerate().filter(|(_, axis)| !axes.contains(axis)).map(fault).collect();
         if !faults.is_empty() {
@@ -142,7 +164,8 @@ impl TypedKind for Report {
         }
         let rows = Rows::new(entries);
         let mut produced = Produced::default();
-        support::write_table(job, &mut produced, &TABLE, &columns::new_table(rows.columns())?)?;
+        let table = published::below(rows.columns(), &p.published);
+        support::write_table(job, &mut produced, &TABLE, &columns::new_table(table)?)?;
         if !p.over.is_empty() {
             support::write_table(job, &mut produced, &MEANS, &columns::new_table(means::columns(&rows, &p.over))?)?;
         }

@@ -22,6 +22,9 @@ use crate::table::Table;
 /// The column with the number of classes in a mean IoU.
 pub const COUNT: &str = "classes";
 
+/// The column with the mean IoU.
+pub const MEAN_IOU: &str = "mIoU";
+
 /// The columns that name the model and the data of a row, with their places in [`SUBJECT`].
 pub const SHOWN: [(&str, usize); 7] =
     [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3), ("seed", 4), ("iteration", 5), ("step", 6)];
@@ -207,7 +210,7 @@ fn labels(rows: &[Row], figures: &[String]) -> Vec<(String, String)> {
 fn scores(summary: &Table, classes: &Table) -> Result<Vec<(String, Option<f64>)>, StageError> {
     let mut figures = Vec::new();
     for (name, column) in
-        [("mIoU", "mean_iou"), ("pixel accuracy", "pixel_accuracy"), ("best constant mIoU", "constant_mean_iou")]
+        [(MEAN_IOU, "mean_iou"), ("pixel accuracy", "pixel_accuracy"), ("best constant mIoU", "constant_mean_iou")]
     {
         figures.push((name.to_owned(), percent(first(&columns::numbers(summary, column)?))));
     }
