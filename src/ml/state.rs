@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Error, Result};
 use super::gpu::exclusive::exclusively;
 use super::import::{self, Tensors};
-use super::layers::Parameters;
+use super::layers::{Inventory, Parameters};
 use super::models::Network;
 use super::optim::Momentum;
 use super::spec::ModelSpec;
@@ -86,9 +86,16 @@ impl State {
         Ok(State { spec: head.spec, step: head.step, extra: head.extra, tensors: import::safetensors(bytes)? })
     }
 
-    /// Whether a file with this metadata is the file of a state, of this or of another version.
-    pub fn is_described_by(metadata: &BTreeMap<String, String>) -> bool {
-        metadata.contains_key(METADATA)
+    /// Reads a state, if the file is one. A plain file of weights is none.
+    pub fn find(bytes: &[u8]) -> Result<Option<Self>> {
+        let metadata = SafeTensors::read_metadata(bytes).ok().and_then(|(_, read)| read.metadata().clone());
+        let is_state = metadata.is_some_and(|entries| entries.contains_key(METADATA));
+        is_state.then(|| State::read(bytes)).transpose()
+    }
+
+    /// The step of a state that has this metadata. None of a plain file of weights.
+    pub fn step(metadata: &BTreeMap<String, String>) -> Result<Option<u64>> {
+        metadata.get(METADATA).map(|text| Ok(Head::of(Some(text))?.step)).transpose()
     }
 
     /// What the writer of a state added, without the tensors. Errors are those of [`State::read`].
@@ -109,20 +116,52 @@ impl State {
 
     /// The trainer of `network`, which has this state's weights.
     pub(super) fn resume(&self, network: Network, device: &Device) -> Result<Trainer> {
-        let mut flat = Vec::with_capacity(network.parameters().inventory().trainable_len());
-        let mut missing = Vec::new();
-        for (_, parameter) in network.parameters().inventory().iter().filter(|(_, parameter)| parameter.trainable) {
-            match self.tensors.get(&format!("{MOMENTUM}{}", parameter.name)) {
-                Some((shape, values)) if *shape == parameter.shape => flat.extend_from_slice(values),
-                _ => missing.push(format!("The momentum of `{}` is missing.", parameter.name)),
-            }
-        }
-        if !missing.is_empty() {
-            return Err(Error::Weights(missing));
-        }
+        let flat = momentum(network.parameters().inventory(), |name| self.tensors.get(&format!("{MOMENTUM}{name}")))?;
         let len = flat.len();
         Trainer::resume(network, Momentum(Tensor::from_vec(flat, len, device)?), self.step)
     }
+
+    /// The weights by the names of their parameters, and the momentum by the same names.
+    pub fn into_tensors(self) -> (Tensors, Tensors) {
+        let (mut weights, mut momentum) = (Tensors::new(), Tensors::new());
+        for (name, tensor) in self.tensors {
+            match name.strip_prefix(MOMENTUM) {
+                Some(parameter) => momentum.insert(parameter.to_owned(), tensor),
+                None => weights.insert(name, tensor),
+            };
+        }
+        (weights, momentum)
+    }
+}
+
+/// The trainer of `network` at a step, with the momentum of each parameter by its name.
+///
+/// # Errors
+/// A parameter that is trained has no momentum of its shape, or there is momentum of one that is not trained.
+pub fn resumed(network: Network, momentum: &Tensors, step: u64) -> Result<Trainer> {
+    let inventory = network.parameters().inventory();
+    let trained = |name: &String| inventory.iter().any(|(_, own)| own.trainable && own.name == *name);
+    let idle = |name: &String| format!("There is momentum of `{name}`, which the network does not train.");
+    let idle: Vec<String> = momentum.keys().filter(|name| !trained(name)).map(idle).collect();
+    if !idle.is_empty() {
+        return Err(Error::Weights(idle));
+    }
+    let flat = self::momentum(inventory, |name| momentum.get(name))?;
+    let (len, device) = (flat.len(), network.device().clone());
+    Trainer::resume(network, Momentum(Tensor::from_vec(flat, len, &device)?), step)
+}
+
+/// The momentum of all trained parameters in the order of the inventory.
+fn momentum<'a>(inventory: &Inventory, of: impl Fn(&str) -> Option<&'a (Vec<usize>, Vec<f32>)>) -> Result<Vec<f32>> {
+    let mut flat = Vec::with_capacity(inventory.trainable_len());
+    let mut missing = Vec::new();
+    for (_, parameter) in inventory.iter().filter(|(_, parameter)| parameter.trainable) {
+        match of(&parameter.name) {
+            Some((shape, values)) if *shape == parameter.shape => flat.extend_from_slice(values),
+            _ => missing.push(format!("The momentum of `{}` is missing.", parameter.name)),
+        }
+    }
+    if missing.is_empty() { Ok(flat) } else { Err(Error::Weights(missing)) }
 }
 
 /// A trainer's state at one step, apart from the trainer: it can be written while training goes on.

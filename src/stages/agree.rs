@@ -60,8 +60,24 @@ pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, 
     }
     for weights in peers::<WeightsParams>(&p.weights, weights::KIND, stages)? {
         faults.extend(other_network(&p.weights.0, &weights, &model));
+        faults.extend(other_training(p, &weights));
     }
     Ok(faults)
+}
+
+/// What is wrong with weights that bring the momentum and the step of a training, where another goes on from them.
+fn other_training(p: &TrainParams, weights: &WeightsParams) -> Option<ParamFault> {
+    let Source::Checkpoint { take: Take::Training { .. }, .. } = &weights.source else { return None };
+    let (held, encoder) = (&weights.encoder.0, &p.model.spec().encoder);
+    if held.name == encoder.name && held != encoder {
+        let (held, own) = (network::in_words(held), network::in_words(encoder));
+        let message = format!("`{}` was trained as {held}, but the model's encoder is {own}.", p.weights.0);
+        return Some(ParamFault::new("weights", message, "State the same encoder in both."));
+    }
+    let message = "The weights bring the step of their training, so that the end of the schedule does not follow from \
+                   iterations x steps.";
+    let unstated = p.horizon.is_none() && p.first_step == 0;
+    unstated.then(|| ParamFault::new("weights", message, "State the `horizon` of the whole training."))
 }
 
 /// A model of imported weights: they must hold the whole of it, and its classes have as many names as it has outputs.
@@ -129,7 +145,8 @@ fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Opti
         let message = format!("`{name}` draws a head of {classes} classes, but the model has {}.", model.classes);
         return Some(ParamFault::new("weights", message, "State the same number of classes in both."));
     }
-    let Source::Checkpoint { take: Take::Model { prefilter }, .. } = &weights.source else { return None };
+    let Source::Checkpoint { take, .. } = &weights.source else { return None };
+    let prefilter = take.prefilter()?;
     let message = || {
         let (held, own) = (network::in_words(&prefilter.0), network::in_words(&model.prefilter));
         format!("`{name}` takes the pre-filter {held}, but the model's is {own}.")

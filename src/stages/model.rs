@@ -45,7 +45,14 @@ impl TypedKind for Model {
     fn run(&self, p: &ModelParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let bytes = support::content(support::artifact(support::input(job, "weights")?, &TENSORS)?)?;
         let wrong = |error| support::ml_error(error, "weights");
-        let tensors = import::safetensors(&bytes).map_err(wrong)?;
+        // A model predicts, so the momentum of a training is left behind.
+        let (tensors, step) = match State::find(&bytes).map_err(wrong)? {
+            Some(state) => {
+                let step = state.step;
+                (state.into_tensors().0, step)
+            }
+            None => (import::safetensors(&bytes).map_err(wrong)?, 0),
+        };
         let spec = p.model.spec();
         let built = support::pool(job.threads)?
             .install(|| import::network(&spec, &Device::Cpu, &tensors, (Scheme::Plain, 0), |_| true));
@@ -54,7 +61,7 @@ impl TypedKind for Model {
         job.events.emit(Event::Log { text: report.in_words() });
         let classes = p.classes.as_ref().map(Classes::names);
         let about = About { iteration: None, seed: None, classes, input: p.input.normalise().into() };
-        let model = State::write_network(&network, 0, &about.extra()?).map_err(wrong)?;
+        let model = State::write_network(&network, step, &about.extra()?).map_err(wrong)?;
         let mut produced = Produced::default();
         STATE.write(job, &mut produced, &model)?;
         Ok(produced)

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fsio;
 use crate::ml::import::Report;
+use crate::ml::state::State;
 use crate::ml::{self, data};
 use crate::stage::{Artifact, DataFault, DeviceSpec, InputNode, Job, MatrixCell, Output, Produced, StageError};
 use crate::table::Table;
@@ -54,6 +55,14 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         }
         error => StageError::Bug(error.to_string()),
     }
+}
+
+/// The entry of a state of imported weights that says that its step is not known.
+pub const NO_STEP: &str = "no_step";
+
+/// Whether the step of a state is known.
+pub fn has_step(state: &State) -> bool {
+    !state.extra.contains_key(NO_STEP)
 }
 
 /// An error where a model has no place for some of the tensors of its weights.

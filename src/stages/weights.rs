@@ -6,11 +6,13 @@ mod rows;
 
 use std::path::PathBuf;
 
+use crate::ml;
 use crate::ml::checkpoint::{self, Files};
-use crate::ml::import::{self, Report};
+use crate::ml::import::{self, Progress, Report};
 use crate::ml::layers::Parameter;
+use crate::ml::models::Network;
 use crate::ml::spec::{Choice, ModelSpec};
-use crate::ml::state;
+use crate::ml::state::{self, State};
 use crate::ml::weights::Scheme;
 use crate::stage::{Event, Format, Job, Output, Produced, StageError, TypedKind, Yield};
 
@@ -79,7 +81,6 @@ impl TypedKind for Weights {
         let spec = spec(&p.encoder, take, found.classes.unwrap_or(CLASSES));
         let built = pool.install(|| import::network(&spec, &device, tensors, (scheme, seed), needed));
         let (network, report) = built.map_err(|error| support::ml_error(error, &place))?;
-        let bytes = state::weights(network.parameters(), taken).map_err(|error| support::ml_error(error, &place))?;
         // What the network has beside what is taken is drawn again by whoever trains it.
         let only = |names: Vec<String>| -> Vec<String> {
             let inventory = network.parameters().inventory();
@@ -99,11 +100,23 @@ impl TypedKind for Weights {
         }
 
         let mut produced = Produced::default();
-        TENSORS.write(job, &mut produced, &bytes)?;
-        let rows = rows::table(network.parameters(), taken, &report, &found.translated)?;
+        let momentum = found.training.as_ref().map(|training| &training.origins);
+        let rows = rows::table(network.parameters(), taken, &report, &found.translated, momentum)?;
+        let bytes = match found.training {
+            None => state::weights(network.parameters(), taken),
+            Some(training) => training_state(network, &training),
+        };
+        TENSORS.write(job, &mut produced, &bytes.map_err(|error| support::ml_error(error, &place))?)?;
         support::write_table(job, &mut produced, &REPORT, &rows)?;
         Ok(produced)
     }
+}
+
+/// The state that a training goes on from.
+fn training_state(network: Network, training: &Progress) -> ml::error::Result<Vec<u8>> {
+    let no_step = training.step.is_none().then(|| (support::NO_STEP.to_owned(), String::new()));
+    let trainer = state::resumed(network, &training.momentum, training.step.unwrap_or(0))?;
+    State::write(&trainer, &no_step.into_iter().collect())
 }
 
 /// What became of every tensor.
@@ -120,9 +133,6 @@ const CLASSES: usize = 2;
 /// A network with an encoder and the pre-filter that is taken. Where none is taken, the list of the other tensors is the
 /// same for every pre-filter.
 fn spec(encoder: &Encoder, take: &Take, classes: usize) -> ModelSpec {
-    let prefilter = match take {
-        Take::Model { prefilter } => prefilter.0.clone(),
-        Take::Encoder {} | Take::EncoderAndHead {} => Choice::new("Regular"),
-    };
+    let prefilter = take.prefilter().map_or_else(|| Choice::new("Regular"), |prefilter| prefilter.0.clone());
     ModelSpec::new(encoder.0.clone(), classes, prefilter)
 }

@@ -8,7 +8,7 @@ use super::checkpoints::{self, Layout, Tensors, npz, safetensors, tensorflow_v1,
 use super::harness::{Answer, Bench, events};
 
 /// The tensors of a safetensors file.
-fn read(path: &Path) -> Tensors {
+pub fn read(path: &Path) -> Tensors {
     let bytes = std::fs::read(path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let floats = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -117,7 +117,7 @@ fn hwio((shape, values): (Vec<usize>, Vec<f32>)) -> (Vec<usize>, Vec<f32>) {
 }
 
 /// Tensors as another program keeps them: its names, its order of axes, its epsilon.
-fn foreign(convention: &str, tensors: &Tensors) -> Tensors {
+pub fn foreign(convention: &str, tensors: &Tensors) -> Tensors {
     let turned = |(name, tensor): (&String, &(Vec<usize>, Vec<f32>))| {
         let tensorflow = ["Deeplab", "Slim"].contains(&convention);
         let mut tensor = if tensorflow { hwio(tensor.clone()) } else { tensor.clone() };

@@ -25,11 +25,16 @@ params! {
         weights: Ref, where to(&[WEIGHTS]);
         /// The network.
         model: Model;
+        /// The step of the schedule that the training begins with: the rate and the batches are those of this step on. The
+        /// schedule counts from step 0, so that it spans `first_step` + iterations x steps unless `horizon` is stated. Weights
+        /// that are taken with `Training` bring their own step if their file says it; then state the `horizon` of the whole
+        /// training.
+        first_step: u64 = 0, where max(9007199254740991.0).unit("updates");
         /// How many times `steps` updates are made. Each time is a node with a state of its own.
         iterations: u32 = 1, where min(1.0).max(10_000.0).unit("iterations");
         /// The updates of an iteration.
         steps: u32, where min(1.0).unit("updates");
-        /// The updates that the schedule spans. `None`: iterations x steps.
+        /// The updates that the schedule spans, from step 0 on. `None`: `first_step` + iterations x steps.
         horizon: Option<u64> = None, where min(1.0).unit("updates");
         /// Whether iterations follow one another as in the reference. There each iteration makes one update more than
         /// it has steps: the step between two iterations is trained twice, and the very last step has rate 0. Each
@@ -152,6 +157,11 @@ params! {
 }
 
 impl TrainParams {
+    /// The step behind the last update.
+    pub fn end(&self) -> u64 {
+        self.first_step.saturating_add(u64::from(self.iterations) * u64::from(self.steps))
+    }
+
     /// How the device computes.
     pub fn numerics(&self) -> Numerics {
         let precision = match self.precision {

@@ -95,6 +95,14 @@ params! {
             /// the same.
             prefilter: Prefilter;
         }
+        /// All that a training goes on from: the same as `Model`, and the momentum of each parameter that is trained, and
+        /// the step. TensorFlow's checkpoints hold the momentum as `…/Momentum`, and may hold the step as `global_step`.
+        /// Models of this program hold both. If no step is found, `Train(first_step)` states it.
+        Training {
+            /// The type of dilated convolution that the file was trained with. The model that is trained must have
+            /// the same.
+            prefilter: Prefilter;
+        }
     }
 
     /// How an encoder is drawn.
@@ -123,7 +131,15 @@ impl Take {
         match parameter.role {
             Role::Conv | Role::Norm => true,
             Role::HeadWeights | Role::HeadBias => !matches!(self, Take::Encoder {}),
-            Role::Prefilter => matches!(self, Take::Model { .. }),
+            Role::Prefilter => self.prefilter().is_some(),
+        }
+    }
+
+    /// The pre-filter that is taken.
+    pub fn prefilter(&self) -> Option<&Prefilter> {
+        match self {
+            Take::Encoder {} | Take::EncoderAndHead {} => None,
+            Take::Model { prefilter } | Take::Training { prefilter } => Some(prefilter),
         }
     }
 }

@@ -8,10 +8,10 @@ use super::inner::{self, Content};
 use super::record::Progress;
 use crate::ml::import;
 use crate::ml::layers::Parameter;
-use crate::ml::state::{Snapshot, State};
+use crate::ml::state::{self, Snapshot, State};
 use crate::ml::train::Trainer;
 use crate::ml::weights::Scheme;
-use crate::stage::{Event, Job, StageError};
+use crate::stage::{DataFault, Event, Job, StageError};
 use crate::stages::data::Data;
 use crate::stages::params::train::TrainParams;
 use crate::stages::params::weights::Take;
@@ -40,12 +40,16 @@ pub fn start(
         let trainer = state.trainer(device).map_err(|error| support::ml_error(error, "state"))?;
         return Ok((
             trainer,
-            Progress::default(),
+            beginning(p, state.step),
             About { iteration: before.iteration.map(|before| before + 1), ..about },
         ));
     }
     let bytes = support::content(support::artifact(support::input(job, "weights")?, &TENSORS)?)?;
     let wrong = |error| support::ml_error(error, "weights");
+    if let Some(state) = State::find(&bytes).map_err(wrong)? {
+        let (trainer, progress) = go_on(job, p, state, device)?;
+        return Ok((trainer, progress, about));
+    }
     let tensors = import::safetensors(&bytes).map_err(wrong)?;
     let encoder = |parameter: &Parameter| Take::Encoder {}.takes(parameter);
     // The encoder is restored whole. The head and the pre-filters keep their initialisers where the weights have none.
@@ -53,8 +57,39 @@ pub fn start(
     let (network, report) = built.map_err(wrong)?;
     job.events.emit(Event::Log { text: report.in_words() });
     support::nothing_left_over(&report)?;
-    let trainer = Trainer::new(network).map_err(wrong)?;
+    let mut trainer = Trainer::new(network).map_err(wrong)?;
+    trainer.step = p.first_step;
     Ok((trainer, Progress::default(), about))
+}
+
+/// The trainer that goes on from another training: nothing is initialised, and nothing is left over.
+fn go_on(job: &Job<'_>, p: &TrainParams, state: State, device: &Device) -> Result<(Trainer, Progress), StageError> {
+    let wrong = |error| support::ml_error(error, "weights");
+    let step = match (support::has_step(&state).then_some(state.step), p.first_step) {
+        (Some(step), 0) => step,
+        (None, 0) => {
+            let message = "The weights do not say the step that their training had come to.";
+            return Err(DataFault::new("first_step", message, "State it as `Train(first_step: …)`.").into());
+        }
+        (Some(step), stated) if step != stated => {
+            let message = format!("The weights are of step {step}, but the training begins at step {stated}.");
+            return Err(
+                DataFault::new("first_step", message, format!("Write `first_step: {step}`, or leave it out.")).into()
+            );
+        }
+        (_, stated) => stated,
+    };
+    let (weights, momentum) = state.into_tensors();
+    let built = import::network(&p.model.spec(), device, &weights, (Scheme::Plain, p.seed), |_| true);
+    let (network, report) = built.map_err(wrong)?;
+    job.events.emit(Event::Log { text: format!("{} The training goes on from step {step}.", report.in_words()) });
+    support::nothing_left_over(&report)?;
+    Ok((state::resumed(network, &momentum, step).map_err(wrong)?, beginning(p, step)))
+}
+
+/// The progress of a node before its first update, at the step `step`.
+fn beginning(p: &TrainParams, step: u64) -> Progress {
+    Progress { first_step: (step != p.first_step).then_some(step), ..Progress::default() }
 }
 
 /// Goes on from an inner checkpoint. If it is damaged, a warning says so, and the training starts from the beginning. If it

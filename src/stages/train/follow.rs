@@ -12,7 +12,7 @@ use crate::stages::support;
 
 /// Makes the updates that rank 0 makes, from the `state` that rank 0 has.
 pub fn follow(p: &TrainParams, job: &Job<'_>, state: &State, ranks: Star) -> Result<(), StageError> {
-    let iteration = iteration(job, p)?;
+    let iteration = iteration(p);
     let settings = settings(p)?;
     let data = Data::open(job, "data")?;
     let pool = support::pool(job.threads)?;

@@ -1,7 +1,6 @@
 //! The kind `Train`.
 
 use super::run;
-use super::updates::FIRST_STEP;
 use crate::ml::device::look_for_ranks;
 use crate::stage::{
     DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, Supplier,
@@ -22,15 +21,17 @@ impl TypedKind for Train {
     const YIELDS: Yield = MODEL;
     const OUTPUTS: &'static [Output] = &[STATE, STEPS, TRAINING_CLASSES, LOG];
     const COMPUTES: bool = true;
+    const TRAINS: bool = true;
 
     fn check(&self, p: &TrainParams) -> Vec<ParamFault> {
         let mut faults = Vec::new();
-        let total = u64::from(p.iterations) * u64::from(p.steps);
+        let total = p.end();
         if let Some(horizon) = p.horizon.filter(|horizon| *horizon < total) {
+            let before = if p.first_step > 0 { format!("{} + ", p.first_step) } else { String::new() };
             faults.push(ParamFault {
                 field: "horizon".into(),
                 message: format!(
-                    "The schedule spans {horizon} updates, but {} x {} are trained.",
+                    "The schedule spans {horizon} updates, but {before}{} x {} are trained.",
                     p.iterations, p.steps
                 ),
                 hint: format!("State a horizon of at least {total}, or leave it out."),
@@ -67,10 +68,10 @@ impl TypedKind for Train {
 
     fn expand(&self, p: &TrainParams, _extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
         let stated = p.horizon.is_some();
-        let horizon = p.horizon.unwrap_or(u64::from(p.iterations) * u64::from(p.steps));
+        let horizon = p.horizon.unwrap_or_else(|| p.end());
         let note = "The horizon is not stated, so it follows from iterations x steps; state `horizon` to keep finished iterations.";
         let steps = (0..p.iterations).map(|i| {
-            let first_step = u64::from(i) * u64::from(p.steps);
+            let first_step = p.first_step + u64::from(i) * u64::from(p.steps);
             let mut inputs = vec![("data".to_owned(), InputRef::Named(p.data.0.clone()))];
             inputs.push(match i.checked_sub(1) {
                 None => ("weights".to_owned(), InputRef::Named(p.weights.0.clone())),
@@ -79,7 +80,7 @@ impl TypedKind for Train {
             let notes = (!stated).then(|| ("horizon".to_owned(), note.to_owned())).into_iter().collect();
             NodeSpec {
                 iteration: (p.iterations > 1).then_some(i + 1),
-                set: vec![("horizon", Some(horizon).write()), (FIRST_STEP, first_step.write())],
+                set: vec![("horizon", Some(horizon).write()), ("first_step", first_step.write())],
                 left_out: vec!["iterations"],
                 inputs,
                 notes,

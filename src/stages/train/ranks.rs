@@ -15,12 +15,12 @@ use std::process::{Child, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::ml::error::Error;
-use crate::ml::numerics::Numerics;
 use crate::ml::parallel::{self, Ranks, Star};
 use crate::ml::state::State;
 use crate::ml::train::Trainer;
 use crate::program;
-use crate::stage::{DeviceSpec, InputNode, Job, StageError, Value};
+use crate::stage::{DeviceSpec, InputNode, Job, Param, StageError, Value};
+use crate::stages::params::train::TrainParams;
 use crate::stages::support;
 
 /// What another rank needs to know of the job.
@@ -92,12 +92,11 @@ impl Crew {
         Ok(Crew { star, others })
     }
 
-    /// Sends the job and the trainer's state to the other ranks, and joins the trainer with them. All compute as `numerics`
-    /// say.
-    pub fn join(&mut self, job: &Job<'_>, trainer: &mut Trainer, numerics: Numerics) -> Result<(), StageError> {
+    /// Sends the job, with the parameters `p`, and the trainer's state to the other ranks, and joins the trainer with them.
+    pub fn join(&mut self, job: &Job<'_>, p: &TrainParams, trainer: &mut Trainer) -> Result<(), StageError> {
         let Some(mut star) = self.star.take() else { return Ok(()) };
         let order = Order {
-            params: job.params.clone(),
+            params: p.write(),
             inputs: job.inputs.clone(),
             roots: job.roots.clone(),
             device: *job.device,
@@ -106,7 +105,7 @@ impl Crew {
         star.broadcast(&serde_json::to_vec(&order).map_err(|error| StageError::Bug(error.to_string()))?)
             .map_err(told)?;
         star.broadcast(&State::write(trainer, &BTreeMap::new()).map_err(told)?).map_err(told)?;
-        trainer.join(parallel::joined(star, trainer.network.device(), numerics).map_err(told)?);
+        trainer.join(parallel::joined(star, trainer.network.device(), p.numerics()).map_err(told)?);
         Ok(())
     }
 }

@@ -30,6 +30,9 @@ pub struct Line {
 /// What a node has seen so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    /// The step of the node's first update, where the weights or the state before say another than expansion saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_step: Option<u64>,
     /// A line for each update.
     pub lines: Vec<Line>,
     /// The counts of pixels by true and predicted class.

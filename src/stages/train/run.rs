@@ -11,7 +11,7 @@ use super::begin::{copied, resume, start};
 use super::inner::Inner;
 use super::ranks::{self, Crew};
 use super::record::{produce, tell};
-use super::updates::{batching, iteration, numbers, settings, share, take, update};
+use super::updates::{batching, beginning_at, iteration, numbers, settings, share, take, update};
 use crate::ml::data::ahead::ahead;
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
@@ -25,7 +25,6 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Trains one node's steps.
 pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
-    let iteration = iteration(job, p)?;
     let settings = settings(p)?;
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
@@ -43,7 +42,9 @@ pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
         }
         None => pool.install(|| start(job, p, &data, &device))?,
     };
-    crew.join(job, &mut trainer, p.numerics())?;
+    let p = &beginning_at(p, progress.first_step.unwrap_or(p.first_step))?;
+    let iteration = iteration(p);
+    crew.join(job, p, &mut trainer)?;
     let mut confusion = Confusion::from_counts(spec.classes, std::mem::take(&mut progress.confusion))
         .unwrap_or_else(|| Confusion::new(spec.classes));
 

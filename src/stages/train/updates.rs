@@ -12,12 +12,9 @@ use crate::ml::ops::activation;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::parallel;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
-use crate::stage::{Job, StageError};
+use crate::stage::{DataFault, StageError};
 use crate::stages::params::train::{self, Augment, Optimizer, TrainParams};
 use crate::stages::support;
-
-/// The field that expansion adds: the step of the schedule that a node begins with.
-pub const FIRST_STEP: &str = "first_step";
 
 /// How the node trains.
 pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
@@ -37,12 +34,26 @@ pub fn settings(p: &TrainParams) -> Result<Settings, StageError> {
     })
 }
 
-/// The updates of a node.
-pub fn iteration(job: &Job<'_>, p: &TrainParams) -> Result<Iteration, StageError> {
-    let missing = || StageError::Bug(format!("The parameters {} lack `{FIRST_STEP}`.", job.params));
-    let first_step = job.set(FIRST_STEP)?.ok_or_else(missing)?;
+/// The updates of a node, of which `p.first_step` is the first: expansion sets it in each node.
+pub fn iteration(p: &TrainParams) -> Iteration {
     let cycle = if p.reference { Cycle::Reference } else { Cycle::Plain };
-    Ok(cycle.iteration(first_step, u64::from(p.steps)))
+    cycle.iteration(p.first_step, u64::from(p.steps))
+}
+
+/// The parameters of a node that begins at the step `first`, which weights may say that expansion did not see.
+///
+/// # Errors
+/// The schedule ends before the node does.
+pub fn beginning_at(p: &TrainParams, first: u64) -> Result<TrainParams, StageError> {
+    let end = first.saturating_add(u64::from(p.steps));
+    match p.horizon {
+        Some(horizon) if end > horizon => {
+            let message =
+                format!("The schedule spans {horizon} updates, but this training goes from step {first} to {end}.");
+            Err(DataFault::new("horizon", message, "State the `horizon` of the whole training, from step 0 on.").into())
+        }
+        _ => Ok(TrainParams { first_step: first, ..p.clone() }),
+    }
 }
 
 /// The numbers of the batches that are still to come, in the stream of all.

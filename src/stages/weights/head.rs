@@ -16,8 +16,12 @@ use crate::stages::params::weights::{KIND, Source, Take, WeightsParams};
 pub fn same_classes(suppliers: &[(&str, Supplier<'_>)], classes: usize) -> Result<(), StageError> {
     for (_, supplier) in suppliers.iter().filter(|(slot, _)| *slot == "weights") {
         let Some(p) = supplier.peer.params_of::<WeightsParams>(KIND)? else { continue };
-        let Source::Checkpoint { names, take: take @ (Take::EncoderAndHead {} | Take::Model { .. }), scope, .. } =
-            &p.source
+        let Source::Checkpoint {
+            names,
+            take: take @ (Take::EncoderAndHead {} | Take::Model { .. } | Take::Training { .. }),
+            scope,
+            ..
+        } = &p.source
         else {
             continue;
         };

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::fsio;
+use crate::ml;
 use crate::ml::checkpoint::{self, Checkpoint};
 use crate::ml::conventions::Geometry;
 use crate::ml::data::augment::Normalise;
-use crate::ml::import::{self, Translated};
+use crate::ml::import::{self, Progress, Translated};
 use crate::ml::layers::{Inventory, Parameter};
 use crate::ml::models::{Network, architecture};
 use crate::ml::naming;
@@ -32,6 +33,8 @@ pub struct Found {
     pub translated: Translated,
     /// The classes of the head, where it is taken.
     pub classes: Option<usize>,
+    /// The momentum and the step, where they are taken.
+    pub training: Option<Progress>,
 }
 
 /// What is asked of a file of weights.
@@ -79,7 +82,8 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
         },
     };
     let names = names.within(scope).rates(&rates(&inventory)).smoothing(&import::smoothed(&inventory));
-    let translated = import::translate(&checkpoint, &names, &wanted, Geometry::TENSORFLOW.epsilon).map_err(wrong)?;
+    let mut translated =
+        import::translate(&checkpoint, &names, &wanted, Geometry::TENSORFLOW.epsilon).map_err(wrong)?;
     if !matches!(take, Take::Encoder {})
         && let Some(name) = beyond(&names, &rates(&inventory), &translated)
     {
@@ -102,6 +106,10 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
         )
         .into());
     }
+    let training = match take {
+        Take::Training { .. } => Some(training(&checkpoint, &names, &wanted, &mut translated).map_err(wrong)?),
+        _ => None,
+    };
     let (format, count) = (checkpoint.format, checkpoint.tensors.len());
     let file = path.file_name().unwrap_or_default().display();
     let text = format!("`{file}`: {format} with {count} tensors, by the table of names `{name}`.");
@@ -109,7 +117,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     if let Some(text) = other_input(&checkpoint, path) {
         job.events.emit(Event::Warning { text });
     }
-    Ok(Found { translated, classes })
+    Ok(Found { translated, classes, training })
 }
 
 /// The dilations of the head, in the order of the network.
@@ -155,6 +163,24 @@ fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
         )
     };
     (input != InputForm::from(Normalise::default())).then(told)
+}
+
+/// The momentum and the step in a file. What they are read from is then neither skipped nor left over.
+fn training(
+    file: &Checkpoint,
+    names: &naming::NameTable,
+    wanted: &dyn Fn(&str) -> bool,
+    translated: &mut Translated,
+) -> ml::error::Result<Progress> {
+    let mut found = import::progress(file, names, wanted)?;
+    if let Some(step) = State::step(&file.metadata)? {
+        let known = !State::extra(&file.metadata)?.contains_key(support::NO_STEP);
+        found.step = found.step.or(known.then_some(step));
+    }
+    let used: BTreeSet<&String> = found.origins.values().collect();
+    translated.skipped.retain(|(name, _)| !used.contains(name));
+    translated.left_over.retain(|name| !used.contains(name));
+    Ok(found)
 }
 
 /// Reads a table of names.

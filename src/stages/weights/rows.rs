@@ -1,5 +1,7 @@
 //! The report: what became of every tensor.
 
+use std::collections::BTreeMap;
+
 use crate::ml::import::{Report, Translated};
 use crate::ml::layers::{Parameter, Parameters};
 use crate::stage::StageError;
@@ -7,12 +9,14 @@ use crate::stages::columns::{self, Values};
 use crate::table::Table;
 
 /// A row for each tensor: its name here, its name in the file, its shape, what became of it, and why it was skipped or what its
-/// values were converted from.
+/// values were converted from. `momentum` has the
+/// names in the file of the momentum of parameters.
 pub fn table(
     parameters: &Parameters,
     taken: impl Fn(&Parameter) -> bool,
     report: &Report,
     found: &Translated,
+    momentum: Option<&BTreeMap<String, String>>,
 ) -> Result<Table, StageError> {
     let mut columns: [Vec<Option<String>>; 5] = Default::default();
     let mut row =
@@ -23,6 +27,9 @@ pub fn table(
         let shape = Some(format!("{:?}", parameter.shape));
         let converted = found.converted.get(&parameter.name).map(|dtype| format!("converted from {dtype:?}"));
         row([Some(parameter.name.clone()), origin, shape, Some(fate.to_owned()), converted]);
+    }
+    for (name, origin) in momentum.into_iter().flatten() {
+        row([Some(format!("momentum/{name}")), Some(origin.clone()), None, Some("loaded".to_owned()), None]);
     }
     for (name, why) in &found.skipped {
         row([None, Some(name.clone()), None, Some("skipped".to_owned()), Some(why.clone())]);
