@@ -5,6 +5,7 @@
 //! - its bytes are a function of the run's record and its artifacts;
 //! - its first entry, `manifest.json`, has the digest, the size and the origin of every other entry, and names what the run
 //!   did not finish;
+//! - `log.txt` joins the logs of its stages, as the results have it;
 //! - only the run's record says what is published, so that an old run is exported as it was.
 
 use std::path::Path;
@@ -14,8 +15,10 @@ use serde::Serialize;
 use super::archive::{self, ArchiveFile, ArchiveFiles, MANIFEST};
 use super::error::{Error, Result};
 use super::layout::{self, Content, Placed, Places, Taken};
+use super::log::{self, LogPart};
 use super::name::folder_name;
 use super::rendering;
+use super::wanted::LOG;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
 use crate::stage::{Output, Registry, Role};
@@ -97,14 +100,19 @@ impl Export<'_> {
             return Err(Error::ForeignPipeline { run: run.id.clone(), pipeline: run.pipeline.clone() });
         }
         let (mut files, mut taken, places) = (about(run), Taken::default(), Places::of(run));
-        for path in files.keys().map(String::as_str).chain([MANIFEST]) {
+        for path in files.keys().map(String::as_str).chain([MANIFEST, LOG]) {
             taken.add(path);
         }
+        let mut logs = Vec::new();
         for node in run.nodes.iter().filter(|node| node.status.is_done()) {
-            self.add(node, &places, &mut taken, &mut files)?;
+            logs.extend(self.add(node, &places, &mut taken, &mut files)?);
         }
         if !files.values().any(|file| file.origin.is_some()) {
             return Err(Error::Nothing(run.id.clone()));
+        }
+        log::sort(&mut logs);
+        if !logs.is_empty() {
+            files.insert(LOG.to_owned(), rendered(None, self.joined(&logs)?));
         }
         let open = run.nodes.iter().filter(|node| !node.status.is_done());
         let unfinished: Vec<String> = open.map(|node| layout::node_name(node).to_string()).collect();
@@ -119,8 +127,24 @@ impl Export<'_> {
         Ok(Exported { files: files.len() + 1, bytes: fsio::stat(&path)?.bytes, unfinished })
     }
 
-    /// Adds what a node publishes, its log, and its model.
-    fn add(&self, node: &RunNodeRecord, places: &Places, taken: &mut Taken, files: &mut ArchiveFiles) -> Result<()> {
+    /// The logs of the run's stages as one, as they are published.
+    fn joined(&self, logs: &[LogPart]) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (head, part) in log::headed(logs) {
+            text.extend(head.into_bytes());
+            text.extend(self.store.read(&part.digest)?);
+        }
+        Ok(text)
+    }
+
+    /// Adds what a node publishes, its log, and its model. Gives the log, if there is one, for the log of the whole run.
+    fn add(
+        &self,
+        node: &RunNodeRecord,
+        places: &Places,
+        taken: &mut Taken,
+        files: &mut ArchiveFiles,
+    ) -> Result<Option<LogPart>> {
         let outputs = layout::outputs(self.registry, self.run, node)?;
         let mut wanted = layout::publications(&outputs);
         let several = layout::several(node, &wanted);
@@ -151,7 +175,7 @@ impl Export<'_> {
                 files.insert(path, file);
             }
         }
-        Ok(())
+        Ok(LogPart::of(node, &outputs))
     }
 }
 
