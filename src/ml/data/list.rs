@@ -61,7 +61,6 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
             Ok(fields) => fields,
             Err(line::Unclosed { column }) => {
                 fault(column, "This quote is not closed.".to_owned(), "Write `\"` at the end of the path too.");
-                seen.insert(format!("line {number}"), number);
                 continue;
             }
         };
@@ -95,7 +94,7 @@ pub fn parse(text: &str, place: &str, form: Form) -> Result<Vec<Sample>, Vec<Fau
             samples.push(Sample { id: id.to_owned(), image: plain(&fields[0]), label });
         }
     }
-    if seen.is_empty() {
+    if seen.is_empty() && faults.is_empty() {
         faults.push(Fault::new(place, "The list names no sample.", "Write one sample on each line."));
     }
     if faults.is_empty() { Ok(samples) } else { Err(faults.into_vec()) }

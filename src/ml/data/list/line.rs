@@ -15,16 +15,16 @@ pub(super) struct Unclosed {
 }
 
 /// The fields of a line of which `wanted` are wanted; none of a comment. If no reading gives as many, they are those that
-/// blanks part.
+/// blanks part, of which there is at most one more than wanted.
 pub(super) fn fields(line: &str, wanted: usize) -> Result<Vec<Field<'_>>, Unclosed> {
-    let blanks = split(line, None)?;
+    let blanks = split(line, None, wanted + 1)?;
     let (fits, pictures) = (blanks.len() == wanted, are_pictures(&blanks));
     if fits && pictures || blanks.is_empty() {
         return Ok(blanks);
     }
     let mut nearly = fits.then_some(blanks);
     for mark in ['\t', ',', ';'].into_iter().filter(|mark| line.contains(*mark)) {
-        let fields = split(line, Some(mark))?;
+        let fields = split(line, Some(mark), wanted + 1)?;
         if fields.len() == wanted && are_pictures(&fields) {
             return Ok(fields);
         }
@@ -32,7 +32,7 @@ pub(super) fn fields(line: &str, wanted: usize) -> Result<Vec<Field<'_>>, Unclos
             nearly = Some(fields);
         }
     }
-    nearly.map_or_else(|| split(line, None), Ok)
+    nearly.map_or_else(|| split(line, None, wanted + 1), Ok)
 }
 
 fn are_pictures(fields: &[Field<'_>]) -> bool {
@@ -45,15 +45,15 @@ pub(super) fn is_picture(name: &str) -> bool {
     ["jpg", "jpeg", "png"].iter().any(|known| end.eq_ignore_ascii_case(known))
 }
 
-/// The fields that `mark` parts, or blanks. Blanks around a field are no part of it, and neither are commas and semicolons
-/// at its ends where blanks part.
-fn split(line: &str, mark: Option<char>) -> Result<Vec<Field<'_>>, Unclosed> {
+/// The first `most` fields that `mark` parts, or blanks. Blanks around a field are no part of it, and neither are commas and
+/// semicolons at its ends where blanks part.
+fn split(line: &str, mark: Option<char>, most: usize) -> Result<Vec<Field<'_>>, Unclosed> {
     let column = |at: usize| line[..at].chars().count() + 1;
     let parts = |c: char| mark.map_or(c.is_whitespace(), |mark| c == mark);
     let is_loose = |c: char| mark.is_none() && matches!(c, ',' | ';');
     let mut fields = Vec::new();
     let mut at = 0;
-    while let Some(c) = line[at..].chars().next() {
+    while let Some(c) = line[at..].chars().next().filter(|_| fields.len() < most) {
         if c.is_whitespace() || parts(c) || is_loose(c) {
             at += c.len_utf8();
             continue;
