@@ -208,14 +208,16 @@ fn unknown(failure: Failure, model: &str) -> Failure {
     Failure { hint: hint.trim().to_owned(), ..failure }
 }
 
-/// Whether there is a file of weights: the file itself, a folder, or a checkpoint of several files that begins so.
+/// Whether there is a file of weights: the file itself, a checkpoint of several files that begins so, or a folder that is
+/// named by a path. A bare name is a stage's, even if there is a folder of that name.
 fn is_file(path: &Path) -> bool {
     let with = |end: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         fsio::exists(Path::new(&name))
     };
-    fsio::exists(path) || with(".index") || with(".meta")
+    let is_path = path.components().count() > 1 || path.starts_with(".");
+    fsio::is_file(path) || with(".index") || with(".meta") || is_path && fsio::is_folder(path)
 }
 
 fn is_archive(path: &Path) -> bool {

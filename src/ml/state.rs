@@ -86,6 +86,11 @@ impl State {
         Ok(State { spec: head.spec, step: head.step, extra: head.extra, tensors: import::safetensors(bytes)? })
     }
 
+    /// Whether a file with this metadata is the file of a state, of this or of another version.
+    pub fn is_described_by(metadata: &BTreeMap<String, String>) -> bool {
+        metadata.contains_key(METADATA)
+    }
+
     /// Reads a state, if the file is one. A plain file of weights is none.
     pub fn find(bytes: &[u8]) -> Result<Option<Self>> {
         let metadata = SafeTensors::read_metadata(bytes).ok().and_then(|(_, read)| read.metadata().clone());

@@ -9,7 +9,7 @@ use candle_core::Device;
 
 use super::params::dataset::Classes;
 use super::params::inference::Inference;
-use super::subject::{self, About, Predictor};
+use super::subject::{About, Predictor};
 use super::support;
 use crate::fsio;
 use crate::ml::checkpoint::Checkpoint;
@@ -72,8 +72,7 @@ impl Alone {
         let place = path.display().to_string();
         let checkpoint =
             Checkpoint::open(path).map_err(|error| DataFault::new(&place, error.to_string(), error.hint()))?;
-        let own = State::extra(&checkpoint.metadata).is_ok_and(|extra| subject::about(&extra).is_ok());
-        if !own {
+        if !State::is_described_by(&checkpoint.metadata) {
             return Alone::of_state(&imported(&checkpoint, words, &place)?, &place, device);
         }
         if words.encoder.is_some() || words.prefilter.is_some() || words.geometry.is_some() {

@@ -132,6 +132,13 @@ fn album(size: (usize, usize)) -> Bench {
     bench
 }
 
+/// A model that is drawn, and what uses it on the album.
+const NET: &str = r#"
+        "drawn": Weights(encoder: Tiny, source: Seeded(seed: 3, classes: Some(2))),
+        "net": Model(weights: "drawn", model: DeepLabV2(encoder: Tiny, classes: 2)),
+        "show": Predict(model: "net", data: "set"),
+        "judged": Validate(model: "net", data: "set"),"#;
+
 const ALBUM_RUN: &str = "run album.ron --data album=data";
 
 #[test]
@@ -139,16 +146,21 @@ fn an_orientation_explains_a_difference_of_sizes_and_is_applied_on_request() {
     let bench = album((30, 50));
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(4));
-    assert!(answer.err.contains("The image states the EXIF orientation 6"), "{answer:?}");
-    assert!(answer.err.contains("`orientation: Apply`"), "{answer:?}");
+    assert!(answer.all().contains("The image states the EXIF orientation 6"), "{answer:?}");
+    assert!(answer.all().contains("`orientation: Apply`"), "{answer:?}");
     let set = "names: [\"sky\", \"ground\"])";
     bench.edit("album.ron", set, &format!("{set}, orientation: Apply"));
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(0), "{answer:?}");
     assert!(!answer.all().contains("EXIF"), "{answer:?}");
-    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    let index = std::fs::read_to_string(bench.path("results/album/set/index.csv")).unwrap();
     let rows: Vec<&str> = index.lines().collect();
     assert!(rows[0].contains("orientation") && rows[1].contains(",50,30,"), "{index}");
+    // Whoever reads the index turns the image too.
+    bench.edit("album.ron", "    },\n)", &format!("{NET}\n    }},\n)"));
+    bench.ok(ALBUM_RUN);
+    let mask = std::fs::read(bench.path("results/album/show/prediction/a_mask.png")).unwrap();
+    assert_eq!(decode(&mask, "a").unwrap().size(), (50, 30));
 }
 
 #[test]
@@ -157,7 +169,7 @@ fn an_orientation_that_changes_no_size_is_warned_of() {
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(0), "{answer:?}");
     assert_eq!(answer.all().matches("1 of 2 images state an EXIF orientation").count(), 1, "{answer:?}");
-    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    let index = std::fs::read_to_string(bench.path("results/album/set/index.csv")).unwrap();
     assert!(!index.contains("orientation"), "{index}");
 }
 
@@ -168,7 +180,7 @@ fn masks_of_colours_are_read_where_their_colours_are_stated() {
     bench.write("data/a.png", encode_rgb(&mask([0, 0, 200]), "a").unwrap());
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(4));
-    assert!(answer.err.contains("RGB colours of 8 bits") && answer.err.contains("`colours: {"), "{answer:?}");
+    assert!(answer.all().contains("RGB colours of 8 bits") && answer.all().contains("`colours: {"), "{answer:?}");
 
     let set = "names: [\"sky\", \"ground\"])";
     let stated = |colours: &str| {
@@ -181,18 +193,27 @@ fn masks_of_colours_are_read_where_their_colours_are_stated() {
     };
     let bench = stated(r##""0, 0, 200": "sky", "#008000": "1", "#ffffff": "ignore""##);
     bench.ok(ALBUM_RUN);
-    let index = std::fs::read_to_string(bench.path("results/album/set.csv")).unwrap();
+    let index = std::fs::read_to_string(bench.path("results/album/set/index.csv")).unwrap();
     assert!(index.contains(",50,50,0,500,2000") && index.contains(",40,40,160,0,1440"), "{index}");
+    bench.edit("album.ron", "    },\n)", &format!("{NET}\n    }},\n)"));
+    bench.ok(ALBUM_RUN);
+    let judged = std::fs::read_to_string(bench.path("results/album/judged/classes.csv")).unwrap();
+    let truth: Vec<&str> = judged.lines().skip(1).map(|line| line.rsplit(',').nth(1).unwrap()).collect();
+    assert_eq!(truth, ["500", "3440"], "{judged}");
+    // The classes are shown in the colours of the masks.
+    let shown = std::fs::read(bench.path("results/album/show/visual_prediction/a_mask_visual.png")).unwrap();
+    let shown = photo::decode(&shown, "a").unwrap();
+    assert!(shown.pixels().iter().all(|pixel| [[0, 0, 200], [0, 128, 0]].contains(pixel)));
 
     let bench = stated(r##""0, 0, 200": "sky", "#008000": "1""##);
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(4));
-    assert!(answer.err.contains("#ffffff (160 pixels, first at row 0, column 0)"), "{answer:?}");
+    assert!(answer.all().contains("#ffffff (160 pixels, first at row 0, column 0)"), "{answer:?}");
 
     let bench = stated(r##""0, 0, 300": "sky", "#008000": "grund", "0 128 0": "ground""##);
     let answer = bench.call(ALBUM_RUN);
     assert_eq!(answer.code, Some(2));
     for told in ["`0, 0, 300` is no colour", "`grund` is no class", "are the same colour"] {
-        assert!(answer.err.contains(told), "{told}: {answer:?}");
+        assert!(answer.all().contains(told), "{told}: {answer:?}");
     }
 }

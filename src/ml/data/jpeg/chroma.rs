@@ -221,7 +221,8 @@ impl Frame {
             table,
         });
         let [luma, cb, cr] = components;
-        if (cb.across, cb.down) != (cr.across, cr.down) || cb.across == 0 || cb.down == 0 || height == 0 || width == 0 {
+        let none = components.iter().any(|component| component.across == 0 || component.down == 0);
+        if none || (cb.across, cb.down) != (cr.across, cr.down) || height == 0 || width == 0 {
             return None;
         }
         let ratio = |luma: usize, chroma: usize| luma.is_multiple_of(chroma).then_some(luma / chroma);

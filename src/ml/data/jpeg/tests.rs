@@ -177,6 +177,21 @@ fn the_second_image_holds_the_chroma_as_it_is_stored() {
     assert_eq!(seen, 7 * 4 * (9 + 9 + 4));
 }
 
+#[test]
+fn files_with_strange_factors_have_no_second_image() {
+    let file = drawn((9, 9), SamplingFactor::F_2_1, |_| ());
+    let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    assert!(Chroma::of(&file).is_some());
+    for component in 0..3 {
+        for factors in [0x00, 0x01, 0x10, 0x33, 0xff] {
+            let mut changed = file.clone();
+            changed[frame + 11 + 3 * component] = factors;
+            assert!(Chroma::of(&changed).is_none(), "{component} {factors:x}");
+            let _ = decode(&changed, "x");
+        }
+    }
+}
+
 /// Files, and their pixels as libjpeg-turbo 3.2 decodes them (Pillow's `Image.open(file).convert("RGB").tobytes()`).
 #[test]
 fn chroma_is_upsampled_as_libjpeg_does_it() {
