@@ -278,6 +278,7 @@ fn finish(pipeline: &Pipeline, registry: &Registry, store: &Store, results: &Pat
             version: node.version,
             preimage: preimage.0,
             outputs: outputs.clone(),
+            warnings: Vec::new(),
             metrics: BTreeMap::new(),
             root: None,
         })?;

@@ -36,7 +36,7 @@ pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit,
     }
     let device = options.device.to_string();
     let expected = costs.map(|costs| expected(&pipeline, &plan, &costs, &device)).unwrap_or_default();
-    print(&(text(&pipeline, &plan) + &expected));
+    print(&(text(&pipeline, &plan) + &expected + &warnings(&pipeline, &plan)));
     Ok(Exit::Success)
 }
 
@@ -58,6 +58,21 @@ fn expected(pipeline: &Pipeline, plan: &Plan, costs: &Costs, device: &str) -> St
         known.len(),
         took.len()
     )
+}
+
+/// What is known of the results that are in the store, as the runs that use them tell it.
+fn warnings(pipeline: &Pipeline, plan: &Plan) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for planned in &plan.nodes {
+        let State::Hit { record, .. } = &planned.state else { continue };
+        for text in &record.warnings {
+            let line = format!("\n{}: warning: {text}", pipeline.nodes[planned.node].stage);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    lines.concat()
 }
 
 /// The plan in words.

@@ -42,14 +42,15 @@ pub struct ShowArgs {
 pub fn list(store: &Store, args: &RunsArgs) -> Result<Exit, Failure> {
     let runs = store.run_lines(args.pipeline.as_deref())?;
     let lines = runs.take(args.limit).collect::<Result<Vec<RunLine>, _>>()?;
-    let header = ["run", "pipeline", "status", "ran", "cached", "failed", "running", "waiting"].map(str::to_owned);
-    let rows: Vec<[String; 8]> = lines
+    let header =
+        ["run", "pipeline", "status", "ran", "cached", "failed", "running", "waiting", "warnings"].map(str::to_owned);
+    let rows: Vec<[String; 9]> = lines
         .iter()
         .map(|line| {
             let pipeline = format!("{}{}", line.pipeline, part(line));
-            let counts = [line.ran, line.cached, line.failed, line.running, line.waiting].map(|n| n.to_string());
-            let [ran, cached, failed, running, waiting] = counts;
-            [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed, running, waiting]
+            let counts = [line.ran, line.cached, line.failed, line.running, line.waiting, line.warnings];
+            let [ran, cached, failed, running, waiting, warnings] = counts.map(|n| n.to_string());
+            [line.id.clone(), pipeline, word(line.status).to_owned(), ran, cached, failed, running, waiting, warnings]
         })
         .collect();
     print(&match args.format {
@@ -137,7 +138,21 @@ fn describe(run: &RunRecord, table: fn(&[String; 6], &[[String; 6]]) -> String) 
             [name, node.kind.clone(), status(node.status).to_owned(), seconds, key, said]
         })
         .collect();
-    format!("{out}\n{}\n\n{}", table(&header, &rows), run.resolved.trim_end())
+    format!("{out}\n{}\n{}\n{}", table(&header, &rows), warnings(run), run.resolved.trim_end())
+}
+
+/// The warnings that belong to the results of a run, a line each; those that several nodes have stand once.
+fn warnings(run: &RunRecord) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for node in &run.nodes {
+        for text in &node.warnings {
+            let line = format!("warning: {}: {text}\n", node.name().stage);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    if lines.is_empty() { String::new() } else { format!("\n{}", lines.concat()) }
 }
 
 fn status(status: Status) -> &'static str {

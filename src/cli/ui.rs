@@ -1,6 +1,6 @@
 //! What a person sees of a run: bars on a terminal, plain lines in a pipe, JSON events if asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,22 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::format::figure;
 use super::terminal::print;
 use crate::engine::{self, LogLine, NodeProgress, RunEvent};
-use crate::stage::{Event, NodeName, StageError};
+use crate::stage::{Event, NodeName, StageError, StageName};
 use crate::store::RunStatus;
 use crate::table::visible;
 
 /// How often a piped run says how far a stage is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Renders the events of a run.
-pub enum Ui {
+/// Shows the events of a run.
+pub struct Ui {
+    form: Form,
+    /// The warnings that were shown, each with its stage: the nodes of a stage often have the same to tell.
+    warned: BTreeSet<(String, String)>,
+}
+
+/// How events are shown.
+enum Form {
     /// One JSON object a line.
     Json,
     /// One plain line an event.
@@ -28,13 +35,13 @@ pub enum Ui {
 
 /// What the plain rendering remembers.
 #[derive(Default)]
-pub struct Plain {
+struct Plain {
     said: BTreeMap<NodeName, Instant>,
     scalars: BTreeMap<NodeName, BTreeMap<String, f64>>,
 }
 
 /// What the bars remember.
-pub struct Bars {
+struct Bars {
     all: MultiProgress,
     bars: BTreeMap<NodeName, ProgressBar>,
 }
@@ -42,28 +49,42 @@ pub struct Bars {
 impl Ui {
     /// Bars on a terminal, plain lines elsewhere; JSON if asked for.
     pub fn new(json: bool) -> Self {
-        if json {
-            Ui::Json
+        let form = if json {
+            Form::Json
         } else if std::io::stdout().is_terminal() {
-            Ui::Bars(Bars { all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()), bars: BTreeMap::new() })
+            Form::Bars(Bars {
+                all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
+                bars: BTreeMap::new(),
+            })
         } else {
-            Ui::Plain(Plain::default())
-        }
+            Form::Plain(Plain::default())
+        };
+        Ui { form, warned: BTreeSet::new() }
+    }
+
+    /// Whether an event is a warning of a stage that was shown before.
+    fn is_repeated(&mut self, event: &RunEvent) -> bool {
+        let RunEvent::NodeEvent { node, what: Event::Warning { text } } = event else { return false };
+        let stage = StageName::read(&node.stage).map_or_else(|_| node.stage.clone(), |name| name.stage);
+        !self.warned.insert((stage, text.clone()))
     }
 
     /// Renders one event. With `--json`, it is the line of the run's event log.
     pub fn event(&mut self, line: &LogLine) {
         let event = &line.event;
-        match self {
-            Ui::Json => print(&line.text()),
-            Ui::Plain(plain) => {
+        if !matches!(self.form, Form::Json) && self.is_repeated(event) {
+            return;
+        }
+        match &mut self.form {
+            Form::Json => print(&line.text()),
+            Form::Plain(plain) => {
                 if let RunEvent::NodeEvent { node, what } = event {
                     plain.progress(node, what);
                 } else if let Some(line) = sentence(event) {
                     print(&line);
                 }
             }
-            Ui::Bars(bars) => bars.event(event),
+            Form::Bars(bars) => bars.event(event),
         }
     }
 }
@@ -203,7 +224,13 @@ impl Bars {
     }
 
     fn progress(&self, node: &NodeName, what: &Event, event: &RunEvent) {
-        let Some(bar) = self.bars.get(node) else { return };
+        let Some(bar) = self.bars.get(node) else {
+            // What is in the store has no bar, and may have a warning.
+            if let Some(line) = sentence(event) {
+                self.all.suspend(|| print(&line));
+            }
+            return;
+        };
         match what {
             Event::Progress { done, total, unit } => {
                 if bar.length() != Some(*total) {

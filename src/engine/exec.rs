@@ -265,7 +265,7 @@ fn make(
         .iter()
         .map(|(name, made)| Ok((name.clone(), put(store, out, name, made)?)))
         .collect::<Result<_, StageError>>()?;
-    let Produced { metrics, .. } = produced;
+    let Produced { metrics, warnings, .. } = produced;
     Ok(ActionRecord {
         format: ActionRecord::FORMAT,
         key: job.key,
@@ -275,6 +275,7 @@ fn make(
         preimage: job.preimage.clone(),
         outputs,
         metrics,
+        warnings,
         root: kind.root(&job.params)?,
     })
 }

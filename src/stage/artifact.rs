@@ -67,6 +67,9 @@ pub struct Produced {
     pub outputs: BTreeMap<String, Made>,
     /// Single figures, for the run record and for `repro diff`: deterministic, as everything stored.
     pub metrics: BTreeMap<String, f64>,
+    /// What the user should know of the result, as sentences. Each was told by [`Job::warn`](super::Job::warn) when it was
+    /// found. They are kept with the result, and told again by each run that finds it in the store.
+    pub warnings: Vec<String>,
 }
 
 /// An output before it is in the store: a file or folder below the job's `out`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::InputNode;
 use super::error::StageError;
-use super::event::Events;
+use super::event::{Event, Events};
 use super::params::Param;
 use super::value::Value;
 
@@ -40,6 +40,14 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Tells what the user should know of the result, and adds it to `warnings`, which the stage returns in
+    /// [`Produced`](super::Produced).
+    pub fn warn(&self, warnings: &mut Vec<String>, text: impl Into<String>) {
+        let text = text.into();
+        self.events.emit(Event::Warning { text: text.clone() });
+        warnings.push(text);
+    }
+
     /// A field that expansion has set beside the fields of the schema; none where it has not.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::list::{Expected, Sample};
-use crate::ml::data::{archive, bounds, cityscapes, colours, index, list, shapes};
+use crate::ml::data::{advice, archive, bounds, cityscapes, colours, index, list, shapes};
 use crate::stage::params::FileRef;
 use crate::stage::{
     ArtifactKind, DataFault, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind,
@@ -178,16 +178,19 @@ impl TypedKind for Dataset {
         let resolve = |path: &str| root.join(path);
         let turn = p.orientation == Turn::Apply {};
         let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore, turn };
-        let rows = pool.install(|| index::build(&samples, &resolve, allowed));
+        let rows = pool.install(|| index::build(&samples, &resolve, allowed.clone()));
         let rows = rows.map_err(support::data_error)?;
         if let Some(text) = turned(&rows) {
-            job.events.emit(Event::Warning { text });
+            job.warn(&mut produced.warnings, text);
         }
         if let Some(text) = beyond(&rows, info.classes.len()) {
-            job.events.emit(Event::Warning { text });
+            job.warn(&mut produced.warnings, text);
         }
         support::write_table(job, &mut produced, &INDEX, &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, &INFO, &info)?;
+        for text in advice::gaps(&rows, &info.classes, &allowed) {
+            job.warn(&mut produced.warnings, text);
+        }
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
         Ok(produced)

@@ -31,6 +31,9 @@ pub struct ActionRecord {
     pub outputs: Outputs,
     /// Single figures.
     pub metrics: BTreeMap<String, f64>,
+    /// What the user should know of the result. Records of before lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The name of the data root that the outputs refer to. It is stated where there is none, too.
     #[serde(deserialize_with = "stated")]
     pub root: Option<String>,
@@ -61,6 +64,7 @@ impl Record for ActionRecord {
             preimage: fields.each("preimage"),
             outputs: fields.need("outputs")?,
             metrics: fields.need("metrics")?,
+            warnings: fields.take("warnings"),
             root: fields.need("root")?,
         })
     }
@@ -109,6 +113,7 @@ mod tests {
             preimage: BTreeMap::from([("kind".into(), "Train".into())]),
             outputs: Outputs::from([("model".to_owned(), model)]),
             metrics: BTreeMap::from([("miou".into(), 0.1 + 0.2)]),
+            warnings: Vec::new(),
             root: None,
         }
     }
@@ -117,7 +122,7 @@ mod tests {
     fn a_record_reads_back_and_a_damaged_one_counts_as_absent() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let record = sample();
+        let record = ActionRecord { warnings: vec!["A class has no pixel.".into()], ..sample() };
         let path = store.action_path(&record.key);
         assert_eq!(store.record(&record.key).unwrap(), None);
         store.write_record(&record).unwrap();

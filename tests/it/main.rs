@@ -67,4 +67,5 @@ mod tools;
 #[cfg(test)]
 mod training;
 #[cfg(test)]
+mod warnings;
 mod weights;

@@ -11,7 +11,7 @@ use crate::engine::observer::Damaged;
 use crate::engine::schedule::{News, NodePhase};
 use crate::fsio;
 use crate::hash::Digest;
-use crate::stage::{Artifact, ArtifactKind, StageError};
+use crate::stage::{Artifact, ArtifactKind, Event, StageError};
 use crate::store::{ActionRecord, Store, Verdict};
 
 /// How much of a failed stage's log is shown, in bytes.
@@ -62,7 +62,7 @@ impl Run<'_> {
     }
 
     pub(super) fn finish(&mut self, index: usize, record: Box<ActionRecord>, ran: bool) {
-        let (key, metrics) = (record.key, record.metrics.clone());
+        let (key, metrics, warnings) = (record.key, record.metrics.clone(), record.warnings.clone());
         let node = self.node(index);
         let old = node.record.replace(record);
         (node.again, node.ran) = (false, node.ran || ran);
@@ -73,6 +73,12 @@ impl Run<'_> {
         }
         self.tell(index, News::Done);
         let node = self.label(index);
+        if !ran {
+            // A job that ran told them itself.
+            for text in warnings {
+                self.emit(RunEvent::NodeEvent { node: node.clone(), what: Event::Warning { text } });
+            }
+        }
         self.emit(match ran {
             true => RunEvent::NodeDone { node, key, seconds, metrics },
             false => RunEvent::NodeHit { node, key },

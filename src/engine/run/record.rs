@@ -124,6 +124,7 @@ impl Run<'_> {
             job: known.job.clone().filter(|_| !idle),
             outputs: done.map(|record| record.outputs.clone()).unwrap_or_default(),
             metrics: done.map(|record| record.metrics.clone()).unwrap_or_default(),
+            warnings: done.map(|record| record.warnings.clone()).unwrap_or_default(),
             preimage: known.preimage.0.clone(),
             message: known.message.clone(),
         }

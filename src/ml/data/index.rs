@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::labels::Coding;
 use super::list::Sample;
 use super::orientation::Orientation;
-use super::{Error, Fault, all, both, jpeg, photo, read};
+use super::{Error, Fault, advice, all, both, jpeg, photo, read};
 use crate::hash::Digest;
 
 /// Gives a sample's file by its relative path.
@@ -178,8 +178,8 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, 
         at / ids.width(),
         at % ids.width()
     );
-    let hint = format!("Ids go from 0 to {}, and {ignore} for pixels to ignore.", classes - 1);
-    Err(Fault::new(path, message, hint))
+    counts[usize::from(ignore)] += ignored;
+    Err(Fault::new(path, message, advice::strange(&counts, allowed)))
 }
 
 #[cfg(test)]

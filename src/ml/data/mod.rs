@@ -7,6 +7,7 @@
 //! - what a file claims is compared with [`bounds`] before memory, time or disk is taken for it;
 //! - all draws are functions of (seed, purpose, index), so that nothing here has a state to save.
 
+pub mod advice;
 pub mod ahead;
 pub mod archive;
 pub mod augment;

@@ -15,8 +15,9 @@ pub const KIND: &str = "Dataset";
 params! {
     /// A checked list of images and labels. The stage reads every file. Every file must exist and decode. An image and
     /// its label must have the same size. A label may hold only ids of classes and the ignore value. All faults are
-    /// reported together. The result is an index of paths, digests, sizes, and pixels of each class. The images stay
-    /// where they are. A stage that reads an image later checks it against its digest.
+    /// reported together. A class that has no pixel in any label is a warning. The result is an index of paths, digests,
+    /// sizes, and pixels of each class. The images stay where they are. A stage that reads an image later checks it
+    /// against its digest.
     pub struct DatasetParams {
         /// Where the images come from.
         source: Source;

@@ -47,8 +47,12 @@ pub fn tell(
     (done, total): (u64, u64),
     progress: &mut Progress,
 ) {
-    if report.counted == 0 {
-        let text = format!("No pixel of the batch at step {} counts: every label is ignored.", report.step);
+    // The others are counted when the node ends.
+    if report.counted == 0 && progress.lines.iter().all(|line| line.counted > 0) {
+        let text = format!(
+            "No pixel counts at step {}: every label of the batch is ignored. Such steps are counted at the end.",
+            report.step
+        );
         job.events.emit(Event::Warning { text });
     }
     let line = Line {
@@ -89,6 +93,15 @@ pub fn produce(
     )?;
     support::write_table(job, &mut produced, &TRAINING_CLASSES, &classes)?;
     LOG.write(job, &mut produced, log(lines).as_bytes())?;
+    let idle = lines.iter().filter(|line| line.counted == 0).count();
+    if idle > 0 {
+        let text = format!(
+            "{idle} of {} updates had no pixel that counts, since every label of their batches is ignored. In these, only \
+             momentum and weight decay changed the model.",
+            lines.len()
+        );
+        job.warn(&mut produced.warnings, text);
+    }
     let mean = lines.iter().map(|line| line.loss).sum::<f64>() / lines.len().max(1) as f64;
     produced.metrics.insert("mean_loss".to_owned(), mean);
     if let Some(last) = lines.last() {

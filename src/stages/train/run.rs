@@ -11,7 +11,7 @@ use super::begin::{copied, resume, start};
 use super::inner::Inner;
 use super::ranks::{self, Crew};
 use super::record::{produce, tell};
-use super::updates::{batching, beginning_at, iteration, numbers, settings, share, take, update};
+use super::updates::{batching, beginning_at, iteration, numbers, settings, share, small_crop, take, update};
 use crate::ml::data::ahead::ahead;
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
@@ -29,6 +29,10 @@ pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
     let data = Data::open(job, "data")?;
     let spec = p.model.spec();
     data.fits(spec.classes)?;
+    let mut warnings = Vec::new();
+    if let Some(text) = small_crop(p)? {
+        job.warn(&mut warnings, text);
+    }
     let size = p.ranks as usize;
     let mut crew = Crew::start(size)?;
     let pool = support::pool(ranks::threads(job.threads, size))?;
@@ -80,5 +84,7 @@ pub fn run(p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
         Ok(())
     })?;
     iteration.end(&mut trainer);
-    produce(job, &data, &trainer, &progress, &confusion, &about)
+    let mut produced = produce(job, &data, &trainer, &progress, &confusion, &about)?;
+    produced.warnings.splice(0..0, warnings);
+    Ok(produced)
 }

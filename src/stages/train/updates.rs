@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 
+use crate::ml::conventions::Geometry;
 use crate::ml::cycle::{Cycle, Iteration};
 use crate::ml::data;
 use crate::ml::data::augment;
 use crate::ml::data::source::Batching;
+use crate::ml::models;
 use crate::ml::ops::activation;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::parallel;
@@ -78,6 +80,23 @@ pub fn batching(p: &TrainParams, ignore: u8) -> Batching {
         augment: augment::Augment { scale: scale.map(|(low, high)| (low as f32, high as f32)), mirror },
         ignore,
     }
+}
+
+/// What the user should know of crops that are smaller than the stride of the network: one position of the output stands for
+/// all of such a crop, and for what was filled in around it.
+pub fn small_crop(p: &TrainParams) -> Result<Option<String>, StageError> {
+    let shape = models::architecture(&p.model.spec().encoder).map_err(|error| support::ml_error(error, "model"))?;
+    let stride = (1..).take_while(|&side| shape.output_size(side, &Geometry::TENSORFLOW) == 1).count() as f64;
+    let scale = p.scales.iter().copied().fold(f64::INFINITY, f64::min);
+    let side = f64::from(p.crop.0.min(p.crop.1)) * scale;
+    let scaled = if scale < 1.0 { format!(" at the scale {scale}") } else { String::new() };
+    Ok((side < stride).then(|| {
+        format!(
+            "The crop of {} x {} pixels{scaled} is smaller than the stride of the network, {stride} pixels: the output has \
+             one position along such a side. Take a larger `crop`, as (321, 321).",
+            p.crop.0, p.crop.1
+        )
+    }))
 }
 
 /// The batches of an update. They are waited for outside the pool, which makes them.

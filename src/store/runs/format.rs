@@ -18,7 +18,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
+use super::record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status, is_zero};
 use crate::hash::Digest;
 use crate::stage::Value;
 use crate::store::records::Fields;
@@ -43,6 +43,9 @@ pub(super) struct Lists {
     pub count: usize,
     /// What became of the nodes that were not just in the store.
     pub others: Vec<Outcome>,
+    /// How many warnings belong to the results of the nodes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warnings: usize,
 }
 
 /// What became of a node.
@@ -168,6 +171,7 @@ fn node(value: Json) -> Option<RunNodeRecord> {
         seconds: fields.take("seconds"),
         outputs: fields.each("outputs"),
         metrics: fields.each("metrics"),
+        warnings: fields.take("warnings"),
         preimage: fields.each("preimage"),
         message: fields.take("message"),
         job: fields.take("job"),
@@ -231,8 +235,9 @@ impl Outcome {
     }
 }
 
-/// A run on one line: `hits` of its nodes were in the store, and `statuses` are those of the others.
-pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = Status>) -> RunLine {
+/// A run on one line: `hits` of its nodes were in the store, `statuses` are those of the others, and `warnings` belong to
+/// their results.
+pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = Status>, warnings: usize) -> RunLine {
     let mut line = RunLine {
         id: run.id.clone(),
         pipeline: run.pipeline.clone(),
@@ -246,6 +251,7 @@ pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = 
         failed: 0,
         running: 0,
         waiting: 0,
+        warnings,
     };
     for status in statuses {
         match status {

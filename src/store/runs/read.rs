@@ -62,10 +62,11 @@ impl Store {
         if let Some(lists) = stored.lists.as_ref().filter(|lists| lists.nodes.is_some()) {
             let hits = lists.count.saturating_sub(lists.others.len());
             let others = lists.others.iter().map(|outcome| outcome.status);
-            return Ok(Some(format::line(&stored.run, hits, others)));
+            return Ok(Some(format::line(&stored.run, hits, others, lists.warnings)));
         }
         let run = self.complete(entry, stored, alive)?;
-        Ok(run.map(|run| format::line(&run, 0, run.nodes.iter().map(|node| node.status))))
+        let warnings = |run: &RunRecord| run.nodes.iter().map(|node| node.warnings.len()).sum();
+        Ok(run.map(|run| format::line(&run, 0, run.nodes.iter().map(|node| node.status), warnings(&run))))
     }
 
     /// A record as it is stored; none if it is damaged, and then set aside, or of another format, and then it stays.

@@ -130,6 +130,9 @@ pub struct RunNodeRecord {
     pub outputs: Outputs,
     /// Single figures.
     pub metrics: BTreeMap<String, f64>,
+    /// What the user should know of the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Every component of the key, where it became known.
     pub preimage: BTreeMap<String, String>,
     /// The error, or why it was skipped; else empty.
@@ -172,4 +175,12 @@ pub struct RunLine {
     pub running: usize,
     /// How many have not begun.
     pub waiting: usize,
+    /// How many warnings belong to its results.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warnings: usize,
+}
+
+/// Whether a count is left out of what is stored and printed.
+pub(super) fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

@@ -56,6 +56,7 @@ fn node(i: usize) -> RunNodeRecord {
         seconds: 0.0,
         job: None,
         outputs: BTreeMap::from([("out".into(), out)]),
+        warnings: Vec::new(),
         metrics: BTreeMap::from([("miou".into(), 0.1 + 0.2)]),
         preimage: BTreeMap::from([("kind".into(), "Work".into()), ("params.text".into(), digest.to_string())]),
         message: String::new(),

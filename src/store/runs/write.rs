@@ -46,6 +46,7 @@ impl Store {
             nodes: Some(self.put_lines(&nodes, like.nodes.as_ref())?),
             count: nodes.len(),
             others,
+            warnings: run.nodes.iter().map(|node| node.warnings.len()).sum(),
         };
         self.save_run(entry, run, &lists)?;
         Ok(fsio::remove_file(&self.run_path(entry, JOURNAL))?)

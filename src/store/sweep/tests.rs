@@ -43,6 +43,7 @@ fn done(text: &str) -> ActionRecord {
         version: 1,
         preimage: BTreeMap::new(),
         outputs: Outputs::new(),
+        warnings: Vec::new(),
         metrics: BTreeMap::new(),
         root: None,
     }

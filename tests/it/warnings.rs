@@ -1,0 +1,100 @@
+//! Data and parameters that nothing refuses, but of which the user should know: they are told when they are found, and
+//! again by each run that takes the result from the store.
+
+use repro::ml::data::labels::{encode_grey, encode_rgb};
+use repro::ml::data::{Labels, Rgb};
+
+use crate::harness::Bench;
+
+/// Two images with labels of the values that `value` gives by image, row and column.
+pub fn labelled(value: impl Fn(usize, usize, usize) -> u8) -> Bench {
+    let bench = Bench::new();
+    for n in 0..2 {
+        let image = Rgb::from_fn(40, 50, |y, x| [(5 * y) as u8, (4 * x) as u8, 90 * n as u8]);
+        bench.write(&format!("d/i/a{n}.png"), encode_rgb(&image, "x").unwrap());
+        let label = Labels::from_fn(40, 50, |y, x| value(n, y, x));
+        bench.write(&format!("d/l/a{n}.png"), encode_grey(&label, "x").unwrap());
+    }
+    bench.write("d/list.txt", "/i/a0.png /l/a0.png\n/i/a1.png /l/a1.png\n");
+    bench
+}
+
+/// A data set, a training on it and its validation.
+pub fn pipeline(bench: &Bench, classes: &[&str], train: &str) {
+    let text = format!(
+        r#"Pipeline(
+    name: "p",
+    stages: {{
+        "set": Dataset(source: Listed(root: "d", list: "list.txt"), classes: Named(names: {classes:?})),
+        "init": Weights(encoder: Tiny, source: Seeded()),
+        "train": Train(
+            data: "set", weights: "init", model: DeepLabV2(encoder: Tiny, classes: {}),
+            batch: 2, optimizer: (lr: 0.001), {train},
+        ),
+        "validate": Validate(model: "train", data: "set"),
+        "table": Report(from: ["validate"]),
+    }},
+)
+"#,
+        classes.len()
+    );
+    bench.write("p.ron", text);
+}
+
+fn run(bench: &Bench, more: &str) -> String {
+    bench.ok(&format!("run p.ron --data d={} {more}", bench.path("d").display()))
+}
+
+#[test]
+fn masks_of_0_and_255_are_told_of_by_every_run_and_in_its_record() {
+    let bench = labelled(|_, y, _| if y < 20 { 0 } else { 255 });
+    pipeline(&bench, &["background", "crack"], "steps: 1, crop: (33, 33)");
+    let told = "warning: 1 of 2 classes has no pixel in the labels: `crack`.";
+    let advice =
+        "The masks use 255 for foreground, as it seems, and 255 is ignored. Write 1 instead in the masks, or state";
+    let (first, second) = (run(&bench, ""), run(&bench, ""));
+    for text in [&first, &second] {
+        assert!(text.contains(&format!("set: {told}")) && text.contains(advice), "{text}");
+    }
+    assert!(second.contains("Nothing to do"), "{second}");
+    let plan = bench.ok(&format!("plan p.ron --data d={}", bench.path("d").display()));
+    assert!(plan.contains(told), "{plan}");
+    assert!(bench.ok("show latest").contains("warning: set: 1 of 2 classes has no pixel"));
+    let record = bench.record("latest");
+    let set = record["nodes"].as_array().unwrap().iter().find(|node| node["stage"] == "set").unwrap();
+    assert_eq!(set["warnings"].as_array().map(Vec::len), Some(1), "{set}");
+    let runs: serde_json::Value = serde_json::from_str(&bench.ok("runs --format json")).unwrap();
+    assert!(runs[0]["warnings"].as_u64() >= Some(1), "{runs}");
+    let events = run(&bench, "--json");
+    assert!(events.lines().any(|line| line.contains("\"warning\"") && line.contains("has no pixel in")), "{events}");
+}
+
+#[test]
+fn labels_with_every_class_are_no_matter_of_a_warning() {
+    let bench = labelled(|_, y, x| u8::from(y > x));
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 33)");
+    assert!(!run(&bench, "--only set").contains("warning"));
+    assert!(!bench.ok("show latest --format json").contains("warnings"));
+}
+
+#[test]
+fn batches_without_a_pixel_that_counts_are_told_once_and_counted() {
+    let bench = labelled(|_, _, _| 255);
+    pipeline(&bench, &["a", "b", "c"], "steps: 6, crop: (33, 33)");
+    let text = run(&bench, "--only train");
+    assert_eq!(text.matches("No pixel counts at step").count(), 1, "{text}");
+    assert!(text.contains("6 of 6 updates had no pixel that counts"), "{text}");
+    assert!(text.contains("No pixel of any label counts: each has the value 255"), "{text}");
+}
+
+#[test]
+fn a_crop_below_the_stride_is_told_of() {
+    let bench = labelled(|_, y, x| u8::from(y > x));
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 7)");
+    let text = run(&bench, "--only train");
+    assert!(text.contains("The crop of 33 x 7 pixels is smaller than the stride of the network, 8 pixels"), "{text}");
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 12), scales: [1.0, 0.5]");
+    assert!(run(&bench, "--only train").contains("at the scale 0.5 is smaller than"));
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 8)");
+    assert!(!run(&bench, "--only train").contains("warning"));
+}
