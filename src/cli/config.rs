@@ -50,19 +50,41 @@ pub fn roots(arguments: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure>
             roots.insert(name.to_lowercase(), PathBuf::from(path));
         }
     }
+    let (mut faults, mut missing) = (Vec::new(), false);
     for argument in arguments {
         let Some((name, path)) = argument.split_once('=') else {
-            return Err(fail(Exit::Usage, format!("`--data {argument}` names no folder."))
-                .hint("Write `--data NAME=PATH`, as `--data voc2012=/data/VOC2012`."));
+            faults.push(format!("`--data {argument}` names no folder."));
+            continue;
         };
-        let path = PathBuf::from(path);
+        let path = at_home(Path::new(path));
         if !fsio::stat(&path).is_ok_and(|stat| stat.is_dir) {
-            return Err(fail(Exit::Data, format!("`--data {argument}`: `{}` is not a folder.", path.display()))
-                .hint("Check the path."));
+            faults.push(format!("`--data {argument}`: `{}` is not a folder.", path.display()));
+            missing = true;
         }
         roots.insert(name.to_owned(), path);
     }
+    if !faults.is_empty() {
+        let (exit, hint) = match missing {
+            true => (Exit::Data, "Check the path."),
+            false => (Exit::Usage, "Write `--data NAME=PATH`, as `--data voc2012=/data/VOC2012`."),
+        };
+        return Err(fail(exit, faults.join("\n")).hint(hint));
+    }
+    roots.values_mut().for_each(|path| *path = at_home(path));
     Ok(roots)
+}
+
+/// A path with the home folder for a `~` at its beginning: a shell leaves it as it is behind an equals sign, and so does
+/// whoever writes a file.
+fn at_home(path: &Path) -> PathBuf {
+    let rest = path.strip_prefix("~").ok();
+    // A folder of that name is meant as it is written.
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty() && !fsio::exists(path));
+    match (rest, home) {
+        (Some(rest), Some(home)) if rest.as_os_str().is_empty() => PathBuf::from(home),
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => path.to_owned(),
+    }
 }
 
 /// The store's folder: `--store`, else `REPRO_STORE`, else the config file, else `.repro` at the project's root.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::failure::Failure;
 use super::places::{StoreArgs, view_store};
-use super::request::{PlanArgs, load, options};
+use super::request::{PlanArgs, load, options, warn_of_unused};
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
@@ -28,6 +28,7 @@ pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit,
     let store = view_store(at, Some(&args.file))?;
     let pipeline = load(args, registry, &store)?;
     let options = options(args)?;
+    warn_of_unused(args, &pipeline, registry, &store)?;
     let plan = engine::plan(&pipeline, registry, &store, &options)?;
     // The records of earlier jobs are many files: they are read only if something is left to run.
     let costs = if plan.is_done() { None } else { Some(store.costs(Some(&pipeline.name))?) };

@@ -12,6 +12,7 @@ use crate::engine;
 use crate::pipeline::{self, Pipeline};
 use crate::stage::{DeviceSpec, Registry};
 use crate::store::Store;
+use crate::syntax;
 
 /// What names a pipeline, a part of it, and where it runs.
 #[derive(Debug, Args)]
@@ -72,6 +73,27 @@ pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         keep_going: args.keep_going,
         ..engine::Options::default()
     })
+}
+
+/// Warns of each `--data` that names no data root of the pipeline.
+pub fn warn_of_unused(args: &PlanArgs, pipeline: &Pipeline, registry: &Registry, store: &Store) -> Result<(), Failure> {
+    let mut names: Vec<&str> = args.data.iter().filter_map(|argument| Some(argument.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let used = engine::data_roots(pipeline, registry, store)?;
+    let open = || used.iter().map(String::as_str);
+    for name in names.into_iter().filter(|name| !used.contains(*name)) {
+        let roots = match used.len() {
+            0 => "this pipeline reads no data root".to_owned(),
+            1 => format!("this pipeline reads the data root {}", syntax::names(open())),
+            _ => format!("this pipeline reads the data roots {}", syntax::names(open())),
+        };
+        warn(&format!("`--data {name}=…` is not used: {roots}{}", syntax::suggestion(name, open())));
+    }
+    Ok(())
 }
 
 /// How many threads run at once on this machine.

@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, open_store, project, view_store};
 use super::plan;
-use super::request::{PlanArgs, load, options};
+use super::request::{PlanArgs, load, options, warn_of_unused};
 use super::terminal::{print, width};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
@@ -49,6 +49,7 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
         pipeline.select(names)?;
     }
     let store = open_store(at, Some(file))?;
+    warn_of_unused(&args.plan, &pipeline, registry, &store)?;
     let made = engine::plan(&pipeline, registry, &store, &options)?;
     let cancel = Cancel::default();
     listen(&cancel)?;

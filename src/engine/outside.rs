@@ -1,7 +1,7 @@
 //! What nodes read from outside the store: data roots, `File` parameters, the files that a kind names, and programs.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
@@ -13,8 +13,9 @@ use crate::hash::Digest;
 use crate::pipeline::{Node, Pipeline, Source};
 use crate::stage::DataFault;
 use crate::stage::expansion::files;
-use crate::stage::{External, Kind, Peer, Registry, StageError, Supplier, locate as file_of};
+use crate::stage::{External, Kind, Peer, Registry, StageError, Supplier, in_root, locate as file_of};
 use crate::store::Store;
+use crate::syntax::suggestion;
 
 /// How many faults are told one by one: a data set that lies elsewhere misses thousands of files.
 const SHOWN: usize = 50;
@@ -88,7 +89,7 @@ pub(super) fn gather(
         registry.kind(&node.kind)?.missing(&node.params, file)
     };
     digest(&mut found, store, &missing, &mut faults);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     faults.retain(|fault| seen.insert((fault.place.clone(), fault.message.clone())));
     if faults.len() > SHOWN {
         let more = faults.len() - SHOWN;
@@ -119,6 +120,26 @@ fn unsuited(
     }
     let unsuited = registry.kind(&node.kind).and_then(|kind| kind.suits(&node.params, &suppliers).err());
     unsuited.map(|error| blame(&format!("stage `{}`", node.stage), error)).unwrap_or_default()
+}
+
+/// The names of all data roots that the nodes of a pipeline read, those of the inputs from earlier runs included.
+///
+/// # Errors
+/// The store refuses.
+pub fn data_roots(pipeline: &Pipeline, registry: &Registry, store: &Store) -> Result<BTreeSet<String>, Error> {
+    let mut names = BTreeSet::new();
+    for node in &pipeline.nodes {
+        let kind = registry.kind(&node.kind).ok_or_else(|| Error::UnknownKind(node.kind.clone()))?;
+        // Parameters that do not read are told when planning.
+        names.extend(kind.root(&node.params).unwrap_or_default());
+        names.extend(files(&node.params).iter().filter_map(|(_, text)| Some(in_root(text)?.0.to_owned())));
+        for source in node.inputs.values().flatten() {
+            if let Source::Run { node, .. } = source {
+                names.extend(store.record(&node.key)?.and_then(|record| record.root));
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// Where everything is that a node takes from outside. Faults go to `fail`.
@@ -172,7 +193,12 @@ fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
         format!("Name its folder by `--data {name}=PATH` or the variable REPRO_DATA_{}.", variable.to_uppercase());
     let place = format!("data root `{name}`");
     let Some(path) = options.roots.get(name) else {
-        return Err(DataFault::new(place, "The path of this data root is not set.", hint).into());
+        let near = suggestion(name, options.roots.keys().map(String::as_str));
+        let message = match near.split('`').nth(1) {
+            Some(near) => format!("The path of this data root is not set, but that of `{near}` is."),
+            None => "The path of this data root is not set.".to_owned(),
+        };
+        return Err(DataFault::new(place, message, hint).into());
     };
     if fsio::stat(path).is_ok_and(|stat| stat.is_dir) {
         // Absolute, because children and the memory of fingerprints outlive this process's current folder.

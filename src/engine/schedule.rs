@@ -40,6 +40,8 @@ pub(super) struct Rules {
     pub room: Amounts,
     /// Whether a failure lets start what does not depend on it.
     pub keep_going: bool,
+    /// The nodes that start even after a failure: they check what the user gave.
+    pub checks: BTreeSet<Place>,
     /// How long a node that was asked to stop may go on.
     pub grace: Duration,
     /// How soon a held lock is tried again for the first time. Later it takes longer, up to [`LONGEST`] times.
@@ -227,6 +229,12 @@ impl Schedule {
             }
             _ => {}
         }
+        if self.closed
+            && self.stopping == Stopping::No
+            && let Some(order) = self.next_check()
+        {
+            return order;
+        }
         if !self.closed {
             if let Some(order) = self.next_open() {
                 return order;
@@ -264,15 +272,34 @@ impl Schedule {
                 self.to_look_up.pop_first();
                 Some(Instruction::LookUp(open))
             }
-            (_, Some(ready)) => {
-                self.leave(ready, NodePhase::Running);
-                self.running += 1;
-                let takes = &self.nodes[ready].takes;
-                self.free.iter_mut().zip(takes).for_each(|(free, takes)| *free -= takes);
-                Some(Instruction::Start(ready))
-            }
+            (_, Some(ready)) => Some(self.start(ready)),
             _ => None,
         }
+    }
+
+    /// The first node that can go on although the schedule is closed by a failure.
+    fn next_check(&mut self) -> Option<Instruction> {
+        let checks = std::mem::take(&mut self.rules.checks);
+        let fits = |takes: &Amounts| takes.iter().zip(&self.free).all(|(takes, free)| takes <= free);
+        let open = self.to_look_up.iter().find(|place| checks.contains(place)).copied();
+        let fitting = self.ready.iter().filter(|(takes, _)| fits(takes));
+        let ready = fitting.filter_map(|(_, nodes)| nodes.iter().find(|place| checks.contains(place))).min().copied();
+        self.rules.checks = checks;
+        match (open, ready) {
+            (Some(open), _) => {
+                self.to_look_up.remove(&open);
+                Some(Instruction::LookUp(open))
+            }
+            (None, ready) => ready.map(|ready| self.start(ready)),
+        }
+    }
+
+    fn start(&mut self, ready: Place) -> Instruction {
+        self.leave(ready, NodePhase::Running);
+        self.running += 1;
+        let takes = &self.nodes[ready].takes;
+        self.free.iter_mut().zip(takes).for_each(|(free, takes)| *free -= takes);
+        Instruction::Start(ready)
     }
 
     fn skip(&mut self) -> Instruction {

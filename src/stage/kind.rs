@@ -97,6 +97,11 @@ pub trait Kind: Sync + Send {
     fn computes(&self) -> bool {
         false
     }
+    /// Whether the node checks what the user gave, in short time. Such nodes start even after a node has failed, so that one
+    /// run tells the faults of all of them.
+    fn checks(&self) -> bool {
+        false
+    }
     /// An error where a device cannot compute a node as its parameters ask. Called when planning, and again by the process
     /// that computes.
     fn runs_on(&self, _params: &Value, _device: &DeviceSpec) -> Result<(), StageError> {
@@ -114,10 +119,15 @@ pub type DataRoot<'a> = dyn Fn(&str) -> Result<PathBuf, StageError> + 'a;
 /// # Errors
 /// The folder of the data root is not known, or is not there.
 pub fn locate(text: &str, root: &DataRoot<'_>) -> Result<PathBuf, StageError> {
-    match text.split_once(':') {
-        Some((name, relative)) if !text.starts_with('/') => Ok(root(name)?.join(relative)),
-        _ => Ok(PathBuf::from(text)),
+    match in_root(text) {
+        Some((name, relative)) => Ok(root(name)?.join(relative)),
+        None => Ok(PathBuf::from(text)),
     }
+}
+
+/// The data root and the path below it that the text of a `File` parameter names; none of another path.
+pub fn in_root(text: &str) -> Option<(&str, &str)> {
+    text.split_once(':').filter(|_| !text.starts_with('/'))
 }
 
 /// A node that another reads, before it is made.

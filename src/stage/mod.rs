@@ -31,7 +31,7 @@ pub use error::{DataFault, StageError};
 pub use event::{Event, Events};
 pub use expansion::{Extents, InputRef, NodeSpec, identity};
 pub use job::{Cancel, DeviceSpec, Job};
-pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry, Supplier, locate};
+pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry, Supplier, in_root, locate};
 pub use name::{MatrixCell, NodeName, StageName};
 pub use output::{Bare, Format, Formats, Output, Publication, Publish, Role, Yield};
 pub use outside::{External, Program, Question};

@@ -33,6 +33,8 @@ pub trait TypedKind: Sync + Send {
     const COMPUTES: bool = false;
     /// Whether its nodes train.
     const TRAINS: bool = false;
+    /// Whether the node checks what the user gave.
+    const CHECKS: bool = false;
 
     /// The outputs that a node makes with these parameters.
     fn outputs(&self, _params: &Self::Params) -> Vec<Output> {
@@ -195,6 +197,10 @@ impl<K: TypedKind> Kind for K {
 
     fn suits(&self, params: &Value, suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
         TypedKind::suits(self, &read(params)?, suppliers)
+    }
+
+    fn checks(&self) -> bool {
+        K::CHECKS
     }
 
     fn runs_on(&self, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {

@@ -4,8 +4,9 @@
 mod samples;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::list::{Expected, Sample};
@@ -31,6 +32,7 @@ impl TypedKind for Dataset {
     const VERSION: u32 = 3;
     const YIELDS: Yield = DATASET;
     const OUTPUTS: &'static [Output] = &[INDEX, INFO, SET_FILES];
+    const CHECKS: bool = true;
 
     fn outputs(&self, p: &DatasetParams) -> Vec<Output> {
         // Files below a data root stay there.
@@ -136,6 +138,14 @@ impl TypedKind for Dataset {
         let (samples, lists) = samples(p, &root, &expected(p)?, &file)?;
         let files = samples.into_iter().flat_map(|sample| [Some(sample.image), sample.label]).flatten();
         Ok(lists.into_iter().chain(files).map(|file| External::below(&root, &file)).collect())
+    }
+
+    fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
+        // A file that is not there is told by whoever reads it.
+        if fsio::is_file(&path) {
+            archive::recognise(&path, &path.display().to_string()).map_err(support::data_error)?;
+        }
+        Ok(vec![path])
     }
 
     fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
@@ -280,6 +290,7 @@ fn expected(p: &DatasetParams) -> Result<Vec<Expected>, StageError> {
 }
 
 fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), StageError> {
+    let mut faults = bounds::Faults::default();
     for (at, archive) in archives.iter().enumerate() {
         let slot = format!("source.archives[{at}].file");
         let file = job.files.get(&slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
@@ -291,7 +302,12 @@ fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), Stag
             let rest = if prefix.is_empty() { path } else { path.strip_prefix(prefix)?.strip_prefix('/')? };
             Some(rest.to_owned())
         };
-        archive::extract(file, &file.display().to_string(), digest, folder, &place).map_err(support::data_error)?;
+        match archive::extract(file, &file.display().to_string(), digest, folder, &place) {
+            Ok(_) => {}
+            // Those of the other archives are told too.
+            Err(crate::ml::data::Error::Faults(more)) => faults.extend(more),
+            Err(error) => return Err(support::data_error(error)),
+        }
     }
-    Ok(())
+    if faults.is_empty() { Ok(()) } else { Err(support::faults(faults.into_vec())) }
 }

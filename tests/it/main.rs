@@ -58,6 +58,7 @@ mod program;
 mod released;
 #[cfg(test)]
 mod results;
+mod roots;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::engine::executor::Executor;
 use crate::engine::hit::Context;
 use crate::engine::log::{EventLog, Sieve};
 use crate::engine::observer::Observer;
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Plan, Planned};
 use crate::engine::schedule::{News, NodePhase, Place, Rules, Schedule};
 use crate::fsio;
 use crate::hash::Digest;
@@ -93,9 +93,14 @@ impl<'a> Run<'a> {
             // Each stage that runs takes one of the jobs.
             (needs.iter().map(|need| places[need]).collect(), vec![1])
         });
+        let checks = |planned: &&Planned| {
+            let node = &context.pipeline.nodes[planned.node];
+            node.needs().is_empty() && context.registry.kind(&node.kind).is_some_and(|kind| kind.checks())
+        };
         let rules = Rules {
             room: vec![options.jobs.max(1)],
             keep_going: options.keep_going,
+            checks: plan.nodes.iter().filter(checks).map(|planned| places[&planned.node]).collect(),
             grace: options.grace,
             retry: TICK,
             remakes: REMAKES,

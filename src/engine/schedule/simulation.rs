@@ -68,7 +68,14 @@ fn nodes(n: usize, random: &mut Random) -> Vec<(Vec<Place>, Amounts)> {
 fn simulate(n: usize, seed: u64, world: World) -> Outcome {
     let mut random = Random(seed);
     let plan = nodes(n, &mut random);
-    let rules = Rules { room: ROOM.to_vec(), keep_going: world.keep_going, grace: ms(500), retry: ms(100), remakes: 2 };
+    let rules = Rules {
+        room: ROOM.to_vec(),
+        keep_going: world.keep_going,
+        checks: BTreeSet::new(),
+        grace: ms(500),
+        retry: ms(100),
+        remakes: 2,
+    };
     let grace = rules.grace;
     let mut users = vec![0; n];
     plan.iter().flat_map(|(needs, _)| needs).for_each(|&need| users[need] += 1);
@@ -239,7 +246,8 @@ fn a_request_to_stop_ends_all_that_runs_and_starts_nothing() {
 
 #[test]
 fn a_lock_that_stays_held_is_asked_for_ever_less_often() {
-    let rules = Rules { room: vec![1], keep_going: false, grace: ms(0), retry: ms(100), remakes: 2 };
+    let rules =
+        Rules { room: vec![1], keep_going: false, checks: BTreeSet::new(), grace: ms(0), retry: ms(100), remakes: 2 };
     let mut schedule = Schedule::new([(vec![], vec![1])], rules);
     assert_eq!(schedule.next(ms(0)), Instruction::LookUp(0));
     schedule.tell(0, News::Missing, ms(0));
@@ -261,7 +269,8 @@ fn a_lock_that_stays_held_is_asked_for_ever_less_often() {
 
 #[test]
 fn a_node_goes_on_when_its_twin_ends_and_not_before() {
-    let rules = Rules { room: vec![2], keep_going: false, grace: ms(0), retry: ms(100), remakes: 2 };
+    let rules =
+        Rules { room: vec![2], keep_going: false, checks: BTreeSet::new(), grace: ms(0), retry: ms(100), remakes: 2 };
     let mut schedule = Schedule::new([(vec![], vec![1]), (vec![], vec![1])], rules);
     for node in 0..2 {
         assert_eq!(schedule.next(ms(0)), Instruction::LookUp(node));
@@ -277,6 +286,51 @@ fn a_node_goes_on_when_its_twin_ends_and_not_before() {
 }
 
 #[test]
+fn what_checks_the_users_data_starts_after_a_failure_and_nothing_else_does() {
+    let rules = Rules {
+        room: vec![1],
+        keep_going: false,
+        checks: BTreeSet::from([0, 2, 3]),
+        grace: ms(0),
+        retry: ms(100),
+        remakes: 2,
+    };
+    let mut schedule = Schedule::new([vec![], vec![], vec![], vec![], vec![2]].map(|needs| (needs, vec![1])), rules);
+    let mut started = Vec::new();
+    loop {
+        match schedule.next(ms(0)) {
+            Instruction::LookUp(3) => schedule.tell(3, News::Done, ms(0)),
+            Instruction::LookUp(node) => schedule.tell(node, News::Missing, ms(0)),
+            Instruction::Start(node) => {
+                started.push(node);
+                schedule.tell(node, if node == 0 { News::Failed } else { News::Done }, ms(0));
+            }
+            Instruction::Skip { .. } => {}
+            order => {
+                assert_eq!(order, Instruction::End);
+                break;
+            }
+        }
+    }
+    assert_eq!(started, [0, 2]);
+    assert_eq!(schedule.phase(3), NodePhase::Done);
+    assert!([1, 4].iter().all(|node| schedule.phase(*node) == NodePhase::Skipped));
+    // Once somebody asked to stop, they do not start either.
+    let rules = Rules {
+        room: vec![1],
+        keep_going: false,
+        checks: BTreeSet::from([0]),
+        grace: ms(0),
+        retry: ms(100),
+        remakes: 2,
+    };
+    let mut schedule = Schedule::new([(vec![], vec![1])], rules);
+    schedule.cancel(ms(0));
+    assert_eq!(schedule.next(ms(0)), Instruction::AskToStop);
+    assert_eq!(schedule.next(ms(0)), Instruction::Skip { node: 0, needs: None });
+}
+
+#[test]
 fn the_work_grows_with_the_nodes() {
     let world = World { hits: 50, fails: 1, held: 5, twins: 5, keep_going: true, ..World::default() };
     let [few, many] = [1_000, 10_000].map(|n| simulate(n, 7, world));
@@ -286,7 +340,8 @@ fn the_work_grows_with_the_nodes() {
 
 #[test]
 fn a_node_that_turns_out_to_be_damaged_begins_again_with_all_that_rests_on_it() {
-    let rules = Rules { room: vec![1], keep_going: false, grace: ms(1), retry: ms(1), remakes: 1 };
+    let rules =
+        Rules { room: vec![1], keep_going: false, checks: BTreeSet::new(), grace: ms(1), retry: ms(1), remakes: 1 };
     // 0 <- 1 <- 3, and 2 for itself.
     let needs = [vec![], vec![0], vec![], vec![1]];
     let mut schedule = Schedule::new(needs.map(|needs| (needs, vec![1])), rules);

@@ -7,6 +7,7 @@
 mod tape;
 #[cfg(test)]
 mod tests;
+mod what;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -17,23 +18,13 @@ use flate2::bufread::MultiGzDecoder;
 use super::bounds::{self, Faults, shown};
 use super::list::below_root;
 use super::{Error, Fault};
+use what::Form;
+
 use crate::fsio;
 use crate::hash::Digest;
 
 const DAMAGED: &str = "Download the archive again.";
 const HOSTILE: &str = "Do not use this archive.";
-
-/// How many bytes tell formats apart.
-const MAGIC: usize = 6;
-
-/// The first bytes of archives in formats that are not read.
-const OTHERS: [(&str, &[u8]); 5] = [
-    ("xz", b"\xfd7zXZ"),
-    ("bzip2", b"BZh"),
-    ("Zstandard", b"\x28\xb5\x2f\xfd"),
-    ("7-Zip", b"7z\xbc\xaf"),
-    ("RAR", b"Rar!"),
-];
 
 /// Chooses what is extracted. It is given a file's name in the archive (with `/`, never leaving the folder), and returns
 /// its name below the folder, or nothing to leave the file out.
@@ -59,27 +50,32 @@ pub fn extract(
         }
     }
     let mut file = fsio::open(path)?;
-    let mut magic = [0; MAGIC];
     let io = |error| Error::Io(fsio::Error::new("read", path, error));
-    let read = file.read(&mut magic).map_err(io)?;
-    if let Some((name, _)) = OTHERS.iter().find(|(_, start)| magic[..read].starts_with(start)) {
-        let message = format!("It is a file of {name}; archives are tar, tar.gz or zip.");
-        return Err(Fault::new(place, message, "Unpack it, and pack its files as one of these.").into());
-    }
+    let form = what::form(&mut file, place).map_err(io)??;
     let held = file.seek(SeekFrom::End(0)).map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     let room = Room { held, left: bounds::unpacked(held) };
     let (names, folded, faults) = (BTreeSet::new(), BTreeSet::new(), Faults::default());
     let mut extraction = Extraction { place, into, keep, room, names, folded, faults };
-    match &magic[..read] {
-        [0x1f, 0x8b, ..] => extraction.tar(MultiGzDecoder::new(BufReader::new(file)))?,
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => extraction.zip(BufReader::new(file))?,
-        _ => extraction.tar(BufReader::new(file))?,
+    match form {
+        Form::Gzip => extraction.tar(MultiGzDecoder::new(BufReader::new(file)))?,
+        Form::Zip => extraction.zip(BufReader::new(file))?,
+        Form::Tar => extraction.tar(BufReader::new(file))?,
     }
     match extraction.faults.into_vec() {
         faults if faults.is_empty() => Ok(extraction.names.into_iter().collect()),
         faults => Err(Error::Faults(faults)),
     }
+}
+
+/// Looks at the first bytes of the file at `path`. `place` names it in faults.
+///
+/// # Errors
+/// It is no archive of a format that is read, or the disk refuses.
+pub fn recognise(path: &Path, place: &str) -> Result<(), Error> {
+    let io = |error| Error::Io(fsio::Error::new("read", path, error));
+    what::form(&mut fsio::open(path)?, place).map_err(io)??;
+    Ok(())
 }
 
 /// What an archive may still unpack to.

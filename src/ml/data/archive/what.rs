@@ -1,0 +1,114 @@
+//! What a file is that should be an archive, by its first bytes. Its name says nothing.
+
+use std::io::{self, Read};
+
+use super::super::Fault;
+
+/// How many bytes tell formats apart: those before the magic number of a tar file's header, and it.
+const HEAD: usize = 265;
+
+/// Where the header of a tar file (POSIX and GNU) holds its magic number.
+const USTAR: std::ops::Range<usize> = 257..262;
+
+/// An archive in a format that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A tar file, gzipped.
+    Gzip,
+    /// A zip file.
+    Zip,
+    /// A tar file.
+    Tar,
+}
+
+/// A format that is not read: how it starts, its name, and the program that unpacks it.
+const OTHERS: [(&[u8], &str, &str); 9] = [
+    (b"\xfd7zXZ", "an xz file", "xz -dk"),
+    (b"BZh", "a bzip2 file", "bzip2 -dk"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file", "zstd -dk"),
+    (b"\x04\x22\x4d\x18", "an LZ4 file", "lz4 -dk"),
+    (b"LZIP", "an lzip file", "lzip -dk"),
+    (b"\x1f\x9d", "a file of `compress`", "gzip -dk"),
+    (b"\x5d\0\0", "an LZMA file", "xz -dk"),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "7z x"),
+    (b"Rar!", "a RAR archive", "unrar x"),
+];
+
+/// The form of the archive that starts with what `reader` gives. `place` names it in the fault.
+pub(super) fn form(reader: &mut impl Read, place: &str) -> io::Result<Result<Form, Fault>> {
+    let mut head = Vec::with_capacity(HEAD);
+    reader.take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(of(&head, place))
+}
+
+fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
+    let fault = |what: &str, hint: String| Err(Fault::new(place, format!("It is {what}."), hint));
+    match head {
+        [0x1f, 0x8b, ..] => return Ok(Form::Gzip),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Ok(Form::Zip),
+        [] => return fault("an empty file", "Download the archive again.".to_owned()),
+        _ => {}
+    }
+    if let Some((_, what, program)) = OTHERS.iter().find(|(start, ..)| head.starts_with(start)) {
+        let packed = program.ends_with(" x");
+        let then = if packed { "pack its files as one of these" } else { "name the tar file that it holds" };
+        let hint = format!(
+            "Archives are tar, tar.gz or zip. Unpack it by `{program}`, and {then}, or name its folder as a data root."
+        );
+        return fault(what, hint);
+    }
+    if head.starts_with(b"version https://git-lfs") {
+        return fault("a Git LFS pointer, not the archive", "Run `git lfs pull` in its repository.".to_owned());
+    }
+    let text = head.trim_ascii_start().to_ascii_lowercase();
+    if [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|start| text.starts_with(start)) {
+        let hint =
+            "A server sent this page in place of the archive. Open it to read why, and download the archive again.";
+        return fault("a web page", hint.to_owned());
+    }
+    // Old tar files have no magic number: their header is checked when it is read.
+    let known = head.get(USTAR).is_some_and(|magic| magic == b"ustar");
+    let plain = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    if !known && (head.len() < HEAD || head.iter().all(plain)) {
+        return fault("no archive", "Archives are tar, tar.gz or zip. Download the archive again.".to_owned());
+    }
+    Ok(Form::Tar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(head: &[u8]) -> String {
+        of(head, "a.tar").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_archive_is_told_by_its_name_and_what_to_do() {
+        for (head, what, hint) in [
+            (&b"\xfd7zXZ\0\0\x04\xe6\xd6"[..], "It is an xz file.", "Unpack it by `xz -dk`, and name the tar file"),
+            (b"BZh91AY&SY\xff\x07", "a bzip2 file", "`bzip2 -dk`"),
+            (b"\x28\xb5\x2f\xfd\x04", "a Zstandard file", "`zstd -dk`"),
+            (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "`7z x`, and pack its files as one of these"),
+            (b"Rar!\x1a\x07\x01", "a RAR archive", "`unrar x`"),
+            (b"\n<!DOCTYPE html><html>", "a web page", "download the archive again"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "git lfs pull"),
+            (b"", "an empty file", "Download"),
+            (b"abc", "no archive", "Archives are tar, tar.gz or zip."),
+            (&[b'a'; HEAD], "no archive", "Archives are"),
+        ] {
+            let told = told(head);
+            assert!(told.contains(what) && told.contains(hint), "{told}");
+            assert!(told.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_known() {
+        let mut posix = [0; HEAD];
+        posix[USTAR].copy_from_slice(b"ustar");
+        assert_eq!(of(&posix, "x"), Ok(Form::Tar));
+        assert_eq!(of(&[0; HEAD], "x"), Ok(Form::Tar), "its header says what is wrong");
+        assert_eq!((of(b"\x1f\x8b\x08", "x"), of(b"PK\x05\x06", "x")), (Ok(Form::Gzip), Ok(Form::Zip)));
+    }
+}
