@@ -16,6 +16,7 @@ use super::machine;
 use super::programs;
 use super::said::{Said, Voice};
 use crate::fsio::{self, Found};
+use crate::hash::Digest;
 use crate::pipeline::key::{KeyChange, NUMERIC, Preimage, answers};
 use crate::stage::DataFault;
 use crate::stage::made::check;
@@ -231,7 +232,9 @@ fn make(
     stop_on_request(&cancel, job.grace);
     // The pool exists already where a test runs several jobs in one process; then it stays as it is.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build_global();
+    let read = |digest: &Digest| store.read(digest).ok();
     let work = Job {
+        read: &read,
         params: &job.params,
         inputs: &inputs,
         files: &job.files,

@@ -178,7 +178,7 @@ mod tests {
             left_out: vec!["iterations".to_owned()],
             inputs: BTreeMap::from([(
                 "data".to_owned(),
-                vec![InputNode { outputs: BTreeMap::new(), root: Some("/data".into()) }],
+                vec![InputNode { root: Some("/data".into()), ..InputNode::default() }],
             )]),
             files: BTreeMap::from([("script".to_owned(), PathBuf::from("/a.py"))]),
             roots: BTreeMap::from([("voc".to_owned(), PathBuf::from("/voc"))]),
@@ -215,10 +215,7 @@ mod tests {
             store: path(),
             files: BTreeMap::from([("f".to_owned(), path())]),
             roots: BTreeMap::from([("r".to_owned(), path())]),
-            inputs: BTreeMap::from([(
-                "i".to_owned(),
-                vec![InputNode { outputs: BTreeMap::new(), root: Some(path()) }],
-            )]),
+            inputs: BTreeMap::from([("i".to_owned(), vec![InputNode { root: Some(path()), ..InputNode::default() }])]),
             checks: vec![Check { name: String::new(), path: path(), digest: Digest::of(b"a") }],
             ..sample()
         };

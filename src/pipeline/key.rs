@@ -191,6 +191,12 @@ pub fn answers(components: &BTreeMap<String, String>) -> BTreeMap<String, String
     below(ANSWERS, components)
 }
 
+/// The digests of the inputs' outputs among the components of an action key, by `slot.output`, as [`action`] was given them.
+pub fn inputs(components: &BTreeMap<String, String>) -> BTreeMap<String, Digest> {
+    let digest = |(name, text): (String, String)| Some((name, text.parse().ok()?));
+    below("input.", components).into_iter().filter_map(digest).collect()
+}
+
 fn below(prefix: &str, components: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let strip = |(name, value): (&String, &String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
     components.iter().filter_map(strip).collect()

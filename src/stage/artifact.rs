@@ -8,14 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::error::StageError;
 use crate::hash::Digest;
 
-/// A node whose outputs are an input. It tells nothing that is not in the consumer's key: no name, no parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A node whose outputs are an input. It has no name and no parameters, since these are
+/// not in the consumer's key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InputNode {
     /// The outputs by name.
     pub outputs: BTreeMap<String, Artifact>,
     /// The data root that the node's outputs refer to. Files found below it are checked against digests when read.
     #[serde(default, with = "crate::fsio::exact::option")]
     pub root: Option<PathBuf>,
+    /// What the node itself read of others: the digests of their outputs, by `slot.output`. This is not in the consumer's
+    /// key, so only a warning may follow from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made_from: BTreeMap<String, Digest>,
 }
 
 /// An output in the store.

@@ -12,6 +12,7 @@ use super::error::StageError;
 use super::event::{Event, Events};
 use super::params::Param;
 use super::value::Value;
+use crate::hash::Digest;
 
 /// One node's work.
 pub struct Job<'a> {
@@ -33,6 +34,9 @@ pub struct Job<'a> {
     pub device: &'a DeviceSpec,
     /// How many threads to use. Never changes a bit of any output.
     pub threads: usize,
+    /// Reads an object of the store that is no input, as one of [`InputNode::made_from`]; none where it is not there. Only a
+    /// warning may follow from it.
+    pub read: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Sync),
     /// Where to say what happens.
     pub events: &'a dyn Events,
     /// Whether to stop at the next safe point.

@@ -1,6 +1,6 @@
 //! Data sets between stages: the index as a table, and the files behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::support;
 use super::yields::{INDEX, INFO, SET_FILES};
 use crate::fsio;
 use crate::hash::Digest;
+use crate::ml::data::advice;
 use crate::ml::data::index::Row;
 use crate::ml::data::labels::Coding;
 use crate::ml::data::list::Sample;
@@ -90,6 +91,32 @@ impl Data {
         let sound = |path: &Path, digest: &Digest| fsio::blake3(path).is_ok_and(|found| Digest::from(found) == *digest);
         let corrupt = stored.into_iter().find(|(path, digest)| !sound(path, digest));
         corrupt.map_or(error.clone(), |(_, digest)| StageError::CorruptInput { digest: *digest })
+    }
+
+    /// A warning of images that are also among those that the model of a slot was trained on; none where there are none, and
+    /// where what it was trained on is not known.
+    pub fn trained_on(&self, job: &Job<'_>, slot: &str) -> Option<String> {
+        let model = support::input(job, slot).ok()?;
+        let index = model.made_from.get(&format!("data.{}", INDEX.name))?;
+        if *index == self.digest {
+            return Some(
+                "The model was trained on this very data set: the figures say nothing of images that it has not seen."
+                    .to_owned(),
+            );
+        }
+        let known = Table::from_canonical(&(job.read)(index)?).ok()?;
+        let known: BTreeSet<String> = texts(&known, "image_digest").ok()?.into_iter().flatten().collect();
+        let both = self.rows.iter().filter(|row| known.contains(&row.image_digest.to_string()));
+        let ids: Vec<&str> = both.map(|row| row.sample.id.as_str()).collect();
+        (!ids.is_empty()).then(|| {
+            format!(
+                "{} of {} images have the same content as images that the model was trained on: {}. The figures are better \
+                 than those of images that it has not seen.",
+                ids.len(),
+                self.rows.len(),
+                advice::listed(&ids)
+            )
+        })
     }
 
     /// An error unless a model was trained on these very classes, in this order.

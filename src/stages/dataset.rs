@@ -23,6 +23,9 @@ use super::support;
 use super::yields::{DATASET, INDEX, INFO, SET_FILES};
 use samples::samples;
 
+/// The most classes that a data set can have.
+const CLASSES: usize = 255;
+
 /// The kind.
 pub struct Dataset;
 
@@ -117,9 +120,7 @@ impl TypedKind for Dataset {
                 fault("ignore", message, "Write 255.");
             }
         }
-        if usize::from(p.ignore) < names.len() {
-            fault("ignore", format!("The ignore value {} is the id of a class.", p.ignore), "Write 255.");
-        }
+        id_faults(p, &names, &mut fault);
         faults
     }
 
@@ -140,9 +141,9 @@ impl TypedKind for Dataset {
         Ok(lists.into_iter().chain(files).map(|file| External::below(&root, &file)).collect())
     }
 
-    fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
+    fn parts(&self, slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
         // A file that is not there is told by whoever reads it.
-        if fsio::is_file(&path) {
+        if slot.starts_with("source.archives") && fsio::is_file(&path) {
             archive::recognise(&path, &path.display().to_string()).map_err(support::data_error)?;
         }
         Ok(vec![path])
@@ -151,7 +152,7 @@ impl TypedKind for Dataset {
     fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let bug = || StageError::Bug("The coding of labels passed the check, and cannot be read.".to_owned());
         let coding = p.coding().ok_or_else(bug)?;
-        let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignore, coding: coding.clone() };
+        let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignored(), coding: coding.clone() };
         let mut produced = Produced::default();
         let pool = support::pool(job.threads)?;
         let file = |slot: &str, _: &FileRef| {
@@ -205,6 +206,44 @@ impl TypedKind for Dataset {
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
         Ok(produced)
     }
+}
+
+/// What is wrong with the ids of classes and with the one to ignore. Advice names only values that are free.
+fn id_faults(p: &DatasetParams, names: &[String], fault: &mut dyn FnMut(&str, String, &str)) {
+    let count = names.len();
+    if count > CLASSES {
+        let message = format!("There are {count} classes, but ids have 8 bits, and one value is for pixels to ignore.");
+        fault("classes", message, &format!("Name at most {CLASSES} classes."));
+        return;
+    }
+    let ids = matches!(p.source, Source::Listed { .. } | Source::Voc2012 { .. }) && p.colours.is_empty();
+    let (first, ignore) = (usize::from(p.first_id), usize::from(p.ignore));
+    if first > 0 && !ids {
+        fault("first_id", "Only labels that hold ids can count from another number.".into(), "Leave `first_id` out.");
+        return;
+    }
+    if first > 0 && p.beyond == (Beyond::Ignore {}) {
+        let message = "Ids beyond the classes are ignored only where ids count from 0.".into();
+        fault("beyond", message, "Leave `beyond` or `first_id` out.");
+    }
+    if first + count > 256 {
+        let message = format!("{count} classes from {first} on end behind 255, the greatest value of a label.");
+        fault("first_id", message, &format!("Write at most {}.", 256 - count));
+        return;
+    }
+    let last = first + count - 1;
+    if !(first..=last).contains(&ignore) {
+        return;
+    }
+    let name = &names[ignore - first];
+    let hint = if ids && ignore == 0 {
+        "If 0 stands for pixels without a class and the ids count from 1, as in ADE20K, write `first_id: 1` beside it."
+            .to_owned()
+    } else {
+        let free = if last < 255 { 255 } else { 0 };
+        format!("Write a value that is no id, as {free}: the ids go from {first} to {last}.")
+    };
+    fault("ignore", format!("The ignore value {ignore} is the id of the class `{}`.", bounds::shown(name)), &hint);
 }
 
 /// What is wrong with the colours of masks.

@@ -1,5 +1,6 @@
 //! `Validate`: a model's predictions on whole images, against the truth.
 
+use crate::ml::data::advice;
 use crate::ml::data::source::Images;
 use crate::ml::metrics::Confusion;
 use crate::params;
@@ -80,6 +81,10 @@ impl TypedKind for Validate {
         let data = Data::open(job, "data")?;
         let model = Predictor::open(job, "model")?;
         model.suits(&data)?;
+        let mut warnings = Vec::new();
+        if let Some(text) = data.trained_on(job, "model") {
+            job.warn(&mut warnings, text);
+        }
         let resolve = |path: &str| data.resolve(path);
         let images = Images::new(&data.rows, &resolve);
         let pool = support::pool(job.threads)?;
@@ -104,8 +109,31 @@ impl TypedKind for Validate {
         }
         // A figure of no pixels is none.
         let cross_entropy = (total.total() > 0).then(|| losses / total.total() as f64);
-        produce(job, &model, &data, &p.inference, cross_entropy, &total, &each)
+        let mut produced = produce(job, &model, &data, &p.inference, cross_entropy, &total, &each)?;
+        if let Some(text) = uncounted(&data.info.classes, &total) {
+            job.warn(&mut warnings, text);
+        }
+        produced.warnings = warnings;
+        Ok(produced)
     }
+}
+
+/// A warning of classes that no counted pixel has; none where every class has one.
+fn uncounted(names: &[String], total: &Confusion) -> Option<String> {
+    let empty: Vec<usize> = (0..names.len()).filter(|&class| total.truth(class) == 0).collect();
+    if empty.is_empty() {
+        return None;
+    }
+    if total.total() == 0 {
+        return Some("No pixel of the labels counts, so that there is no figure.".to_owned());
+    }
+    let listed = advice::listed(&empty.iter().map(|&class| names[class].as_str()).collect::<Vec<_>>());
+    let over = total.mean_iou().map_or(0, |mean| mean.classes);
+    Some(format!(
+        "The mean IoU is over {over} of {} classes. No pixel of the labels is of {listed}: such a class has no IoU, or 0 where \
+         it was predicted.",
+        names.len()
+    ))
 }
 
 /// The column of the summary that says how predictions were made.

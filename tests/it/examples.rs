@@ -46,6 +46,7 @@ fn an_own_kind_stands_beside_the_others_and_makes_what_it_declares() {
     let folder = tempfile::tempdir().unwrap();
     let (inputs, files, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let produced = kind.run(&Job {
+        read: &|_| None,
         params: &params,
         inputs: &inputs,
         files: &files,

@@ -98,3 +98,39 @@ fn a_crop_below_the_stride_is_told_of() {
     pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 8)");
     assert!(!run(&bench, "--only train").contains("warning"));
 }
+
+#[test]
+fn images_that_the_model_was_trained_on_are_told_of() {
+    let bench = labelled(|_, y, x| u8::from(y > x));
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 33), iterations: 2");
+    let text = run(&bench, "");
+    assert!(text.contains("validate: warning: The model was trained on this very data set"), "{text}");
+    // The same picture under another name, in another data set.
+    let image = std::fs::read(bench.path("d/i/a1.png")).unwrap();
+    bench.write("d/i/b1.png", image);
+    bench.write("d/i/b0.png", encode_rgb(&Rgb::from_fn(40, 50, |_, _| [3; 3]), "x").unwrap());
+    bench.write("d/val.txt", "/i/b0.png /l/a0.png\n/i/b1.png /l/a1.png\n");
+    let val = r#""val": Dataset(source: Listed(root: "d", list: "val.txt"), classes: Named(names: ["a", "b"])),
+        "validate": Validate(model: "train", data: "val", every_iteration: true),"#;
+    bench.edit("p.ron", r#""validate": Validate(model: "train", data: "set"),"#, val);
+    let told = "1 of 2 images have the same content as images that the model was trained on: `b1`.";
+    let text = run(&bench, "");
+    assert_eq!(text.matches(told).count(), 1, "both iterations have it to tell: {text}");
+    assert!(run(&bench, "").contains(told));
+    bench.write("d/val.txt", "/i/b0.png /l/a0.png\n");
+    let text = run(&bench, "");
+    assert!(!text.contains("warning"), "{text}");
+}
+
+#[test]
+fn figures_over_few_classes_say_so() {
+    let bench = labelled(|_, y, _| if y < 20 { 0 } else { 255 });
+    pipeline(&bench, &["background", "crack"], "steps: 1, crop: (33, 33)");
+    let text = run(&bench, "");
+    assert!(text.contains("of 2 classes. No pixel of the labels is of `crack`"), "{text}");
+    let all = labelled(|_, _, _| 255);
+    pipeline(&all, &["background", "crack"], "steps: 1, crop: (33, 33)");
+    let text = run(&all, "");
+    assert!(text.contains("No pixel of the labels counts, so that there is no figure."), "{text}");
+    assert!(!text.contains("mean_iou 1") && !text.contains("pixel_accuracy"), "{text}");
+}

@@ -1,5 +1,6 @@
 //! The steps for one node: its lookup, and the start of a child.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::state::{Run, RunningJob};
@@ -12,7 +13,7 @@ use crate::engine::plan::State;
 use crate::engine::schedule::News;
 use crate::fsio;
 use crate::hash::Digest;
-use crate::pipeline::Source;
+use crate::pipeline::{Source, key};
 use crate::program;
 use crate::stage::InputNode;
 use crate::store::ExecutionId;
@@ -123,13 +124,23 @@ impl Run<'_> {
         let outside = self.plan.outside.get(&index).cloned().unwrap_or_default();
         let checks = outside.all().into_iter().zip(outside.all_digests());
         let input = |source: &Source| match source {
-            Source::Node(need) => InputNode {
-                outputs: self.nodes[need].record.as_ref().map(|record| record.outputs.clone()).unwrap_or_default(),
-                root: self.plan.outside.get(need).and_then(|outside| outside.root.clone()),
-            },
-            Source::Run { node, .. } => {
-                InputNode { outputs: node.outputs.clone(), root: outside.run_roots.get(&node.key).cloned() }
+            Source::Node(need) => {
+                let record = self.nodes[need].record.as_ref();
+                InputNode {
+                    outputs: record.map(|record| record.outputs.clone()).unwrap_or_default(),
+                    root: self.plan.outside.get(need).and_then(|outside| outside.root.clone()),
+                    made_from: record.map(|record| key::inputs(&record.preimage)).unwrap_or_default(),
+                }
             }
+            Source::Run { node, .. } => InputNode {
+                outputs: node.outputs.clone(),
+                root: outside.run_roots.get(&node.key).cloned(),
+                // A record that does not read is no matter here: nothing but a warning is lost.
+                made_from: match self.context.store.record(&node.key) {
+                    Ok(Some(record)) => key::inputs(&record.preimage),
+                    _ => BTreeMap::new(),
+                },
+            },
         };
         Ok(JobFile {
             format: FORMAT,

@@ -26,19 +26,25 @@ pub fn strange(counts: &[u64; 256], allowed: &Allowed) -> String {
     let ignored = |value: usize| value == usize::from(ignore);
     let values: Vec<usize> = (0..256).filter(|&value| counts[value] > 0).collect();
     let strange: Vec<usize> = values.iter().copied().filter(|&value| value >= classes && !ignored(value)).collect();
-    let last = classes - 1;
-    let rule = format!("Ids go from 0 to {last}, and {ignore} for pixels to ignore.");
+    let (stated, ignore) = match allowed.coding {
+        Coding::From { ignore, .. } => (allowed.coding.stated(0)..=allowed.coding.stated(classes - 1), ignore),
+        _ => (0..=classes - 1, ignore),
+    };
+    let rule = format!("Ids go from {} to {}, and {ignore} for pixels to ignore.", stated.start(), stated.end());
+    if allowed.coding != Coding::Ids {
+        return rule;
+    }
     let advice = match (&values[..], &strange[..]) {
         ([0, foreground] | [foreground], [_]) if classes == 2 && *foreground > 1 => {
             format!("The label seems to use {foreground} for foreground: write 1 instead, or state `colours`.")
         }
         (_, [255]) if ignore != USUAL => "If 255 stands for pixels to ignore, write `ignore: 255`.".to_owned(),
         ([first, ..], [only]) if *first > 0 && *only == classes => {
-            "The ids seem to count from 1: subtract 1 from each of them.".to_owned()
+            "The ids seem to count from 1: write `first_id: 1`.".to_owned()
         }
         (_, [only]) if *only == classes => format!(
-            "If 0 stands for pixels without a class and the classes count from 1, subtract 1 from every id and write \
-             {ignore} for 0. If 0 is a class of its own, name it: then there are {} classes.",
+            "If 0 stands for pixels without a class, as in ADE20K, write `first_id: 1, ignore: 0`. If 0 is a class, name \
+             it too: then there are {} classes.",
             classes + 1
         ),
         (_, strange) if classes == 19 && strange.iter().all(|&id| id <= LAST_LABEL_ID || id == usize::from(USUAL)) => {
@@ -84,7 +90,7 @@ pub fn gaps(rows: &[Row], names: &[String], allowed: &Allowed) -> Vec<String> {
     };
     // Where labels are no ids of classes themselves, the table that turns them into ids is right.
     let ids = allowed.coding == Coding::Ids;
-    let binary = ids && names.len() == 2 && pixels[1] == 0 && ignored > 0;
+    let binary = ids && counted > 0 && names.len() == 2 && pixels[1] == 0 && ignored > 0;
     let advice = if binary {
         format!(
             "The masks use {ignore} for foreground, as it seems, and {ignore} is ignored. Write 1 instead in the masks, or \
@@ -92,7 +98,7 @@ pub fn gaps(rows: &[Row], names: &[String], allowed: &Allowed) -> Vec<String> {
             names[0], names[1]
         )
     } else if ids && pixels[0] == 0 && counted > 0 && ignored == 0 {
-        "If the labels count classes from 1, subtract 1 from every id.".to_owned()
+        "If the ids of the labels count from 1, write `first_id: 1`.".to_owned()
     } else {
         String::new()
     };
@@ -151,8 +157,11 @@ mod tests {
             (of(&[(0, 5), (255, 5)], 2, 254), "use 255 for foreground: write 1"),
             (of(&[(0, 5), (128, 5)], 2, 255), "use 128 for foreground: write 1"),
             (of(&[(0, 5), (1, 5), (255, 5)], 3, 254), "write `ignore: 255`"),
-            (of(&[(1, 5), (3, 5)], 3, 255), "count from 1: subtract 1"),
-            (of(&[(0, 5), (1, 5), (150, 5)], 150, 255), "there are 151 classes"),
+            (of(&[(1, 5), (3, 5)], 3, 255), "count from 1: write `first_id: 1`"),
+            (
+                of(&[(0, 5), (1, 5), (150, 5)], 150, 255),
+                "write `first_id: 1, ignore: 0`. If 0 is a class, name it too: then there are 151",
+            ),
             (of(&[(7, 5), (26, 5), (33, 5)], 19, 255), "labelIds: take the source `Cityscapes`"),
             (of(&all, 21, 255), "nearest neighbour"),
             (of(&[(0, 1), (77, 5)], 21, 250), "Ids go from 0 to 20, and 250 for pixels to ignore."),
@@ -174,7 +183,7 @@ mod tests {
             "{binary}"
         );
         assert!(!of(&[10, 0], 0).contains("foreground"), "nothing is ignored");
-        assert!(of(&[0, 3, 4], 0).contains("from 1, subtract 1"));
+        assert!(of(&[0, 3, 4], 0).contains("count from 1, write `first_id: 1`"));
         assert!(of(&[0, 0, 0], 9).starts_with("No pixel of any label counts: each has the value 255"));
         let many = of(&[[3].as_slice(), &[0; 12]].concat(), 0);
         assert!(many.contains("12 of 13 classes have no pixel") && many.contains("`c8` and 4 others"), "{many}");

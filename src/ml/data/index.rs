@@ -158,8 +158,10 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, 
         counts[usize::from(id)] += 1;
     }
     let ignored = if usize::from(ignore) < classes { 0 } else { std::mem::take(&mut counts[usize::from(ignore)]) };
-    let strange: Vec<String> =
-        (classes..256).filter(|&id| counts[id] > 0).map(|id| format!("{id} ({} pixels)", counts[id])).collect();
+    let strange: Vec<String> = (classes..256)
+        .filter(|&id| counts[id] > 0)
+        .map(|id| format!("{} ({} pixels)", coding.stated(id), counts[id]))
+        .collect();
     if strange.is_empty() {
         return Ok(Label {
             digest: Some(Digest::of(&bytes)),

@@ -33,7 +33,17 @@ pub enum Coding {
     CityscapesLabelIds,
     /// Colours, each of which is a class or ignored.
     Colours(Colours),
+    /// Ids of classes that count from another number than 0.
+    From {
+        /// The id of the first class.
+        first: u8,
+        /// The value that is ignored, which is the id of no class. It becomes [`IGNORE`].
+        ignore: u8,
+    },
 }
+
+/// What the value to ignore becomes where ids are changed.
+pub const IGNORE: u8 = 255;
 
 impl Coding {
     /// Decodes a label of this coding to ids of classes. A value without a meaning is a fault of `place`.
@@ -56,8 +66,17 @@ impl Coding {
                 let count = values.pixels().iter().filter(|&&id| beyond(id)).count() as u64;
                 return Ok((values.map(|id| if beyond(id) { ignore } else { id }), count));
             }
+            &Coding::From { first, ignore } => shifted(&decode(bytes, place)?, first, ignore, place)?,
         };
         Ok((ids, 0))
+    }
+
+    /// The value in the label file that becomes this id.
+    pub fn stated(&self, id: usize) -> usize {
+        match self {
+            &Coding::From { first, .. } => id + usize::from(first),
+            _ => id,
+        }
     }
 }
 
@@ -102,6 +121,18 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Labels, Fault> {
         buffer = lines.flat_map(|line| (0..width).map(move |x| sample(line, x, bits))).collect();
     }
     Raster::new(height, width, buffer).ok_or_else(|| Fault::new(place, "The label is cut short.", HINT))
+}
+
+/// The ids of values that count from `first`. A value below it that is not to be ignored is a fault of `place`.
+fn shifted(values: &Labels, first: u8, ignore: u8, place: &str) -> Result<Labels, Fault> {
+    if let Some(at) = values.pixels().iter().position(|&value| value < first && value != ignore) {
+        let (value, row, column) = (values.pixels()[at], at / values.width(), at % values.width());
+        let message =
+            format!("The label holds {value}, but ids count from {first}, first at row {row}, column {column}.");
+        let hint = format!("If {value} stands for pixels without a class, write `ignore: {value}`.");
+        return Err(Fault::new(place, message, hint));
+    }
+    Ok(values.map(|value| if value == ignore { IGNORE } else { value - first }))
 }
 
 /// A fault unless a file is a PNG file, as far as its first bytes say.
@@ -209,6 +240,17 @@ mod tests {
         }
         assert_eq!(decode(&encode_palette(&ids(), &colors::VOC_MAP, "x").unwrap(), "x").unwrap(), ids());
         assert_eq!(decode(&encode_grey(&ids(), "x").unwrap(), "x").unwrap(), ids());
+    }
+
+    #[test]
+    fn ids_may_count_from_another_number_than_0() {
+        let coding = Coding::From { first: 1, ignore: 0 };
+        let label = |values: &[u8]| encode_grey(&Labels::new(1, values.len(), values.to_vec()).unwrap(), "x").unwrap();
+        assert_eq!(coding.decode(&label(&[0, 1, 150]), "x").unwrap().pixels(), [IGNORE, 0, 149]);
+        assert_eq!(coding.stated(149), 150);
+        let fault = Coding::From { first: 1, ignore: 255 }.decode(&label(&[1, 0]), "x").unwrap_err();
+        assert!(fault.message.contains("holds 0, but ids count from 1, first at row 0, column 1"), "{fault}");
+        assert!(fault.hint.contains("write `ignore: 0`"), "{fault}");
     }
 
     #[test]

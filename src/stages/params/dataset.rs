@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ml::colors;
 use crate::ml::data::cityscapes;
 use crate::ml::data::colours::{self, Colours};
-use crate::ml::data::labels::Coding;
+use crate::ml::data::labels::{Coding, IGNORE};
 use crate::params;
 use crate::stage::params::FileRef;
 
@@ -25,6 +25,9 @@ params! {
         classes: Classes;
         /// The id of pixels that are ignored: they count in no loss and in no figure.
         ignore: u8 = 255;
+        /// The id of the first class in labels of ids: 1 where 0 stands for pixels without a class. Labels of ADE20K need
+        /// `first_id: 1, ignore: 0`.
+        first_id: u8 = 0, where since("0.1.0");
         /// What is done with labels at or above the number of classes, other than the ignore value.
         beyond: Beyond = Beyond::Refuse {}, where since("0.1.0");
         /// What the list must hold. Anything else is an error. This is the whole list, whatever `take` takes of it.
@@ -251,9 +254,17 @@ impl DatasetParams {
             return Some(Coding::IdsBelow { classes, ignore: self.ignore });
         }
         if self.colours.is_empty() {
-            return Some(self.source.coding());
+            return Some(match self.source.coding() {
+                Coding::Ids if self.first_id > 0 => Coding::From { first: self.first_id, ignore: self.ignore },
+                coding => coding,
+            });
         }
         Some(Coding::Colours(Colours::new(self.colours()?)))
+    }
+
+    /// The id of pixels to ignore, in labels as they are decoded.
+    pub fn ignored(&self) -> u8 {
+        if self.first_id > 0 { IGNORE } else { self.ignore }
     }
 
     /// The colours of masks and their ids; none where one of them is at fault.

@@ -37,6 +37,7 @@ fn obey(mut star: Star) -> Result<(), StageError> {
     let order: Order = serde_json::from_slice(&order).map_err(|error| StageError::Bug(error.to_string()))?;
     let Order { params, inputs, roots, device: first, threads } = &order;
     let job = Job {
+        read: &|_| None,
         params,
         inputs,
         files: &BTreeMap::new(),
