@@ -20,6 +20,7 @@ mod manifest;
 pub mod models;
 mod name;
 mod note;
+mod notes;
 mod publish;
 mod rendering;
 mod rows;

@@ -1,6 +1,7 @@
 //! Renders stored tables in the formats that their publications ask for.
 
 use super::error::{Error, Result};
+use super::notes;
 use crate::hash::Digest;
 use crate::stage::Publication;
 use crate::store::Store;
@@ -15,11 +16,12 @@ pub(super) fn read(store: &Store, digest: &Digest) -> Result<Table> {
     Table::from_canonical(&store.read(digest)?).map_err(unreadable)
 }
 
-/// The digits that a publication asks for, in every column of floating-point numbers.
+/// The digits that a publication asks for, in every column of floating-point numbers, and what is said below the table.
 pub(super) fn style(table: &Table, publication: &Publication) -> Style {
-    let Some(digits) = publication.digits else { return Style::default() };
+    let plain = Style { notes: notes::of(table, publication.notes), ..Style::default() };
+    let Some(digits) = publication.digits else { return plain };
     let floats = table.columns().iter().filter(|column| column.kind == ColumnKind::Float);
-    floats.fold(Style::default(), |style, column| style.with(column.name.clone(), digits))
+    floats.fold(plain, |style, column| style.with(column.name.clone(), digits))
 }
 
 /// A table in a format.

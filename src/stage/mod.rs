@@ -33,7 +33,7 @@ pub use expansion::{Extents, InputRef, NodeSpec, identity};
 pub use job::{Cancel, DeviceSpec, Job};
 pub use kind::{DataRoot, Kind, ParamFault, Peer, Peers, Registry, Supplier, in_root, locate};
 pub use name::{MatrixCell, NodeName, StageName};
-pub use output::{Bare, Format, Formats, Output, Publication, Publish, Role, Yield};
+pub use output::{Bare, Format, Formats, Note, Output, Publication, Publish, Reason, Role, Yield};
 pub use outside::{External, Program, Question};
 pub use params::Param;
 pub use schema::{Field, Type, Variant};

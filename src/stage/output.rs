@@ -116,6 +116,34 @@ pub enum Publish {
         digits: Option<usize>,
         /// Whether it is printed at the end of a run.
         print: bool,
+        /// What is said below the table where people read it.
+        notes: &'static [Note],
+    },
+}
+
+/// A sentence below a table, for people, where the cells give reason to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    /// The reason, which leads to names.
+    pub when: Reason,
+    /// What is said of them: the names follow.
+    pub text: &'static str,
+}
+
+/// What gives reason to a [`Note`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Rows have 0 in the column `count`. They are named by their cells in the column `name`.
+    Zero {
+        /// The column of counts.
+        count: &'static str,
+        /// The column of names.
+        name: &'static str,
+    },
+    /// A row has some figures of a sort, and lacks others. These are named by what follows in the names of their columns.
+    Missing {
+        /// How the names of the columns of that sort begin.
+        columns: &'static str,
     },
 }
 
@@ -141,6 +169,8 @@ pub struct Publication {
     pub digits: Option<usize>,
     /// Whether the table is printed at the end of a run.
     pub print: bool,
+    /// What is said below the table where people read it.
+    pub notes: &'static [Note],
 }
 
 impl Output {
@@ -163,8 +193,16 @@ impl Output {
     pub const fn table(name: &'static str, file: &'static str, formats: &'static [Format], doc: &'static str) -> Self {
         let formats = Formats::of(formats);
         let mut output = Output::new(name, file, ArtifactKind::Table, doc);
-        output.publish = Publish::Table { formats, digits: None, print: false };
+        output.publish = Publish::Table { formats, digits: None, print: false, notes: &[] };
         output
+    }
+
+    /// Says something below the table where people read it.
+    pub const fn noting(mut self, notes: &'static [Note]) -> Self {
+        if let Publish::Table { formats, digits, print, .. } = self.publish {
+            self.publish = Publish::Table { formats, digits, print, notes };
+        }
+        self
     }
 
     /// Copies the file or folder to the results.
@@ -196,8 +234,12 @@ impl Output {
         let output = self.name.clone().into_owned();
         match self.publish {
             Publish::No => None,
-            Publish::Copy => Some(Publication { output, formats: Formats::NONE, digits: None, print: false }),
-            Publish::Table { formats, digits, print } => Some(Publication { output, formats, digits, print }),
+            Publish::Copy => {
+                Some(Publication { output, formats: Formats::NONE, digits: None, print: false, notes: &[] })
+            }
+            Publish::Table { formats, digits, print, notes } => {
+                Some(Publication { output, formats, digits, print, notes })
+            }
         }
     }
 
@@ -216,7 +258,8 @@ mod tests {
     #[test]
     fn a_declaration_says_how_an_output_is_published() {
         assert_eq!(MODEL.publication(), None);
-        let copied = Publication { output: "model".into(), formats: Formats::NONE, digits: None, print: false };
+        let copied =
+            Publication { output: "model".into(), formats: Formats::NONE, digits: None, print: false, notes: &[] };
         assert_eq!(MODEL.published().publication(), Some(copied.clone()));
         let table = Output::table("model", "model.table", &[Format::Csv], "Figures.");
         assert_eq!(table.publication(), Some(Publication { formats: Formats::of(&[Format::Csv]), ..copied }));

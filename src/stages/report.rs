@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use crate::params;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{
-    Extents, Format, Formats, Job, MatrixCell, NodeSpec, Output, ParamFault, Produced, Publish, StageError, StageName,
-    TypedKind, Yield,
+    Extents, Format, Formats, Job, MatrixCell, NodeSpec, Note, Output, ParamFault, Produced, Publish, Reason,
+    StageError, StageName, TypedKind, Yield,
 };
 
 use super::columns;
@@ -91,6 +91,10 @@ const MEANS: Output = Output::table(
 )
 .optional();
 
+/// What is said below the table.
+const NOTES: [Note; 1] =
+    [Note { when: Reason::Missing { columns: "IoU " }, text: "Neither labels nor predictions have a pixel of" }];
+
 /// The kind.
 pub struct Report;
 
@@ -104,8 +108,12 @@ impl TypedKind for Report {
     fn outputs(&self, p: &ReportParams) -> Vec<Output> {
         let formats: Vec<Format> = p.formats.iter().map(TableFormat::format).collect();
         let (digits, print) = (Some(usize::from(p.digits)), p.print);
-        let publish = Publish::Table { formats: Formats::of(&formats), digits, print };
-        let stated = |output: Output| Output { publish, optional: false, ..output };
+        let stated = |output: Output| {
+            // A mean may be missing for other reasons.
+            let notes: &[Note] = if output.name == TABLE.name { &NOTES } else { &[] };
+            let publish = Publish::Table { formats: Formats::of(&formats), digits, print, notes };
+            Output { publish, optional: false, ..output }
+        };
         let means = (!p.over.is_empty()).then_some(MEANS);
         [TABLE].into_iter().chain(means).map(stated).collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! An output that no other stage reads is declared in its kind's own file.
 
-use crate::stage::{Bare, Format, Output, Yield};
+use crate::stage::{Bare, Format, Note, Output, Reason, Yield};
 
 /// A data set.
 pub const DATASET: Yield = Yield { name: "dataset", bare: Bare::Last, outputs: &[INDEX, INFO] };
@@ -85,7 +85,11 @@ pub const CLASSES: Output = Output::table(
     "classes.table",
     &[Format::Markdown, Format::Csv, Format::Parquet],
     "A row for each class: its IoU and its pixels.",
-);
+)
+.noting(&[
+    Note { when: Reason::Zero { count: "truth", name: "name" }, text: "No pixel of the labels is of" },
+    Note { when: Reason::Zero { count: "predicted", name: "name" }, text: "No pixel was predicted as" },
+]);
 
 /// The figures of an effective receptive field.
 pub const FIGURES: Output = Output::table(

@@ -18,7 +18,12 @@ pub(super) fn latex(table: &Table, style: &Style) -> String {
     let columns: String = (0..table.columns().len()).map(|c| if is_number(table, c) { 'r' } else { 'l' }).collect();
     let header: String = texts.iter().take(1).map(row).collect();
     let body: String = texts.iter().skip(1).map(row).collect();
-    format!("\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n")
+    let count = table.columns().len().max(1);
+    let note = |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(note));
+    let notes: String = style.notes.iter().map(note).collect();
+    format!(
+        "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header}\\midrule\n{body}\\bottomrule\n{notes}\\end{{tabular}}\n"
+    )
 }
 
 fn escape(text: &str) -> String {

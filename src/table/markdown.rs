@@ -21,7 +21,8 @@ pub(super) fn markdown(table: &Table, style: &Style) -> String {
     };
     let mut lines: Vec<String> = texts.iter().map(row).collect();
     lines.insert(1, line((0..widths.len()).map(rule).collect()));
-    lines.concat()
+    let notes: String = style.notes.iter().map(|note| format!("\n{}\n", escape(note))).collect();
+    lines.concat() + &notes
 }
 
 /// A text of one line as Markdown shows it, in a cell or anywhere within a line.

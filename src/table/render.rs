@@ -91,6 +91,21 @@ mod tests {
     }
 
     #[test]
+    fn notes_stand_below_tables_for_people_and_not_in_those_for_programs() {
+        let style = Style { notes: vec!["No pixel is of a_b & c.".to_owned()], ..Style::default() };
+        let rendered = |name: &str| (format(name).unwrap().render)(&sample(), &style).unwrap();
+        let text = |name: &str| String::from_utf8(rendered(name)).unwrap();
+        assert!(text("md").ends_with("|\n\nNo pixel is of a_b & c.\n"), "{}", text("md"));
+        let latex =
+            "\\bottomrule\n\\multicolumn{4}{l}{\\footnotesize No pixel is of a\\_b \\& c.} \\\\\n\\end{tabular}\n";
+        assert!(text("tex").ends_with(latex), "{}", text("tex"));
+        assert!(crate::table::to_terminal(&sample(), &style, None).ends_with("\nNo pixel is of a_b & c.\n"));
+        for name in ["csv", "parquet"] {
+            assert_eq!(rendered(name), (format(name).unwrap().render)(&sample(), &Style::default()).unwrap());
+        }
+    }
+
+    #[test]
     fn csv_keeps_every_digit_and_quotes() {
         assert_eq!(
             render("csv"),

@@ -1,7 +1,7 @@
 //! Tables as aligned plain text, for a terminal.
 
 use super::frame::Table;
-use super::text::{Style, is_number, padded, texts, widths};
+use super::text::{Style, is_number, padded, texts, visible, widths};
 
 /// The columns between two columns of a table.
 const GAP: usize = 2;
@@ -40,7 +40,8 @@ pub fn to_terminal(table: &Table, style: &Style, width: Option<usize>) -> String
         let (header, body) = lines.split_at(1);
         format!("{}{rule}{}", header.concat(), body.concat())
     };
-    blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+    let notes: String = style.notes.iter().map(|note| format!("{}\n", visible(note))).collect();
+    blocks.iter().map(block).collect::<Vec<_>>().join("\n") + &notes
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use super::frame::Table;
 pub struct Style {
     /// The digits after the point for a column of floating-point numbers; as many as there are where none are stated.
     pub digits: BTreeMap<String, usize>,
+    /// What is said below the table where people read it, as sentences.
+    pub notes: Vec<String>,
 }
 
 impl Style {

@@ -128,6 +128,12 @@ fn figures_over_few_classes_say_so() {
     pipeline(&bench, &["background", "crack"], "steps: 1, crop: (33, 33)");
     let text = run(&bench, "");
     assert!(text.contains("of 2 classes. No pixel of the labels is of `crack`"), "{text}");
+    let classes = std::fs::read_to_string(bench.path("results/p/validate/classes.md")).unwrap();
+    assert!(classes.contains("\nNo pixel of the labels is of crack.\n"), "{classes}");
+    let table = std::fs::read_to_string(bench.path("results/p/table/table.md")).unwrap();
+    // A model of one step may have predicted it: then its IoU is 0.
+    let noted = "\nNeither labels nor predictions have a pixel of crack.\n";
+    assert_eq!(table.contains(noted), classes.contains("No pixel was predicted as crack."), "{table}\n{classes}");
     let all = labelled(|_, _, _| 255);
     pipeline(&all, &["background", "crack"], "steps: 1, crop: (33, 33)");
     let text = run(&all, "");
