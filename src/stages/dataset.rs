@@ -329,7 +329,7 @@ fn expected(p: &DatasetParams) -> Result<Vec<Expected>, StageError> {
 }
 
 fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), StageError> {
-    let mut faults = bounds::Faults::default();
+    let mut faults = Vec::new();
     for (at, archive) in archives.iter().enumerate() {
         let slot = format!("source.archives[{at}].file");
         let file = job.files.get(&slot).ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))?;
@@ -348,5 +348,5 @@ fn unpack(archives: &[Archive], job: &Job<'_>, folder: &Path) -> Result<(), Stag
             Err(error) => return Err(support::data_error(error)),
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(support::faults(faults.into_vec())) }
+    if faults.is_empty() { Ok(()) } else { Err(support::faults(faults)) }
 }

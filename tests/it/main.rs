@@ -58,6 +58,7 @@ mod program;
 mod released;
 #[cfg(test)]
 mod results;
+#[cfg(test)]
 mod roots;
 #[cfg(test)]
 mod runs;
@@ -69,4 +70,5 @@ mod tools;
 mod training;
 #[cfg(test)]
 mod warnings;
+#[cfg(test)]
 mod weights;

@@ -123,7 +123,9 @@ impl Faults {
     pub fn into_vec(self) -> Vec<Fault> {
         let Faults { mut kept, more } = self;
         if let Some(Fault { place, .. }) = kept.last().filter(|_| more > 0) {
-            kept.push(Fault::new(place.clone(), format!("There are {more} more faults."), "Mend those above first."));
+            let message =
+                if more == 1 { "There is 1 more fault.".into() } else { format!("There are {more} more faults.") };
+            kept.push(Fault::new(place.clone(), message, "Mend those above first."));
         }
         kept
     }

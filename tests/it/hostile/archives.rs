@@ -131,7 +131,7 @@ fn tars_that_unpack_without_end_are_cut_short() {
     // Nothing but an end.
     refused(&archive(gzipped(&zeros)), "x: ", "Could not");
     let zstd = zstd::stream::encode_all(&zeros[..], 1).unwrap();
-    refused(&archive(zstd), "a.bin: ", "It is a file of Zstandard");
+    refused(&archive(zstd), "a.bin: ", "It is a Zstandard file");
 }
 
 #[test]

@@ -68,13 +68,14 @@ pub fn extract(
     }
 }
 
-/// Looks at the first bytes of the file at `path`. `place` names it in faults.
+/// Looks at the first bytes of the file at `path`. `place` names it in faults. What is not known passes: whoever extracts
+/// it compares its digest first.
 ///
 /// # Errors
-/// It is no archive of a format that is read, or the disk refuses.
+/// It is an archive of another format or another thing that is known, or the disk refuses.
 pub fn recognise(path: &Path, place: &str) -> Result<(), Error> {
     let io = |error| Error::Io(fsio::Error::new("read", path, error));
-    what::form(&mut fsio::open(path)?, place).map_err(io)??;
+    what::known(&mut fsio::open(path)?, place).map_err(io)??;
     Ok(())
 }
 

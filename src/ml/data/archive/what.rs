@@ -36,9 +36,19 @@ const OTHERS: [(&[u8], &str, &str); 9] = [
 
 /// The form of the archive that starts with what `reader` gives. `place` names it in the fault.
 pub(super) fn form(reader: &mut impl Read, place: &str) -> io::Result<Result<Form, Fault>> {
+    Ok(of(&head(reader)?, place))
+}
+
+/// A fault if what `reader` gives starts as something that is known and no archive that is read.
+pub(super) fn known(reader: &mut impl Read, place: &str) -> io::Result<Result<(), Fault>> {
+    let head = head(reader)?;
+    Ok(of(&head, place).map(drop).or_else(|fault| if is_unknown(&head) { Ok(()) } else { Err(fault) }))
+}
+
+fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
     reader.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(of(&head, place))
+    Ok(head)
 }
 
 fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
@@ -49,7 +59,7 @@ fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
         [] => return fault("an empty file", "Download the archive again.".to_owned()),
         _ => {}
     }
-    if let Some((_, what, program)) = OTHERS.iter().find(|(start, ..)| head.starts_with(start)) {
+    if let Some((_, what, program)) = other(head) {
         let packed = program.ends_with(" x");
         let then = if packed { "pack its files as one of these" } else { "name the tar file that it holds" };
         let hint = format!(
@@ -57,22 +67,39 @@ fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
         );
         return fault(what, hint);
     }
-    if head.starts_with(b"version https://git-lfs") {
+    if is_pointer(head) {
         return fault("a Git LFS pointer, not the archive", "Run `git lfs pull` in its repository.".to_owned());
     }
-    let text = head.trim_ascii_start().to_ascii_lowercase();
-    if [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|start| text.starts_with(start)) {
+    if is_page(head) {
         let hint =
             "A server sent this page in place of the archive. Open it to read why, and download the archive again.";
         return fault("a web page", hint.to_owned());
     }
     // Old tar files have no magic number: their header is checked when it is read.
-    let known = head.get(USTAR).is_some_and(|magic| magic == b"ustar");
+    let magic = head.get(USTAR).is_some_and(|magic| magic == b"ustar");
     let plain = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    if !known && (head.len() < HEAD || head.iter().all(plain)) {
+    if !magic && (head.len() < HEAD || head.iter().all(plain)) {
         return fault("no archive", "Archives are tar, tar.gz or zip. Download the archive again.".to_owned());
     }
     Ok(Form::Tar)
+}
+
+/// Whether nothing is known of a file that starts so.
+fn is_unknown(head: &[u8]) -> bool {
+    !head.is_empty() && other(head).is_none() && !is_pointer(head) && !is_page(head)
+}
+
+fn other(head: &[u8]) -> Option<&'static (&'static [u8], &'static str, &'static str)> {
+    OTHERS.iter().find(|(start, ..)| head.starts_with(start))
+}
+
+fn is_pointer(head: &[u8]) -> bool {
+    head.starts_with(b"version https://git-lfs")
+}
+
+fn is_page(head: &[u8]) -> bool {
+    let text = head.trim_ascii_start().to_ascii_lowercase();
+    [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|start| text.starts_with(start))
 }
 
 #[cfg(test)]
