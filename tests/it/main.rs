@@ -33,6 +33,8 @@ mod formats;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hints;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod layers;
