@@ -6,25 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many zeros stand around the input of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Border {
-    /// TensorFlow's `SAME`: as few as `ceil(size / stride)` outputs need; if their number is odd, one more stands behind.
-    Same,
-    /// PyTorch's `padding`: `dilation (kernel - 1) / 2` on either side, whatever the size and the stride.
-    Symmetric,
-}
-
-/// The border of the max pool behind the stem, with windows of 3x3 at stride 2. What is outside never wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PoolBorder {
-    /// TensorFlow's `SAME`, with `ceil(size / 2)` outputs.
-    Same,
-    /// One element on either side, with `floor((size - 1) / 2) + 1` outputs.
-    Symmetric,
-    /// One element on either side, with `ceil((size - 1) / 2) + 1` outputs: PyTorch's `ceil_mode`, and Caffe's.
-    Ceil,
-}
+use super::geometry::Padding;
+use super::ops::pool::MaxPool;
+use super::resample::Sampling;
 
 /// The convolution of a bottleneck block that has the block's stride. Basic blocks have it on their first convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,24 +28,13 @@ pub enum FirstDilation {
     Before,
 }
 
-/// Where the outputs of a bilinear resize read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sampling {
-    /// At `i * from / to`: TensorFlow's legacy resize.
-    Legacy,
-    /// At `(i + 0.5) * from / to - 0.5`, not below 0: PyTorch's with `align_corners=False`.
-    HalfPixel,
-    /// At `i * (from - 1) / (to - 1)`: PyTorch's with `align_corners=True`, and Caffe's `Interp`.
-    AlignCorners,
-}
-
 /// The conventions of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
     /// Of convolutions.
-    pub padding: Border,
+    pub padding: Padding,
     /// Of the max pool behind the stem.
-    pub pool: PoolBorder,
+    pub pool: MaxPool,
     /// Where the stride of a bottleneck block sits.
     pub stride: StrideAt,
     /// Of the first block of groups 4 and 5.
@@ -75,8 +48,8 @@ pub struct Geometry {
 impl Geometry {
     /// Those of the reference, in TensorFlow.
     pub const TENSORFLOW: Geometry = Geometry {
-        padding: Border::Same,
-        pool: PoolBorder::Same,
+        padding: Padding::Same,
+        pool: MaxPool::Same,
         stride: StrideAt::Reduce,
         first_dilation: FirstDilation::Own,
         upsampling: Sampling::Legacy,
@@ -85,8 +58,8 @@ impl Geometry {
 
     /// Those of Caffe's DeepLab-v2 as kazuto1011's PyTorch port has them.
     pub const CAFFE: Geometry = Geometry {
-        padding: Border::Symmetric,
-        pool: PoolBorder::Ceil,
+        padding: Padding::Symmetric,
+        pool: MaxPool::SymmetricCeil,
         stride: StrideAt::Reduce,
         first_dilation: FirstDilation::Own,
         upsampling: Sampling::HalfPixel,
@@ -95,8 +68,8 @@ impl Geometry {
 
     /// Those of torchvision's ResNets with `replace_stride_with_dilation=[False, True, True]`.
     pub const TORCHVISION: Geometry = Geometry {
-        padding: Border::Symmetric,
-        pool: PoolBorder::Symmetric,
+        padding: Padding::Symmetric,
+        pool: MaxPool::Symmetric,
         stride: StrideAt::Middle,
         first_dilation: FirstDilation::Before,
         upsampling: Sampling::HalfPixel,

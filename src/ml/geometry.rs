@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Which zeros surround an image that a window slides over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Padding {
     /// TensorFlow's `SAME`: as many zeros as `ceil(size / stride)` windows need, half of them before (rounded down) and the
     /// rest after. Where the stride is above 1, the size of the image decides where the windows begin.

@@ -144,7 +144,7 @@ pub fn translate(
             Ok(values) => {
                 let (shape, mut values) = arrange(table.layout, &ours, &tensor.shape, values);
                 if ours.ends_with("/norm/variance") {
-                    faults.extend(moved(name, &mut values, table.epsilon, epsilon).err());
+                    faults.extend(moved(name, &mut values, table, epsilon).err());
                 }
                 if let Some(other) = found.origins.insert(ours.clone(), name.clone()) {
                     faults.push(format!("`{other}` and `{name}` are both `{ours}`."));
@@ -288,22 +288,25 @@ pub fn hwio_to_oihw([h, w, i, o]: [usize; 4], values: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Changes variances that were trained with `theirs` added to them, so that they give the same factors where `epsilon` is
-/// added: `v` becomes `v + theirs - epsilon`. For a small `v` that is negative, but with `epsilon` it adds up to the same
-/// positive number as before.
+/// Changes variances that were trained with another number added to them than `epsilon`, so that they give the same factors
+/// where `epsilon` is added: `v` becomes `v + theirs - epsilon`. For a small `v` that is negative, but with `epsilon` it adds
+/// up to the same positive number as before.
 ///
 /// # Errors
-/// A variance is negative, but for what a move before made of it: with `epsilon` it must be above 0.
-fn moved(name: &str, variances: &mut [f32], theirs: Option<f64>, epsilon: f64) -> std::result::Result<(), String> {
-    let sound = |variance: &f32| match theirs {
+/// A variance is negative, but for what a move before made of it: with the number that was added it must be above 0.
+fn moved(name: &str, variances: &mut [f32], table: &NameTable, epsilon: f64) -> std::result::Result<(), String> {
+    let theirs = table.epsilon.unwrap_or(table.assumed);
+    let sound = |variance: &f32| match table.epsilon {
         Some(_) => *variance >= 0.0,
-        None => variance + epsilon as f32 > 0.0,
+        None => variance + theirs as f32 > 0.0,
     };
     // What is no number is told where its network is built.
     if let Some(at) = variances.iter().position(|variance| !variance.is_nan() && !sound(variance)) {
         return Err(format!("The variance `{name}` is negative: element {at} is {}.", variances[at]));
     }
-    if let Some(shift) = theirs.map(|theirs| theirs - epsilon).filter(|shift| *shift != 0.0) {
+    if theirs != epsilon {
+        // Networks add it in 32 bits.
+        let shift = theirs - f64::from(epsilon as f32);
         variances.iter_mut().for_each(|variance| *variance = (f64::from(*variance) + shift) as f32);
     }
     Ok(())
@@ -407,20 +410,24 @@ mod tests {
 
     #[test]
     fn a_variance_of_another_epsilon_gives_the_same_factor() {
+        let [torchvision, deeplab] = ["Torchvision", "Deeplab"].map(|name| NameTable::shipped(name).unwrap());
         for variance in [0.0_f32, 1e-7, 3e-4, 0.5, 40.0] {
             let mut moved_one = [variance];
-            moved("v", &mut moved_one, Some(1e-5), 1e-3).unwrap();
+            moved("v", &mut moved_one, &torchvision, 1e-3).unwrap();
             let wanted = 1.0 / (f64::from(variance) + 1e-5).sqrt();
             let found = 1.0 / (f64::from(moved_one[0]) + 1e-3).sqrt();
             assert!((found / wanted - 1.0).abs() < 1e-5, "{variance}: {found} {wanted}");
             let mut same = [variance];
-            moved("v", &mut same, Some(1e-5), 1e-5).unwrap();
+            moved("v", &mut same, &torchvision, 1e-5).unwrap();
             assert_eq!(same, [variance], "with the file's own epsilon nothing moves");
-            moved("v", &mut moved_one, None, 1e-3).unwrap();
+            moved("v", &mut moved_one, &deeplab, 1e-3).unwrap();
         }
-        let told = |variance: f32, theirs| moved("bn.var", &mut [0.5, variance], theirs, 1e-3).unwrap_err();
-        assert_eq!(told(-1e-7, Some(1e-5)), "The variance `bn.var` is negative: element 1 is -0.0000001.");
-        assert_eq!(told(-1e-3, None), "The variance `bn.var` is negative: element 1 is -0.001.");
+        let told = |variance: f32, table| moved("bn.var", &mut [0.5, variance], table, 1e-3).unwrap_err();
+        assert_eq!(told(-1e-7, &torchvision), "The variance `bn.var` is negative: element 1 is -0.0000001.");
+        assert_eq!(told(-1e-3, &deeplab), "The variance `bn.var` is negative: element 1 is -0.001.");
+        let mut values = [0.25, 1e-6];
+        moved("v", &mut values, &deeplab, 1e-5).unwrap();
+        assert_eq!(values, [0.250_99, 0.000_991], "a table without an epsilon means the reference's");
     }
 
     /// A file of tensors of any type.

@@ -1,8 +1,8 @@
 //! Scores of an image's pixels, from one forward pass of a network or from several over scaled and mirrored inputs.
 //!
-//! Every pass gives a member. Its input is the image, resized by TensorFlow's legacy bilinear sampling: each side becomes
-//! the 32-bit product of side and scale, truncated. The logits of a mirrored input are mirrored back, and lie
-//! where those of the input itself lie ([`mirror`]).
+//! Every pass gives a member. Its input is the image, resized by the network's sampling: each side becomes
+//! the product of side and scale, truncated. The logits of a mirrored input are mirrored back, and lie where those of the
+//! input itself lie ([`mirror`]).
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ impl Default for Inference {
 pub struct Scores {
     scores: Tensor,
     size: [usize; 2],
+    /// How they are brought to that size.
+    sampling: Sampling,
 }
 
 impl Scores {
@@ -58,7 +60,7 @@ impl Scores {
         if self.resized()? {
             Ok(self.scores.clone())
         } else {
-            resize::bilinear(&self.scores, self.size[0], self.size[1], Sampling::Legacy)
+            resize::bilinear(&self.scores, self.size[0], self.size[1], self.sampling)
         }
     }
 
@@ -70,7 +72,7 @@ impl Scores {
         if self.resized()? {
             loss::argmax(&self.scores)
         } else {
-            upsampled::argmax(&self.scores, self.size[0], self.size[1], Sampling::Legacy)
+            upsampled::argmax(&self.scores, self.size[0], self.size[1], self.sampling)
         }
     }
 
@@ -81,7 +83,7 @@ impl Scores {
     pub fn cross_entropy(&self, labels: &[u8]) -> Result<Tensor> {
         match self.resized()? {
             true => loss::cross_entropy(&self.scores, labels),
-            false => upsampled::cross_entropy(&self.scores, labels, self.size[0], self.size[1], Sampling::Legacy),
+            false => upsampled::cross_entropy(&self.scores, labels, self.size[0], self.size[1], self.sampling),
         }
     }
 
@@ -97,10 +99,10 @@ impl Scores {
 /// `images` `[N, 3, H, W]`.
 pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Result<Scores> {
     let [_, _, height, width] = nchw("The images", images)?;
-    let size = [height, width];
+    let (size, sampling) = ([height, width], network.spec().geometry.upsampling);
     let mut members = Vec::new();
     for &scale in &inference.scales {
-        let input = at_scale(images, scale, Sampling::Legacy)?;
+        let input = at_scale(images, scale, sampling)?;
         members.push(network.forward(&input)?);
         if inference.flip {
             members.push(mirror::logits(network, &input)?);
@@ -109,15 +111,14 @@ pub fn scores(network: &Network, images: &Tensor, inference: &Inference) -> Resu
     let (first, others) =
         members.split_first().ok_or_else(|| Error::Model("A prediction needs at least one scale.".to_owned()))?;
     if inference.fuse == Fuse::Max || others.is_empty() {
-        return Ok(Scores { scores: Fused::new(&members, Sampling::Legacy)?.logits, size });
+        return Ok(Scores { scores: Fused::new(&members, sampling)?.logits, size, sampling });
     }
-    let probabilities =
-        |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width, Sampling::Legacy)?);
+    let probabilities = |member: &Tensor| fuse::log_softmax(&resize::bilinear(member, height, width, sampling)?);
     let sum = probabilities(first)?;
     for member in others {
         fuse::log_add(&sum, &probabilities(member)?)?;
     }
-    Ok(Scores { scores: sum, size })
+    Ok(Scores { scores: sum, size, sampling })
 }
 
 #[cfg(test)]

@@ -22,17 +22,22 @@ pub struct Loss {
 /// this batch is one rank's share of a larger one.
 pub type Total<'a> = dyn FnMut(usize) -> Result<usize> + 'a;
 
-/// Softmax cross entropy of `logits` against `labels`, which are brought to the size of the logits by nearest
-/// neighbour. Labels from the number of classes on are ignored, and the mean is over the others.
+/// Softmax cross entropy of `logits` against `labels`, which are brought to the size of the logits by the nearest neighbour
+/// of `sampling`. Labels from the number of classes on are ignored, and the mean is over the others.
 ///
 /// # Shapes
 /// `logits` `[N, C, h, w]`, `labels` `[N, H, W]` with `size` `[H, W]`.
-pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2]) -> Result<Loss> {
-    part(logits, labels, size, &mut Ok)
+pub fn cross_entropy(logits: &Tensor, labels: &[u8], size: [usize; 2], sampling: Sampling) -> Result<Loss> {
+    part(logits, labels, (size, sampling), &mut Ok)
 }
 
 /// [`cross_entropy`] of a batch that may be a part of a larger one: the mean is over `total` pixels.
-fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>) -> Result<Loss> {
+fn part(
+    logits: &Tensor,
+    labels: &[u8],
+    (size, sampling): ([usize; 2], Sampling),
+    total: &mut Total<'_>,
+) -> Result<Loss> {
     let [n, classes, height, width] = nchw("The logits", logits)?;
     if labels.len() != n * size[0] * size[1] {
         return Err(Error::Shape {
@@ -41,7 +46,7 @@ fn part(logits: &Tensor, labels: &[u8], size: [usize; 2], total: &mut Total<'_>)
             expected: format!("[{n}, {}, {}]", size[0], size[1]),
         });
     }
-    let targets = resample::nearest_labels(labels, size, [height, width]);
+    let targets = resample::nearest_labels(labels, size, [height, width], sampling);
     let counted = total(targets.iter().filter(|&&label| usize::from(label) < classes).count())?;
     let sum = elementwise::sum_of(&loss::cross_entropy(logits, &targets)?)?;
     let gradient = loss::cross_entropy_backward(logits, &targets, counted)?;
@@ -64,7 +69,8 @@ pub struct Joint {
 /// The loss of the multi-scale reference: the logits of all scales are brought to the size of the first and fused by
 /// their maximum; the cross entropy of the fused logits and that of each scale at its own resolution are summed.
 ///
-/// `sampling` is how logits are brought to the size of the first. `total` is called for each mean, first for the fused logits, then for each scale; `&mut Ok` where the batch is whole.
+/// `sampling` is how logits are brought to the size of the first, and labels to that of logits. `total` is called for each
+/// mean, first for the fused logits, then for each scale; `&mut Ok` where the batch is whole.
 ///
 /// # Shapes
 /// Each of `logits` `[N, C, h, w]` with sizes of its own, `labels` `[N, H, W]` with `size` `[H, W]`.
@@ -76,14 +82,14 @@ pub fn over_scales(
     total: &mut Total<'_>,
 ) -> Result<Joint> {
     if let [logits] = logits {
-        let Loss { cross_entropy, counted, gradient, .. } = part(logits, labels, size, total)?;
+        let Loss { cross_entropy, counted, gradient, .. } = part(logits, labels, (size, sampling), total)?;
         return Ok(Joint { cross_entropy, counted, logits: logits.clone(), gradients: vec![gradient] });
     }
     let fused = Fused::new(logits, sampling)?;
-    let whole = part(&fused.logits, labels, size, total)?;
+    let whole = part(&fused.logits, labels, (size, sampling), total)?;
     let (mut cross_entropy, mut gradients) = (whole.cross_entropy, Vec::with_capacity(logits.len()));
     for (logits, share) in logits.iter().zip(fused.backward(&whole.gradient)?) {
-        let own = part(logits, labels, size, total)?;
+        let own = part(logits, labels, (size, sampling), total)?;
         cross_entropy += own.cross_entropy;
         update::add_part(&own.gradient, &share, 1.0)?;
         gradients.push(own.gradient);

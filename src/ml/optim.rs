@@ -33,7 +33,7 @@ impl Sgd {
         match role {
             Role::HeadWeights => self.head_lr,
             Role::HeadBias => self.head_bias_lr,
-            Role::Conv | Role::Norm | Role::Prefilter => 1.0,
+            Role::Conv | Role::Norm | Role::HeadNorm | Role::Prefilter => 1.0,
         }
     }
 }

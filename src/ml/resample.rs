@@ -3,8 +3,10 @@
 //! Photographs and labels are resized by TensorFlow's legacy sampling, tensors by any [`Sampling`]. Positions are computed in
 //! 32-bit floats, as TensorFlow and PyTorch do, since they decide which pixels an output reads.
 
+use serde::{Deserialize, Serialize};
+
 /// Where the outputs of a bilinear resize stand among the pixels of the input, along each axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Sampling {
     /// Output `i` stands at `i * (in / out)`: TensorFlow's legacy sampling. The first pixels lie on one another.
     #[default]
@@ -31,13 +33,26 @@ pub struct Tap {
 impl Sampling {
     /// The taps of a bilinear resize along one axis, one an output.
     pub fn taps(self, from: usize, to: usize) -> Vec<Tap> {
-        let (scale, centre) = (self.scale(from, to), self.centre());
+        self.taps_at(self.scale(from, to), from, to)
+    }
+
+    /// As [`Sampling::taps`], with outputs `scale` pixels of the input apart.
+    pub fn taps_at(self, scale: f32, from: usize, to: usize) -> Vec<Tap> {
+        let centre = self.centre();
         let tap = |i: usize| {
             let at = ((i as f32 + centre) * scale - centre).max(0.0);
             let low = (at as usize).min(from.saturating_sub(1));
             Tap { low, high: (low + 1).min(from.saturating_sub(1)), weight: at - low as f32 }
         };
         (0..to).map(tap).collect()
+    }
+
+    /// The pixel that stands nearest to each output along one axis, the upper one of two; with [`Sampling::Legacy`] the lower
+    /// neighbour, as TensorFlow has it.
+    pub fn nearest(self, from: usize, to: usize) -> Vec<usize> {
+        let (scale, centre) = (self.scale(from, to), self.centre());
+        let up = if self == Sampling::Legacy { 0.0 } else { 0.5 };
+        (0..to).map(|i| (((i as f32 + centre) * scale - centre + up) as usize).min(from - 1)).collect()
     }
 
     /// The distance between two outputs, in pixels of the input.
@@ -63,17 +78,17 @@ pub fn bilinear_taps(from: usize, to: usize) -> Vec<Tap> {
     Sampling::Legacy.taps(from, to)
 }
 
-/// The input index that each output of a nearest-neighbour resize reads along one axis: the lower neighbour.
+/// The input index that each output of TensorFlow's legacy nearest-neighbour resize reads along one axis: the lower neighbour.
 pub fn nearest_indices(from: usize, to: usize) -> Vec<usize> {
-    bilinear_taps(from, to).into_iter().map(|tap| tap.low).collect()
+    Sampling::Legacy.nearest(from, to)
 }
 
-/// Labels brought to another size by nearest neighbour.
+/// Labels brought to another size: each output has the label of the pixel that stands nearest to it.
 ///
 /// # Shapes
 /// `labels` `[N, H, W]` -> `[N, height, width]`.
-pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    let (rows, columns) = (nearest_indices(from[0], to[0]), nearest_indices(from[1], to[1]));
+pub fn nearest_labels(labels: &[u8], from: [usize; 2], to: [usize; 2], sampling: Sampling) -> Vec<u8> {
+    let (rows, columns) = (sampling.nearest(from[0], to[0]), sampling.nearest(from[1], to[1]));
     let mut out = Vec::with_capacity(labels.len() / (from[0] * from[1]).max(1) * to[0] * to[1]);
     for image in labels.chunks_exact((from[0] * from[1]).max(1)) {
         for &y in &rows {
@@ -97,6 +112,19 @@ mod tests {
     fn sizes_are_truncated_single_precision_products() {
         assert_eq!(scaled(500, 0.73), 365);
         assert_eq!(scaled(1, 0.5), 1);
+    }
+
+    /// Against PIL's nearest neighbour (half-pixel centres) and by hand.
+    #[test]
+    fn the_nearest_pixel_is_that_of_the_sampling() {
+        assert_eq!(Sampling::Legacy.nearest(16, 3), [0, 5, 10]);
+        assert_eq!(Sampling::HalfPixel.nearest(16, 3), [2, 8, 13]);
+        assert_eq!(Sampling::HalfPixel.nearest(321, 41)[..3], [3, 11, 19]);
+        assert_eq!(Sampling::AlignCorners.nearest(321, 41)[38..], [304, 312, 320]);
+        assert_eq!(Sampling::AlignCorners.nearest(6, 4), [0, 2, 3, 5]);
+        for sampling in [Sampling::Legacy, Sampling::HalfPixel, Sampling::AlignCorners] {
+            assert_eq!(sampling.nearest(5, 5), [0, 1, 2, 3, 4], "{sampling:?}");
+        }
     }
 
     #[test]

@@ -6,14 +6,21 @@ use super::error::{Error, Result};
 use super::ops::{fuse, nchw, resize};
 use super::resample::{Sampling, scaled};
 
-/// Images at `scale`: themselves where no side changes.
+/// Images at `scale`: themselves where no side changes. With half-pixel centres, outputs are `1 / scale` apart, whatever is
+/// truncated of a side: PyTorch's `interpolate` with a `scale_factor`.
 ///
 /// # Shapes
 /// `[N, 3, H, W]` -> `[N, 3, H', W']`, the sides at least 1.
 pub fn at_scale(images: &Tensor, scale: f64, sampling: Sampling) -> Result<Tensor> {
     let [_, _, height, width] = nchw("The images", images)?;
-    let [h, w] = [height, width].map(|side| scaled(side, scale as f32));
-    if [h, w] == [height, width] { Ok(images.clone()) } else { resize::bilinear(images, h, w, sampling) }
+    let half = sampling == Sampling::HalfPixel;
+    let side = |side: usize| if half { ((side as f64 * scale) as usize).max(1) } else { scaled(side, scale as f32) };
+    let [h, w] = [height, width].map(side);
+    match [h, w] == [height, width] {
+        true => Ok(images.clone()),
+        false if half => resize::bilinear_at(images, [h, w], sampling, [(1.0 / scale) as f32; 2]),
+        false => resize::bilinear(images, h, w, sampling),
+    }
 }
 
 /// Logits of several scales, brought to the size of the first and fused by their maximum.

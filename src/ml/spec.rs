@@ -115,6 +115,19 @@ pub enum HeadSpec {
         /// The dilation.
         rate: usize,
     },
+    /// A convolution of 3x3 to a quarter of the channels with its batch norm and ReLU, then one of 1x1 (torchvision's FCN).
+    Fcn,
+}
+
+/// A convolution of a head, with its bias. The sum of all of them is the logits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadConv {
+    /// The name below `head/`.
+    pub name: String,
+    /// Taps along each axis.
+    pub kernel: usize,
+    /// The distance between taps.
+    pub dilation: usize,
 }
 
 impl HeadSpec {
@@ -133,12 +146,20 @@ impl HeadSpec {
         }
     }
 
-    /// The convolutions of the head: the name of each, and its dilation.
-    pub fn convolutions(&self) -> Vec<(String, usize)> {
+    /// The convolutions whose sum is the logits.
+    pub fn convolutions(&self) -> Vec<HeadConv> {
+        let conv = |name: String, kernel, dilation| HeadConv { name, kernel, dilation };
         match self {
-            HeadSpec::Aspp { rates } => rates.iter().map(|rate| (format!("aspp{rate}"), *rate)).collect(),
-            HeadSpec::LargeFov { rate } => vec![("largefov".to_owned(), *rate)],
+            HeadSpec::Aspp { rates } => rates.iter().map(|&rate| conv(format!("aspp{rate}"), 3, rate)).collect(),
+            HeadSpec::LargeFov { rate } => vec![conv("largefov".to_owned(), 3, *rate)],
+            HeadSpec::Fcn => vec![conv("outer".to_owned(), 1, 1)],
         }
+    }
+
+    /// The channels of a convolution `head/inner` of 3x3 before these, with its batch norm and ReLU, where there is one. The
+    /// encoder's output has `input` channels.
+    pub fn inner(&self, input: usize) -> Option<usize> {
+        matches!(self, HeadSpec::Fcn).then_some(input / 4)
     }
 
     /// As a pipeline would state it.
@@ -146,6 +167,7 @@ impl HeadSpec {
         match self {
             HeadSpec::Aspp { rates } => format!("Aspp(rates: {rates:?})"),
             HeadSpec::LargeFov { rate } => format!("LargeFov(rate: {rate})"),
+            HeadSpec::Fcn => "Fcn".to_owned(),
         }
     }
 }

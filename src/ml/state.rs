@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::conventions::Geometry;
 use super::error::{Error, Result};
 use super::gpu::exclusive::exclusively;
 use super::import::{self, Tensors};
@@ -23,6 +24,8 @@ use super::weights::Scheme;
 /// The version of the format.
 const VERSION: u32 = 1;
 const METADATA: &str = "repro";
+/// The entry of plain weights for another epsilon than the reference's.
+const EPSILON: &str = "repro epsilon";
 const MOMENTUM: &str = "momentum/";
 
 /// What the file holds beside the tensors.
@@ -214,23 +217,35 @@ impl Snapshot {
         }
         let head = Head { version: VERSION, spec: self.spec, step: self.step, extra: extra.clone() };
         let text = serde_json::to_string(&head).map_err(|error| Error::Model(error.to_string()))?;
-        write(&tensors, Some(text))
+        write(&tensors, Some((METADATA, text)))
     }
 }
 
-/// The weights of a network whose names pass `keep`, as a plain safetensors file.
-pub fn weights(parameters: &Parameters, keep: impl Fn(&super::layers::Parameter) -> bool) -> Result<Vec<u8>> {
-    let (mut tensors, parameters) = (BTreeMap::new(), parameters.on_processor()?);
+/// The weights of a network whose names pass `keep`, as a plain safetensors file. If the network's epsilon is another than
+/// the reference's, the metadata states it.
+pub fn weights(network: &Network, keep: impl Fn(&super::layers::Parameter) -> bool) -> Result<Vec<u8>> {
+    let (mut tensors, parameters) = (BTreeMap::new(), network.parameters().on_processor()?);
     for (id, parameter) in parameters.inventory().iter().filter(|(_, parameter)| keep(parameter)) {
         tensors.insert(parameter.name.clone(), parameters.view(id)?);
     }
-    write(&tensors, None)
+    let epsilon = network.spec().geometry.epsilon;
+    let stated = (epsilon != Geometry::TENSORFLOW.epsilon).then(|| (EPSILON, epsilon.to_string()));
+    write(&tensors, stated)
+}
+
+/// The epsilon that the variances in a file of this program are for, from its metadata; none where the file is of another
+/// program, or states none.
+pub fn epsilon(metadata: &BTreeMap<String, String>) -> Option<f64> {
+    match Head::of(metadata.get(METADATA).map(String::as_str)) {
+        Ok(head) => Some(head.spec.geometry.epsilon),
+        Err(_) => metadata.get(EPSILON)?.parse().ok(),
+    }
 }
 
 /// Tensors on the processor as a file.
-fn write(tensors: &BTreeMap<String, Tensor>, metadata: Option<String>) -> Result<Vec<u8>> {
+fn write(tensors: &BTreeMap<String, Tensor>, metadata: Option<(&str, String)>) -> Result<Vec<u8>> {
     // Each tensor's bytes are made when they are appended: no second copy of all is held.
-    safetensors::serialize(tensors, metadata.map(|text| [(METADATA.to_owned(), text)].into()))
+    safetensors::serialize(tensors, metadata.map(|(name, text)| [(name.to_owned(), text)].into()))
         .map_err(|error| Error::Model(format!("The weights cannot be written: {error}.")))
 }
 
@@ -292,8 +307,8 @@ mod tests {
         let network = trainer().network;
         let state = State::read(&State::write_network(&network, 7, &BTreeMap::new()).unwrap()).unwrap();
         assert_eq!((state.step, &state.spec), (7, network.spec()));
-        let kept = weights(state.network(&Device::Cpu).unwrap().parameters(), |_| true).unwrap();
-        assert_eq!(kept, weights(network.parameters(), |_| true).unwrap());
+        let kept = weights(&state.network(&Device::Cpu).unwrap(), |_| true).unwrap();
+        assert_eq!(kept, weights(&network, |_| true).unwrap());
         let refused = state.trainer(&Device::Cpu).unwrap_err().to_string();
         assert!(refused.contains("The momentum of `stem/conv/weights` is missing."), "{refused}");
     }
@@ -318,7 +333,7 @@ mod tests {
         let bytes = State::write(&trainer, &BTreeMap::new()).unwrap();
         let refused = |bytes: &[u8]| State::read(bytes).unwrap_err().to_string();
         assert!(refused(&bytes[..bytes.len() / 2]).contains("not a whole safetensors file"));
-        assert!(refused(&weights(trainer.network.parameters(), |_| true).unwrap()).contains("no state of a training"));
+        assert!(refused(&weights(&trainer.network, |_| true).unwrap()).contains("no state of a training"));
         let mut newer = bytes.clone();
         let wanted = b"\\\"version\\\":1";
         let at = newer.windows(wanted.len()).position(|window| window == wanted).unwrap();
@@ -329,7 +344,7 @@ mod tests {
     #[test]
     fn every_tensor_that_does_not_fit_is_named() {
         let network = trainer().network;
-        let bytes = weights(network.parameters(), |_| true).unwrap();
+        let bytes = weights(&network, |_| true).unwrap();
         let mut tensors = import::safetensors(&bytes).unwrap();
         let load = |tensors: &Tensors| {
             import::network(network.spec(), &Device::Cpu, tensors, (Scheme::Stable, 1), |p| p.name.starts_with("stem"))

@@ -11,7 +11,6 @@ use super::ops::{activation, elementwise, nchw, update, upsampled};
 use super::optim::{self, Momentum, Schedule, Sgd};
 use super::parallel::{self, Alone, Ranks};
 use super::replay::Replay;
-use super::resample::Sampling;
 use super::scales::at_scale;
 
 /// How a network is trained, beside its data: all that a [`Trainer`] is told. Only the first four change bits.
@@ -156,7 +155,7 @@ impl Trainer {
             report.loss += cross_entropy;
             report.cross_entropy += cross_entropy;
             report.counted += joint.counted;
-            let predictions = upsampled::argmax(&joint.logits, height, width, Sampling::Legacy)?;
+            let predictions = upsampled::argmax(&joint.logits, height, width, self.network.spec().geometry.upsampling)?;
             report.predictions.extend(self.ranks.gather(&predictions)?.concat());
             report.labels.extend(self.ranks.gather(batch.labels)?.concat());
         }
@@ -186,15 +185,16 @@ impl Trainer {
     ) -> Result<Joint> {
         let [_, _, height, width] = nchw("The images of a batch", batch.images)?;
         let network = &self.network;
+        let sampling = network.spec().geometry.upsampling;
         let Settings { precision, recompute, graph, .. } = *settings;
         self.passes.resize_with(scales.len(), Replay::default);
         let forward = |(&scale, passes): (&f64, &mut Replay)| {
-            passes.forward(network, &input(batch.images, scale, precision)?, recompute, graph)
+            passes.forward(network, &input(network, batch.images, scale, precision)?, recompute, graph)
         };
         let logits = scales.iter().zip(&mut self.passes).map(forward).collect::<Result<Vec<Tensor>>>()?;
         let ranks = self.ranks.as_mut();
         let mut total = |counted| parallel::count(ranks, counted);
-        let mut joint = loss::over_scales(&logits, batch.labels, [height, width], Sampling::Legacy, &mut total)?;
+        let mut joint = loss::over_scales(&logits, batch.labels, [height, width], sampling, &mut total)?;
         joint.cross_entropy = parallel::sum(ranks, joint.cross_entropy)?;
         let loss = joint.cross_entropy + l2;
         if !loss.is_finite() {
@@ -244,8 +244,8 @@ impl Trainer {
 }
 
 /// What a network is given of images.
-fn input(images: &Tensor, scale: f64, precision: Precision) -> Result<Tensor> {
-    activation::cast(&at_scale(images, scale, Sampling::Legacy)?, precision.activations())
+fn input(network: &Network, images: &Tensor, scale: f64, precision: Precision) -> Result<Tensor> {
+    activation::cast(&at_scale(images, scale, network.spec().geometry.upsampling)?, precision.activations())
 }
 
 /// The name of the first activation that is not finite, with its scale where there are several.
@@ -256,7 +256,7 @@ fn first_activation_not_finite(
     precision: Precision,
 ) -> Result<Option<String>> {
     for &scale in scales {
-        if let Some(name) = network.first_not_finite(&input(images, scale, precision)?)? {
+        if let Some(name) = network.first_not_finite(&input(network, images, scale, precision)?)? {
             return Ok(Some(if scales.len() == 1 { name } else { format!("{name} at scale {scale}") }));
         }
     }

@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use crate::ml::layers::Gradients;
     use crate::ml::ops::elementwise::{is_finite, sum_of_squares};
+    use crate::ml::resample::Sampling;
     use crate::ml::spec::Choice;
 
     fn spec(encoder: &str) -> ModelSpec {
@@ -80,7 +81,7 @@ mod tests {
             let deviation = (sum_of_squares(&tape.logits).unwrap() / tape.logits.elem_count() as f64).sqrt();
             eprintln!("{encoder}: logits of deviation {deviation:.2}");
             assert!((0.05..20.0).contains(&deviation), "{encoder}: {deviation}");
-            let loss = crate::ml::loss::cross_entropy(&tape.logits, &labels, [65, 65]).unwrap();
+            let loss = crate::ml::loss::cross_entropy(&tape.logits, &labels, [65, 65], Sampling::Legacy).unwrap();
             let inventory = network.parameters().inventory().clone();
             let gradients = Gradients::zeros(inventory.clone(), &Device::Cpu).unwrap();
             network.backward(tape, &loss.gradient, &gradients).unwrap();

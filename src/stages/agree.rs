@@ -55,6 +55,7 @@ pub fn same_classes(data: &Ref, models: &[Ref], stages: &Peers<'_>) -> Result<Ve
 pub fn training(p: &TrainParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
     let model = p.model.spec();
     let mut faults = labelled(&p.data, stages)?;
+    faults.extend(twice(&model));
     for set in peers::<DatasetParams>(&p.data, dataset::KIND, stages)? {
         faults.extend(other_count(&set.classes.names(), model.classes));
     }
@@ -83,7 +84,7 @@ fn other_training(p: &TrainParams, weights: &WeightsParams) -> Option<ParamFault
 /// A model of imported weights: they must hold the whole of it, and its classes have as many names as it has outputs.
 pub fn imported(p: &ModelParams, stages: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
     let model = p.model.spec();
-    let mut faults = Vec::new();
+    let mut faults = Vec::from_iter(twice(&model));
     for weights in peers::<WeightsParams>(&p.weights, weights::KIND, stages)? {
         faults.extend(other_network(&p.weights.0, &weights, &model));
         faults.extend(no_head(&p.weights.0, &weights));
@@ -131,6 +132,12 @@ pub fn other_count(found: &[String], classes: usize) -> Option<ParamFault> {
     (count != classes).then(|| ParamFault::new("model.classes", message(), format!("Write `classes: {count}`.")))
 }
 
+/// What is wrong with a head: two convolutions with the same dilation.
+fn twice(model: &ModelSpec) -> Option<ParamFault> {
+    let message = model.head.check().err()?;
+    Some(ParamFault::new("model.head", message, "State each dilation once."))
+}
+
 /// What is wrong with weights under the name `name` for a model.
 fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<ParamFault> {
     // What an encoder is trained like, which its arguments say, is no matter of its weights.
@@ -145,6 +152,9 @@ fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Opti
         let message = format!("`{name}` draws a head of {classes} classes, but the model has {}.", model.classes);
         return Some(ParamFault::new("weights", message, "State the same number of classes in both."));
     }
+    if let Some(fault) = other_head(name, weights, model).or_else(|| other_geometry(name, weights, model)) {
+        return Some(fault);
+    }
     let Source::Checkpoint { take, .. } = &weights.source else { return None };
     let prefilter = take.prefilter()?;
     let message = || {
@@ -153,4 +163,33 @@ fn other_network(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Opti
     };
     (prefilter.0 != model.prefilter)
         .then(|| ParamFault::new("weights", message(), "State the same pre-filter in both."))
+}
+
+/// What is wrong with weights under the name `name` that have another head than a model.
+fn other_head(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<ParamFault> {
+    let headless = match &weights.source {
+        Source::Seeded { classes, .. } => classes.is_none(),
+        Source::Checkpoint { take, .. } => matches!(take, Take::Encoder {}),
+        Source::Safetensors { .. } => true,
+    };
+    let held = weights.head.spec();
+    let message = || {
+        let (held, own) = (held.in_words(), model.head.in_words());
+        format!("`{name}` has the head {held}, but the model's is {own}.")
+    };
+    (!headless && held != model.head).then(|| ParamFault::new("weights", message(), "State the same head in both."))
+}
+
+/// What is wrong with weights of a file under the name `name` that are stored for another epsilon than a model's, or with
+/// pre-filters of other dilations.
+fn other_geometry(name: &str, weights: &WeightsParams, model: &ModelSpec) -> Option<ParamFault> {
+    let (held, own) = (weights.geometry.spec(), &model.geometry);
+    let filters = matches!(&weights.source, Source::Checkpoint { take, .. } if take.prefilter().is_some());
+    let differs = held.epsilon != own.epsilon || filters && held.first_dilation != own.first_dilation;
+    let message = || {
+        let (held, own) = (held.in_words(), own.in_words());
+        format!("`{name}` is read for the geometry {held}, but the model's is {own}.")
+    };
+    (!matches!(weights.source, Source::Seeded { .. }) && differs)
+        .then(|| ParamFault::new("weights", message(), "State the same geometry in both."))
 }

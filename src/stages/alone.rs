@@ -20,7 +20,7 @@ use crate::ml::data::pictures::Style;
 use crate::ml::data::{bounds, photo};
 use crate::ml::import::{self, Translated};
 use crate::ml::models::{ENCODERS, Network, architecture};
-use crate::ml::spec::{Choice, ModelSpec};
+use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
 use crate::ml::state::State;
 use crate::ml::weights::Scheme;
 use crate::stage::{DataFault, DeviceSpec, StageError};
@@ -188,8 +188,10 @@ fn imported(checkpoint: &Checkpoint, words: &Words, place: &str) -> Result<Vec<u
     let mut last = None;
     let encoders =
         ENCODERS.iter().map(|encoder| encoder.name).filter(|name| stated.is_none_or(|stated| stated == *name));
-    for encoder in encoders {
-        match find(checkpoint, encoder, words) {
+    // The head that is missed by name is the reference's, which is tried last.
+    let heads = [HeadSpec::Fcn, HeadSpec::default()];
+    for (encoder, head) in encoders.flat_map(|encoder| heads.iter().map(move |head| (encoder, head))) {
+        match find(checkpoint, encoder, head, words) {
             Ok(found) if best.as_ref().is_none_or(|(count, _)| found.tensors > *count) => {
                 best = Some((found.tensors, found))
             }
@@ -228,10 +230,11 @@ struct Found {
     tensors: usize,
 }
 
-/// The network with an encoder that a file holds.
-fn find(checkpoint: &Checkpoint, encoder: &str, words: &Words) -> crate::ml::error::Result<Found> {
+/// The network with an encoder and a head that a file holds.
+fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) -> crate::ml::error::Result<Found> {
     let prefilter = Choice::new(words.prefilter.as_deref().unwrap_or("Regular"));
-    let mut spec = ModelSpec::new(Choice::new(encoder), 21, prefilter);
+    let plain = ModelSpec::new(Choice::new(encoder), 21, prefilter);
+    let mut spec = ModelSpec { head: head.clone(), ..plain };
     let inventory = Network::inventory(&spec, &architecture(&spec.encoder)?)?;
     let wanted: BTreeSet<&str> = inventory.iter().map(|(_, parameter)| parameter.name.as_str()).collect();
     let is_wanted = |name: &str| wanted.contains(name);

@@ -197,7 +197,7 @@ impl Subject {
     pub fn of(digest: &Digest, state: &State, about: &About) -> Self {
         Subject {
             model: digest.short(),
-            encoder: network::in_words(&state.spec.encoder),
+            encoder: network::encoder_in_words(&state.spec),
             prefilter: network::in_words(&state.spec.prefilter),
             seed: about.seed,
             iteration: about.iteration,

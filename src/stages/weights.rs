@@ -16,7 +16,6 @@ use crate::ml::state::{self, State};
 use crate::ml::weights::Scheme;
 use crate::stage::{Event, Format, Job, Output, Produced, StageError, TypedKind, Yield};
 
-use super::params::network::Encoder;
 use super::params::weights::{KIND, Names, Source, Take, WeightsParams};
 use super::support;
 use super::yields::{IMPORTED, TENSORS, WEIGHTS};
@@ -70,7 +69,7 @@ impl TypedKind for Weights {
             Some((names, take, partial, scope)) => {
                 let path = file(job, FILE)?;
                 let asked = Asked { names, take, scope };
-                let found = pool.install(|| read(job, &spec(&p.encoder, take, CLASSES), path, asked))?;
+                let found = pool.install(|| read(job, &spec(p, take, CLASSES), path, asked))?;
                 (found, take, partial, path.display().to_string())
             }
         };
@@ -78,7 +77,7 @@ impl TypedKind for Weights {
         let needed = |parameter: &Parameter| !partial && taken(parameter);
         let device = candle_core::Device::Cpu;
         let tensors = &found.translated.tensors;
-        let spec = spec(&p.encoder, take, found.classes.unwrap_or(CLASSES));
+        let spec = spec(p, take, found.classes.unwrap_or(CLASSES));
         let built = pool.install(|| import::network(&spec, &device, tensors, (scheme, seed), needed));
         let (network, report) = built.map_err(|error| support::ml_error(error, &place))?;
         // What the network has beside what is taken is drawn again by whoever trains it.
@@ -103,7 +102,7 @@ impl TypedKind for Weights {
         let momentum = found.training.as_ref().map(|training| &training.origins);
         let rows = rows::table(network.parameters(), taken, &report, &found.translated, momentum)?;
         let bytes = match found.training {
-            None => state::weights(network.parameters(), taken),
+            None => state::weights(&network, taken),
             Some(training) => training_state(network, &training),
         };
         TENSORS.write(job, &mut produced, &bytes.map_err(|error| support::ml_error(error, &place))?)?;
@@ -132,7 +131,8 @@ const CLASSES: usize = 2;
 
 /// A network with an encoder and the pre-filter that is taken. Where none is taken, the list of the other tensors is the
 /// same for every pre-filter.
-fn spec(encoder: &Encoder, take: &Take, classes: usize) -> ModelSpec {
+fn spec(p: &WeightsParams, take: &Take, classes: usize) -> ModelSpec {
     let prefilter = take.prefilter().map_or_else(|| Choice::new("Regular"), |prefilter| prefilter.0.clone());
-    ModelSpec::new(encoder.0.clone(), classes, prefilter)
+    let plain = ModelSpec::new(p.encoder.0.clone(), classes, prefilter);
+    ModelSpec { head: p.head.spec(), geometry: p.geometry.spec(), ..plain }
 }

@@ -99,8 +99,11 @@ fn definition<'t>(scales: &[Array<'t>], labels: &[u8], size: [usize; 2]) -> Num<
     let greatest = |a: Num<'t>, b: Num<'t>| if b.value > a.value { b } else { a };
     let fused =
         Array::image(scales[0].sizes(), |at| brought.iter().map(|scale| scale.at(at)).reduce(greatest).unwrap());
-    let losses: Vec<Num<'t>> =
-        scales.iter().chain([&fused]).map(|logits| oracle::cross_entropy(logits, labels, size)).collect();
+    let losses: Vec<Num<'t>> = scales
+        .iter()
+        .chain([&fused])
+        .map(|logits| oracle::cross_entropy(logits, labels, size, Sampling::Legacy))
+        .collect();
     Num::sum(losses.into_iter())
 }
 

@@ -145,7 +145,7 @@ impl Compared<'_> {
         assert_eq!(values(&network.forward(&images).unwrap()), values(&tape.logits), "{what}");
         let whole = resize::bilinear(&tape.logits, shape[1], shape[2], Sampling::Legacy).unwrap();
         assert!(argmax(&whole).unwrap() == file.bytes(&format!("{prefix}pred")).1, "{what}: predictions differ");
-        let loss = cross_entropy(&tape.logits, &labels, [shape[1], shape[2]]).unwrap();
+        let loss = cross_entropy(&tape.logits, &labels, [shape[1], shape[2]], Sampling::Legacy).unwrap();
         let total = loss.cross_entropy + optim::l2(network.parameters(), self.decay).unwrap();
         worsts.losses.note(&what, (total / case["loss"].as_f64().unwrap() - 1.0).abs());
 

@@ -104,7 +104,7 @@ fn basic_operations_give_tensorflows_numbers() {
             _ => {
                 assert!(op.starts_with("prepare_label"), "{op}");
                 let (shape, x) = file.bytes(&format!("{id}/x"));
-                let y = resample::nearest_labels(&x, [shape[1], shape[2]], [size(0), size(1)]);
+                let y = resample::nearest_labels(&x, [shape[1], shape[2]], [size(0), size(1)], Sampling::Legacy);
                 assert_eq!(y, file.bytes(&format!("{id}/y")).1, "{id}");
             }
         }
@@ -121,7 +121,7 @@ fn check_norm(worst: &mut Worst, file: &File, case: &str, relu: bool) {
     let mut inventory = Inventory::default();
     let op = Conv2d::default();
     let size = ConvSize { input: channels, output: channels, kernel: 1, op };
-    let start = NormStart { gamma: 1.0, variance: 1.0, trainable: true, epsilon: 1e-3 };
+    let start = NormStart { gamma: 1.0, variance: 1.0, trainable: true, epsilon: 1e-3, role: Role::Norm };
     let layer = ConvNorm::add(&mut inventory, "conv", size, start);
     let identity = values(&Tensor::eye(channels, DType::F32, &Device::Cpu).unwrap());
     let value = |parameter: &Parameter| {
@@ -265,8 +265,8 @@ fn the_loss_is_tensorflows() {
         let logits = file.activations(&format!("{id}/logits"));
         let (shape, labels) = file.bytes(&format!("{id}/label"));
         let (size, [_, _, height, width]) = ([shape[1], shape[2]], nchw("logits", &logits).unwrap());
-        let loss = cross_entropy(&logits, &labels, size).unwrap();
-        let targets = resample::nearest_labels(&labels, size, [height, width]);
+        let loss = cross_entropy(&logits, &labels, size, Sampling::Legacy).unwrap();
+        let targets = resample::nearest_labels(&labels, size, [height, width], Sampling::Legacy);
         assert_eq!(targets, file.bytes(&format!("{id}/label_small")).1, "{id}");
         assert_eq!(loss.counted as u64, case["valid_pixels"].as_u64().unwrap(), "{id}");
         worst.compare(id, &loss.gradient, &file.activations(&format!("{id}/grad_logits")));

@@ -286,7 +286,7 @@ fn updates_are_those_of_their_definition() {
                 Role::Conv => (5e-4, 1.0),
                 Role::HeadWeights => (5e-4, 10.0),
                 Role::HeadBias => (0.0, 20.0),
-                Role::Norm | Role::Prefilter => (0.0, 1.0),
+                Role::Norm | Role::HeadNorm | Role::Prefilter => (0.0, 1.0),
             };
             let g = wide(&trainer.gradients().slot(*id).unwrap().unwrap());
             for ((w, v), g) in w.iter_mut().zip(v.iter_mut()).zip(g) {

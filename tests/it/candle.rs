@@ -17,8 +17,9 @@ use repro::ml::loss;
 use repro::ml::models::{Architecture, Network, architecture};
 use repro::ml::ops::conv::{Conv2d, Epilogue};
 use repro::ml::ops::fuse;
+use repro::ml::resample::Sampling;
 use repro::ml::rng::Rng;
-use repro::ml::spec::{Choice, ModelSpec};
+use repro::ml::spec::{Choice, HeadConv, ModelSpec};
 use repro::ml::weights::{Scheme, initial};
 
 const TOLERANCE: f32 = 1e-5;
@@ -113,8 +114,12 @@ fn a_convolution_with_batch_norm_is_candles_in_inference() {
         let mut inventory = Inventory::default();
         let op = Conv2d { dilation: 2, ..Conv2d::default() };
         let size = ConvSize { input: 5, output: 6, kernel: 3, op };
-        let layer =
-            ConvNorm::add(&mut inventory, "a", size, NormStart { gamma: 1.0, variance: 1.0, trainable, epsilon: 1e-3 });
+        let layer = ConvNorm::add(
+            &mut inventory,
+            "a",
+            size,
+            NormStart { gamma: 1.0, variance: 1.0, trainable, epsilon: 1e-3, role: Role::Norm },
+        );
         let parameters = Parameters::build(inventory.into(), &Device::Cpu, start).unwrap();
         let (all, x) = (by_name(&parameters), random("x", &[2, 5, 9, 11]));
         let theirs = candle_nn::Conv2d::new(all["a/weights"].clone(), None, config(3, op)).forward(&x).unwrap();
@@ -138,7 +143,7 @@ fn softmax_and_cross_entropy_are_candles() {
     let rows = logits.permute((0, 2, 3, 1)).unwrap().reshape((2 * 4 * 6, 5)).unwrap();
     let targets = Tensor::from_iter(labels.iter().map(|&label| u32::from(label)), &Device::Cpu).unwrap();
     let theirs = candle_nn::loss::cross_entropy(&rows, &targets).unwrap();
-    let ours = loss::cross_entropy(&logits, &labels, [4, 6]).unwrap();
+    let ours = loss::cross_entropy(&logits, &labels, [4, 6], Sampling::Legacy).unwrap();
     let expected = f64::from(theirs.to_scalar::<f32>().unwrap());
     assert!((ours.cross_entropy / expected - 1.0).abs() < 1e-6, "{} {expected}", ours.cross_entropy);
     near("the gradient by the logits", &ours.gradient, theirs.backward().unwrap().get(&logits).unwrap());
@@ -166,9 +171,9 @@ fn logits(spec: &ModelSpec, shape: &Architecture, all: &HashMap<String, Tensor>,
             x = if left == 0 { (&x + &shortcut).unwrap().relu().unwrap() } else { x.relu().unwrap() };
         }
     }
-    let branch = |(name, rate): &(String, usize)| {
+    let branch = |HeadConv { name, dilation, .. }: &HeadConv| {
         let [weights, biases] = ["weights", "biases"].map(|part| format!("head/{name}/{part}"));
-        conv(&x, &weights, Some(&biases), Conv2d { dilation: *rate, ..Conv2d::default() })
+        conv(&x, &weights, Some(&biases), Conv2d { dilation: *dilation, ..Conv2d::default() })
     };
     spec.head.convolutions().iter().map(branch).reduce(|a, b| (a + b).unwrap()).unwrap()
 }

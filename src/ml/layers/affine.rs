@@ -45,6 +45,8 @@ pub struct NormStart {
     pub trainable: bool,
     /// Added to the variance.
     pub epsilon: f32,
+    /// The role of all of it.
+    pub role: Role,
 }
 
 impl Norm {
@@ -54,7 +56,7 @@ impl Norm {
             inventory.add(Parameter {
                 name: format!("{name}/norm/{part}"),
                 shape: vec![channels],
-                role: Role::Norm,
+                role: start.role,
                 trainable,
                 init: Init::Norm { plain, stable },
             })

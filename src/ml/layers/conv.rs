@@ -34,12 +34,13 @@ pub struct ConvSize {
 }
 
 impl ConvNorm {
-    /// Adds the parameters below `name`, those of the norm beside a last `conv`.
+    /// Adds the parameters below `name`, those of the norm beside a last `conv`. The weights are an encoder's or a head's, as
+    /// the norm.
     pub fn add(inventory: &mut Inventory, name: &str, size: ConvSize, norm: NormStart) -> Self {
         let weights = inventory.add(Parameter {
             name: format!("{name}/weights"),
             shape: vec![size.output, size.input, size.kernel, size.kernel],
-            role: Role::Conv,
+            role: if norm.role == Role::HeadNorm { Role::HeadWeights } else { Role::Conv },
             trainable: true,
             init: Init::HeNormal { fan_in: size.input * size.kernel * size.kernel },
         });

@@ -19,6 +19,8 @@ pub enum Role {
     Prefilter,
     /// The weights of the head: rate 10x, with weight decay.
     HeadWeights,
+    /// The batch norm of a head that has one: frozen as the others.
+    HeadNorm,
     /// The biases of the head: rate 20x, no weight decay.
     HeadBias,
 }

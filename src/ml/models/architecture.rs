@@ -2,7 +2,7 @@
 //! [`Geometry`] says is applied where the blocks are listed.
 
 use super::backbone::{Backbone, BlockShape, Group};
-use crate::ml::conventions::{FirstDilation, Geometry, PoolBorder};
+use crate::ml::conventions::{FirstDilation, Geometry};
 use crate::ml::error::Result;
 use crate::ml::spec::{Arg, ArgSpec, Args};
 
@@ -97,11 +97,8 @@ impl Architecture {
 
     /// The height or width of the logits for an input's.
     pub fn output_size(&self, input: usize, geometry: &Geometry) -> usize {
-        let stem = input.div_ceil(2);
-        let pooled = match geometry.pool {
-            PoolBorder::Same | PoolBorder::Symmetric => stem.div_ceil(2),
-            PoolBorder::Ceil => stem / 2 + 1,
-        };
+        // Filters have odd sides, so that padding changes no size.
+        let pooled = geometry.pool.outputs(input.div_ceil(2));
         self.groups.iter().fold(pooled, |size, group| size.div_ceil(group.stride))
     }
 }

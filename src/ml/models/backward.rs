@@ -6,7 +6,6 @@ use super::network::Network;
 use super::tape::{Site, Tape};
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::Gradients;
-use crate::ml::ops::pool::MaxPool;
 use crate::ml::ops::{activation, elementwise};
 
 impl Network {
@@ -75,7 +74,7 @@ impl Network {
             }
         }
         let Some(g) = g else { return Ok(None) };
-        let g = MaxPool::Same.backward(&stem, &g, true)?;
+        let g = self.spec().geometry.pool.backward(&stem, &g, true)?;
         if to == Some(Site::Image) {
             return self.stem.backward(&images, &g, gradients, None, None).map(Some);
         }

@@ -3,15 +3,15 @@
 //! Names of parameters: `stem/conv/weights`, `stem/norm/gamma` (`beta`, `mean`, `variance`),
 //! `group4/block3/reduce/weights`, `group4/block3/reduce/norm/gamma`, likewise for the other convolutions of a block and
 //! for `shortcut`, `group4/block3/middle/prefilter/<name>`, `prefilter/<name>` for what the whole network shares, and
-//! `head/aspp6/weights`, `head/aspp6/biases` with the dilation in the name, or `head/largefov/weights`.
+//! `head/aspp6/weights`, `head/aspp6/biases` with the dilation in the name, or `head/largefov/weights`,
+//! or `head/inner/weights`, `head/inner/norm/gamma` and `head/outer/weights`.
 
 use std::sync::Arc;
 
 use super::architecture::{Architecture, PlacedBlock};
 use super::backbone::{BlockShape, ConvShape};
 use super::block::{Block, Unit};
-use super::head::PlannedBranch;
-use crate::ml::conventions::Geometry;
+use super::head::PlannedHead;
 use crate::ml::error::{Error, Result};
 use crate::ml::layers::affine::NormStart;
 use crate::ml::layers::conv::ConvSize;
@@ -33,7 +33,7 @@ pub(super) struct Blueprint {
     pub shared: Vec<ParameterId>,
     pub stem: ConvNorm,
     pub blocks: Vec<PlannedBlock>,
-    pub head: Vec<PlannedBranch>,
+    pub head: PlannedHead,
     pub prefilter: Arc<dyn DilatedConv>,
 }
 
@@ -54,29 +54,20 @@ impl Blueprint {
             return Err(Error::Model(format!("A network has 1 to 255 classes, not {}.", spec.classes)));
         }
         spec.head.check().map_err(Error::Model)?;
-        let there = Geometry {
-            stride: spec.geometry.stride,
-            first_dilation: spec.geometry.first_dilation,
-            epsilon: spec.geometry.epsilon,
-            ..Geometry::TENSORFLOW
-        };
-        if spec.geometry != there {
-            return Err(Error::Model(format!("The geometry {} is not computed yet.", spec.geometry.in_words())));
-        }
         let prefilter: Arc<dyn DilatedConv> = prefilter::build(&spec.prefilter)?.into();
         let mut inventory = Inventory::default();
         let shared = prefilter.network_parameters();
         let shared = shared.iter().map(|extra| add_extra(&mut inventory, "prefilter", extra)).collect();
-        let stem = Conv2d { stride: 2, ..Conv2d::default() };
+        let stem = Conv2d { stride: 2, dilation: 1, padding: spec.geometry.padding };
         let stem = ConvSize { input: IMAGE_CHANNELS, output: shape.stem, kernel: 7, op: stem };
         let trainable = shape.trainable_norm;
         let epsilon = spec.geometry.epsilon as f32;
-        let norm = NormStart { gamma: 1.0, variance: 2.0 * PIXEL_MOMENT, trainable, epsilon };
+        let norm = NormStart { gamma: 1.0, variance: 2.0 * PIXEL_MOMENT, trainable, epsilon, role: Role::Norm };
         let stem = ConvNorm::add(&mut inventory, "stem/conv", stem, norm);
         let plan = |block| PlannedBlock::add(&mut inventory, block, prefilter.as_ref(), (trainable, epsilon));
         let blocks = shape.blocks(&spec.geometry).into_iter().map(plan).collect();
-        let branch = |branch| PlannedBranch::add(&mut inventory, branch, shape.channels(), spec.classes);
-        let head = spec.head.convolutions().into_iter().map(branch).collect();
+        let start = NormStart { gamma: 1.0, variance: 1.0, trainable, epsilon, role: Role::HeadNorm };
+        let head = PlannedHead::add(&mut inventory, &spec.head, (shape.channels(), spec.classes), start);
         Ok(Blueprint { inventory, shared, stem, blocks, head, prefilter })
     }
 }
@@ -92,7 +83,7 @@ impl PlannedBlock {
         (trainable, epsilon): (bool, f32),
     ) -> Self {
         let PlacedBlock { name, number, of, shape: BlockShape { path, shortcut } } = block;
-        let start = |gamma| NormStart { gamma, variance: 1.0, trainable, epsilon };
+        let start = |gamma| NormStart { gamma, variance: 1.0, trainable, epsilon, role: Role::Norm };
         let shortcut = shortcut.map(|conv| add_conv(inventory, &name, conv, start(0.5_f32.sqrt())));
         let last = path.len().saturating_sub(1);
         let gamma = |at| if at == last { (0.5 / of as f32).sqrt() } else { 1.0 };

@@ -46,7 +46,7 @@ impl Backbone for Bottleneck {
             StrideAt::Reduce => [stride, 1],
             StrideAt::Middle => [1, stride],
         };
-        let middle = Conv2d { stride: second, dilation: group.dilation, ..Conv2d::default() };
+        let middle = Conv2d { stride: second, dilation: group.dilation, padding: geometry.padding };
         BlockShape {
             path: vec![
                 ConvShape::pointwise("reduce", input, width, first),

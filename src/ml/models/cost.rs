@@ -36,8 +36,7 @@ impl Network {
         let operations = |products: u64| 2 * images as u64 * products;
         let plane = behind(self.stem.op, plane);
         let stem = products(self.stem.weights.dims(), plane);
-        // Behind the max pool.
-        let mut plane = plane.map(|size| size.div_ceil(2));
+        let mut plane = plane.map(|size| self.spec().geometry.pool.outputs(size));
         let mut rest = 0;
         for block in &self.blocks {
             rest += block.products(&mut plane);

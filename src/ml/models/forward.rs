@@ -10,7 +10,6 @@ use candle_nn::Module;
 use super::block::{Activations, Block};
 use super::network::Network;
 use crate::ml::error::Result;
-use crate::ml::ops::pool::MaxPool;
 use crate::ml::ops::{activation, elementwise};
 
 /// What a walk has come by.
@@ -37,7 +36,7 @@ impl Network {
     /// The logits of images, without a tape. Activations are of the type of the images; the logits are 32-bit floats.
     ///
     /// # Shapes
-    /// `[N, 3, H, W]` -> `[N, classes, H / 8, W / 8]`, sizes rounded up.
+    /// `[N, 3, H, W]` -> `[N, classes, h, w]`, of the sizes of [`Architecture::output_size`](super::Architecture::output_size).
     ///
     /// # Errors
     /// The images have another shape, or lie on another device than the network.
@@ -59,7 +58,7 @@ impl Network {
         if let ControlFlow::Break(end) = visitor(Step::Stem(&stem))? {
             return Ok(ControlFlow::Break(end));
         }
-        let mut x = MaxPool::Same.forward(&stem)?;
+        let mut x = self.spec().geometry.pool.forward(&stem)?;
         drop(stem);
         for block in &self.blocks {
             let mut activations = block.inside(x)?;

@@ -6,7 +6,7 @@
 //! further in, and symmetric padding leaves pixels behind the last one.
 
 use super::architecture::Architecture;
-use crate::ml::conventions::{Border, Geometry, PoolBorder};
+use crate::ml::conventions::Geometry;
 use crate::ml::geometry::{Axis, Padding};
 use crate::ml::ops::pool::MaxPool;
 
@@ -42,16 +42,7 @@ impl Grid {
         let blocks = shape.blocks(geometry);
         let convs = blocks.iter().flat_map(|block| &block.shape.path).filter(|conv| conv.op.stride > 1);
         let convs = convs.map(|conv| (conv.kernel, conv.op.stride)).collect();
-        let padding = match geometry.padding {
-            Border::Same => Padding::Same,
-            Border::Symmetric => Padding::Symmetric,
-        };
-        let pool = match geometry.pool {
-            PoolBorder::Same => MaxPool::Same,
-            PoolBorder::Symmetric => MaxPool::Symmetric,
-            PoolBorder::Ceil => MaxPool::SymmetricCeil,
-        };
-        Grid { padding, pool, convs }
+        Grid { padding: geometry.padding, pool: geometry.pool, convs }
     }
 
     /// The places along an axis of `size` pixels, of which there is at least one.

@@ -12,6 +12,8 @@ mod forward;
 mod grid;
 mod head;
 mod network;
+#[cfg(test)]
+mod recorded;
 mod resnet18;
 mod tape;
 

@@ -23,14 +23,14 @@ pub fn basic_blocks(stem: usize, channels: [usize; 4], blocks: [usize; 4]) -> Ar
 struct Basic;
 
 impl Backbone for Basic {
-    fn block(&self, group: &Group, number: usize, input: usize, _: &Geometry) -> BlockShape {
+    fn block(&self, group: &Group, number: usize, input: usize, geometry: &Geometry) -> BlockShape {
         let (output, stride) = (group.channels, group.stride_of(number));
         let conv = |part, input, stride| ConvShape {
             part,
             input,
             output,
             kernel: 3,
-            op: Conv2d { stride, dilation: group.dilation, ..Conv2d::default() },
+            op: Conv2d { stride, dilation: group.dilation, padding: geometry.padding },
         };
         let same = input == output && stride == 1;
         BlockShape {

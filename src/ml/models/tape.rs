@@ -25,7 +25,7 @@ pub struct Tape {
     pub(super) blocks: Vec<Kept>,
     /// The encoder's output.
     pub(super) encoding: Tensor,
-    /// The logits, `[N, classes, H / 8, W / 8]`, sizes rounded up.
+    /// The logits, `[N, classes, h, w]`.
     pub logits: Tensor,
 }
 

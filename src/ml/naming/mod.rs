@@ -11,6 +11,7 @@ pub mod scopes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ml::conventions::Geometry;
 use crate::syntax::{self, Diagnostics, Shape, Tree};
 use pattern::{Means, Pattern, Template, Words};
 
@@ -31,8 +32,10 @@ pub enum Layout {
 pub struct NameTable {
     /// The order of the axes of filters.
     pub layout: Layout,
-    /// What was added to the variance when the batch norms were trained, where that is another number than here.
+    /// What was added to the variance when the batch norms were trained, where that is another number than the reference's.
     pub epsilon: Option<f64>,
+    /// What was added where the table states nothing.
+    pub assumed: f64,
     /// What the step of a training is called.
     pub step: Option<String>,
     /// What stands before and behind the name of a tensor in the name of its momentum.
@@ -118,8 +121,8 @@ impl NameTable {
             let rules = pairs(shape, rules, &rule);
             let skip = pairs(shape, skip, &|from, why| Ok((Pattern::parse(from, &words)?, why.to_owned())));
             let layout = if layout? == 0 { Layout::Hwio } else { Layout::Oihw };
-            let (rates, within) = (RATES.to_vec(), String::new());
-            Some(NameTable { layout, epsilon, step, momentum, scopes, words, rules, skip, rates, within })
+            let (rates, within, assumed) = (RATES.to_vec(), String::new(), Geometry::TENSORFLOW.epsilon);
+            Some(NameTable { layout, epsilon, assumed, step, momentum, scopes, words, rules, skip, rates, within })
         })
     }
 
@@ -134,6 +137,11 @@ impl NameTable {
     /// The names of the shipped tables.
     pub fn names() -> impl Iterator<Item = &'static str> {
         SHIPPED.iter().map(|(name, _)| *name)
+    }
+
+    /// The table for batch norms that were trained with this epsilon, where it states none itself.
+    pub fn assuming(self, epsilon: f64) -> Self {
+        NameTable { assumed: epsilon, ..self }
     }
 
     /// The table for a network with these smoothed layers, in their order: they give `{smoothed}` its meaning.
@@ -268,6 +276,10 @@ mod tests {
             ("Torchvision", "module.state_dict.bn1.running_var", "stem/norm/variance"),
             ("Torchvision", "layer3.22.conv3.weight", "group4/block23/expand/weights"),
             ("Torchvision", "layer1.0.downsample.1.bias", "group2/block1/shortcut/norm/beta"),
+            ("Torchvision", "classifier.0.weight", "head/inner/weights"),
+            ("Torchvision", "classifier.1.running_var", "head/inner/norm/variance"),
+            ("Torchvision", "classifier.4.bias", "head/outer/biases"),
+            ("Torchvision", "aspp.c3.weight", "head/aspp24/weights"),
             ("TorchvisionBasic", "layer2.0.conv1.weight", "group3/block1/first/weights"),
             ("TorchvisionBasic", "layer4.1.bn2.running_mean", "group5/block2/second/norm/mean"),
             ("DeeplabPytorch", "base.layer1.conv1.conv.weight", "stem/conv/weights"),
@@ -288,7 +300,7 @@ mod tests {
         ] {
             assert!(matches!(ours(table, name), Meaning::Skipped(_)), "{table}: {name}");
         }
-        assert_eq!(ours("Torchvision", "classifier.4.weight"), Meaning::Unknown);
+        assert_eq!(ours("Torchvision", "classifier.7.weight"), Meaning::Unknown);
         assert_eq!(ours("TorchvisionBasic", "layer2.0.conv3.weight"), Meaning::Unknown);
         assert_eq!(ours("Deeplab", "res4b22_branch2d/weights"), Meaning::Unknown);
     }

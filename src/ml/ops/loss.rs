@@ -200,7 +200,7 @@ mod tests {
     fn losses_of_255_classes_are_their_definition() {
         let logits = quarters("logits", &[1, 255, 2, 2]);
         let labels = [0, 254, 255, 17];
-        let loss = loss::cross_entropy(&logits, &labels, [2, 2]).unwrap();
+        let loss = loss::cross_entropy(&logits, &labels, [2, 2], Sampling::Legacy).unwrap();
         let all: Vec<f64> = values(&logits).into_iter().map(f64::from).collect();
         let of = |p: usize| {
             let score = |class: usize| all[class * 4 + p];
@@ -216,14 +216,14 @@ mod tests {
         let logits = quarters("logits", &[2, 5, 3, 4]);
         // At twice the size, so that nearest neighbour takes every other label; 5 and more are ignored.
         let labels: Vec<u8> = (0..2 * 6 * 8).map(|i| [0, 255, 3, 5, 4, 1, 2][i / 2 % 7]).collect();
-        let of = |logits: &Tensor| loss::cross_entropy(logits, &labels, [6, 8]).unwrap();
+        let of = |logits: &Tensor| loss::cross_entropy(logits, &labels, [6, 8], Sampling::Legacy).unwrap();
         let loss = of(&logits);
-        let targets = crate::ml::resample::nearest_labels(&labels, [6, 8], [3, 4]);
+        let targets = crate::ml::resample::nearest_labels(&labels, [6, 8], [3, 4], Sampling::Legacy);
         assert_eq!(loss.counted, targets.iter().filter(|&&label| label < 5).count());
         assert!(loss.counted > 0 && loss.counted < 24, "{}", loss.counted);
         differences("logits", &logits, &loss.gradient, 1.0 / 64.0, 1e-3, |logits| of(logits).cross_entropy);
 
-        let ignored = loss::cross_entropy(&logits, &[255; 2 * 6 * 8], [6, 8]).unwrap();
+        let ignored = loss::cross_entropy(&logits, &[255; 2 * 6 * 8], [6, 8], Sampling::Legacy).unwrap();
         assert_eq!((ignored.cross_entropy, ignored.counted), (0.0, 0));
         assert!(values(&ignored.gradient).iter().all(|&g| g == 0.0));
         assert_eq!(argmax(&zeros(&[1, 3, 1, 1], &Device::Cpu).unwrap()).unwrap(), [0]);

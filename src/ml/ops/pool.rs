@@ -4,6 +4,7 @@
 
 use candle_core::Tensor;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::activation;
 use super::dispatch::{Operation, launch};
@@ -18,7 +19,7 @@ const KERNEL: usize = 3;
 const STRIDE: usize = 2;
 
 /// Where the windows of the max pool lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum MaxPool {
     /// By TensorFlow's padding `SAME`.
     #[default]

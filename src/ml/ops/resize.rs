@@ -17,10 +17,16 @@ use crate::ml::resample::{Sampling, Tap};
 /// # Shapes
 /// `[N, C, H, W]` -> `[N, C, height, width]`.
 pub fn bilinear(x: &Tensor, height: usize, width: usize, sampling: Sampling) -> Result<Tensor> {
+    let [_, _, h, w] = activation::sizes("The input of a resize", x)?;
+    bilinear_at(x, [height, width], sampling, [sampling.scale(h, height), sampling.scale(w, width)])
+}
+
+/// As [`bilinear`], with outputs `steps` pixels of the input apart along each axis.
+pub fn bilinear_at(x: &Tensor, size: [usize; 2], sampling: Sampling, steps: [f32; 2]) -> Result<Tensor> {
     let [n, c, h, w] = activation::sizes("The input of a resize", x)?;
-    check_size("The output of a resize", [height, width])?;
-    let y = activation::blank([n, c, height, width], x)?;
-    launch(&Bilinear::new(c, [h, w], [height, width], sampling), &[x], &y)?;
+    check_size("The output of a resize", size)?;
+    let y = activation::blank([n, c, size[0], size[1]], x)?;
+    launch(&Bilinear::new(c, [h, w], size, (sampling, steps)), &[x], &y)?;
     Ok(y)
 }
 
@@ -32,7 +38,8 @@ pub fn bilinear_backward(g: &Tensor, height: usize, width: usize, sampling: Samp
     let [n, c, h, w] = activation::sizes("The gradient of a resize", g)?;
     check_size("The input of a resize", [height, width])?;
     let dx = activation::blank([n, c, height, width], g)?;
-    launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w], sampling)), &[g], &dx)?;
+    let steps = [sampling.scale(height, h), sampling.scale(width, w)];
+    launch(&BilinearGradient(Bilinear::new(c, [height, width], [h, w], (sampling, steps))), &[g], &dx)?;
     Ok(dx)
 }
 
@@ -42,11 +49,10 @@ pub(super) fn arguments(
     channels: usize,
     from: [usize; 2],
     to: [usize; 2],
-    sampling: Sampling,
+    (sampling, steps): (Sampling, [f32; 2]),
 ) -> [Argument<'static>; 8] {
-    let scale = |axis: usize| Float(sampling.scale(from[axis], to[axis]));
     let [[h, w], [height, width]] = [from, to].map(|size| size.map(Int));
-    [Int(channels), h, w, height, width, scale(0), scale(1), Float(sampling.centre())]
+    [Int(channels), h, w, height, width, Float(steps[0]), Float(steps[1]), Float(sampling.centre())]
 }
 
 struct Bilinear {
@@ -54,14 +60,15 @@ struct Bilinear {
     from: [usize; 2],
     to: [usize; 2],
     sampling: Sampling,
+    steps: [f32; 2],
     rows: Vec<Tap>,
     columns: Vec<Tap>,
 }
 
 impl Bilinear {
-    fn new(channels: usize, from: [usize; 2], to: [usize; 2], sampling: Sampling) -> Self {
-        let [rows, columns] = [0, 1].map(|axis| sampling.taps(from[axis], to[axis]));
-        Bilinear { channels, from, to, sampling, rows, columns }
+    fn new(channels: usize, from: [usize; 2], to: [usize; 2], (sampling, steps): (Sampling, [f32; 2])) -> Self {
+        let [rows, columns] = [0, 1].map(|axis| sampling.taps_at(steps[axis], from[axis], to[axis]));
+        Bilinear { channels, from, to, sampling, steps, rows, columns }
     }
 
     fn areas(&self) -> (usize, usize) {
@@ -89,7 +96,7 @@ unsafe impl Operation for Bilinear {
         });
     }
     fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
-        let sizes = arguments(self.channels, self.from, self.to, self.sampling);
+        let sizes = arguments(self.channels, self.from, self.to, (self.sampling, self.steps));
         GpuPlan::each(kernels::BILINEAR, operands.output, [&[Input(0), Output], &sizes[..]].concat())
     }
 }
@@ -118,7 +125,7 @@ unsafe impl Operation for BilinearGradient {
         });
     }
     fn gpu(&self, operands: Operands<'_>) -> GpuPlan<'_> {
-        let sizes = arguments(self.0.channels, self.0.from, self.0.to, self.0.sampling);
+        let sizes = arguments(self.0.channels, self.0.from, self.0.to, (self.0.sampling, self.0.steps));
         GpuPlan::each(kernels::BILINEAR_GRADIENT, operands.output, [&[Input(0), Output], &sizes[..]].concat())
     }
 }

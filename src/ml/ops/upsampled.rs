@@ -73,7 +73,8 @@ impl Resize {
     /// pixel.
     fn plan<'a>(&self, operands: Operands<'_>, kernel: Kernel, rest: &[Argument<'a>]) -> GpuPlan<'a> {
         let resized = operands.output * self.classes;
-        let sizes = resize::arguments(self.classes, self.from, self.to, self.sampling);
+        let steps = [0, 1].map(|axis| self.sampling.scale(self.from[axis], self.to[axis]));
+        let sizes = resize::arguments(self.classes, self.from, self.to, (self.sampling, steps));
         GpuPlan {
             scratch: vec![ScratchSize::Bytes(resized * size_of::<f32>())],
             launches: vec![

@@ -8,6 +8,7 @@ use super::array::{Array, Values};
 use super::compare::{Worst, compare, compare_gradient, values};
 use super::operations::{convolve, cross_entropy, dilated, max_pool, relu, resized};
 use super::tape::{Num, Tape};
+use crate::ml::conventions::Geometry;
 use crate::ml::layers::prefilter::variants;
 use crate::ml::layers::{Gradients, Parameter, Role};
 use crate::ml::loss;
@@ -17,14 +18,14 @@ use crate::ml::ops::pool::MaxPool;
 use crate::ml::ops::resize;
 use crate::ml::resample::Sampling;
 use crate::ml::rng::Rng;
-use crate::ml::spec::{Arg, Choice, ModelSpec};
+use crate::ml::spec::{Arg, Choice, HeadConv, HeadSpec, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
 
 /// Frozen batch norm.
-fn norm<'t>(x: &Array<'t>, place: &str, v: &Values<'t>) -> Array<'t> {
+fn norm<'t>(x: &Array<'t>, place: &str, v: &Values<'t>, epsilon: f64) -> Array<'t> {
     let [gamma, beta, mean, variance] =
         ["gamma", "beta", "mean", "variance"].map(|part| &v[&format!("{place}/norm/{part}")].data);
-    let rates: Vec<Num<'t>> = variance.iter().map(|&v| Num::from(1.0) / (v + Num::from(1e-3)).sqrt()).collect();
+    let rates: Vec<Num<'t>> = variance.iter().map(|&v| Num::from(1.0) / (v + Num::from(epsilon)).sqrt()).collect();
     Array::image(x.sizes(), |at| (x.at(at) - mean[at[1]]) * rates[at[1]] * gamma[at[1]] + beta[at[1]])
 }
 
@@ -34,16 +35,16 @@ fn sum<'t>(a: &Array<'t>, b: &Array<'t>) -> Array<'t> {
 
 /// The logits of `images` from the network that `spec` describes, of the shape `shape` with the values `v`.
 pub fn logits<'t>(spec: &ModelSpec, shape: &Architecture, v: &Values<'t>, images: &Array<'t>) -> Array<'t> {
-    let choice = &spec.prefilter;
-    let conv =
-        |x: &Array<'t>, place: &str, op: Conv2d| norm(&convolve(x, &v[&format!("{place}/weights")], op), place, v);
+    let (choice, geometry) = (&spec.prefilter, &spec.geometry);
+    let norm = |x: &Array<'t>, place: &str| norm(x, place, v, geometry.epsilon);
+    let conv = |x: &Array<'t>, place: &str, op: Conv2d| norm(&convolve(x, &v[&format!("{place}/weights")], op), place);
     let rates = match choice.args.get("rates") {
         Some(Arg::Ints(rates)) => rates.iter().map(|&rate| rate as usize).collect(),
         _ if choice.name == "Multigrid" => vec![1, 2, 4],
         _ => vec![1],
     };
-    let stem = Conv2d { stride: 2, ..Conv2d::default() };
-    let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], stem), "stem", v)), MaxPool::Same);
+    let stem = Conv2d { stride: 2, dilation: 1, padding: geometry.padding };
+    let mut x = max_pool(&relu(&norm(&convolve(images, &v["stem/conv/weights"], stem), "stem")), geometry.pool);
     for block in shape.blocks(&spec.geometry) {
         let place = |part: &str| format!("{}/{part}", block.name);
         let mut path = None;
@@ -51,16 +52,19 @@ pub fn logits<'t>(spec: &ModelSpec, shape: &Architecture, v: &Values<'t>, images
             let (input, place) = (path.as_ref().unwrap_or(&x), place(shape.part));
             let sums = match shape.op.dilation {
                 1 => conv(input, &place, shape.op),
-                d => norm(&dilated(choice, d * rates[block.number % rates.len()], input, &place, v), &place, v),
+                d => norm(&dilated(choice, d * rates[block.number % rates.len()], input, &place, v), &place),
             };
             path = Some(if left == 0 { sums } else { relu(&sums) });
         }
         let shortcut = block.shape.shortcut.map(|shape| conv(&x, &place(shape.part), shape.op));
         x = relu(&sum(&path.unwrap(), shortcut.as_ref().unwrap_or(&x)));
     }
-    let branches = spec.head.convolutions().into_iter().map(|(name, rate)| {
+    if spec.head.inner(shape.channels()).is_some() {
+        x = relu(&conv(&x, "head/inner", Conv2d::default()));
+    }
+    let branches = spec.head.convolutions().into_iter().map(|HeadConv { name, dilation, .. }| {
         let [weights, biases] = ["weights", "biases"].map(|part| &v[&format!("head/{name}/{part}")]);
-        let sums = convolve(&x, weights, Conv2d { dilation: rate, ..Conv2d::default() });
+        let sums = convolve(&x, weights, Conv2d { dilation, ..Conv2d::default() });
         Array::image(sums.sizes(), |at| sums.at(at) + biases.data[at[1]])
     });
     branches.reduce(|a, b| sum(&a, &b)).unwrap()
@@ -84,8 +88,8 @@ fn beside_the_start(parameter: &Parameter) -> Vec<f32> {
     for value in &mut values {
         match parameter.role {
             Role::Prefilter => *value += rng.range(-0.2, 0.2),
-            Role::Norm if *value == 0.0 => *value = rng.range(-0.3, 0.3),
-            Role::Norm => *value *= rng.range(0.5, 1.5),
+            Role::Norm | Role::HeadNorm if *value == 0.0 => *value = rng.range(-0.3, 0.3),
+            Role::Norm | Role::HeadNorm => *value *= rng.range(0.5, 1.5),
             _ => {}
         }
     }
@@ -126,8 +130,59 @@ fn networks_of_every_type_are_their_definition() {
             assert!((0..9).any(|seed| agrees(&mut worsts, &network, &shape, seed, [images, size[0], size[1]])));
         }
     }
-    let Worsts { tensors, numbers } = worsts;
-    eprintln!("networks against 64-bit arithmetic: {tensors}, sigmas and factors {numbers}");
+    worsts.tell();
+}
+
+/// Every head, with and without trained norms.
+#[test]
+fn networks_with_every_head_are_their_definition() {
+    let mut worsts = Worsts { tensors: Worst::within(1e-5), numbers: Worst::within(1e-4) };
+    let heads = [HeadSpec::Aspp { rates: vec![2, 5] }, HeadSpec::LargeFov { rate: 3 }, HeadSpec::Fcn];
+    for (head, trainable_norm) in heads.iter().flat_map(|head| [false, true].map(|trained| (head, trained))) {
+        let shape = Architecture { trainable_norm, ..bottlenecks(4, [8, 16, 16, 32], [1, 1, 2, 1]) };
+        let plain = ModelSpec::new(Choice::new("Tiny"), 5, Choice::new("Average"));
+        let spec = ModelSpec { head: head.clone(), ..plain };
+        let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
+        let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
+        assert!((0..9).any(|seed| agrees(&mut worsts, &network, &shape, seed, [2, 33, 49])), "{head:?}");
+    }
+    worsts.tell();
+}
+
+/// Every convention, at odd and even sizes: the two other sets, and those parts that they do not have.
+#[test]
+fn networks_of_every_geometry_are_their_definition() {
+    let mut worsts = Worsts { tensors: Worst::within(1e-5), numbers: Worst::within(1e-4) };
+    let aligned = Geometry { upsampling: Sampling::AlignCorners, pool: MaxPool::Symmetric, ..Geometry::TENSORFLOW };
+    let bottlenecks = bottlenecks(4, [8, 16, 16, 32], [1, 2, 2, 1]);
+    let basic = basic_blocks(4, [4, 6, 8, 8], [1, 2, 2, 1]);
+    for (geometry, prefilter) in [
+        (Geometry::CAFFE, "Average"),
+        (Geometry::TORCHVISION, "Regular"),
+        (Geometry::TORCHVISION, "GroupInteraction"),
+        (aligned, "Gaussian"),
+    ] {
+        for (shape, size) in [(&bottlenecks, [32, 41]), (&basic, [35, 48])] {
+            let spec = ModelSpec { geometry, ..ModelSpec::new(Choice::new("Tiny"), 5, Choice::new(prefilter)) };
+            let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
+            let network = Network::with_architecture(&spec, shape, &Device::Cpu, start).unwrap();
+            let sides = size.map(|side| shape.output_size(side, &geometry));
+            let images = Tensor::zeros((1, 3, size[0], size[1]), candle_core::DType::F32, &Device::Cpu).unwrap();
+            assert_eq!(network.forward(&images).unwrap().dims()[2..], sides, "{geometry:?}");
+            assert!(
+                (0..9).any(|seed| agrees(&mut worsts, &network, shape, seed, [1, size[0], size[1]])),
+                "{geometry:?}"
+            );
+        }
+    }
+    worsts.tell();
+}
+
+impl Worsts {
+    fn tell(self) {
+        let Worsts { tensors, numbers } = self;
+        eprintln!("networks against 64-bit arithmetic: {tensors}, sigmas and factors {numbers}");
+    }
 }
 
 /// What is compared within what.
@@ -161,11 +216,12 @@ fn agrees(
     let images = x.tensor();
     let passed = network.forward_train(&images, 0).unwrap();
     compare(worst, &what, &passed.logits, &expected);
-    let whole = resize::bilinear(&passed.logits, height, width, Sampling::Legacy).unwrap();
-    compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width], Sampling::Legacy));
+    let sampling = network.spec().geometry.upsampling;
+    let whole = resize::bilinear(&passed.logits, height, width, sampling).unwrap();
+    compare(worst, &format!("{what}, resized"), &whole, &resized(&expected, [height, width], sampling));
 
-    let loss = loss::cross_entropy(&passed.logits, &labels, [height, width]).unwrap();
-    let expected = cross_entropy(&expected, &labels, [height, width]);
+    let loss = loss::cross_entropy(&passed.logits, &labels, [height, width], sampling).unwrap();
+    let expected = cross_entropy(&expected, &labels, [height, width], sampling);
     worst.note(&format!("{what}, loss"), (loss.cross_entropy / expected.value - 1.0).abs());
 
     let gradient = tape.gradient(expected);

@@ -214,10 +214,15 @@ pub fn resized<'t>(x: &Array<'t>, [height, width]: [usize; 2], sampling: Samplin
 }
 
 /// The mean of `-ln softmax` over the pixels whose label, at the resolution of the logits, is a class.
-pub fn cross_entropy<'t>(logits: &Array<'t>, labels: &[u8], size: [usize; 2]) -> Num<'t> {
+pub fn cross_entropy<'t>(logits: &Array<'t>, labels: &[u8], size: [usize; 2], sampling: Sampling) -> Num<'t> {
     let [n, classes, height, width] = logits.sizes();
     // The coordinates of a label decide which pixel it is, so that they are of 32 bits by definition.
-    let nearest = |at: usize, from: usize, to: usize| (at as f32 * (from as f32 / to as f32)) as usize;
+    let nearest = |at: usize, from: usize, to: usize| match sampling {
+        Sampling::Legacy => (at as f32 * (from as f32 / to as f32)) as usize,
+        Sampling::HalfPixel => (((at as f32 + 0.5) * (from as f32 / to as f32)) as usize).min(from - 1),
+        Sampling::AlignCorners if to == 1 => 0,
+        Sampling::AlignCorners => (at as f32 * ((from - 1) as f32 / (to - 1) as f32) + 0.5) as usize,
+    };
     let mut losses = Vec::new();
     for (image, (y, x)) in (0..n).flat_map(|image| window(height, width).map(move |place| (image, place))) {
         let row = image * size[0] + nearest(y, size[0], height);

@@ -2,7 +2,7 @@
 
 use crate::ml::error::Result;
 use crate::ml::models::{ConvShape, architecture};
-use crate::ml::spec::ModelSpec;
+use crate::ml::spec::{HeadConv, ModelSpec};
 use crate::tensorboard::proto::attr_value::Content;
 use crate::tensorboard::proto::{AttrValue, GraphDef, NodeDef};
 
@@ -30,8 +30,11 @@ pub fn graph(spec: &ModelSpec) -> Result<GraphDef> {
         };
         x = graph.add(&name("sum"), "Add", &[&path, &shortcut], &[]);
     }
-    let branch = |(number, (_, rate)): (usize, (String, usize))| {
-        let settings = [("size", 3), ("dilation", rate), ("channels", spec.classes)];
+    if let Some(channels) = spec.head.inner(shape.channels()) {
+        x = graph.add("head/inner", "Conv2D", &[&x], &[("size", 3), ("dilation", 1), ("channels", channels)]);
+    }
+    let branch = |(number, HeadConv { kernel, dilation, .. }): (usize, HeadConv)| {
+        let settings = [("size", kernel), ("dilation", dilation), ("channels", spec.classes)];
         graph.add(&format!("head/conv{number}"), "Conv2D", &[&x], &settings)
     };
     let branches: Vec<String> = (1..).zip(spec.head.convolutions()).map(branch).collect();

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::ml::conventions::{self, Border, FirstDilation, PoolBorder, Sampling, StrideAt};
+use crate::ml::conventions::{self, FirstDilation, StrideAt};
+use crate::ml::geometry;
 use crate::ml::layers::prefilter;
 use crate::ml::models;
+use crate::ml::ops::pool::MaxPool;
+use crate::ml::resample::Sampling;
 use crate::ml::spec::{Arg, ArgSpec, Choice, HeadSpec, ModelSpec};
 use crate::params;
 use crate::stage::params::Param;
@@ -26,10 +29,10 @@ params! {
             /// and 5.
             prefilter: Prefilter = Prefilter::regular();
             /// The head.
-            head: Head = Head::reference(), where since("0.1.0");
+            head: Head = Head::default(), where since("0.1.0");
             /// The conventions of the program that the weights were trained with. Imported weights give the results of
             /// their own project under its conventions only.
-            geometry: Geometry = Geometry::reference(), where since("0.1.0");
+            geometry: Geometry = Geometry::default(), where since("0.1.0");
         }
     }
 
@@ -45,6 +48,9 @@ params! {
             /// The dilation.
             rate: u32 = 12, where min(1.0).max(65536.0);
         }
+        /// torchvision's `FCNHead`: a convolution of 3x3 to a quarter of the channels with its batch norm and ReLU, then
+        /// one of 1x1. A training here leaves out its dropout.
+        Fcn {}
     }
 
     /// The conventions in which programs differ that train the same network. Each name stands for a set of them, and each
@@ -60,7 +66,8 @@ params! {
             stride: Stride = Stride::Reduce {};
             /// The dilation of the first block of groups 4 and 5.
             first_dilation: Dilation = Dilation::Own {};
-            /// Where resizes read: of logits to the size of the image, and of images and logits to other scales.
+            /// Where resizes read: of logits to the size of the image, and of images and logits to other scales. The loss
+            /// reads labels where the logits stand.
             upsampling: Upsampling = Upsampling::Legacy {};
             /// What batch norms add to the variance.
             epsilon: f64 = 1e-3, where above(0.0).max(1.0);
@@ -70,7 +77,7 @@ params! {
             /// As of `TensorFlow`.
             padding: Padding = Padding::Symmetric {};
             /// As of `TensorFlow`.
-            pool: Pool = Pool::Ceil {};
+            pool: Pool = Pool::SymmetricCeil {};
             /// As of `TensorFlow`.
             stride: Stride = Stride::Reduce {};
             /// As of `TensorFlow`.
@@ -112,7 +119,7 @@ params! {
         /// One element on either side, with floor((size - 1) / 2) + 1 outputs. PyTorch's `padding=1`.
         Symmetric {}
         /// One element on either side, with ceil((size - 1) / 2) + 1 outputs. PyTorch's `padding=1, ceil_mode=True`.
-        Ceil {}
+        SymmetricCeil {}
     }
 
     /// Which convolution of a bottleneck block has the block's stride.
@@ -151,22 +158,27 @@ impl Model {
     }
 }
 
-impl Head {
-    fn reference() -> Self {
+impl Default for Head {
+    /// The reference's.
+    fn default() -> Self {
         Head::Aspp { rates: vec![6, 12, 18, 24] }
     }
+}
 
+impl Head {
     /// The head's description for `ml`.
     pub fn spec(&self) -> HeadSpec {
         match self {
             Head::Aspp { rates } => HeadSpec::Aspp { rates: rates.iter().map(|&rate| rate as usize).collect() },
             Head::LargeFov { rate } => HeadSpec::LargeFov { rate: *rate as usize },
+            Head::Fcn {} => HeadSpec::Fcn,
         }
     }
 }
 
-impl Geometry {
-    fn reference() -> Self {
+impl Default for Geometry {
+    /// The reference's.
+    fn default() -> Self {
         Geometry::TensorFlow {
             padding: Padding::Same {},
             pool: Pool::Same {},
@@ -176,7 +188,9 @@ impl Geometry {
             epsilon: conventions::Geometry::TENSORFLOW.epsilon,
         }
     }
+}
 
+impl Geometry {
     /// The conventions' description for `ml`.
     pub fn spec(&self) -> conventions::Geometry {
         let (Geometry::TensorFlow { padding, pool, stride, first_dilation, upsampling, epsilon }
@@ -184,13 +198,13 @@ impl Geometry {
         | Geometry::Torchvision { padding, pool, stride, first_dilation, upsampling, epsilon }) = self;
         conventions::Geometry {
             padding: match padding {
-                Padding::Same {} => Border::Same,
-                Padding::Symmetric {} => Border::Symmetric,
+                Padding::Same {} => geometry::Padding::Same,
+                Padding::Symmetric {} => geometry::Padding::Symmetric,
             },
             pool: match pool {
-                Pool::Same {} => PoolBorder::Same,
-                Pool::Symmetric {} => PoolBorder::Symmetric,
-                Pool::Ceil {} => PoolBorder::Ceil,
+                Pool::Same {} => MaxPool::Same,
+                Pool::Symmetric {} => MaxPool::Symmetric,
+                Pool::SymmetricCeil {} => MaxPool::SymmetricCeil,
             },
             stride: match stride {
                 Stride::Reduce {} => StrideAt::Reduce,
@@ -317,4 +331,11 @@ pub fn in_words(choice: &Choice) -> String {
         entry.map(|entry| (entry.args)())
     };
     choice.in_words(&encoder.or_else(prefilter).unwrap_or_default())
+}
+
+/// The encoder of a network as tables name it, with the head and the geometry where they are others than the reference's.
+pub fn encoder_in_words(spec: &ModelSpec) -> String {
+    let head = (!spec.head.is_default()).then(|| spec.head.in_words());
+    let geometry = (!spec.geometry.is_default()).then(|| spec.geometry.in_words());
+    std::iter::once(in_words(&spec.encoder)).chain(head).chain(geometry).collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,7 @@ use crate::ml::weights::Scheme;
 use crate::params;
 use crate::stage::params::FileRef;
 
-use super::network::{Encoder, Prefilter};
+use super::network::{Encoder, Geometry, Head, Prefilter};
 
 /// The name of the kind.
 pub const KIND: &str = "Weights";
@@ -19,6 +19,11 @@ params! {
         encoder: Encoder;
         /// Where the weights come from.
         source: Source;
+        /// The head that is taken, where one is: the model's.
+        head: Head = Head::default(), where since("0.1.0");
+        /// The model's conventions. The variances of batch norms are stored for its epsilon. Where the file was trained
+        /// with the same, none is changed.
+        geometry: Geometry = Geometry::default(), where since("0.1.0");
     }
 
     /// A source of weights.
@@ -130,7 +135,7 @@ impl Take {
     pub fn takes(&self, parameter: &Parameter) -> bool {
         match parameter.role {
             Role::Conv | Role::Norm => true,
-            Role::HeadWeights | Role::HeadBias => !matches!(self, Take::Encoder {}),
+            Role::HeadWeights | Role::HeadNorm | Role::HeadBias => !matches!(self, Take::Encoder {}),
             Role::Prefilter => self.prefilter().is_some(),
         }
     }

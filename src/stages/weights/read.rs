@@ -13,7 +13,7 @@ use crate::ml::layers::{Inventory, Parameter};
 use crate::ml::models::{Network, architecture};
 use crate::ml::naming;
 use crate::ml::spec::ModelSpec;
-use crate::ml::state::State;
+use crate::ml::state::{self, State};
 use crate::stage::{DataFault, Event, Job, StageError};
 
 use crate::stages::params::weights::{Names, Take};
@@ -81,16 +81,21 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
             _ => import::detect(&checkpoint, scope, &wanted).map_err(wrong)?,
         },
     };
-    let names = names.within(scope).rates(&rates(&inventory)).smoothing(&import::smoothed(&inventory));
-    let mut translated =
-        import::translate(&checkpoint, &names, &wanted, Geometry::TENSORFLOW.epsilon).map_err(wrong)?;
+    // A file of this program says itself which epsilon its variances are for.
+    let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
+    let names =
+        names.within(scope).rates(&rates(&inventory)).smoothing(&import::smoothed(&inventory)).assuming(assumed);
+    let mut translated = import::translate(&checkpoint, &names, &wanted, spec.geometry.epsilon).map_err(wrong)?;
     if !matches!(take, Take::Encoder {})
         && let Some(name) = beyond(&names, &rates(&inventory), &translated)
     {
         let what = format!("The head of the file has more convolutions than the network's: `{name}`.");
-        return Err(
-            DataFault::new(place, what, "State the dilations of the file's head, or write `take: Encoder`.").into()
-        );
+        return Err(DataFault::new(
+            place,
+            what,
+            "State the `head` of the file here and in the model, or write `take: Encoder`.",
+        )
+        .into());
     }
     let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
     let classes = biases.map(|(_, (shape, _))| shape.iter().product());
