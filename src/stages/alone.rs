@@ -21,7 +21,7 @@ use crate::ml::data::{bounds, photo};
 use crate::ml::import::{self, Translated};
 use crate::ml::models::{ENCODERS, Network, architecture};
 use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
-use crate::ml::state::State;
+use crate::ml::state::{self, State};
 use crate::ml::weights::Scheme;
 use crate::stage::{DataFault, DeviceSpec, StageError};
 
@@ -239,7 +239,8 @@ fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) 
     let wanted: BTreeSet<&str> = inventory.iter().map(|(_, parameter)| parameter.name.as_str()).collect();
     let is_wanted = |name: &str| wanted.contains(name);
     let (table, names) = import::detect(checkpoint, "", &is_wanted)?;
-    let names = names.smoothing(&import::smoothed(&inventory));
+    let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
+    let names = names.smoothing(&import::smoothed(&inventory)).assuming(assumed);
     let (geometry, normalise) = conventions(words.geometry.as_deref(), table)?;
     let translated = import::translate(checkpoint, &names, &is_wanted, geometry.epsilon)?;
     let missing = wanted.iter().filter(|name| !translated.tensors.contains_key(**name));
