@@ -31,6 +31,8 @@ mod examples;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod geometry;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hints;
