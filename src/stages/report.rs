@@ -19,6 +19,7 @@ use crate::stage::{
 use super::columns;
 use super::support;
 use super::yields::{ERF, METRICS, REPORT, TABLE};
+use published::PublishedFigure;
 use rows::{Entry, Origin, Rows};
 
 params! {
@@ -38,7 +39,7 @@ params! {
         over: Vec<String> = Vec::new();
         /// Figures that others published, to compare with. Each is a row of its own below the others, which the column
         /// `published` names; the column `source` says where it is from. The means leave these rows out.
-        published: Vec<Published> = Vec::new(), where since("0.1.0");
+        published: Vec<PublishedFigure> = Vec::new(), where since("0.1.0");
         /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
@@ -46,16 +47,6 @@ params! {
         digits: u8 = 1, where max(12.0).unkeyed();
         /// Whether the tables are printed at the end of a run.
         print: bool = true, where unkeyed();
-    }
-
-    /// A figure that others published.
-    pub struct Published {
-        /// What it is the figure of, as "multi-scale and CRF".
-        row: String;
-        /// The mean IoU.
-        mean_iou: f64, where min(0.0).max(1.0);
-        /// Where it was published.
-        source: String;
     }
 
     /// A format of tables.

@@ -198,6 +198,13 @@ fn a_training_goes_on_from_an_exported_model_bit_for_bit() {
     let on = bench.digests();
     bench.ok("run whole.ron --only train");
     assert_eq!(on["train.model"], bench.digests()["train.model"], "the state at the end is the same");
+    bench.write("on.ron", going_on("half.safetensors", "first_step: 2, horizon: 6,"));
+    let told = bench.call("run on.ron");
+    assert!(told.code == Some(4) && told.all().contains("of step 3, but the training begins at step 2."), "{told:?}");
+    bench.write("on.ron", going_on("half.safetensors", "horizon: 5,"));
+    let told = bench.call("run on.ron");
+    assert!(told.code == Some(4) && told.all().contains("goes from step 3 to 6."), "{told:?}");
+    bench.write("on.ron", going_on("half.safetensors", "horizon: 6,"));
     // The weights alone start anew: other losses, from step 0.
     bench.edit("on.ron", "take: Training(prefilter: Regular())", "take: Model(prefilter: Regular())");
     bench.ok("run on.ron");

@@ -1,8 +1,20 @@
 //! Figures that others published, as rows below those of a report.
 
-use super::Published;
 use super::rows::MEAN_IOU;
+use crate::params;
 use crate::stages::columns::Values;
+
+params! {
+    /// A figure that others published.
+    pub struct PublishedFigure {
+        /// What it is the figure of, as "multi-scale and CRF".
+        row: String;
+        /// The mean IoU.
+        mean_iou: f64, where min(0.0).max(1.0);
+        /// Where it was published.
+        source: String;
+    }
+}
 
 /// The column that names a published figure.
 pub const ROW: &str = "published";
@@ -12,7 +24,7 @@ pub const SOURCE: &str = "source";
 
 /// The columns of a table with rows for published figures below. All other columns are empty there. Without such figures
 /// the table stays as it is.
-pub fn below(mut columns: Vec<(String, Values)>, published: &[Published]) -> Vec<(String, Values)> {
+pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedFigure]) -> Vec<(String, Values)> {
     if published.is_empty() {
         return columns;
     }
@@ -30,7 +42,7 @@ pub fn below(mut columns: Vec<(String, Values)>, published: &[Published]) -> Vec
             Values::Float(numbers) => numbers.extend(published.iter().map(|_| None)),
         }
     }
-    let texts = |text: fn(&Published) -> &String| {
+    let texts = |text: fn(&PublishedFigure) -> &String| {
         let own = std::iter::repeat_n(None, rows);
         Values::Text(own.chain(published.iter().map(|figure| Some(text(figure).clone()))).collect())
     };
@@ -57,7 +69,7 @@ mod tests {
             ]
         };
         assert_eq!(below(table(), &[]), table());
-        let figure = Published { row: "CRF".to_owned(), mean_iou: 0.75, source: "a paper".to_owned() };
+        let figure = PublishedFigure { row: "CRF".to_owned(), mean_iou: 0.75, source: "a paper".to_owned() };
         let text = |text: &str| Some(text.to_owned());
         let wanted = [
             (ROW, Values::Text(vec![None, text("CRF")])),
