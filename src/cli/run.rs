@@ -1,5 +1,6 @@
 //! `repro run FILE`: run what is not cached, then write and print what the pipeline publishes.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -30,7 +31,7 @@ pub struct RunArgs {
     json: bool,
     /// Where results are written [default: `results` at the project's root]
     #[arg(long, value_name = "DIR")]
-    results: Option<std::path::PathBuf>,
+    results: Option<PathBuf>,
 }
 
 /// How many skipped nodes people are told of one by one; all are counted. More would push the failure off the screen.
@@ -51,12 +52,13 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     let store = open_store(at, Some(file))?;
     warn_of_unused(&args.plan, &pipeline, registry, &store)?;
     let made = engine::plan(&pipeline, registry, &store, &options)?;
-    let cancel = Cancel::default();
-    listen(&cancel)?;
     let folder = match &args.results {
         Some(folder) => folder.clone(),
         None => project(Some(file))?.join("results"),
     };
+    results::check_names(&folder, pipeline.stages.keys().map(String::as_str))?;
+    let cancel = Cancel::default();
+    listen(&cancel)?;
     let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel, width: width() };
     let mut watch = Watch {
         ui: Ui::new(args.json),
@@ -83,6 +85,9 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
         }
         // What a failure is told by stays the last that is to be seen.
         if !args.json {
+            if let Some(folder) = &published.folder {
+                print(&format!("The results are in `{}`.", shortest(folder).display()));
+            }
             published.tables.iter().for_each(|table| print(table));
         }
     }
@@ -94,6 +99,15 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
         RunStatus::Interrupted | RunStatus::Running => Exit::Interrupted,
         RunStatus::Failed => watch.failure.unwrap_or(Exit::Stage),
     })
+}
+
+/// A path as seen from the folder that the program was started in, where it leads down from there.
+fn shortest(path: &Path) -> &Path {
+    let here = crate::fsio::canonical(Path::new("."));
+    here.ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .filter(|below| !below.as_os_str().is_empty())
+        .unwrap_or(path)
 }
 
 /// Shows a run, and publishes what it made.

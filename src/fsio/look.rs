@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, statvfs, utimensat};
 
 use super::error::{Result, at};
 
@@ -74,4 +74,12 @@ pub fn touch(path: &Path) -> Result<()> {
     let (omit, now) = (Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, Timespec { tv_sec: 0, tv_nsec: UTIME_NOW });
     let times = Timestamps { last_access: omit, last_modification: now };
     at("set the time of", path, utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into))
+}
+
+/// The longest name, in bytes, that the disk of the folder at `path` takes, which need not be there yet.
+pub fn longest_name(path: &Path) -> Result<usize> {
+    let above = path.ancestors().find(|above| exists(above)).unwrap_or(Path::new("."));
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    let disk = at("look at the disk of", above, statvfs(above).map_err(Into::into))?;
+    Ok(usize::try_from(disk.f_namemax).unwrap_or(usize::MAX))
 }

@@ -31,7 +31,7 @@ pub use error::{Error, Result};
 pub use failpoint::{Point, failpoint};
 pub use folders::{create_dir_all, entries, list, remove_dir_all};
 pub use lock::{Lock, is_locked, try_lock};
-pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, set_readonly, stat, touch};
+pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, longest_name, set_readonly, stat, touch};
 pub use names::{remove_file, rename};
 pub use own::{close, copy_new, open_up, remove_own_dir_all};
 pub use parts::{Parts, read_to_string_within, read_within};

@@ -31,3 +31,12 @@ fn the_tail_starts_at_a_line() {
     assert_eq!(tail(&path, 10).unwrap(), "third\n");
     assert_eq!(tail(&path, 100).unwrap(), "first\nsecond\nthird\n");
 }
+
+#[test]
+fn the_longest_name_is_that_of_the_disk_also_for_a_folder_that_is_to_be_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = longest_name(dir.path()).unwrap();
+    assert!(there >= 143, "{there}");
+    assert_eq!(longest_name(&dir.path().join("a/b")).unwrap(), there);
+    assert!(longest_name(Path::new("results-that-are-not-there")).is_ok());
+}

@@ -23,6 +23,19 @@ pub enum Error {
         /// The folder of results.
         folder: PathBuf,
     },
+    /// The disk of the results does not take the name of a folder.
+    #[error(
+        "The results of `{stage}` would lie in a folder with a name of more than {longest} bytes, which the disk of `{}` does not take.",
+        folder.display()
+    )]
+    LongName {
+        /// The stage with its cell.
+        stage: String,
+        /// The folder of all results.
+        folder: PathBuf,
+        /// The longest name in bytes.
+        longest: usize,
+    },
     /// A newer program published to the folder.
     #[error(
         "`{}` has version {found}, which is newer than this program reads ({known}). The results stay as they are.",
@@ -110,6 +123,9 @@ impl Error {
             Error::Store(error) => error.hint(),
             Error::Disk(error) => error.hint().to_owned(),
             Error::Stopped { .. } => "Run again to write the results there.".to_owned(),
+            Error::LongName { .. } => {
+                "Name another folder (`--results DIR`), or give the stage a shorter name.".to_owned()
+            }
             Error::Newer { .. } => "Use the newer program, or another folder (`--results DIR`).".to_owned(),
             Error::Foreign { node, .. } => format!("Let the stage run again by `--force '{}'`.", node.stage),
             Error::ForeignPipeline { .. } => {

@@ -101,6 +101,21 @@ impl Places {
     }
 }
 
+/// Whether the disk of the folder `results` takes the names of the folders of these stages, each with its cell.
+///
+/// # Errors
+/// It does not. Few disks take less than [`LONGEST`](fsio::filenames::LONGEST) bytes, as those that encrypt names.
+pub fn check_names<'a>(results: &Path, stages: impl Iterator<Item = &'a str>) -> Result<()> {
+    too_long(&Places::new(stages), fsio::longest_name(results)?)
+        .map_or(Ok(()), |(stage, longest)| Err(Error::LongName { stage, folder: results.to_owned(), longest }))
+}
+
+/// A stage with a folder that has a longer name than `longest` bytes.
+fn too_long(places: &Places, longest: usize) -> Option<(String, usize)> {
+    let is_long = |place: &str| place.split('/').any(|name| name.len() > longest);
+    places.0.iter().find(|(_, place)| is_long(place)).map(|(stage, _)| (stage.clone(), longest))
+}
+
 /// The files that an output of a node becomes; none where the node has no such output. The files of a folder lie
 /// directly below the node's, or below the folder's own name where the node publishes `several` outputs.
 pub(super) fn files(
@@ -203,6 +218,9 @@ mod tests {
             ["train[way=a*]", "train[way=b]", "train[way=α]"].map(of),
             ["train/way=a_", "train/way=b", "train/way=α"]
         );
+        // Few disks take less than 255 bytes.
+        assert_eq!(too_long(&alone, 255), None);
+        assert_eq!(too_long(&alone, 10), Some(("train[way=a*]".to_owned(), 10)));
         // Iterations and strange records stay below.
         assert_eq!(Places::new(["../x", "["].into_iter()).stage("nothing"), "");
     }

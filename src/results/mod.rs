@@ -30,4 +30,5 @@ pub use compare::compare;
 pub use difference::{Difference, MetricChange, OutputChange, ValueChange};
 pub use error::{Error, Result};
 pub use export::{Export, Exported};
+pub use layout::check_names;
 pub use publish::{Published, Publisher};

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::Result;
 use super::folder::Folder;
@@ -41,6 +41,8 @@ const LOOK_BACK: usize = 20;
 pub struct Published {
     /// The tables to print.
     pub tables: Vec<String>,
+    /// The folder of the results; none where the run publishes nothing.
+    pub folder: Option<PathBuf>,
     /// The outputs that could not be read. The store does not hold them any more, so that their nodes are not done.
     pub damaged: Vec<Damaged>,
 }
@@ -96,6 +98,7 @@ impl Publisher<'_> {
         self.show(run, &mut published)?;
         let name = folder_name(run);
         let mut folder = Folder::new(self.results, &name);
+        published.folder = (!wanted.is_empty()).then(|| folder.path());
         // Where everything is there, nothing is locked: the results may be read-only.
         let before = match !published.damaged.is_empty() || !self.is_done(run, &wanted, &folder)? {
             true => {

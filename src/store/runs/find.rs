@@ -57,6 +57,9 @@ impl Store {
                 left -= 1;
             }
         }
+        if base == "latest" && listing.runs.is_empty() {
+            return Err(no_run("There are no runs yet.".to_owned(), "Run a pipeline: `repro run FILE`."));
+        }
         if known {
             let of = if base == "latest" { String::new() } else { format!(" of `{base}`") };
             let found = back - left;
