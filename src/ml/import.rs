@@ -255,6 +255,23 @@ pub fn progress(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> b
     if faults.is_empty() { Ok(found) } else { Err(Error::Weights(faults)) }
 }
 
+/// The dilations of the head, in the order of the network.
+pub fn rates(inventory: &Inventory) -> Vec<usize> {
+    let rate = |(_, parameter): (_, &Parameter)| {
+        parameter.name.strip_prefix("head/aspp")?.strip_suffix("/weights")?.parse().ok()
+    };
+    inventory.iter().filter_map(rate).collect()
+}
+
+/// A tensor of the file that belongs to its head, at a place for which the network's has no dilation.
+pub fn beyond<'a>(names: &NameTable, rates: &[usize], found: &'a Translated) -> Option<&'a String> {
+    // Dilations that no network has, behind those that there are.
+    let more: Vec<usize> = rates.iter().copied().chain(usize::MAX - 8..usize::MAX).collect();
+    let names = names.clone().rates(&more);
+    let is_head = |name: &&String| matches!(names.meaning(name, &|ours| ours.starts_with("head/")), Meaning::Ours(_));
+    found.left_over.iter().find(is_head)
+}
+
 /// The layers that have filters of a pre-filter, by name and in the order of the network.
 pub fn smoothed(inventory: &Inventory) -> Vec<String> {
     let layer = |(_, parameter): (_, &Parameter)| Some(parameter.name.split_once("/prefilter/")?.0.to_owned());

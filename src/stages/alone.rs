@@ -18,6 +18,7 @@ use crate::ml::data::augment::{Channels, Normalise};
 use crate::ml::data::orientation::Orientation;
 use crate::ml::data::pictures::Style;
 use crate::ml::data::{bounds, photo};
+use crate::ml::error as ml;
 use crate::ml::import::{self, Translated};
 use crate::ml::models::{ENCODERS, Network, architecture};
 use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
@@ -231,7 +232,7 @@ struct Found {
 }
 
 /// The network with an encoder and a head that a file holds.
-fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) -> crate::ml::error::Result<Found> {
+fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) -> ml::Result<Found> {
     let prefilter = Choice::new(words.prefilter.as_deref().unwrap_or("Regular"));
     let plain = ModelSpec::new(Choice::new(encoder), 21, prefilter);
     let mut spec = ModelSpec { head: head.clone(), ..plain };
@@ -240,13 +241,19 @@ fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) 
     let is_wanted = |name: &str| wanted.contains(name);
     let (table, names) = import::detect(checkpoint, "", &is_wanted)?;
     let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
-    let names = names.smoothing(&import::smoothed(&inventory)).assuming(assumed);
+    let rates = import::rates(&inventory);
+    let names = names.rates(&rates).smoothing(&import::smoothed(&inventory)).assuming(assumed);
     let (geometry, normalise) = conventions(words.geometry.as_deref(), table)?;
     let translated = import::translate(checkpoint, &names, &is_wanted, geometry.epsilon)?;
     let missing = wanted.iter().filter(|name| !translated.tensors.contains_key(**name));
     let missing: Vec<String> = missing.map(|name| format!("`{name}` is missing.")).collect();
     if !missing.is_empty() {
-        return Err(crate::ml::error::Error::Weights(missing));
+        return Err(ml::Error::Weights(missing));
+    }
+    if let Some(name) = import::beyond(&names, &rates, &translated) {
+        let message =
+            format!("The head of the file has more convolutions than that of a network that is known here: `{name}`.");
+        return Err(ml::Error::Weights(vec![message]));
     }
     let biases = translated.tensors.iter().find(|(name, _)| name.starts_with("head/") && name.ends_with("/biases"));
     spec.classes = biases.map_or(spec.classes, |(_, (shape, _))| shape.iter().product());
@@ -256,7 +263,7 @@ fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) 
 }
 
 /// The conventions of this name, or those of the project whose table of names fits, and how it makes numbers of pixels.
-fn conventions(stated: Option<&str>, table: &str) -> crate::ml::error::Result<(Geometry, Normalise)> {
+fn conventions(stated: Option<&str>, table: &str) -> ml::Result<(Geometry, Normalise)> {
     let torchvision =
         Normalise { channels: Channels::Rgb, mean: [123.675, 116.28, 103.53], deviation: [58.395, 57.12, 57.375] };
     match (stated, table) {
@@ -268,7 +275,7 @@ fn conventions(stated: Option<&str>, table: &str) -> crate::ml::error::Result<(G
         (None, _) => Ok((Geometry::TENSORFLOW, Normalise::default())),
         (Some(other), _) => {
             let message = format!("There is no geometry `{other}`; there are TensorFlow, Caffe and Torchvision.");
-            Err(crate::ml::error::Error::Model(message))
+            Err(ml::Error::Model(message))
         }
     }
 }

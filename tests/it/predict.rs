@@ -62,6 +62,9 @@ fn a_model_of_any_origin_gives_the_pictures_of_the_pipeline() {
     let weights = digests.iter().find(|(name, _)| name.starts_with("drawn.") && !name.contains("report")).unwrap();
     std::fs::copy(bench.object(weights.1), bench.path("other.safetensors")).unwrap();
     assert_eq!(of("other.safetensors", "f"), expected);
+    // Under the names of the reference, which do not tell the dilations of the head.
+    bench.ok("weights convert other.safetensors reference.npz --to Deeplab");
+    assert_eq!(of("reference.npz", "g"), expected);
 }
 
 #[test]

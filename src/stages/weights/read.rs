@@ -9,7 +9,6 @@ use crate::ml::checkpoint::{self, Checkpoint};
 use crate::ml::conventions::Geometry;
 use crate::ml::data::augment::Normalise;
 use crate::ml::import::{self, Progress, Translated};
-use crate::ml::layers::{Inventory, Parameter};
 use crate::ml::models::{Network, architecture};
 use crate::ml::naming;
 use crate::ml::spec::ModelSpec;
@@ -84,10 +83,10 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     // A file of this program says itself which epsilon its variances are for.
     let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
     let names =
-        names.within(scope).rates(&rates(&inventory)).smoothing(&import::smoothed(&inventory)).assuming(assumed);
+        names.within(scope).rates(&import::rates(&inventory)).smoothing(&import::smoothed(&inventory)).assuming(assumed);
     let mut translated = import::translate(&checkpoint, &names, &wanted, spec.geometry.epsilon).map_err(wrong)?;
     if !matches!(take, Take::Encoder {})
-        && let Some(name) = beyond(&names, &rates(&inventory), &translated)
+        && let Some(name) = import::beyond(&names, &import::rates(&inventory), &translated)
     {
         let what = format!("The head of the file has more convolutions than the network's: `{name}`.");
         return Err(DataFault::new(
@@ -123,24 +122,6 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
         job.events.emit(Event::Warning { text });
     }
     Ok(Found { translated, classes, training })
-}
-
-/// The dilations of the head, in the order of the network.
-fn rates(inventory: &Inventory) -> Vec<usize> {
-    let rate = |(_, parameter): (_, &Parameter)| {
-        parameter.name.strip_prefix("head/aspp")?.strip_suffix("/weights")?.parse().ok()
-    };
-    inventory.iter().filter_map(rate).collect()
-}
-
-/// A tensor of the file that belongs to its head, at a place for which the network's has no dilation.
-fn beyond<'a>(names: &naming::NameTable, rates: &[usize], found: &'a Translated) -> Option<&'a String> {
-    // Dilations that no network has, behind those that there are.
-    let more: Vec<usize> = rates.iter().copied().chain(usize::MAX - 8..usize::MAX).collect();
-    let names = names.clone().rates(&more);
-    let is_head =
-        |name: &&String| matches!(names.meaning(name, &|ours| ours.starts_with("head/")), naming::Meaning::Ours(_));
-    found.left_over.iter().find(is_head)
 }
 
 /// Why no head was found: there is none, or its names do not say what it is.
