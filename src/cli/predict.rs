@@ -11,6 +11,7 @@ use super::request::{bounded, cores};
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::fsio;
+use crate::ml::models::ENCODERS;
 use crate::results::models;
 use crate::stage::{DeviceSpec, StageError};
 use crate::stages::alone::{self, Alone, Manner, Words};
@@ -46,14 +47,14 @@ pub struct PredictArgs {
     #[arg(long)]
     turn: bool,
     /// The encoder of a checkpoint of another program [default: the largest that the file holds]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = encoder)]
     encoder: Option<String>,
     /// The type of dilated convolution of a checkpoint of another program [default: Regular]
     #[arg(long, value_name = "NAME")]
     prefilter: Option<String>,
     /// The conventions of a checkpoint of another program: TensorFlow, Caffe or Torchvision [default: those of the project
     /// whose names the tensors have]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = ["TensorFlow", "Caffe", "Torchvision"])]
     geometry: Option<String>,
     /// Where to compute: `cpu`, `cuda` or `cuda:1`.
     #[arg(long, default_value = "cpu")]
@@ -70,6 +71,13 @@ pub struct PredictArgs {
 fn factor(text: &str) -> Result<f64, String> {
     let factor = text.trim().parse::<f64>().ok().filter(|factor| *factor > 0.0 && *factor <= 8.0);
     factor.ok_or_else(|| "a factor is a number above 0 and up to 8".to_owned())
+}
+
+/// The name of an encoder.
+fn encoder(text: &str) -> Result<String, String> {
+    let names: Vec<&str> = ENCODERS.iter().map(|encoder| encoder.name).collect();
+    let found = names.iter().find(|name| **name == text).map(|name| (*name).to_owned());
+    found.ok_or_else(|| format!("the encoders are {}", names.join(", ")))
 }
 
 /// Writes the pictures.

@@ -245,9 +245,13 @@ fn find(checkpoint: &Checkpoint, encoder: &str, head: &HeadSpec, words: &Words) 
     let names = names.rates(&rates).smoothing(&import::smoothed(&inventory)).assuming(assumed);
     let (geometry, normalise) = conventions(words.geometry.as_deref(), table)?;
     let translated = import::translate(checkpoint, &names, &is_wanted, geometry.epsilon)?;
-    let missing = wanted.iter().filter(|name| !translated.tensors.contains_key(**name));
-    let missing: Vec<String> = missing.map(|name| format!("`{name}` is missing.")).collect();
-    if !missing.is_empty() {
+    const SHOWN: usize = 10;
+    let lacking: Vec<&&str> = wanted.iter().filter(|name| !translated.tensors.contains_key(**name)).collect();
+    if !lacking.is_empty() {
+        let told = lacking.iter().take(SHOWN).map(|name| format!("`{name}` is missing."));
+        let more = lacking.len().saturating_sub(SHOWN);
+        let more = (more > 0).then(|| format!("{more} more tensors are missing."));
+        let missing = told.chain(more).collect();
         return Err(ml::Error::Weights(missing));
     }
     if let Some(name) = import::beyond(&names, &rates, &translated) {

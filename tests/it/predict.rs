@@ -107,6 +107,9 @@ fn what_cannot_be_done_is_told_before_anything_is_written() {
     told("predict net photos/one.jpg photos/one.png -o out", 2, &["would have the same pictures"]);
     told("predict net photos/one.jpg -o out --encoder Tiny", 2, &["for checkpoints of other programs"]);
     told("predict photos/one.jpg photos/one.jpg -o out", 4, &["photos/one.jpg"]);
+    told("predict net photos/one.jpg -o out --encoder Large", 2, &["ResNet101"]);
+    told("predict net photos/one.jpg -o out --geometry Round", 2, &["Torchvision"]);
+    told("predict net photos/one.jpg -o out --scales 1,0", 2, &["above 0"]);
     assert!(!bench.path("out").exists());
     bench.ok("predict net photos/one.jpg -o out");
     told("predict net photos/one.jpg -o out", 2, &["3 pictures are there already", "--force"]);

@@ -82,8 +82,11 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     };
     // A file of this program says itself which epsilon its variances are for.
     let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
-    let names =
-        names.within(scope).rates(&import::rates(&inventory)).smoothing(&import::smoothed(&inventory)).assuming(assumed);
+    let names = names
+        .within(scope)
+        .rates(&import::rates(&inventory))
+        .smoothing(&import::smoothed(&inventory))
+        .assuming(assumed);
     let mut translated = import::translate(&checkpoint, &names, &wanted, spec.geometry.epsilon).map_err(wrong)?;
     if !matches!(take, Take::Encoder {})
         && let Some(name) = import::beyond(&names, &import::rates(&inventory), &translated)
