@@ -113,16 +113,7 @@ fn networks_of_every_type_are_their_definition() {
         let bottlenecks = bottlenecks(4, [8, 16, 16, 32], [1, 2, 2, 3]);
         let trained = Architecture { trainable_norm: true, ..bottlenecks.clone() };
         let basic = Architecture { trainable_norm: true, ..basic_blocks(4, [4, 6, 8, 8], [1, 2, 2, 1]) };
-        let cases = [
-            (bottlenecks.clone(), 2, [33, 65]),
-            (trained.clone(), 1, [47, 61]),
-            (basic.clone(), 1, [33, 41]),
-            // Images of a few pixels.
-            (bottlenecks, 1, [1, 1]),
-            (trained, 2, [2, 3]),
-            (basic, 1, [3, 1]),
-        ];
-        for (shape, images, size) in cases {
+        for (shape, images, size) in [(bottlenecks, 2, [33, 65]), (trained, 1, [47, 61]), (basic, 1, [33, 41])] {
             let spec = ModelSpec::new(Choice::new("Tiny"), 5, prefilter.clone());
             let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
             let network = Network::with_architecture(&spec, &shape, &Device::Cpu, start).unwrap();
@@ -204,9 +195,7 @@ fn agrees(
     let mut rng = Rng::new(seed, "pixels", 0);
     let pixels: Vec<f32> = (0..n * 3 * height * width).map(|_| rng.range(-110.0, 140.0)).collect();
     // Five classes, one more that is none, and what is ignored.
-    let mut labels: Vec<u8> = (0..n * height * width).map(|_| [0, 1, 2, 3, 4, 5, 255][rng.below(7) as usize]).collect();
-    // At least one pixel counts, however small the image is.
-    labels[0] = 0;
+    let labels: Vec<u8> = (0..n * height * width).map(|_| [0, 1, 2, 3, 4, 5, 255][rng.below(7) as usize]).collect();
     let tape = Tape::new();
     let (v, x) = (variables(&tape, network), Array::variables(&tape, &[n, 3, height, width], &pixels));
     let expected = logits(network.spec(), shape, &v, &x);
