@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::labels::Coding;
 use super::list::Sample;
 use super::orientation::Orientation;
-use super::{Error, Fault, advice, all, both, jpeg, photo, read};
+use super::{Error, Fault, all, both, jpeg, photo, read, strange};
 use crate::hash::Digest;
 
 /// Gives a sample's file by its relative path.
@@ -181,7 +181,7 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, 
         at % ids.width()
     );
     counts[usize::from(ignore)] += ignored;
-    Err(Fault::new(path, message, advice::strange(&counts, allowed)))
+    Err(Fault::new(path, message, strange::advice(&counts, coding, classes, ignore)))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod source;
 pub mod spelling;
 #[cfg(test)]
 pub(crate) mod steps;
+mod strange;
 pub mod subset;
 mod tensors;
 pub mod voc;
