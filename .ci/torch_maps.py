@@ -287,7 +287,7 @@ def main(program, folder, table=None):
     started = time.monotonic()
     subprocess.run([program, "run", folder / "torch.ron", "--store", folder / "store", "--results", folder / "results", *roots], check=True, stdout=subprocess.DEVNULL)
     print(f"The program predicted in {time.monotonic() - started:.0f} s.")
-    lines = ["| network | geometry | size | pixels | differing |", "|---|---|---|---|---|"]
+    lines = ["| network | geometry | size | padding | upsampling | pixels | differing |", "|---|---|---|---|---|---|---|"]
     compared, faults = 0, []
     for number, case in enumerate(drawn):
         for size in case.sizes:
@@ -303,7 +303,8 @@ def main(program, folder, table=None):
                 differing += int((found != expected).sum())
                 pixels += found.size
             compared += pixels
-            lines.append(f"| {case.name} | `{case.geometry}` | {size[0]} x {size[1]} | {pixels:,} | {differing:,} |")
+            padding = "Same" if "Same" in case.geometry.replace("pool: Same", "") or case.geometry == "TensorFlow" else "Symmetric"
+            lines.append(f"| {case.name} | `{case.geometry}` | {size[0]} x {size[1]} | {padding} | {case.upsampling} | {pixels:,} | {differing:,} |")
             if len(kinds) < 3:
                 faults.append(f"{case.name} at {size}: only {len(kinds)} classes appear, which shows nothing")
             if differing > LIMIT * pixels:
