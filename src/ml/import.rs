@@ -206,7 +206,8 @@ fn chosen(file: &Checkpoint, table: &NameTable, wanted: &dyn Fn(&str) -> bool) -
     let listed: Vec<String> = apart.iter().map(counted).collect();
     let choices: Vec<String> = apart.iter().map(choice).collect();
     Err(Error::Model(format!(
-        "The file holds the network more than once: in {}. Choose one: `scope: {}`.",
+        "The file holds the network more than once: in {}. Choose one in `Checkpoint`, as `scope: {}`; \
+         `repro weights convert --scope` writes one alone.",
         listed.join(" and in "),
         choices.join("` or `scope: ")
     )))
@@ -542,7 +543,8 @@ mod tests {
         assert_eq!(
             told,
             "The file holds the network more than once: in `ema` (1 tensors) and in `model` (1 tensors). \
-             Choose one: `scope: \"ema\"` or `scope: \"model\"`."
+             Choose one in `Checkpoint`, as `scope: \"ema\"` or `scope: \"model\"`; \
+             `repro weights convert --scope` writes one alone."
         );
         assert_eq!(read(&two, "ema").unwrap(), Some(2.0));
         assert_eq!(read(&two, "model").unwrap(), Some(1.0));
@@ -550,8 +552,9 @@ mod tests {
         let inner = tensors(&[("conv1.weight", 1.0), ("ema.module.conv1.weight", 2.0)]);
         let told = read(&inner, "").unwrap_err().to_string();
         assert!(
-            told.ends_with(
-                "in no scope and in `ema.module` (1 tensors). Choose one: `scope: \".\"` or `scope: \"ema.module\"`."
+            told.contains(
+                "in no scope and in `ema.module` (1 tensors). Choose one in `Checkpoint`, as `scope: \".\"` or \
+                 `scope: \"ema.module\"`;"
             ),
             "{told}"
         );

@@ -202,7 +202,8 @@ fn imported(checkpoint: &Checkpoint, words: &Words, place: &str) -> Result<Vec<u
     }
     let Some((_, found)) = best else {
         return Err(match (last, stated) {
-            (Some(error), Some(_)) => wrong(error),
+            // A file of several networks, or a geometry that there is not.
+            (Some(error @ crate::ml::error::Error::Model(_)), _) | (Some(error), Some(_)) => wrong(error),
             (Some(_), None) => {
                 let hint = "State the network, as `--encoder ResNet101`: then the tensors that are missing are named.";
                 let message = "The file does not hold every tensor of a network that is known here.";

@@ -45,6 +45,15 @@ pub const F64: Kind = Kind {
     bytes: |value| f64::from(value).to_le_bytes().to_vec(),
 };
 
+/// Complex numbers of 128 bits, which no format here reads as a tensor.
+pub const COMPLEX: Kind = Kind {
+    tensorflow: 18,
+    torch: "ComplexDoubleStorage",
+    numpy: "<c16",
+    plain: safetensors::Dtype::U8,
+    bytes: |value| [f64::from(value).to_le_bytes(), [0; 8]].concat(),
+};
+
 impl Kind {
     fn bytes(&self, values: &[f32]) -> Vec<u8> {
         values.iter().flat_map(|value| (self.bytes)(*value)).collect()

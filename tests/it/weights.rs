@@ -500,6 +500,23 @@ fn a_negative_variance_and_a_wanted_tensor_that_is_not_read_are_told_by_name() {
     bench.write("import.ron", import("Checkpoint(file: \"low.pth\")"));
     let words = ["low.pth", "The variance `bn1.running_var` is negative: element 2 is -0.000001"];
     failing(&bench.call("run import.ron"), 4, &words);
+    let whole = foreign("Torchvision", &drawn());
+    let files = [
+        (
+            torch_of(&whole, checkpoints::COMPLEX, Layout::Zip),
+            "`bn1.bias` has PyTorch's type `complex128`, which is not read",
+        ),
+        (
+            checkpoints::npz_of(&whole, checkpoints::COMPLEX, false),
+            "`bn1.bias`, which is `stem/norm/beta`, has NumPy's type `<c16`, which is not read",
+        ),
+    ];
+    // No tensor that is read has a name, so the table is stated.
+    bench.write("import.ron", import("Checkpoint(file: \"low.pth\", names: Torchvision)"));
+    for (content, words) in files {
+        bench.write("low.pth", content);
+        failing(&bench.call("run import.ron"), 4, &["low.pth", words]);
+    }
     bench.write("low.pth", checkpoints::pickled(true));
     failing(&bench.call("run import.ron"), 4, &["`weights` is a pickled object of Python", "numpy.savez"]);
 }

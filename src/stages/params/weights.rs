@@ -40,7 +40,8 @@ params! {
         }
         /// A file of weights: TensorFlow's checkpoints of both formats, PyTorch's `.pth`, NumPy's `.npz`, or
         /// safetensors. The content says which. A checkpoint of several files is named by their common prefix, by its
-        /// index, or by any part.
+        /// index, or by any part. A folder, a graph and the text file `checkpoint` of TensorFlow lead to the
+        /// checkpoint beside them.
         Checkpoint {
             /// The file.
             file: FileRef;
