@@ -50,6 +50,9 @@ pub struct NameTable {
     within: String,
 }
 
+/// How many scopes may stand before a name. Programs wrap a network a few times.
+const SCOPES: usize = 16;
+
 /// The scope that stands for the network with the shortest scope.
 pub const OUTERMOST: &str = ".";
 
@@ -190,7 +193,7 @@ impl NameTable {
         // An array that was saved under the name of a file.
         let bare = name.strip_suffix(".npy").unwrap_or(name);
         let mut start = 0;
-        loop {
+        for _ in 0..=SCOPES {
             let (scope, name) = (bare[..start].trim_end_matches(['.', '/']), &bare[start..]);
             let meant = self.within.is_empty() || self.outermost() || scopes::within(scope, &self.within);
             let ours =
@@ -213,6 +216,7 @@ impl NameTable {
                 None => return (Meaning::Unknown, scope),
             }
         }
+        (Meaning::Unknown, "")
     }
 
     /// The name that the other program gives a tensor of ours: by the first rule that has one. `others` are numbers that
@@ -280,6 +284,7 @@ mod tests {
             ("Torchvision", "classifier.1.running_var", "head/inner/norm/variance"),
             ("Torchvision", "classifier.4.bias", "head/outer/biases"),
             ("Torchvision", "aspp.c3.weight", "head/aspp24/weights"),
+            ("Torchvision", "0.state_dict.teacher.module._orig_mod.net.conv1.weight", "stem/conv/weights"),
             ("TorchvisionBasic", "layer2.0.conv1.weight", "group3/block1/first/weights"),
             ("TorchvisionBasic", "layer4.1.bn2.running_mean", "group5/block2/second/norm/mean"),
             ("DeeplabPytorch", "base.layer1.conv1.conv.weight", "stem/conv/weights"),
@@ -301,6 +306,9 @@ mod tests {
             assert!(matches!(ours(table, name), Meaning::Skipped(_)), "{table}: {name}");
         }
         assert_eq!(ours("Torchvision", "classifier.7.weight"), Meaning::Unknown);
+        let wrapped = |times| format!("{}conv1.weight", "module.".repeat(times));
+        assert_eq!(ours("Torchvision", &wrapped(SCOPES)), Meaning::Ours("stem/conv/weights".to_owned()));
+        assert_eq!(ours("Torchvision", &wrapped(SCOPES + 1)), Meaning::Unknown);
         assert_eq!(ours("TorchvisionBasic", "layer2.0.conv3.weight"), Meaning::Unknown);
         assert_eq!(ours("Deeplab", "res4b22_branch2d/weights"), Meaning::Unknown);
     }
