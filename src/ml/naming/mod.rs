@@ -190,8 +190,7 @@ impl NameTable {
     /// name that fits several of them is unknown. The name may have scopes before it, one behind the other, as `module.`.
     pub fn find<'a>(&self, name: &'a str, wanted: &dyn Fn(&str) -> bool) -> (Meaning, &'a str) {
         let means = self.means();
-        // An array that was saved under the name of a file.
-        let bare = name.strip_suffix(".npy").unwrap_or(name);
+        let bare = scopes::without_ending(name);
         let mut start = 0;
         for _ in 0..=SCOPES {
             let (scope, name) = (bare[..start].trim_end_matches(['.', '/']), &bare[start..]);
@@ -284,6 +283,9 @@ mod tests {
             ("Torchvision", "classifier.1.running_var", "head/inner/norm/variance"),
             ("Torchvision", "classifier.4.bias", "head/outer/biases"),
             ("Torchvision", "aspp.c3.weight", "head/aspp24/weights"),
+            ("Torchvision", "conv1.weight.npy", "stem/conv/weights"),
+            ("Deeplab", "conv1/weights:0", "stem/conv/weights"),
+            ("Slim", "model/resnet_v1_50/conv1/weights/.ATTRIBUTES/VARIABLE_VALUE", "stem/conv/weights"),
             ("Torchvision", "0.state_dict.teacher.module._orig_mod.net.conv1.weight", "stem/conv/weights"),
             ("TorchvisionBasic", "layer2.0.conv1.weight", "group3/block1/first/weights"),
             ("TorchvisionBasic", "layer4.1.bn2.running_mean", "group5/block2/second/norm/mean"),

@@ -47,6 +47,15 @@ pub const USUAL: [&str; 38] = [
     "trunk",
 ];
 
+/// What programs put behind a name: NumPy's file of an array, the number of an output of TensorFlow's, and where TensorFlow 2
+/// keeps the value of a variable.
+const ENDINGS: [&str; 3] = [".npy", ":0", "/.ATTRIBUTES/VARIABLE_VALUE"];
+
+/// A name without what may stand behind it.
+pub fn without_ending(name: &str) -> &str {
+    ENDINGS.iter().fold(name, |name, ending| name.strip_suffix(ending).unwrap_or(name))
+}
+
 /// The bytes of the scope that a name starts with, with what stands behind it: one of `own`, a usual one, or the number of an
 /// item of a list.
 pub fn length(name: &str, own: &[String]) -> Option<usize> {
