@@ -524,8 +524,7 @@ fn a_negative_variance_and_a_wanted_tensor_that_is_not_read_are_told_by_name() {
 #[test]
 fn weights_go_to_other_programs_and_come_back() {
     let bench = Bench::new();
-    let encoder = drawn();
-    let whole: Tensors = encoder.clone().into_iter().chain(head(6)).collect();
+    let whole: Tensors = drawn().into_iter().chain(head(6)).collect();
     bench.write("own.safetensors", safetensors(&whole));
     for (table, file) in [
         ("Deeplab", "deeplab.npz"),
@@ -536,12 +535,11 @@ fn weights_go_to_other_programs_and_come_back() {
         ("Own", "again.npz"),
     ] {
         let told = bench.ok(&format!("weights convert own.safetensors {file} --to {table}"));
-        assert_eq!(told.contains("Left out: head/aspp12/biases"), table == "Torchvision", "{told}");
+        assert!(!told.contains("Left out"), "{told}");
         bench.ok(&format!("weights convert {file} back.safetensors --names {table} --force"));
         let back = read(&bench.path("back.safetensors"));
-        let wanted = if table == "Torchvision" { &encoder } else { &whole };
-        assert!(back.keys().eq(wanted.keys()), "{table}");
-        for (name, (shape, values)) in wanted {
+        assert!(back.keys().eq(whole.keys()), "{table}");
+        for (name, (shape, values)) in &whole {
             // A variance that was moved to another epsilon and back is rounded twice.
             let near = |(a, b): (&f32, &f32)| a == b || (name.ends_with("/variance") && (a - b).abs() < 1e-6);
             assert!(back[name].0 == *shape && back[name].1.iter().zip(values).all(near), "{table} {name}");
@@ -551,9 +549,9 @@ fn weights_go_to_other_programs_and_come_back() {
     failing(&told, 2, &["`.safetensors`, `.npz` or `.pth`"]);
     failing(&bench.call("weights convert own.safetensors o.npz --scope ema"), 2, &["`--names` or `--to`"]);
     failing(&bench.call("weights convert own.safetensors o.npz --to Resnet"), 2, &["no table of names `Resnet`"]);
-    // A torchvision file goes to TensorFlow in one step.
+    // A torchvision file goes to TensorFlow in one step. The encoder Tiny has six blocks of three layers.
     bench.ok("weights convert torchvision.pth further.npz --to Slim");
-    assert!(bench.ok("weights inspect further.npz").contains("resnet_v1_26/conv1/weights"));
+    assert!(bench.ok("weights inspect further.npz").contains("resnet_v1_20/conv1/weights"));
 }
 
 #[test]
