@@ -82,6 +82,11 @@ fn the_parents_pipelines_keep_a_checkpoint_every_1000_updates_and_validate_each_
         assert_eq!(one.len(), cells, "{pipeline}");
     }
     assert_eq!(nodes(&bench, "kdd_erf", "train", "").len(), 20 * 8);
+    // A figure that is not at hand leaves its cell empty, and is not invented.
+    for (table, figures) in [(1, 4), (2, 4), (3, 0), (4, 0)] {
+        let text = std::fs::read_to_string(project().join(format!("pipelines/kdd_table{table}.ron"))).unwrap();
+        assert_eq!((text.matches("(row: ").count(), text.matches("mean_iou: ").count()), (4, figures), "{table}");
+    }
 }
 
 #[test]

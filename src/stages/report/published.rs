@@ -9,8 +9,8 @@ params! {
     pub struct PublishedFigure {
         /// What it is the figure of, as "multi-scale and CRF".
         row: String;
-        /// The mean IoU.
-        mean_iou: f64, where min(0.0).max(1.0);
+        /// The mean IoU. `None` leaves its cell empty: it was published, and is not at hand.
+        mean_iou: Option<f64> = None, where min(0.0).max(1.0);
         /// Where it was published.
         source: String;
     }
@@ -37,7 +37,7 @@ pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedFigure]) 
             Values::Text(texts) => texts.extend(published.iter().map(|_| None)),
             Values::Int(numbers) => numbers.extend(published.iter().map(|_| None)),
             Values::Float(numbers) if name == MEAN_IOU => {
-                numbers.extend(published.iter().map(|figure| Some(percent(figure.mean_iou))));
+                numbers.extend(published.iter().map(|figure| figure.mean_iou.map(percent)));
             }
             Values::Float(numbers) => numbers.extend(published.iter().map(|_| None)),
         }
@@ -69,7 +69,7 @@ mod tests {
             ]
         };
         assert_eq!(below(table(), &[]), table());
-        let figure = PublishedFigure { row: "CRF".to_owned(), mean_iou: 0.75, source: "a paper".to_owned() };
+        let figure = PublishedFigure { row: "CRF".to_owned(), mean_iou: Some(0.75), source: "a paper".to_owned() };
         let text = |text: &str| Some(text.to_owned());
         let wanted = [
             (ROW, Values::Text(vec![None, text("CRF")])),
@@ -77,6 +77,9 @@ mod tests {
             (MEAN_IOU, Values::Float(vec![Some(70.0), Some(75.0)])),
             (SOURCE, Values::Text(vec![None, text("a paper")])),
         ];
+        let lost = PublishedFigure { mean_iou: None, ..figure.clone() };
+        let means = below(table(), &[lost]).into_iter().find(|(name, _)| name == MEAN_IOU);
+        assert_eq!(means, Some((MEAN_IOU.to_owned(), Values::Float(vec![Some(70.0), None]))), "the cell is empty");
         assert_eq!(below(table(), &[figure]), wanted.map(|(name, values)| (name.to_owned(), values)));
     }
 }
