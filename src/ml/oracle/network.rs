@@ -153,8 +153,9 @@ fn networks_of_every_geometry_are_their_definition() {
         (Geometry::TORCHVISION, "GroupInteraction"),
         (aligned, "Gaussian"),
     ] {
+        let choice = variants().into_iter().find(|choice| choice.name == prefilter).unwrap();
         for (shape, size) in [(&bottlenecks, [32, 41]), (&basic, [35, 48])] {
-            let spec = ModelSpec { geometry, ..ModelSpec::new(Choice::new("Tiny"), 5, Choice::new(prefilter)) };
+            let spec = ModelSpec { geometry, ..ModelSpec::new(Choice::new("Tiny"), 5, choice.clone()) };
             let start = |parameter: &Parameter| Ok(beside_the_start(parameter));
             let network = Network::with_architecture(&spec, shape, &Device::Cpu, start).unwrap();
             let sides = size.map(|side| shape.output_size(side, &geometry));

@@ -95,7 +95,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
         return Err(DataFault::new(
             place,
             what,
-            "State the `head` of the file here and in the model, or write `take: Encoder`.",
+            "State the dilations of the file's head by `head: Aspp(rates: …)`, here and in the model, or write `take: Encoder`.",
         )
         .into());
     }
