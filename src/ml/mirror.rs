@@ -78,6 +78,7 @@ fn columns(x: &Tensor, columns: &[Option<usize>]) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::conventions::Geometry;
     use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
     use crate::ml::weights::{Scheme, initialise};
@@ -87,9 +88,10 @@ mod tests {
     }
 
     /// A network whose filters are all symmetric: it sees a mirrored image as it sees the image.
-    fn symmetric() -> Network {
+    fn symmetric(geometry: Geometry) -> Network {
         let spec = ModelSpec {
             head: HeadSpec::LargeFov { rate: 1 },
+            geometry,
             ..ModelSpec::new(Choice::new("Tiny"), 3, Choice::new("Regular"))
         };
         let plain = initialise(&spec, &Device::Cpu, Scheme::Stable, 7).unwrap();
@@ -117,14 +119,19 @@ mod tests {
     /// Away from the borders, which the two see otherwise, mirroring changes nothing, at whatever width.
     #[test]
     fn a_symmetric_network_gives_the_same_logits_at_every_width() {
-        let network = symmetric();
+        for geometry in [Geometry::TENSORFLOW, Geometry::CAFFE, Geometry::TORCHVISION] {
+            same_logits(&symmetric(geometry));
+        }
+    }
+
+    fn same_logits(network: &Network) {
         // What a logit sees reaches over less than 130 pixels to either side.
         const SEEN: usize = 130;
         for width in 337..=345 {
             let images = images(width);
             let places = network.grid().along(width);
             let plain = network.forward(&images).unwrap();
-            let mirrored = logits(&network, &images).unwrap();
+            let mirrored = logits(network, &images).unwrap();
             assert_eq!(mirrored.dims(), plain.dims(), "{width}");
             assert_eq!(plain.dims()[3], places.count, "{width}");
             let [plain, mirrored] = [values(&plain), values(&mirrored)];
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_image_is_mirrored_in_place_where_its_own_logits_stay_in_their_places() {
-        let network = symmetric();
+        let network = symmetric(Geometry::TENSORFLOW);
         for width in [1, 9, 97] {
             let images = images(width);
             let in_place = fuse::mirrored(&network.forward(&fuse::mirrored(&images).unwrap()).unwrap()).unwrap();
