@@ -292,9 +292,9 @@ fn weights() {
     tensors.get_mut(nan).unwrap().2[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
     tensors.insert("something/else".to_owned(), (Dtype::F32, vec![1], vec![0; 4]));
     assert_snapshot!("weights_shape_missing_and_nan", told(&safetensors(&tensors)));
-    let halves = tensors[kept].1.iter().product::<usize>() * 2;
+    let integers = tensors[kept].1.iter().product::<usize>() * 2;
     tensors.insert(gone.clone(), removed);
-    tensors.insert(kept.clone(), (Dtype::F16, tensors[kept].1.clone(), vec![0; halves]));
+    tensors.insert(kept.clone(), (Dtype::I16, tensors[kept].1.clone(), vec![0; integers]));
     assert_snapshot!("weights_dtype", told(&safetensors(&tensors)));
 
     let bench = Bench::new();

@@ -329,6 +329,14 @@ pub(super) const CASES: &[Case] = &[
         run: |s, x| resize::bilinear(&x[0], s.height + 3, s.width * 2, Sampling::HalfPixel).map(drop),
     },
     Case {
+        name: "resize::bilinear_at",
+        operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
+        run: |s, x| {
+            let size = [s.height + 3, s.width * 2];
+            resize::bilinear_at(&x[0], size, Sampling::HalfPixel, [0.75, 1.5]).map(drop)
+        },
+    },
+    Case {
         name: "resize::bilinear_backward",
         operands: |s| vec![given(Activation, s.image(s.channels), &[0, 1, 2, 3])],
         run: |s, x| resize::bilinear_backward(&x[0], s.height + 3, s.width * 2, Sampling::HalfPixel).map(drop),
