@@ -27,9 +27,18 @@ pub struct Weights;
 impl TypedKind for Weights {
     type Params = WeightsParams;
     const NAME: &'static str = KIND;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const YIELDS: Yield = WEIGHTS;
     const OUTPUTS: &'static [Output] = &[TENSORS, REPORT];
+
+    /// Since version 3, tensors are found behind more prefixes and in more types. Before, a whole import of such a file was
+    /// an error; a partial one drew them from the seed.
+    fn version(&self, p: &WeightsParams) -> u32 {
+        match p.source {
+            Source::Checkpoint { partial: true, .. } | Source::Safetensors { partial: true, .. } => Self::VERSION,
+            Source::Seeded { .. } | Source::Checkpoint { .. } | Source::Safetensors { .. } => 2,
+        }
+    }
 
     fn instead(&self, name: &str, wanted: &[&str]) -> Option<String> {
         let model =
