@@ -52,7 +52,7 @@ impl Sampling {
     pub fn nearest(self, from: usize, to: usize) -> Vec<usize> {
         let (scale, centre) = (self.scale(from, to), self.centre());
         let up = if self == Sampling::Legacy { 0.0 } else { 0.5 };
-        (0..to).map(|i| (((i as f32 + centre) * scale - centre + up) as usize).min(from - 1)).collect()
+        (0..to).map(|i| (((i as f32 + centre) * scale - centre + up) as usize).min(from.saturating_sub(1))).collect()
     }
 
     /// The distance between two outputs, in pixels of the input.
