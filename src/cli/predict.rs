@@ -15,6 +15,7 @@ use crate::ml::models::ENCODERS;
 use crate::results::models;
 use crate::stage::{DeviceSpec, StageError};
 use crate::stages::alone::{self, Alone, Manner, Words};
+use crate::syntax;
 
 /// How zstd files begin, and so exported archives.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
@@ -164,9 +165,8 @@ fn refuse_to_replace(out: &Path, model: &Alone, images: &BTreeMap<String, PathBu
 
 /// The first of several names.
 fn shown(names: &[&str]) -> String {
-    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { first.join(", ") } else { format!("{} and {more} others", first.join(", ")) }
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    syntax::first_of(&quoted, SHOWN)
 }
 
 /// The model that the argument names, and what it is called.

@@ -16,6 +16,7 @@ use crate::stage::{
     ArtifactKind, DataFault, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind,
     Yield, locate,
 };
+use crate::syntax;
 
 use super::data::{self, Info};
 use super::params::dataset::{Archive, Beyond, DatasetParams, Expect, KIND, Source, Turn};
@@ -293,17 +294,13 @@ fn turned(rows: &[Row]) -> Option<String> {
     if ids.is_empty() {
         return None;
     }
-    let shown: Vec<String> = ids.iter().take(SHOWN).map(|id| format!("`{}`", bounds::shown(id))).collect();
-    let more = match ids.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} others"),
-    };
+    let named: Vec<String> = ids.iter().map(|id| format!("`{}`", bounds::shown(id))).collect();
     Some(format!(
-        "{} of {} images state an EXIF orientation, which is not applied: {}{more}. Viewers show them turned. If their \
+        "{} of {} images state an EXIF orientation, which is not applied: {}. Viewers show them turned. If their \
          labels were drawn on what a viewer shows, write `orientation: Apply`.",
         ids.len(),
         rows.len(),
-        shown.join(", ")
+        syntax::first_of(&named, SHOWN)
     ))
 }
 

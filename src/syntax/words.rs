@@ -47,6 +47,15 @@ pub fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>)
     }
 }
 
+/// The first `most` of several texts in a row, and how many others there are: `a, b and 3 others`.
+pub fn first_of(texts: &[String], most: usize) -> String {
+    let (shown, others) = texts.split_at(texts.len().min(most));
+    match others.len() {
+        0 => shown.join(", "),
+        others => format!("{} and {others} others", shown.join(", ")),
+    }
+}
+
 /// The names in a row, each in backquotes: "`a`, `b`"; of many, the first.
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();

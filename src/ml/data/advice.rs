@@ -4,6 +4,7 @@
 
 use super::index::{Allowed, Row};
 use super::labels::Coding;
+use crate::syntax;
 
 /// How many classes are named one by one.
 const NAMED: usize = 8;
@@ -53,12 +54,8 @@ pub fn gaps(rows: &[Row], names: &[String], allowed: &Allowed) -> Vec<String> {
 
 /// Names in a sentence, the first [`NAMED`] of them.
 pub fn listed(names: &[&str]) -> String {
-    let (shown, more) = names.split_at(names.len().min(NAMED));
-    let mut text = shown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if !more.is_empty() {
-        text += &format!(" and {} others", more.len());
-    }
-    text
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    syntax::first_of(&quoted, NAMED)
 }
 
 #[cfg(test)]

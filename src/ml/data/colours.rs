@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::raster::{Labels, Rgb};
 use super::{Fault, photo};
+use crate::syntax;
 
 /// The colours that a fault names.
 const SHOWN: usize = 5;
@@ -66,12 +67,9 @@ fn no_class(mask: &Rgb, strange: &BTreeMap<[u8; 3], (usize, usize)>, place: &str
         let (y, x) = (at / mask.width(), at % mask.width());
         format!("{} ({count} pixels, first at row {y}, column {x})", in_words(**colour))
     };
-    let shown: Vec<String> = found.iter().take(SHOWN).map(told).collect();
-    let more = match found.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} others"),
-    };
-    let message = format!("The label holds colours that `colours` does not name: {}{more}.", shown.join(", "));
+    let colours: Vec<String> = found.iter().map(told).collect();
+    let shown = syntax::first_of(&colours, SHOWN);
+    let message = format!("The label holds colours that `colours` does not name: {shown}.");
     let hint = "Name them in `colours`, with a class or as `ignore`. Many colours along the edges of areas show that the \
                 mask was scaled or saved as JPEG: use the original.";
     Fault::new(place, message, hint)

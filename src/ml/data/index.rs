@@ -9,6 +9,10 @@ use super::list::Sample;
 use super::orientation::Orientation;
 use super::{Error, Fault, all, both, jpeg, photo, read, strange};
 use crate::hash::Digest;
+use crate::syntax;
+
+/// How many ids that are no class a fault states.
+const STATED: usize = 5;
 
 /// Gives a sample's file by its relative path.
 pub type Resolve<'a> = dyn Fn(&str) -> PathBuf + Sync + 'a;
@@ -171,12 +175,10 @@ fn label(path: &str, resolve: &Resolve<'_>, allowed: &Allowed) -> Result<Label, 
             beyond,
         });
     }
-    let (shown, more) = strange.split_at(strange.len().min(5));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} others", more.len()) };
     let at = ids.pixels().iter().position(|&id| usize::from(id) >= classes && id != ignore).unwrap_or(0);
     let message = format!(
-        "The label holds ids that are no class: {}{more}, first at row {}, column {}.",
-        shown.join(", "),
+        "The label holds ids that are no class: {}, first at row {}, column {}.",
+        syntax::first_of(&strange, STATED),
         at / ids.width(),
         at % ids.width()
     );
