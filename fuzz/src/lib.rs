@@ -34,10 +34,13 @@ pub mod ml {
         pub mod archive;
         pub mod bounds;
         pub mod cityscapes;
+        pub mod colours;
         mod fault;
+        pub mod format;
         pub mod jpeg;
         pub mod labels;
         pub mod list;
+        pub mod orientation;
         pub mod photo;
         mod pngs;
         pub mod raster;

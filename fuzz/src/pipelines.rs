@@ -19,7 +19,7 @@ impl Kind for Any {
         "Any"
     }
 
-    fn version(&self) -> u32 {
+    fn version(&self, _: &Value) -> u32 {
         1
     }
 
