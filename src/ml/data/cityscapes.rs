@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(cities, ["aachen", "ulm", "ulm", "bayreuth", "bayreuth"]);
         assert!(samples(root.path(), Part::Test, &[]).unwrap_err().to_string().contains("leftImg8bit/test"));
         let first = root.path().join("leftImg8bit/val/lindau/lindau_000000_000000_leftImg8bit.png");
-        std::fs::rename(&first, first.with_extension("PNG")).unwrap();
+        fsio::rename(&first, &first.with_extension("PNG")).unwrap();
         let renamed = of(Part::Val);
         assert_eq!((renamed.len(), renamed[0].id.as_str()), (1, "lindau_000000_000000_leftImg8bit"));
         assert!(renamed[0].image.ends_with(".PNG"), "{renamed:?}");

@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn ids_may_be_given_and_a_missing_file_says_where_it_comes_from() {
         let root = root();
-        std::fs::remove_dir_all(root.path().join("ImageSets")).unwrap();
+        fsio::remove_dir_all(&root.path().join("ImageSets")).unwrap();
         let error = samples(root.path(), Part::Val, None, &[]).unwrap_err().to_string();
         assert!(error.contains("VOCtrainval_11-May-2012.tar") && error.contains("by `ids`"), "{error}");
         let of = |part| samples(root.path(), part, Some(("val.txt", vec!["2007_2".to_owned()])), &[]).unwrap();
