@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use repro::ml::crf::Crf;
 use repro::ml::data::Rgb;
 use repro::ml::data::shapes::{Shapes, scene};
-use repro::ml::rng::Rng;
+use repro::rng::Rng;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

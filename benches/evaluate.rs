@@ -11,7 +11,7 @@ use repro::ml::cpu::memory;
 use repro::ml::metrics::Confusion;
 use repro::ml::ops::upsampled;
 use repro::ml::resample::Sampling;
-use repro::ml::rng::Rng;
+use repro::rng::Rng;
 
 /// What is measured.
 #[derive(Debug, Parser)]

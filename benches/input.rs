@@ -13,7 +13,7 @@ use repro::ml::data::augment::{Augment, Normalise};
 use repro::ml::data::list::{self, Form, Sample};
 use repro::ml::data::source::{Batching, Images};
 use repro::ml::data::{Labels, Rgb, index, jpeg, labels};
-use repro::ml::rng::Rng;
+use repro::rng::Rng;
 
 /// What is measured.
 #[derive(Debug, Parser)]

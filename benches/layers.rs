@@ -16,9 +16,9 @@ use repro::ml::layers::{Parameter, Role};
 use repro::ml::numerics::Precision;
 use repro::ml::ops::conv::{Conv2d, Epilogue};
 use repro::ml::ops::zeros;
-use repro::ml::rng::Rng;
 use repro::ml::spec::{Choice, ModelSpec};
 use repro::ml::weights::{Scheme, initial};
+use repro::rng::Rng;
 
 fn main() {
     memory::keep_freed();

@@ -19,9 +19,11 @@
 //! | 2 | [`store`] | content-addressed objects in layers, action records, executions, runs, locks and leases |
 //! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
+//! | 1 | [`stats`] | intervals, tests and verdicts, from counts and figures |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
+//! | 0 | [`rng`] | random numbers as a function of seed, purpose and index |
 //! | 0 | [`syntax`] | the reader of all that users write: turns RON text into a tree with places, and reports faults |
 //!
 //! # Where extensions fit in
@@ -36,7 +38,7 @@
 //!
 //! - The engine and the pipeline know no stage kind and no tensor; `ml` knows no stage and can be used alone.
 //! - Nothing that can change without a change of the experiment (clock, host, path, stage name) is in an artifact or a key.
-//! - No random state: every draw is a function of seed, purpose and index ([`ml`]'s `rng`).
+//! - No random state: every draw is a function of seed, purpose and index ([`rng`]).
 //! - No silent fallback: a missing device, weight, file or an unknown key is an error.
 
 #[forbid(unsafe_code)]
@@ -59,9 +61,13 @@ pub mod program;
 #[forbid(unsafe_code)]
 pub mod results;
 #[forbid(unsafe_code)]
+pub mod rng;
+#[forbid(unsafe_code)]
 pub mod stage;
 #[forbid(unsafe_code)]
 pub mod stages;
+#[forbid(unsafe_code)]
+pub mod stats;
 #[forbid(unsafe_code)]
 pub mod store;
 #[forbid(unsafe_code)]

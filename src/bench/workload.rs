@@ -9,10 +9,10 @@ use crate::ml::numerics::Precision;
 use crate::ml::ops::{activation, upsampled};
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::resample::Sampling;
-use crate::ml::rng::Rng;
 use crate::ml::spec::ModelSpec;
 use crate::ml::train::{Settings, Trainer};
 use crate::ml::weights::{Scheme, initialise};
+use crate::rng::Rng;
 
 /// The kinds of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

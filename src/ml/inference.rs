@@ -126,9 +126,9 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::weights::{Scheme, initialise};
+    use crate::rng::Rng;
 
     fn values(tensor: &Tensor) -> Vec<f32> {
         tensor.flatten_all().unwrap().to_vec1().unwrap()

@@ -79,9 +79,9 @@ fn columns(x: &Tensor, columns: &[Option<usize>]) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::ml::conventions::Geometry;
-    use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, HeadSpec, ModelSpec};
     use crate::ml::weights::{Scheme, initialise};
+    use crate::rng::Rng;
 
     fn values(tensor: &Tensor) -> Vec<f32> {
         tensor.flatten_all().unwrap().to_vec1().unwrap()

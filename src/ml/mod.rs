@@ -8,7 +8,7 @@
 //! Invariants:
 //! - on the CPU every result has the same bits for any number of threads: neither the size of the pieces that work is cut
 //!   into, nor the order in which sums over several pieces are added, depends on the number of threads;
-//! - random numbers come from [`rng`] only; transcendental functions from `libm` only;
+//! - random numbers come from [`crate::rng`] only; transcendental functions from `libm` only;
 //! - a requested device that is missing, and an operation that a device lacks, are errors.
 //!
 //! # Layers
@@ -94,8 +94,6 @@ pub mod parallel;
 mod replay;
 #[forbid(unsafe_code)]
 pub mod resample;
-#[forbid(unsafe_code)]
-pub mod rng;
 #[forbid(unsafe_code)]
 pub mod scales;
 #[forbid(unsafe_code)]

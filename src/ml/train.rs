@@ -270,10 +270,10 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::state::State;
     use crate::ml::weights::{Scheme, initialise};
+    use crate::rng::Rng;
 
     const SETTINGS: Settings = Settings::new(
         Sgd { lr: 5e-3, momentum: 0.9, weight_decay: 1e-4, head_lr: 10.0, head_bias_lr: 20.0 },

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use super::error::Result;
 use super::layers::{Init, Parameter};
 use super::models::Network;
-use super::rng::Rng;
 use super::spec::ModelSpec;
+use crate::rng::Rng;
 
 /// How a network starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

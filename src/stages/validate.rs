@@ -6,7 +6,7 @@ use crate::ml::metrics::Confusion;
 use crate::params;
 use crate::stage::params::Ref;
 use crate::stage::{
-    Event, Extents, Format, InputRef, Job, NodeSpec, Output, ParamFault, Peers, Produced, StageError, TypedKind, Yield,
+    Event, Extents, InputRef, Job, NodeSpec, Output, ParamFault, Peers, Produced, StageError, TypedKind, Yield,
 };
 use crate::table::Table;
 
@@ -16,7 +16,7 @@ use super::data::Data;
 use super::params::inference::Inference;
 use super::subject::Predictor;
 use super::support;
-use super::yields::{CLASSES, DATASET, IMPORTED, LOG, METRICS, MODEL, SUMMARY};
+use super::yields::{CLASSES, CONFUSION, DATASET, IMPORTED, LOG, METRICS, MODEL, SUMMARY};
 
 params! {
     /// Predicts whole images one by one, and counts pixels by true and predicted class. Logits are resized to the
@@ -138,14 +138,6 @@ fn uncounted(names: &[String], total: &Confusion) -> Option<String> {
 
 /// The column of the summary that says how predictions were made.
 pub const INFERENCE: &str = "inference";
-
-/// The counts of each image.
-const CONFUSION: Output = Output::table(
-    "confusion",
-    "confusion.table",
-    &[Format::Parquet],
-    "The pixels of each image by true and predicted class.",
-);
 
 fn produce(
     job: &Job<'_>,

@@ -17,7 +17,7 @@ pub const MODEL: Yield = Yield { name: "model", bare: Bare::Last, outputs: &[STA
 pub const IMPORTED: Yield = Yield { name: "imported model", bare: Bare::Last, outputs: &[STATE] };
 
 /// The figures of a validation.
-pub const METRICS: Yield = Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES] };
+pub const METRICS: Yield = Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES, CONFUSION] };
 
 /// The figures of an effective receptive field.
 pub const ERF: Yield = Yield { name: "erf", bare: Bare::Last, outputs: &[FIGURES] };
@@ -90,6 +90,14 @@ pub const CLASSES: Output = Output::table(
     Note { when: Reason::Zero { count: "truth", name: "name" }, text: "No pixel of the labels is of" },
     Note { when: Reason::Zero { count: "predicted", name: "name" }, text: "No pixel was predicted as" },
 ]);
+
+/// The counts of each image of a validation.
+pub const CONFUSION: Output = Output::table(
+    "confusion",
+    "confusion.table",
+    &[Format::Parquet],
+    "The pixels of each image by true and predicted class.",
+);
 
 /// The figures of an effective receptive field.
 pub const FIGURES: Output = Output::table(

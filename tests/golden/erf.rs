@@ -14,9 +14,9 @@ use crate::ml::models::{Network, bottlenecks};
 use crate::ml::ops;
 use crate::ml::ops::conv::Conv2d;
 use crate::ml::oracle::{self, Array, Num, Tape, Values, Worst, parameter, values};
-use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
+use crate::rng::Rng;
 
 const TOLERANCE: f64 = 1e-5;
 

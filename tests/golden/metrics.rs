@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Golden, Tally};
 use crate::ml::metrics::Confusion;
 use crate::ml::oracle::Worst;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// A figure of the index, where "nan" is a text.
 fn figure(value: &Value) -> f64 {

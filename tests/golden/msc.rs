@@ -12,11 +12,11 @@ use crate::ml::ops::loss::argmax;
 use crate::ml::ops::{resize, update};
 use crate::ml::oracle::{self, Array, Num, Tape, Worst, difference, resized, values};
 use crate::ml::resample::Sampling;
-use crate::ml::rng::Rng;
 use crate::ml::scales::{Fused, at_scale};
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::train::{Batch, Settings, Trainer};
 use crate::ml::weights::{Scheme, initialise};
+use crate::rng::Rng;
 
 const SCALES: [f64; 3] = [1.0, 0.75, 0.5];
 /// As the golden tensors name them.

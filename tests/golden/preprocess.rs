@@ -15,7 +15,7 @@ use crate::ml::data::steps::{self, apply};
 use crate::ml::data::{Image, Labels, Rgb, index, jpeg, labels, list};
 use crate::ml::oracle::{Worst, difference, values};
 use crate::ml::resample;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// How far ours is from libjpeg's accurate transform, at most and on average, in levels.
 const ACCURATE: (f64, f64) = (3.0, 0.1);

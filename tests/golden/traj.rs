@@ -16,11 +16,11 @@ use crate::ml::metrics::Confusion;
 use crate::ml::ops::elementwise::sum_of_squares;
 use crate::ml::optim::{Schedule, Sgd};
 use crate::ml::oracle::{Worst, difference, values};
-use crate::ml::rng::Rng;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::{Scheme, initialise};
+use crate::rng::Rng;
 
 /// What the reference's runs have where their index does not say otherwise.
 pub fn settings(lr: f64, horizon: u64, weight_decay: f64) -> Settings {

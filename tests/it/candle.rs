@@ -18,9 +18,9 @@ use repro::ml::models::{Architecture, Network, architecture};
 use repro::ml::ops::conv::{Conv2d, Epilogue};
 use repro::ml::ops::fuse;
 use repro::ml::resample::Sampling;
-use repro::ml::rng::Rng;
 use repro::ml::spec::{Choice, HeadConv, ModelSpec};
 use repro::ml::weights::{Scheme, initial};
+use repro::rng::Rng;
 
 const TOLERANCE: f32 = 1e-5;
 

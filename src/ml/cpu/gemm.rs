@@ -325,7 +325,7 @@ mod tests {
     use super::super::epilogue::Finish;
     use super::super::shared::Shared;
     use super::*;
-    use crate::ml::rng::Rng;
+    use crate::rng::Rng;
 
     /// The product of `rows` by `terms` with `terms` by `columns` ones, in rows at distance `pitch` of `output`.
     fn product(isa: Isa, [rows, terms, columns]: [usize; 3], pitch: usize, output: &mut [f32], shift: Option<&[f32]>) {

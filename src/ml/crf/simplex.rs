@@ -82,7 +82,7 @@ fn elevate<const D: usize, const V: usize>(feature: [f64; D]) -> [f64; V] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ml::rng::Rng;
+    use crate::rng::Rng;
 
     fn check<const D: usize, const V: usize>(spread: f32) {
         let mut rng = Rng::new(3, "features", D as u64);

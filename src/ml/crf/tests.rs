@@ -7,7 +7,7 @@ use super::simplex::Simplex;
 use super::*;
 use crate::ml::metrics::Confusion;
 use crate::ml::ops::loss::argmax;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// A square matrix by rows.
 type Matrix = Vec<Vec<f64>>;

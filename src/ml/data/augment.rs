@@ -6,7 +6,7 @@
 
 use super::raster::{Image, Rgb};
 use crate::ml::resample;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// The order of the channels that a network is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

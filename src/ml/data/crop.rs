@@ -160,7 +160,7 @@ mod tests {
     use crate::ml::data::Rgb;
     use crate::ml::data::augment::Augment;
     use crate::ml::data::steps::apply;
-    use crate::ml::rng::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn a_crop_has_the_bits_of_its_steps() {

@@ -1,6 +1,6 @@
 //! Which image is the `k`-th of a training run: a function of (seed, k), with nothing to save.
 
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// The endless stream of samples: each epoch is a permutation of all images, drawn anew.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ use super::voc::LABELS;
 use super::{Error, all, jpeg, labels};
 use crate::fsio;
 use crate::ml::colors;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// The label value of the rings around shapes.
 pub const IGNORE: u8 = 255;

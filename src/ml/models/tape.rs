@@ -138,11 +138,11 @@ mod tests {
     use crate::ml::layers::prefilter::variants;
     use crate::ml::models::{Architecture, architecture, basic_blocks};
     use crate::ml::optim::{Schedule, Sgd};
-    use crate::ml::rng::Rng;
     use crate::ml::spec::{Choice, ModelSpec};
     use crate::ml::state::State;
     use crate::ml::train::{Settings, StepReport, Trainer};
     use crate::ml::weights::{Scheme, initial};
+    use crate::rng::Rng;
 
     fn network(prefilter: &Choice) -> Network {
         of_shape(&architecture(&Choice::new("Tiny")).unwrap(), prefilter)

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::zeros;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 pub(super) fn tensor(shape: &[usize], data: Vec<f32>) -> Tensor {
     Tensor::from_vec(data, shape, &Device::Cpu).unwrap()

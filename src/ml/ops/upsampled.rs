@@ -298,7 +298,7 @@ mod tests {
 
     use super::super::loss;
     use super::*;
-    use crate::ml::rng::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn the_bits_are_those_of_the_resized_logits() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::tape::{Num, Tape};
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// An array with its shape; images are NCHW, filters OIHW.
 #[derive(Debug, Clone)]

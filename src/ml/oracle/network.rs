@@ -17,9 +17,9 @@ use crate::ml::ops::conv::Conv2d;
 use crate::ml::ops::pool::MaxPool;
 use crate::ml::ops::resize;
 use crate::ml::resample::Sampling;
-use crate::ml::rng::Rng;
 use crate::ml::spec::{Arg, Choice, HeadConv, HeadSpec, ModelSpec};
 use crate::ml::weights::{Scheme, initial};
+use crate::rng::Rng;
 
 /// Frozen batch norm.
 fn norm<'t>(x: &Array<'t>, place: &str, v: &Values<'t>, epsilon: f64) -> Array<'t> {

@@ -11,11 +11,11 @@ use candle_core::{Device, Tensor};
 use super::*;
 use crate::ml::models::Network;
 use crate::ml::optim::{Schedule, Sgd};
-use crate::ml::rng::Rng;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state::State;
 use crate::ml::train::{Batch, Settings, StepReport, Trainer};
 use crate::ml::weights::{Scheme, initialise};
+use crate::rng::Rng;
 
 /// As many ranks, in their order.
 fn stars(size: usize, patience: Duration) -> Vec<Star> {

@@ -1,7 +1,7 @@
 //! The pixels of sound files, and files that are broken or ask for too much.
 
 use super::*;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 #[test]
 fn reads_what_it_writes_and_refuses_what_is_cut_short() {

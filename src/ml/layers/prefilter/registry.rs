@@ -57,10 +57,10 @@ mod tests {
     use crate::ml::layers::prefilter::LayerSize;
     use crate::ml::models::{ENCODERS, Network, architecture};
     use crate::ml::optim::{Schedule, Sgd};
-    use crate::ml::rng::Rng;
     use crate::ml::spec::{ModelSpec, chosen};
     use crate::ml::train::{Settings, Trainer};
     use crate::ml::weights::{Scheme, initial};
+    use crate::rng::Rng;
 
     /// Images `[2, 3, 41, 33]` and labels of five classes, of which a network of four ignores the last.
     fn batch() -> (Tensor, Vec<u8>) {

@@ -6,12 +6,12 @@ use candle_core::{Device, Tensor};
 
 use crate::ml::device;
 use crate::ml::gpu::graph::capture;
-use crate::ml::rng::Rng;
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::ml::state::{Snapshot, State};
 use crate::ml::train::{Batch, Settings, Trainer};
 use crate::ml::weights::{Scheme, initialise};
 use crate::ml::{ops, optim};
+use crate::rng::Rng;
 
 /// Work that panics, or fails, leaves a stream that captures no more, on which other work can be captured.
 #[test]

@@ -24,7 +24,7 @@ use crate::ml::gpu::emulated;
 use crate::ml::gpu::kernels;
 use crate::ml::layout::Order;
 use crate::ml::resample::Sampling;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// How far a result may be from the processor's, as a part of the greatest value: for sums in another order.
 const SUMS: f32 = 2e-6;

@@ -6,7 +6,7 @@ use super::super::differences::{CELLS, STEP, differences, like, quarters, tensor
 use super::super::{elementwise, nchw, zeros};
 use super::{Conv2d, Epilogue};
 use crate::ml::geometry::Padding;
-use crate::ml::rng::Rng;
+use crate::rng::Rng;
 
 /// A convolution with everything around it: the sums are multiples of 1/16, the scale 1, -1 or 2 and the shift an
 /// odd multiple of 1/32, so that every difference is exact and none crosses the ReLU's kink.

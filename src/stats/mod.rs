@@ -1,0 +1,16 @@
+//! Statistics of results: what a figure can be said to be, and whether two differ by more than chance.
+//!
+//! Invariants:
+//! - pure: no files, no tensors, no clock. The same inputs give the same bits, whatever the number of threads;
+//! - every random draw is a function of a seed, a purpose and an index ([`crate::rng`]);
+//! - figures are shares from 0 to 1; percent is a matter of those who show them;
+//! - images and seeds are resampled, never pixels: the pixels of an image are not independent;
+//! - what cannot be said is an error or none, never a number that means nothing.
+
+mod counts;
+mod estimate;
+mod seeds;
+
+pub use counts::{Counts, Figure, Pixels};
+pub use estimate::{Basis, Estimate, Interval};
+pub use seeds::mean;
