@@ -90,6 +90,9 @@ impl Estimate {
             Spread::None => f64::from(self.effect == bound),
             Spread::T { error, freedom } => {
                 let t = (self.effect - bound).abs() / error;
+                if t.is_nan() {
+                    return 1.0;
+                }
                 StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |d| (2.0 * d.sf(t)).min(1.0))
             }
         }

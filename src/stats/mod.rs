@@ -8,9 +8,18 @@
 //! - what cannot be said is an error or none, never a number that means nothing.
 
 mod counts;
+mod equivalence;
 mod estimate;
+mod family;
+mod fault;
+mod round;
 mod seeds;
+mod verdict;
 
 pub use counts::{Counts, Figure, Pixels};
 pub use estimate::{Basis, Estimate, Interval};
-pub use seeds::mean;
+pub use family::{Corrected, holm};
+pub use fault::Fault;
+pub use round::rounded;
+pub use seeds::{mean, means};
+pub use verdict::{Statement, Verdict};

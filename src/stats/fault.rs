@@ -1,0 +1,27 @@
+//! Why nothing can be said of some figures.
+
+/// Why no estimate is given. Each is a sentence for the person who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Fewer than two seeds.
+    #[error("one seed says nothing about how seeds spread; train with at least two seeds")]
+    OneSeed,
+    /// Two methods to be compared seed by seed, with different numbers of seeds.
+    #[error("seeds can be compared one by one only where both methods have the same seeds, and they have {0} and {1}")]
+    Unpaired(usize, usize),
+    /// Fewer than two images with counted pixels.
+    #[error("one image says nothing about how images spread; validate on more images")]
+    OneImage,
+    /// Different numbers of images.
+    #[error("the figures are not of the same images: there are {0} and {1}")]
+    Images(usize, usize),
+    /// Different numbers of classes.
+    #[error("the figures are not of the same classes: there are {0} and {1}")]
+    Classes(usize, usize),
+    /// No pixel is counted that the figure could be of.
+    #[error("no pixel is counted that this figure could be computed from")]
+    Nothing,
+    /// A figure is not a number, or infinite.
+    #[error("a figure is not a finite number")]
+    NotFinite,
+}
