@@ -38,6 +38,8 @@
 //! - stock candle has no gradient for the max pool and the resize, and fails at stride 2 where height and width differ.
 
 #[forbid(unsafe_code)]
+pub mod boundary;
+#[forbid(unsafe_code)]
 pub mod checkpoint;
 #[forbid(unsafe_code)]
 pub mod colors;

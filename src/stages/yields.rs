@@ -17,7 +17,8 @@ pub const MODEL: Yield = Yield { name: "model", bare: Bare::Last, outputs: &[STA
 pub const IMPORTED: Yield = Yield { name: "imported model", bare: Bare::Last, outputs: &[STATE] };
 
 /// The figures of a validation.
-pub const METRICS: Yield = Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES, CONFUSION] };
+pub const METRICS: Yield =
+    Yield { name: "metrics", bare: Bare::All, outputs: &[SUMMARY, CLASSES, CONFUSION, BOUNDARY] };
 
 /// The figures of an effective receptive field.
 pub const ERF: Yield = Yield { name: "erf", bare: Bare::Last, outputs: &[FIGURES] };
@@ -76,7 +77,7 @@ pub const SUMMARY: Output = Output::table(
     "summary",
     "summary.table",
     &[Format::Csv, Format::Parquet],
-    "One row: mean IoU, pixel accuracy, cross entropy and the figures beside them.",
+    "One row: mean IoU, boundary IoU, pixel accuracy, cross entropy and the figures beside them.",
 );
 
 /// The classes of a validation.
@@ -84,7 +85,7 @@ pub const CLASSES: Output = Output::table(
     "classes",
     "classes.table",
     &[Format::Markdown, Format::Csv, Format::Parquet],
-    "A row for each class: its IoU and its pixels.",
+    "A row for each class: its IoU, its boundary IoU and its pixels.",
 )
 .noting(&[
     Note { when: Reason::Zero { count: "truth", name: "name" }, text: "No pixel of the labels is of" },
@@ -96,7 +97,15 @@ pub const CONFUSION: Output = Output::table(
     "confusion",
     "confusion.table",
     &[Format::Parquet],
-    "The pixels of each image by true and predicted class.",
+    "The pixels of each image by true and predicted class. An image without counted pixels has one row, of 0 pixels.",
+);
+
+/// The boundary counts of each image of a validation.
+pub const BOUNDARY: Output = Output::table(
+    "boundary",
+    "boundary.table",
+    &[Format::Parquet],
+    "The pixels of the boundary bands of each image and class: in both bands, in the truth's, in the prediction's.",
 );
 
 /// The figures of an effective receptive field.

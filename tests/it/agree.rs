@@ -110,7 +110,7 @@ fn a_command_may_use_outputs_that_its_inputs_declare() {
     let refused = [
         (
             "{in:v.sumary}",
-            "`{in:v.sumary}`: the stage `validate` has no output `sumary`. Its outputs are summary, classes, confusion, log.",
+            "`{in:v.sumary}`: the stage `validate` has no output `sumary`. Its outputs are summary, classes, confusion, boundary, log.",
         ),
         ("{in:o}", "`{in:o}` needs the name of an output, as `{in:o.index}`. Its outputs are index, info, files."),
     ];

@@ -3,6 +3,7 @@
 
 use repro::ml::data::labels::{encode_grey, encode_rgb};
 use repro::ml::data::{Labels, Rgb};
+use repro::table::{Cell, Table};
 
 use crate::harness::Bench;
 
@@ -139,4 +140,23 @@ fn figures_over_few_classes_say_so() {
     let text = run(&all, "");
     assert!(text.contains("No pixel of the labels counts, so that there is no figure."), "{text}");
     assert!(!text.contains("mean_iou 1") && !text.contains("pixel_accuracy"), "{text}");
+}
+
+#[test]
+fn images_without_counted_pixels_stay_among_the_images() {
+    let bench = labelled(|n, y, x| if n == 1 { 255 } else { u8::from(y > x) });
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 33)");
+    let text = run(&bench, "");
+    assert!(text.contains("boundary_iou 0."), "{text}");
+    for output in ["confusion", "boundary"] {
+        let digest = bench.digests()[&format!("validate.{output}")].clone();
+        let table = Table::from_canonical(&std::fs::read(bench.object(&digest)).unwrap()).unwrap();
+        let at = table.position("image").unwrap();
+        let images: Vec<_> = (0..table.rows()).map(|row| table.cell(row, at).text().map(str::to_owned)).collect();
+        assert_eq!(images.iter().filter(|image| image.as_deref() == Some("a1")).count(), 1, "{output}: {images:?}");
+        assert!(images.iter().any(|image| image.as_deref() == Some("a0")), "{output}: {images:?}");
+        let last = table.rows() - 1;
+        let of = table.position(if output == "boundary" { "class" } else { "truth" }).unwrap();
+        assert_eq!(table.cell(last, of), Cell::Null, "{output}");
+    }
 }
