@@ -92,10 +92,20 @@ impl Counts {
 
     /// The cells of all images together, one a class.
     pub fn total(&self) -> Vec<Cell> {
+        self.sum(|_| 1)
+    }
+
+    /// The cells of a weighted set of images, one a class: each image counts as often as its weight says. None where there
+    /// is not one weight an image.
+    pub fn weighted(&self, weights: &[u32]) -> Option<Vec<Cell>> {
+        (weights.len() == self.images()).then(|| self.sum(|image| u64::from(weights[image])))
+    }
+
+    fn sum(&self, weight: impl Fn(usize) -> u64) -> Vec<Cell> {
         let mut total = vec![[0; 3]; self.classes];
         for image in 0..self.images() {
             for (sum, cell) in total.iter_mut().zip(self.image(image)) {
-                (0..3).for_each(|i| sum[i] += cell[i]);
+                (0..3).for_each(|i| sum[i] += weight(image) * cell[i]);
             }
         }
         total
@@ -148,6 +158,8 @@ mod tests {
         assert_eq!(counts.figure(Figure::Iou(1)), Some(second));
         assert_eq!(counts.figure(Figure::Iou(2)), None);
         assert_eq!(counts.figure(Figure::PixelAccuracy), Some(9.0 / 12.0));
+        assert_eq!(counts.weighted(&[2, 5, 0]).unwrap(), [[12, 0, 4], [0, 4, 0], [0; 3]]);
+        assert!(counts.weighted(&[1, 1]).is_none());
         assert!(Counts::of_pixels(1, [row("a", 0, 1, 1)]).is_none());
         assert!(!Counts::new(2).push(&[[0; 3]]));
     }

@@ -2,6 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::images::Resampled;
+
 /// An interval. Its ends may be infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -68,14 +70,20 @@ pub(super) enum Spread {
         /// The degrees of freedom.
         freedom: f64,
     },
+    /// As the resamples of images do.
+    Resampled(Resampled),
 }
 
 impl Estimate {
     /// The two-sided interval of that level, as 0.95.
     pub fn interval(&self, level: f64) -> Interval {
-        match self.spread {
+        match &self.spread {
             Spread::None => Interval { low: self.effect, high: self.effect },
-            Spread::T { error, freedom } => {
+            Spread::Resampled(resampled) => {
+                let [low, high] = resampled.interval(level);
+                Interval { low, high }
+            }
+            &Spread::T { error, freedom } => {
                 let half = StudentsT::new(0.0, 1.0, freedom)
                     .map_or(f64::INFINITY, |t| error * t.inverse_cdf(0.5 + level / 2.0));
                 Interval { low: self.effect - half, high: self.effect + half }
@@ -86,9 +94,10 @@ impl Estimate {
     /// The two-sided p-value of the hypothesis that the true effect is `bound`. An [`interval`](Self::interval) of a level
     /// above `1 - p` holds the bound.
     pub fn p(&self, bound: f64) -> f64 {
-        match self.spread {
+        match &self.spread {
             Spread::None => f64::from(self.effect == bound),
-            Spread::T { error, freedom } => {
+            Spread::Resampled(resampled) => resampled.p(bound),
+            &Spread::T { error, freedom } => {
                 let t = (self.effect - bound).abs() / error;
                 if t.is_nan() {
                     return 1.0;

@@ -12,6 +12,27 @@ pub enum Fault {
     /// Fewer than two images with counted pixels.
     #[error("one image says nothing about how images spread; validate on more images")]
     OneImage,
+    /// Fewer images with counted pixels than any test over images can decide from.
+    #[error(
+        "the figure is counted in {0} images, and with fewer than {1} nothing can be said; validate on more images"
+    )]
+    FewImages(usize, usize),
+    /// An image, counted from 0, whose true pixels are not the same on both sides.
+    #[error(
+        "the figures are not of the same labels: image {0}, counted from 0, has other true pixels; compare validations of the same data"
+    )]
+    Labels(usize),
+    /// A class that has no true pixel.
+    #[error(
+        "class {0} has no true pixel in these images, so that its IoU says nothing; validate on images that have the class"
+    )]
+    Absent(usize),
+    /// A class of no true pixels, which one model predicts and the other does not.
+    #[error(
+        "class {0} has no true pixel and is predicted by only one of the two models, so that one mean counts it and the other does \
+         not; compare the IoU of classes, or validate on images that have the class"
+    )]
+    Class(usize),
     /// Different numbers of images.
     #[error("the figures are not of the same images: there are {0} and {1}")]
     Images(usize, usize),
