@@ -76,7 +76,7 @@ pub struct BenchArgs {
     /// Take `--threads` as it is, also where it is more than the cores.
     #[arg(long)]
     oversubscribe: bool,
-    /// Write the table too, in the format of the file's extension: csv, parquet, md or tex.
+    /// Write the table too, in the format of the file's extension: csv, parquet, md, tex or html.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -168,7 +168,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let head = format!(
         "{encoder}, {batch} x {size} x {size}, {device}, {precision}{mode}, {threads} threads, {rounds} rounds.{whole}"
     );
-    print(&format!("{head}\n\n{}", table::to_terminal(&table, &style(), None)));
+    print(&format!("{head}\n\n{}", table::to_terminal(&table, &style(), None).map_err(bug)?));
     if let (Some(path), Some(format)) = (&args.out, format) {
         let table = setting(args, table, threads, peak).map_err(bug)?;
         fsio::write_atomic(path, &(format.render)(&table, &style()).map_err(bug)?)?;

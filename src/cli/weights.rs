@@ -126,18 +126,18 @@ fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
         lines.push(Line { name, dtype: format!("{:?}", tensor.dtype), shape, digest });
     }
+    let bug = |error: table::Error| fail(Exit::Bug, error.to_string());
     match args.format {
         ListFormat::Json => print(&serde_json::to_string_pretty(&lines).unwrap_or_default()),
         ListFormat::Csv => {
-            let bug = |error: table::Error| fail(Exit::Bug, error.to_string());
             let rows = rows(&lines).map_err(bug)?;
             let csv = table::format("Csv").map(|csv| (csv.render)(&rows, &Style::default()));
             print(&String::from_utf8_lossy(&csv.transpose().map_err(bug)?.unwrap_or_default()));
         }
         ListFormat::Text => {
-            let rows = rows(&lines).map_err(|error| fail(Exit::Bug, error.to_string()))?;
-            let rows =
-                if lines.is_empty() { String::new() } else { table::to_terminal(&rows, &Style::default(), None) };
+            let rows = rows(&lines).map_err(bug)?;
+            let text = || table::to_terminal(&rows, &Style::default(), None).map_err(bug);
+            let rows = if lines.is_empty() { String::new() } else { text()? };
             print(&format!("{rows}\n\n{}, {} tensors.", file.format, lines.len()));
             if first != args.file {
                 print(&format!("Read from `{}`.", first.display()));

@@ -31,7 +31,6 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::stage::{Cancel, Registry};
 use crate::store::{RunRecord, Store};
-use crate::table;
 
 /// How many earlier runs are looked at for the one that a file is of.
 const LOOK_BACK: usize = 20;
@@ -123,8 +122,7 @@ impl Publisher<'_> {
                 let Some(artifact) = node.outputs.get(&publication.output) else { continue };
                 let read = rendering::read(self.store, &artifact.digest);
                 if let Some(table) = published.note(number, read)? {
-                    let style = rendering::style(&table, publication);
-                    published.tables.push(table::to_terminal(&table, &style, self.width));
+                    published.tables.push(rendering::text(&table, publication, self.width)?);
                 }
             }
         }

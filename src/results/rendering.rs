@@ -29,3 +29,9 @@ pub(super) fn bytes(table: &Table, publication: &Publication, format: &table::Ta
     let unwritable = |error| Error::Unwritable { format: format.name, error };
     (format.render)(table, &style(table, publication)).map_err(unwritable)
 }
+
+/// A table as text of lines no longer than `width`, where there is one.
+pub(super) fn text(table: &Table, publication: &Publication, width: Option<usize>) -> Result<String> {
+    let unwritable = |error| Error::Unwritable { format: "text", error };
+    table::to_terminal(table, &style(table, publication), width).map_err(unwritable)
+}

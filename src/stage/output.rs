@@ -40,6 +40,8 @@ pub enum Format {
     Csv,
     /// Apache Parquet, every digit kept.
     Parquet,
+    /// HTML, a page of its own.
+    Html,
 }
 
 impl Format {
@@ -50,12 +52,13 @@ impl Format {
             Format::Latex => "Latex",
             Format::Csv => "Csv",
             Format::Parquet => "Parquet",
+            Format::Html => "Html",
         }
     }
 }
 
 impl Format {
-    const ALL: [Format; 4] = [Format::Markdown, Format::Latex, Format::Csv, Format::Parquet];
+    const ALL: [Format; 5] = [Format::Markdown, Format::Latex, Format::Csv, Format::Parquet, Format::Html];
 }
 
 /// A set of formats.

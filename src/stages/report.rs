@@ -59,6 +59,8 @@ params! {
         Csv {}
         /// Apache Parquet, every digit kept.
         Parquet {}
+        /// HTML, a page of its own.
+        Html {}
     }
 }
 
@@ -69,6 +71,7 @@ impl TableFormat {
             TableFormat::Latex {} => Format::Latex,
             TableFormat::Csv {} => Format::Csv,
             TableFormat::Parquet {} => Format::Parquet,
+            TableFormat::Html {} => Format::Html,
         }
     }
 }

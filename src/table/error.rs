@@ -22,6 +22,9 @@ pub enum Error {
         /// The latest version known here.
         known: u64,
     },
+    /// A layout that is not readable, or that does not fit the table.
+    #[error("{0}")]
+    Layout(String),
     /// Polars refused.
     #[error("The table could not be processed: {0}.")]
     Polars(#[from] polars::error::PolarsError),

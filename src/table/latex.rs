@@ -4,23 +4,21 @@
 //! - a text is printed as it is: what LaTeX reads is escaped, and no two characters become one sign (`--`, `''`);
 //! - the start of a row is never read as a part of the command before it: `\\` and `\midrule` take `[` and `*`.
 
-use super::frame::Table;
-use super::text::{Style, is_number, texts};
+use super::sheet::{Sheet, Shown};
 
-pub(super) fn latex(table: &Table, style: &Style) -> String {
-    let texts = texts(table, style);
-    let row = |texts: &Vec<String>| {
+pub(super) fn latex(sheet: &Sheet, notes: &[String]) -> String {
+    let row = |texts: Vec<String>| {
         let cells: Vec<String> = texts.iter().map(|text| escape(text)).collect();
         // Spaces do not keep a command from what it takes.
         let taken = cells.first().is_some_and(|first| first.trim_start().starts_with(['[', '*']));
         format!("{}{} \\\\\n", if taken { "{}" } else { "" }, cells.join(" & "))
     };
-    let columns: String = (0..table.columns().len()).map(|c| if is_number(table, c) { 'r' } else { 'l' }).collect();
-    let header: String = texts.iter().take(1).map(row).collect();
-    let body: String = texts.iter().skip(1).map(row).collect();
-    let count = table.columns().len().max(1);
+    let columns: String = sheet.heads.iter().map(|head| if head.number { 'r' } else { 'l' }).collect();
+    let header = row(sheet.heads.iter().map(|head| head.text.clone()).collect());
+    let body: String = sheet.rows.iter().map(|r| row(r.cells.iter().map(Shown::figure).collect())).collect();
+    let count = sheet.heads.len().max(1);
     let note = |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(note));
-    let notes: String = style.notes.iter().map(note).collect();
+    let notes: String = notes.iter().map(note).collect();
     format!(
         "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header}\\midrule\n{body}\\bottomrule\n{notes}\\end{{tabular}}\n"
     )
@@ -57,6 +55,8 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::cell::Column;
+    use super::super::frame::Table;
+    use super::super::text::Style;
     use super::*;
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
         let rows = ["[1.0, 0.75]", "*", " [x]", "a[0]", ""].map(|text| vec![text.into(), "[y]".into()]);
         let table = Table::new(vec![Column::text("*x"), Column::text("[y]")], rows.into()).unwrap();
         assert_eq!(
-            latex(&table, &Style::default()),
+            latex(&Sheet::new(&table, &Style::default()).unwrap(), &[]),
             "\\begin{tabular}{ll}\n\\toprule\n{}*x & [y] \\\\\n\\midrule\n{}[1.0, 0.75] & [y] \\\\\n\
              {}* & [y] \\\\\n{} [x] & [y] \\\\\na[0] & [y] \\\\\n & [y] \\\\\n\\bottomrule\n\\end{tabular}\n"
         );

@@ -3,26 +3,77 @@
 //! A cell is read as text of one line, so that only what starts something within a line is escaped: emphasis, code,
 //! links, pictures, footnotes, HTML, entities, formulas and addresses.
 
-use super::frame::Table;
-use super::text::{Style, is_number, padded, texts, widths};
+use super::sheet::{Head, Row, Sheet, Shown};
+use super::text::{line, padded, widths};
 
-pub(super) fn markdown(table: &Table, style: &Style) -> String {
-    let escaped = |row: &Vec<String>| -> Vec<String> { row.iter().map(|text| escape(text)).collect() };
-    let texts: Vec<Vec<String>> = texts(table, style).iter().map(escaped).collect();
+pub(super) fn markdown(sheet: &Sheet, caption: Option<&str>, notes: &[String]) -> String {
+    let texts: Vec<Vec<String>> =
+        std::iter::once(sheet.heads.iter().map(header).collect()).chain(sheet.rows.iter().flat_map(rows)).collect();
     // A rule needs three characters.
     let widths: Vec<usize> = widths(&texts).into_iter().map(|width| width.max(3)).collect();
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let joined = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let row = |texts: &Vec<String>| {
-        line(texts.iter().enumerate().map(|(c, text)| padded(text, widths[c], is_number(table, c))).collect())
+        joined(texts.iter().enumerate().map(|(c, text)| padded(text, widths[c], sheet.heads[c].number)).collect())
     };
     let rule = |c: usize| {
         let dashes = "-".repeat(widths[c] - 1);
-        if is_number(table, c) { format!("{dashes}:") } else { format!("{dashes}-") }
+        if sheet.heads[c].number { format!("{dashes}:") } else { format!("{dashes}-") }
     };
     let mut lines: Vec<String> = texts.iter().map(row).collect();
-    lines.insert(1, line((0..widths.len()).map(rule).collect()));
-    let notes: String = style.notes.iter().map(|note| format!("\n{}\n", escape(note))).collect();
-    lines.concat() + &notes
+    lines.insert(1, joined((0..widths.len()).map(rule).collect()));
+    let caption = caption.map_or(String::new(), |caption| format!("{}\n\n", paragraph(caption)));
+    let notes: String = notes.iter().map(|note| format!("\n{}\n", escape(note))).collect();
+    caption + &lines.concat() + &notes
+}
+
+/// A header with its group, which has no row of its own in Markdown: "IoU: car".
+fn header(head: &Head) -> String {
+    match &head.group {
+        Some(group) => escape(&format!("{group}: {}", head.text)),
+        None => escape(&head.text),
+    }
+}
+
+/// The lines of a row: the title of the group that it opens, and its cells.
+fn rows(row: &Row) -> Vec<Vec<String>> {
+    let cells = row.cells.iter().map(cell).collect();
+    match row.opens.as_deref().map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => {
+            let rest = row.cells.iter().skip(1).map(|_| String::new());
+            vec![std::iter::once(format!("**{}**", escape(title))).chain(rest).collect(), cells]
+        }
+        None => vec![cells],
+    }
+}
+
+fn cell(shown: &Shown) -> String {
+    let mut text = escape(&shown.figure());
+    let inner = text.trim();
+    if shown.bold && !inner.is_empty() {
+        text = format!("**{inner}**");
+    }
+    match &shown.mark {
+        // A letter or a digit would be read as a part of the value.
+        Some(mark) if mark.starts_with(char::is_alphanumeric) => text + &format!("<sup>{}</sup>", escape(mark)),
+        Some(mark) => text + &escape(mark),
+        None => text,
+    }
+}
+
+/// A text of one line as Markdown shows it where it begins a paragraph.
+fn paragraph(text: &str) -> String {
+    let text = line(text);
+    let escaped = escape(text.trim());
+    // At the start of a line these begin a heading, a list, a quotation or a rule.
+    let number = escaped.trim_start_matches(|c: char| c.is_ascii_digit());
+    match escaped.chars().next() {
+        Some('#' | '-' | '+' | '>' | '=' | '_' | '~') => format!("\\{escaped}"),
+        _ if number.len() < escaped.len() && number.starts_with(['.', ')']) => {
+            let digits = &escaped[..escaped.len() - number.len()];
+            format!("{digits}\\{number}")
+        }
+        _ => escaped,
+    }
 }
 
 /// A text of one line as Markdown shows it, in a cell or anywhere within a line.
@@ -65,14 +116,20 @@ fn is_entity(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::cell::{Cell, Column};
+    use super::super::frame::Table;
+    use super::super::text::Style;
     use super::*;
+
+    fn shown(table: &Table) -> String {
+        markdown(&Sheet::new(table, &Style::default()).unwrap(), None, &[])
+    }
 
     #[test]
     fn a_cell_may_be_of_any_length() {
         let (short, long) = ("a".to_owned(), "ä".repeat(70_000));
         let rows = [&short, &long].map(|text| vec![Cell::Text(text.clone())]);
         let table = Table::new(vec![Column::text("name")], rows.into()).unwrap();
-        let text = markdown(&table, &Style::default());
+        let text = shown(&table);
         assert!(text.lines().all(|line| line.chars().count() == 70_004), "the lines are not as long as each other");
     }
 
@@ -101,7 +158,7 @@ mod tests {
         let rows = ["漢字", "e\u{301}", "abcd"].map(|text| vec![text.into(), 1_i64.into()]);
         let table = Table::new(vec![Column::text("name"), Column::int("n")], rows.into()).unwrap();
         assert_eq!(
-            markdown(&table, &Style::default()),
+            shown(&table),
             "| name |   n |\n| ---- | --: |\n| 漢字 |   1 |\n| e\u{301}    |   1 |\n| abcd |   1 |\n"
         );
     }

@@ -3,18 +3,21 @@
 //! Invariants:
 //! - a table's identity is the digest of its canonical rows ([`Table::to_canonical`]), never that of a rendering;
 //! - the order of rows and columns is part of a table; every value is of its column's kind or null;
-//! - every rendering is one entry of [`FORMATS`].
+//! - every rendering is one entry of [`FORMATS`];
+//! - a [`Layout`] says how people see a table. Formats for programs do not heed it.
 
 mod canonical;
 mod cell;
 mod difference;
 mod error;
 mod frame;
+mod html;
 mod interchange;
 mod latex;
+mod layout;
 mod markdown;
-
 mod render;
+mod sheet;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -25,6 +28,7 @@ pub use difference::{CellChange, TableDifference, difference};
 pub use error::Error;
 pub use frame::Table;
 pub use interchange::DIGESTS;
+pub use layout::{Layout, LayoutColumn};
 pub use markdown::escape as markdown_escape;
 pub use render::{FORMATS, TableFormat, format};
 pub use terminal::to_terminal;

@@ -2,9 +2,11 @@
 
 use super::error::Error;
 use super::frame::Table;
+use super::html::html;
 use super::interchange::{csv, parquet};
 use super::latex::latex;
 use super::markdown::markdown;
+use super::sheet::Sheet;
 use super::text::Style;
 
 /// A format that tables are written in.
@@ -25,16 +27,22 @@ pub static FORMATS: &[TableFormat] = &[
         name: "Markdown",
         extension: "md",
         version: 2,
-        render: |table, style| Ok(markdown(table, style).into_bytes()),
+        render: |table, style| Ok(markdown(&Sheet::new(table, style)?, style.caption(), &style.notes).into_bytes()),
     },
     TableFormat {
         name: "Latex",
         extension: "tex",
         version: 2,
-        render: |table, style| Ok(latex(table, style).into_bytes()),
+        render: |table, style| Ok(latex(&Sheet::new(table, style)?, &style.notes).into_bytes()),
     },
     TableFormat { name: "Csv", extension: "csv", version: 2, render: |table, _| csv(table) },
     TableFormat { name: "Parquet", extension: "parquet", version: 2, render: |table, _| parquet(table) },
+    TableFormat {
+        name: "Html",
+        extension: "html",
+        version: 1,
+        render: |table, style| Ok(html(&Sheet::new(table, style)?, style.caption(), &style.notes).into_bytes()),
+    },
 ];
 
 /// The format with that name or extension.
@@ -99,7 +107,7 @@ mod tests {
         let latex =
             "\\bottomrule\n\\multicolumn{4}{l}{\\footnotesize No pixel is of a\\_b \\& c.} \\\\\n\\end{tabular}\n";
         assert!(text("tex").ends_with(latex), "{}", text("tex"));
-        assert!(crate::table::to_terminal(&sample(), &style, None).ends_with("\nNo pixel is of a_b & c.\n"));
+        assert!(crate::table::to_terminal(&sample(), &style, None).unwrap().ends_with("\nNo pixel is of a_b & c.\n"));
         for name in ["csv", "parquet"] {
             assert_eq!(rendered(name), (format(name).unwrap().render)(&sample(), &Style::default()).unwrap());
         }

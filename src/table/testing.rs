@@ -2,6 +2,8 @@
 
 use super::cell::{Cell, Column, ColumnKind};
 use super::frame::Table;
+use super::layout::{Layout, LayoutColumn};
+use super::text::Style;
 
 /// A table with each kind, null, and what is hard to write.
 pub fn sample() -> Table {
@@ -40,4 +42,41 @@ pub fn random(index: u64) -> Table {
     };
     let rows = (0..index % 6).map(|_| columns.iter().map(|column| cell(column.kind)).collect()).collect();
     Table::new(columns, rows).unwrap()
+}
+
+/// A small table of a paper with its style: groups of rows and columns, a spread, the best and a mark.
+pub fn laid_out() -> (Table, Style) {
+    let texts = ["source", "method", "dagger"].map(Column::text);
+    let figures = ["miou", "std", "car", "dog"].map(Column::float);
+    let columns = texts.into_iter().chain(figures).chain([Column::bool("best")]).collect();
+    let row = |source: &str, method: &str, dagger: &str, figures: [Option<f64>; 4], best: bool| -> Vec<Cell> {
+        let texts = [source, method, dagger].map(Cell::from);
+        texts.into_iter().chain(figures.map(Cell::from)).chain([best.into()]).collect()
+    };
+    let rows = vec![
+        row("Published", "Regular", "", [Some(75.1), None, Some(90.25), None], false),
+        row("Reproduced", "Regular", "", [Some(74.9), Some(1.25), Some(f64::NAN), Some(0.0)], false),
+        row("Reproduced", "Average", "†", [Some(75.31), Some(0.4), Some(89.0), Some(-0.5)], true),
+    ];
+    let miou = LayoutColumn {
+        spread: Some("std".into()),
+        bold: Some("best".into()),
+        mark: Some("dagger".into()),
+        ..LayoutColumn::named("miou", "mIoU")
+    };
+    let layout = Layout {
+        columns: vec![
+            LayoutColumn::named("method", "Method"),
+            miou,
+            LayoutColumn::of("car").within("IoU"),
+            LayoutColumn::of("dog").within("IoU"),
+        ],
+        row_group: Some("source".into()),
+        caption: Some("Ours & theirs.".into()),
+        label: Some("tab:ours".into()),
+        ..Layout::default()
+    };
+    let digits = ["miou", "car", "dog"].map(|name| (name.to_owned(), 1)).into();
+    let notes = vec!["† differs from Regular (p < 0.05).".to_owned()];
+    (Table::new(columns, rows).unwrap(), Style { digits, notes, layout: Some(layout) })
 }

@@ -1,4 +1,4 @@
-//! The cells of a table as texts, and what all renderings for people share.
+//! How tables are shown, and what all renderings for people share.
 //!
 //! Invariants:
 //! - no text that is rendered for people holds a character that controls a terminal: [`visible`];
@@ -10,16 +10,17 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::cell::{Cell, ColumnKind};
-use super::frame::Table;
+use super::layout::Layout;
 
-/// How numbers are shown. CSV and Parquet keep every digit and heed none of it.
+/// How a table is shown to people. CSV and Parquet keep every digit and heed none of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Style {
     /// The digits after the point for a column of floating-point numbers; as many as there are where none are stated.
     pub digits: BTreeMap<String, usize>,
     /// What is said below the table where people read it, as sentences.
     pub notes: Vec<String>,
+    /// Which columns are shown, and how; none: the table as it is.
+    pub layout: Option<Layout>,
 }
 
 impl Style {
@@ -28,33 +29,18 @@ impl Style {
         self.digits.insert(name.into(), digits);
         self
     }
+
+    /// The caption of the layout.
+    pub(super) fn caption(&self) -> Option<&str> {
+        self.layout.as_ref()?.caption.as_deref().filter(|caption| !caption.trim().is_empty())
+    }
 }
 
 /// What stands where a value is missing, as the score of a class that does not occur.
 pub(super) const MISSING: &str = "–";
 
-/// Every cell as text in one line, with the header first.
-pub(super) fn texts(table: &Table, style: &Style) -> Vec<Vec<String>> {
-    let digits: Vec<Option<usize>> = table.columns().iter().map(|c| style.digits.get(&c.name).copied()).collect();
-    let header = table.columns().iter().map(|column| line(&column.name)).collect();
-    let rows = table.all_rows().into_iter().map(|row| {
-        row.iter()
-            .zip(&digits)
-            .map(|(cell, digits)| match (cell, digits) {
-                (Cell::Null, _) => MISSING.to_owned(),
-                (Cell::Text(text), _) => line(text),
-                (Cell::Int(value), _) => value.to_string(),
-                (Cell::Float(value), Some(digits)) => format!("{value:.digits$}"),
-                (Cell::Float(value), None) => value.to_string(),
-                (Cell::Bool(value), _) => if *value { "yes" } else { "no" }.to_owned(),
-            })
-            .collect()
-    });
-    std::iter::once(header).chain(rows).collect()
-}
-
 /// A text in one line.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     visible(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
@@ -100,10 +86,6 @@ pub fn padded(text: &str, width: usize, number: bool) -> String {
 pub(super) fn widths(texts: &[Vec<String>]) -> Vec<usize> {
     let columns = texts.first().map_or(0, Vec::len);
     (0..columns).map(|c| texts.iter().map(|row| width(&row[c])).max().unwrap_or(0)).collect()
-}
-
-pub(super) fn is_number(table: &Table, column: usize) -> bool {
-    matches!(table.columns()[column].kind, ColumnKind::Int | ColumnKind::Float)
 }
 
 #[cfg(test)]

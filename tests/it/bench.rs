@@ -35,7 +35,7 @@ fn what_cannot_be_measured_is_told_before_anything_is() {
     for (line, code, told) in [
         ("bench --encoder VGG", 2, "there are ResNet101"),
         ("bench --prefilter Avrage", 2, "there are Regular"),
-        ("bench --encoder Tiny --out costs.xls", 2, "md, tex, csv, parquet"),
+        ("bench --encoder Tiny --out costs.xls", 2, "md, tex, csv, parquet, html"),
         ("bench --encoder Tiny --device cuda:7", 6, "cuda:7"),
         ("bench --encoder Tiny --rounds 0", 2, "rounds"),
     ] {
