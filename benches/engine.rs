@@ -15,7 +15,7 @@ use repro::cli::plan::text;
 use repro::engine::{self, LogLine};
 use repro::fsio;
 use repro::pipeline::key::action;
-use repro::pipeline::{Pipeline, Request, RunLookup, RunNode, limits, load};
+use repro::pipeline::{EarlierStage, Pipeline, Request, RunLookup, limits, load};
 use repro::results::Publisher;
 use repro::stage::{Artifact, ArtifactKind, Cancel, Outputs, Registry};
 use repro::store::{ActionRecord, Store};
@@ -302,7 +302,7 @@ fn run_done(pipeline: &Pipeline, registry: &Registry, store: &Store, results: &P
 struct NoRuns;
 
 impl RunLookup for NoRuns {
-    fn find(&self, run: &str, _stage: &str) -> Result<Vec<RunNode>, String> {
+    fn find(&self, run: &str, _stage: &str) -> Result<EarlierStage, String> {
         Err(format!("There is no run `{run}`."))
     }
 }

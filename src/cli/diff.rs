@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::format::RecordFormat;
+use super::taken::find_run;
 use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::hash::Digest;
@@ -18,7 +19,7 @@ use crate::table::{markdown_escape, padded, visible, width};
 /// The arguments of `repro diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The first run: an id, a unique prefix, a pipeline's name, `latest` or `latest~1`.
+    /// The first run: an id or its start, a pipeline's name (`smoke`, `smoke@tiny`, `smoke~1`), or `latest`.
     a: String,
     /// The second run.
     b: String,
@@ -29,7 +30,7 @@ pub struct DiffArgs {
 
 /// Compares two runs of the store.
 pub fn run(store: &Store, registry: &Registry, args: &DiffArgs) -> Result<Exit, Failure> {
-    let (a, b) = (store.find_run(&args.a)?, store.find_run(&args.b)?);
+    let (a, b) = (find_run(store, &args.a)?, find_run(store, &args.b)?);
     let difference = compare(store, registry, &a, &b);
     print(&match args.format {
         RecordFormat::Json => serde_json::to_string_pretty(&difference).unwrap_or_default(),

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::format::word;
+use super::taken::find_run;
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::results::Export;
@@ -15,7 +16,7 @@ use crate::store::{RunStatus, Store};
 /// The arguments of `repro export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The run: an id, a unique prefix, a pipeline's name, `latest` or `latest~1`.
+    /// The run: an id or its start, a pipeline's name (`smoke`, `smoke@tiny`, `smoke~1`), or `latest`.
     run: String,
     /// The archive to write, as `run.tar.zst`.
     #[arg(value_name = "OUT.tar.zst")]
@@ -30,7 +31,7 @@ pub struct ExportArgs {
 
 /// Writes the archive.
 pub fn run(store: &Store, registry: &Registry, args: &ExportArgs) -> Result<Exit, Failure> {
-    let run = &store.find_run(&args.run)?;
+    let run = &find_run(store, &args.run)?;
     let export = Export { store, registry, run, without_checkpoints: args.without_checkpoints, replace: args.force };
     let written = export.write(&args.out)?;
     if run.status != RunStatus::Done {

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::places::{StoreArgs, view_store};
+use super::taken::tell_references;
 use super::terminal::print;
 use crate::cli::exit::Exit;
 use crate::pipeline::{self, Pipeline};
@@ -40,6 +41,7 @@ pub fn run(at: &StoreArgs, args: &GraphArgs, registry: &Registry) -> Result<Exit
     let store = view_store(at, Some(&args.file))?;
     let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
     let pipeline = pipeline::load(&request, registry, &store)?;
+    tell_references(&pipeline);
     print(&match args.format {
         Language::Dot => dot(&pipeline),
         Language::Mermaid => mermaid(&pipeline),

@@ -17,6 +17,7 @@ mod predict;
 mod request;
 mod run;
 mod runs;
+mod taken;
 mod terminal;
 mod ui;
 mod weights;

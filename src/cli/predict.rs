@@ -8,6 +8,7 @@ use clap::Args;
 use super::failure::{Failure, exit_of, fail};
 use super::places::{StoreArgs, view_store};
 use super::request::{bounded, cores};
+use super::taken::find_run;
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::fsio;
@@ -187,7 +188,7 @@ fn model(at: &StoreArgs, args: &PredictArgs) -> Result<(String, Alone), Failure>
     } else {
         let (run, stage) = behind.map_or(("latest", before), |stage| (before, stage));
         let store = view_store(at, None)?;
-        let found = store.find_run(run).map_err(Failure::from).and_then(|run| {
+        let found = find_run(&store, run).and_then(|run| {
             let found = models::of_run(&store, &run, Some(stage).filter(|stage| !stage.is_empty()))?;
             Ok((format!("{} of run {}", found.0, run.id), found.1))
         });

@@ -7,6 +7,7 @@ use clap::Args;
 use super::config;
 use super::failure::Failure;
 use super::places::project;
+use super::taken::tell_references;
 use super::terminal::warn;
 use crate::engine;
 use crate::pipeline::{self, Pipeline};
@@ -54,10 +55,12 @@ pub struct PlanArgs {
     keep_going: bool,
 }
 
-/// Loads the pipeline that the arguments name.
+/// Loads the pipeline that the arguments name, and says which earlier runs its references mean.
 pub fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
     let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
-    Ok(pipeline::load(&request, registry, store)?)
+    let pipeline = pipeline::load(&request, registry, store)?;
+    tell_references(&pipeline);
+    Ok(pipeline)
 }
 
 pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {

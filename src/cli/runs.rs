@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::format::{RecordFormat, aligned, figure, markdown, word};
+use super::taken::find_run;
 use super::terminal::{print, warn};
 use super::ui::how_far;
 use crate::cli::exit::Exit;
@@ -30,7 +31,7 @@ pub struct RunsArgs {
 /// The arguments of `repro show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The run: an id, a unique prefix, a pipeline's name, `latest` or `latest~1`.
+    /// The run: an id or its start, a pipeline's name (`smoke`, `smoke@tiny`, `smoke~1`), or `latest`.
     #[arg(default_value = "latest")]
     run: String,
     /// How to print.
@@ -78,7 +79,7 @@ fn part(line: &RunLine) -> String {
 
 /// Prints one run.
 pub fn show(store: &Store, args: &ShowArgs) -> Result<Exit, Failure> {
-    let mut run = store.find_run(&args.run)?;
+    let mut run = find_run(store, &args.run)?;
     if run.status == RunStatus::Running {
         let at_work = at_work(store, &run.id);
         for node in run.nodes.iter_mut().filter(|node| node.status == Status::Running) {

@@ -60,6 +60,11 @@ pub fn warn(text: &str) {
     tell(&format!("warning: {}", clean(text)));
 }
 
+/// Prints a remark to standard error, as which run a command took.
+pub fn note(text: &str) {
+    tell(&format!("note: {}", clean(text)));
+}
+
 /// Prints what clap says of a command line, or the help that it was asked for, and gives the exit code.
 pub fn usage(error: &clap::Error) -> Exit {
     let text = error.render();

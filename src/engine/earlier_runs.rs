@@ -1,6 +1,6 @@
 //! References to earlier runs, `run:NAME/STAGE`, resolved when a pipeline is loaded.
 
-use crate::pipeline::{RunLookup, RunNode};
+use crate::pipeline::{EarlierStage, RunLookup, RunNode};
 use crate::stage::StageName;
 use crate::store::{RunNodeRecord, Store};
 
@@ -8,24 +8,25 @@ use crate::store::{RunNodeRecord, Store};
 const SHOWN: usize = 20;
 
 impl RunLookup for Store {
-    fn find(&self, run: &str, stage: &str) -> Result<Vec<RunNode>, String> {
+    fn find(&self, run: &str, stage: &str) -> Result<EarlierStage, String> {
         let name = StageName::read(stage)?;
-        let wanted = format!(" that finished the stage `{stage}`");
-        let record = self
-            .find_run_where(run, &wanted, |record| record.finished_stage(&name).is_some())
-            .map_err(|error| format!("{error} {}", error.hint()))?;
-        let Some(nodes) = record.finished_stage(&name) else {
-            let mut stages: Vec<&str> = record.nodes.iter().map(|node| node.stage.as_str()).collect();
+        let found = self.find_run_with(run, &name).map_err(|error| format!("{error} {}", error.hint()))?;
+        let Some(nodes) = found.run.finished_stage(&name) else {
+            let mut stages: Vec<&str> = found.run.nodes.iter().map(|node| node.stage.as_str()).collect();
             stages.dedup();
             let more = if stages.len() > SHOWN { " and more" } else { "" };
             stages.truncate(SHOWN);
             let known = stages.join("`, `");
             return Err(format!(
                 "Run `{}` did not finish a stage `{stage}`; its stages are `{known}`{more}.",
-                record.id
+                found.run.id
             ));
         };
-        Ok(nodes.into_iter().filter_map(run_node).collect())
+        Ok(EarlierStage {
+            nodes: nodes.into_iter().filter_map(run_node).collect(),
+            taken: found.taken(),
+            passed_over: found.passed_over(run),
+        })
     }
 }
 

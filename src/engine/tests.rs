@@ -61,7 +61,7 @@ fn a_second_run_executes_nothing_and_is_quick() {
     assert_eq!(second.nodes[3].outputs, first.nodes[3].outputs);
     assert!(bench.ran().is_empty());
     assert!(second.id > first.id || second.started == first.started);
-    assert_eq!(bench.store.find_run("test").unwrap().status, RunStatus::Done);
+    assert_eq!(bench.store.find_run("test").unwrap().run.status, RunStatus::Done);
 }
 
 #[test]
@@ -319,12 +319,12 @@ fn many_hits_are_quick() {
 fn a_finished_stage_of_a_run_can_be_referred_to() {
     let mut bench = diamond();
     let record = bench.run();
-    let nodes = bench.store.find("test", "d").unwrap();
+    let nodes = bench.store.find("test", "d").unwrap().nodes;
     assert_eq!(nodes.len(), 1);
     assert_eq!((&nodes[0].outputs, nodes[0].yields.as_str()), (&record.nodes[3].outputs, "text"));
     bench.work("d", "fail", &["b"]);
     let failed = bench.run();
-    assert_eq!(bench.store.find("test", "d").unwrap()[0].key, nodes[0].key, "the failed run is passed over");
+    assert_eq!(bench.store.find("test", "d").unwrap().nodes[0].key, nodes[0].key, "the failed run is passed over");
     let message = bench.store.find(&failed.id, "d").err().unwrap();
     assert!(message.contains("did not finish a stage `d`"), "{message}");
     bench.clear().work("e", "plain", &["run:test/c"]);

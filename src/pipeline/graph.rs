@@ -28,9 +28,22 @@ pub struct Pipeline {
     pub stages: BTreeMap<String, Stage>,
     /// The nodes, each behind those that it needs.
     pub nodes: Vec<Node>,
+    /// Which earlier runs its references mean.
+    pub earlier: Vec<EarlierRun>,
     /// The whole pipeline as RON, with the profile and the single changes applied and the defaults stated. It can be
     /// loaded, and gives the same recipes.
     pub resolved: String,
+}
+
+/// Which run references of a pipeline mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierRun {
+    /// Which run it is.
+    pub taken: String,
+    /// The references, as `run:smoke/validate`, sorted.
+    pub references: Vec<String>,
+    /// Which newer runs were passed over, and why: sentences, sorted.
+    pub passed_over: Vec<String>,
 }
 
 /// A stage that takes part, in one cell of the matrix.

@@ -90,6 +90,7 @@ pub fn load(request: &Request, registry: &Registry, runs: &dyn RunLookup) -> Res
         profiles: overrides::profiles(&documents),
         sets: request.sets.clone(),
         resolved: resolved::text(&main.name, stated.as_ref(), &matrix, &order, &declared, &variants),
+        earlier: runs.taken(),
         stages,
         nodes,
     })

@@ -56,6 +56,6 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use earlier::RunLookup;
-pub use graph::{Node, Origin, Pipeline, RunNode, Source, Stage};
+pub use earlier::{EarlierStage, RunLookup};
+pub use graph::{EarlierRun, Node, Origin, Pipeline, RunNode, Source, Stage};
 pub use load::{Request, load};

@@ -133,11 +133,11 @@ fn changed_contents_are_changed_inputs() {
 
 #[test]
 fn runs_are_found_by_id_prefix_pipeline_and_age() {
-    let bench = Bench::small();
-    bench.write("other.ron", SMALL.replace("name: \"small\"", "name: \"other\""));
-    for line in ["small.ron --only start", "other.ron --only start", "small.ron --only start --set start.source.seed=3"]
-    {
-        bench.ran(line);
+    let bench = Bench::new();
+    for (name, seed) in [("small", 1), ("other", 1), ("small", 3)] {
+        let start = format!(r#""start": Weights(encoder: Tiny, source: Seeded(encoder: Stable, seed: {seed}))"#);
+        bench.write("p.ron", format!("Pipeline(name: \"{name}\", stages: {{ {start} }})"));
+        bench.ran("p.ron");
     }
     let list: Json = serde_json::from_str(&bench.ok("runs --format json")).unwrap();
     let ids: Vec<&str> = list.as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap()).collect();
@@ -156,7 +156,7 @@ fn runs_are_found_by_id_prefix_pipeline_and_age() {
         answer.err
     };
     assert!(told("smal").contains("Did you mean `small`?"), "{}", told("smal"));
-    assert!(told("small~2").contains("has 2 run(s) of `small`"), "{}", told("small~2"));
+    assert!(told("small~2").contains("has 2 finished runs of `small`"), "{}", told("small~2"));
     assert!(told("latest~x").contains("is not a number of runs"), "{}", told("latest~x"));
     assert!(told("2").contains("is the start of 3 run ids"), "{}", told("2"));
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use repro::pipeline::{Request, RunLookup, RunNode};
+use repro::pipeline::{EarlierStage, Request, RunLookup};
 use repro::stage::{Field, Type};
 
 use crate::harness::{Bench, project};
@@ -18,7 +18,7 @@ fn shipped() -> Vec<String> {
 pub struct NoRuns;
 
 impl RunLookup for NoRuns {
-    fn find(&self, run: &str, _stage: &str) -> Result<Vec<RunNode>, String> {
+    fn find(&self, run: &str, _stage: &str) -> Result<EarlierStage, String> {
         Err(format!("There is no run `{run}`."))
     }
 }

@@ -92,7 +92,7 @@ fn a_run_that_goes_on_is_shown_so_and_what_it_finished_outlives_its_kill() {
         assert!(begin.elapsed() < Duration::from_secs(60));
         bench.ran("use.ron");
     }
-    assert_eq!(statuses(&bench.record("slow")), ["ran", "interrupted", "skipped"]);
+    assert_eq!(statuses(&bench.record(record["id"].as_str().unwrap())), ["ran", "interrupted", "skipped"]);
 }
 
 #[test]
@@ -226,4 +226,108 @@ fn every_terminal_sees_how_far_a_stage_at_work_is_and_the_log_has_the_lines_that
     bench.ran("small.ron --only pictures");
     let count = |end: &str| files(&bench.path("store/runs")).iter().filter(|name| name.ends_with(end)).count();
     assert_eq!((count(".json"), count(".events")), (3, 2));
+}
+
+/// The lines of standard error of a call that succeeds, without run ids.
+fn said(bench: &Bench, line: &str) -> String {
+    let answer = bench.call(line);
+    assert!(matches!(answer.code, Some(0 | 1)), "{line}: {answer:?}");
+    let lines = answer.err.lines().filter(|line| line.starts_with("note: ") || line.starts_with("warning: "));
+    let lines = lines.map(|line| bench.normal(line).split(", finished ").next().unwrap_or_default().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A pipeline that writes a text, with a profile, and a pipeline that takes the text of the newest such run.
+fn texts() -> Bench {
+    let bench = Bench::new();
+    bench.write(
+        "text.ron",
+        r#"Pipeline(name: "text", stages: {
+            "made": Command(run: ["sh", "-c", "echo $K > $0", "{out:o}"], env: {"K": "whole"}, outputs: {"o": "o.txt"}),
+            "other": Command(run: ["sh", "-c", "test $K != bad && echo $K > $0", "{out:o}"], env: {"K": "good"}, outputs: {"o": "o.txt"}),
+        }, profiles: {"tiny": {"made": (env: {"K": "tiny"})}})"#,
+    );
+    let take = |name: &str| {
+        let copy = format!(
+            r#"Command(run: ["cp", "{{in:a.o}}", "{{out:o}}"], inputs: {{"a": "run:{name}/made"}}, outputs: {{"o": "o.txt"}})"#
+        );
+        format!(r#"Pipeline(name: "take", stages: {{"one": {copy}, "two": {copy}}})"#)
+    };
+    for (file, name) in [("take.ron", "text"), ("tiny.ron", "text@tiny"), ("latest.ron", "latest")] {
+        bench.write(file, take(name));
+    }
+    bench
+}
+
+#[test]
+fn a_pipelines_name_means_its_newest_finished_run_that_is_no_trial() {
+    let bench = texts();
+    let trial = r#"text.ron --set made.env.K="trial""#;
+    bench.ran(trial);
+    let id = |name: &str| bench.record(name)["id"].as_str().unwrap().to_owned();
+    let only_trials = bench.call("show text");
+    assert_eq!(only_trials.code, Some(2));
+    let latest = id("latest");
+    assert!(only_trials.err.contains(&format!("{latest} is a trial (made.env.K=\"trial\")")), "{only_trials:?}");
+    assert!(only_trials.err.contains(&format!("by its id, as `{latest}`")), "{only_trials:?}");
+
+    bench.ran("text.ron");
+    let whole = id("latest");
+    bench.ran("text.ron --profile tiny");
+    let tiny = id("latest");
+    bench.ran("text.ron --only made");
+    assert_eq!(bench.call(r#"run text.ron --set other.env.K="bad""#).code, Some(3));
+    let failed = id("latest");
+    assert_eq!([id("text"), id("text@tiny"), id(&failed)], [whole.clone(), tiny.clone(), failed]);
+    // Every command says which run it took; what it prints is not mixed with that.
+    let warning = "warning: For `text`, newer runs were passed over: [run] is a trial (other.env.K=\"bad\"); [run] is a trial (only \
+                   made); [run] has the profile `tiny`.";
+    for line in ["show text", "show text --format json", "export text x.tar.zst"] {
+        assert_eq!(said(&bench, line), format!("note: run [run] of text\n{warning}"), "{line}");
+    }
+    assert_eq!(
+        said(&bench, "diff text@tiny text"),
+        format!("note: run [run] of text@tiny\nnote: run [run] of text\n{warning}")
+    );
+    assert_eq!(said(&bench, "show text@tiny"), "note: run [run] of text@tiny");
+    assert!(said(&bench, "show").starts_with("note: run [run] of text (a trial: other.env.K=\"bad\"), failed "));
+    assert_eq!(crate::harness::unpacked(&bench, "x.tar.zst")[0].0, "text/manifest.json");
+
+    // References mean the same runs. Which ones these are is said once, also where stages share them.
+    let taken = |file: &str| {
+        bench.ran(file);
+        std::fs::read_to_string(bench.path("results/take/two/o.txt")).unwrap()
+    };
+    assert_eq!(["take.ron", "tiny.ron"].map(taken), ["whole\n", "tiny\n"]);
+    for line in ["plan take.ron", "run take.ron", "run take.ron --json", "graph take.ron"] {
+        assert_eq!(said(&bench, line), format!("note: `run:text/made`: run [run] of text\n{warning}"), "{line}");
+    }
+    bench.ran(trial);
+    assert_eq!(taken("latest.ron"), "trial\n");
+}
+
+#[test]
+fn what_an_unfinished_run_finished_is_taken_where_no_finished_run_has_it() {
+    let bench = texts();
+    bench.edit("text.ron", "\"good\"", "\"bad\"");
+    bench.edit("text.ron", "\"whole\"", "\"early\"");
+    assert_eq!(bench.call("run text.ron").code, Some(3));
+    let taken = || {
+        let answer = bench.call("run take.ron");
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        (std::fs::read_to_string(bench.path("results/take/one/o.txt")).unwrap(), answer.err)
+    };
+    let (text, told) = taken();
+    assert_eq!(text, "early\n");
+    assert!(told.contains("`run:text/made`: run ") && told.contains(" of text, failed "), "{told}");
+    // A finished run comes first, also if a newer one finished the stage and failed later.
+    bench.edit("text.ron", "\"bad\"", "\"good\"");
+    bench.edit("text.ron", "\"early\"", "\"whole\"");
+    bench.ran("text.ron");
+    bench.edit("text.ron", "\"good\"", "\"bad\"");
+    bench.edit("text.ron", "\"whole\"", "\"late\"");
+    assert_eq!(bench.call("run text.ron").code, Some(3));
+    let (text, told) = taken();
+    assert_eq!(text, "whole\n");
+    assert!(told.contains("warning: For `text`, a newer run was passed over: ") && told.contains(" failed."), "{told}");
 }

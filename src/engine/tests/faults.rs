@@ -186,7 +186,7 @@ fn a_request_to_stop_stops_running_stages_and_starts_no_more() {
     });
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert_eq!((record.status, statuses(&record)), (RunStatus::Interrupted, vec![Interrupted, Skipped]));
-    assert_eq!(bench.store.find_run("latest").unwrap().status, RunStatus::Interrupted);
+    assert_eq!(bench.store.find_run("latest").unwrap().run.status, RunStatus::Interrupted);
 }
 
 #[test]

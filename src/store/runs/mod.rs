@@ -3,16 +3,20 @@
 mod events;
 mod find;
 mod format;
+mod found;
 mod journal;
 mod names;
 mod read;
 mod record;
 mod write;
 
+pub use found::{FoundRun, PassedRun};
 pub use journal::Journal;
 pub use names::RunClaim;
 pub(super) use names::{RunFiles, RunName};
 pub use record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
 
+#[cfg(test)]
+mod find_tests;
 #[cfg(test)]
 pub(super) mod tests;

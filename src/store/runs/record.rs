@@ -95,12 +95,32 @@ impl RunRecord {
     /// The format that this program writes.
     pub const FORMAT: u32 = 2;
 
+    /// Its pipeline's name, with the profile: `smoke`, or `smoke@tiny`.
+    pub fn full_name(&self) -> String {
+        full_name(&self.pipeline, self.profile.as_deref())
+    }
+
+    /// What makes the run a trial, in words; none where it is of the whole pipeline as it stands.
+    pub fn trial(&self) -> Option<String> {
+        trial(&self.sets, &self.only)
+    }
+
     /// The nodes of a stage, or of its part in some cells, if each of them is done.
     pub fn finished_stage(&self, stage: &StageName) -> Option<Vec<&RunNodeRecord>> {
         let named = |node: &&RunNodeRecord| node.stage.starts_with(&stage.stage) && stage.covers(&node.name());
         let nodes: Vec<&RunNodeRecord> = self.nodes.iter().filter(named).collect();
         (!nodes.is_empty() && nodes.iter().all(|node| node.status.is_done())).then_some(nodes)
     }
+}
+
+fn full_name(pipeline: &str, profile: Option<&str>) -> String {
+    profile.map_or_else(|| pipeline.to_owned(), |profile| format!("{pipeline}@{profile}"))
+}
+
+fn trial(sets: &[String], only: &[String]) -> Option<String> {
+    let only = (!only.is_empty()).then(|| format!("only {}", only.join(", ")));
+    let parts: Vec<&str> = sets.iter().chain(&only).map(String::as_str).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What became of one node.

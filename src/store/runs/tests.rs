@@ -18,7 +18,8 @@ const FORMAT_2: &[u8] = include_bytes!("samples/format2.json");
 const FORMAT_2_PLAN: &[u8] = include_bytes!("samples/format2.plan");
 const FORMAT_2_NODES: &[u8] = include_bytes!("samples/format2.nodes");
 
-fn run(entry: &RunName, pipeline: &str) -> RunRecord {
+/// The record of a run without nodes.
+pub(super) fn run(entry: &RunName, pipeline: &str) -> RunRecord {
     RunRecord {
         format: RunRecord::FORMAT,
         number: entry.number,
@@ -26,8 +27,8 @@ fn run(entry: &RunName, pipeline: &str) -> RunRecord {
         pipeline: pipeline.into(),
         file: "p.ron".into(),
         profile: None,
-        sets: vec!["a.b=1".into()],
-        only: vec!["a".into()],
+        sets: vec![],
+        only: vec![],
         resolved: "Pipeline(\n)\n".into(),
         started: "2026-11-29T00:00:00Z".into(),
         finished: None,
@@ -41,7 +42,8 @@ fn run(entry: &RunName, pipeline: &str) -> RunRecord {
     }
 }
 
-fn node(i: usize) -> RunNodeRecord {
+/// The record of a node that was in the store.
+pub(super) fn node(i: usize) -> RunNodeRecord {
     let digest = Digest::of(&i.to_le_bytes());
     let kind = ArtifactKind::File;
     let out = Artifact { digest, bytes: 3, kind, file: "out".into(), path: None, tree: BTreeMap::new() };
@@ -63,7 +65,8 @@ fn node(i: usize) -> RunNodeRecord {
     }
 }
 
-fn entry(number: u64, id: &str, pipeline: &str) -> RunName {
+/// The name of a run.
+pub(super) fn entry(number: u64, id: &str, pipeline: &str) -> RunName {
     RunName { number, id: id.into(), mark: Some(mark(pipeline)) }
 }
 
@@ -74,8 +77,8 @@ pub fn recorded(store: &Store, pipeline: &str) -> String {
     claim.id().to_owned()
 }
 
-/// Three runs; that of the greatest number has the smallest id.
-fn store() -> (tempfile::TempDir, Store) {
+/// Three finished runs; that of the greatest number has the smallest id.
+pub(super) fn store() -> (tempfile::TempDir, Store) {
     let (dir, store) = empty();
     for (number, id, name) in [(9, "20270101-aaaa", "voc"), (10, "20260102-bbbb", "smoke"), (11, "20260102-1-c", "voc")]
     {
@@ -83,37 +86,6 @@ fn store() -> (tempfile::TempDir, Store) {
         store.end(&entry, &run(&entry, name)).unwrap();
     }
     (dir, store)
-}
-
-#[test]
-fn runs_are_found_by_number_id_prefix_pipeline_and_age() {
-    let (_dir, store) = store();
-    let id = |name: &str| store.find_run(name).unwrap().id;
-    assert_eq!(id("latest"), "20260102-1-c");
-    assert_eq!(id("latest~1"), "20260102-bbbb");
-    assert_eq!(id("latest~2"), "20270101-aaaa");
-    assert_eq!(id("voc"), "20260102-1-c");
-    assert_eq!(id("voc~1"), "20270101-aaaa");
-    assert_eq!(id("2027"), "20270101-aaaa");
-    assert_eq!(id("20260102-1-c"), "20260102-1-c");
-    let first = store.find_run_where("latest", "", |run| run.pipeline == "smoke").unwrap();
-    assert_eq!(first.id, "20260102-bbbb");
-    assert_eq!(store.runs(Some("voc")).unwrap().count(), 2);
-    assert_eq!(store.run_lines(None).unwrap().count(), 3);
-}
-
-#[test]
-fn names_of_no_run_are_explained() {
-    let (_dir, store) = store();
-    let say = |name: &str| {
-        let error = store.find_run(name).unwrap_err();
-        format!("{error} {}", error.hint())
-    };
-    insta::assert_snapshot!(say("smok"), @"There is no run `smok` in the store. Did you mean `smoke`?");
-    insta::assert_snapshot!(say("voc~2"), @"There is no run `voc~2`: the store has 2 run(s) of `voc`. List the runs by `repro runs`.");
-    insta::assert_snapshot!(say("2026"), @"`2026` is the start of 2 run ids, from `20260102-bbbb` to `20260102-1-c`. Give more digits.");
-    insta::assert_snapshot!(say("latest~x"), @"`~x` in `latest~x` is not a number of runs. Name a run by its id or the start of it, by its pipeline's name, or by `latest` or `latest~1`.");
-    insta::assert_snapshot!(say("zzz"), @"There is no run `zzz` in the store. Name a run by its id or the start of it, by its pipeline's name, or by `latest` or `latest~1`.");
 }
 
 #[test]
@@ -141,7 +113,7 @@ fn numbers_and_ids_are_claimed_once_by_any_number_of_processes() {
     let ids: BTreeSet<&str> = claims.iter().map(|(entry, _)| entry.id.as_str()).collect();
     assert_eq!((numbers.len(), ids.len(), *numbers.first().unwrap()), (80, 80, 12));
     let newest = claims.iter().filter(|(_, claim)| claim.is_none()).map(|(entry, _)| entry).max().unwrap();
-    assert_eq!(store.find_run("latest").unwrap().number, newest.number);
+    assert_eq!(store.find_run("latest").unwrap().run.number, newest.number);
 }
 
 #[test]
@@ -151,7 +123,7 @@ fn a_run_that_goes_on_is_read_from_its_journal_and_one_that_was_killed_keeps_wha
     let begun = RunRecord { status: RunStatus::Running, ..run(&claim.entry, "voc") };
     let mut journal = store.begin_run(&claim, &begun).unwrap();
     let statuses =
-        || -> Vec<Status> { store.find_run("latest").unwrap().nodes.iter().map(|node| node.status).collect() };
+        || -> Vec<Status> { store.find_run("latest").unwrap().run.nodes.iter().map(|node| node.status).collect() };
     for i in 0..3 {
         let unknown = RunNodeRecord { key: None, outputs: BTreeMap::new(), ..node(i) };
         journal.note(i, &RunNodeRecord { status: Status::Waiting, ..unknown }, true);
@@ -165,19 +137,19 @@ fn a_run_that_goes_on_is_read_from_its_journal_and_one_that_was_killed_keeps_wha
         (store.run_path(&claim.entry, JOURNAL), fsio::read(&store.run_path(&claim.entry, JOURNAL)).unwrap());
     fsio::write_atomic(&path, &[&text[..], b"12345678 {\"what\":{\"at\":2,\"sta"].concat()).unwrap();
     assert_eq!(statuses(), [Status::Ran, Status::Running, Status::Waiting], "a torn line is passed over");
-    let now = store.find_run("latest").unwrap();
+    let now = store.find_run("latest").unwrap().run;
     assert_eq!((now.status, now.nodes[0].seconds, &now.nodes[0].outputs), (RunStatus::Running, 2.5, &node(0).outputs));
     assert_eq!((now.resolved, now.params), (begun.resolved.clone(), begun.params.clone()));
     let line = store.run_lines(None).unwrap().next().unwrap().unwrap();
     assert_eq!((line.status, line.ran, line.running, line.waiting), (RunStatus::Running, 1, 1, 1));
     let entry = claim.entry.clone();
     drop(claim);
-    let killed = store.find_run("latest").unwrap();
+    let killed = store.find_run("latest").unwrap().run;
     assert_eq!(killed.status, RunStatus::Interrupted);
     assert_eq!(statuses(), [Status::Ran, Status::Interrupted, Status::Skipped]);
     store.end_killed_run(&entry).unwrap();
     assert!(!fsio::exists(&path));
-    assert_eq!(store.find_run("latest").unwrap(), killed, "the record that is written for it says the same");
+    assert_eq!(store.find_run("latest").unwrap().run, killed, "the record that is written for it says the same");
 }
 
 #[test]
@@ -190,10 +162,11 @@ fn a_run_with_nothing_to_do_adds_its_head_alone_and_a_change_what_changed() {
     };
     let add = |nodes: &[RunNodeRecord]| {
         let (before, claim) = (bytes(), store.claim_run("voc").unwrap());
-        let record = RunRecord { nodes: nodes.to_vec(), ..run(&claim.entry, "voc") };
+        let (sets, only) = (vec!["a.b=1".into()], vec!["a".into()]);
+        let record = RunRecord { nodes: nodes.to_vec(), sets, only, ..run(&claim.entry, "voc") };
         store.end_run(&claim, &record).unwrap();
         drop(claim);
-        assert_eq!(store.find_run("latest").unwrap(), record);
+        assert_eq!(store.find_run("latest").unwrap().run, record);
         bytes() - before
     };
     let ran = |node: &RunNodeRecord| {
@@ -219,7 +192,7 @@ fn records_of_all_formats_are_read_and_those_without_a_number_come_first() {
     let (_dir, store) = empty();
     let place = |name: &str, text: &[u8]| fsio::write_atomic(&store.path().join("runs").join(name), text).unwrap();
     place("20991231-235959-999-ffff.json", FORMAT_1);
-    let old = store.find_run("latest").unwrap();
+    let old = store.find_run("latest").unwrap().run;
     assert_eq!((old.format, old.number, old.pipeline.as_str(), old.status), (1, 0, "sample", RunStatus::Failed));
     let statuses = |run: &RunRecord| -> Vec<Status> { run.nodes.iter().map(|node| node.status).collect() };
     assert_eq!(statuses(&old), [Status::Ran, Status::Failed, Status::Skipped]);
@@ -228,14 +201,14 @@ fn records_of_all_formats_are_read_and_those_without_a_number_come_first() {
     }
     let name = format!("00000007.20261129-010203-456-0007.{}.json", mark("sample"));
     place(&name, FORMAT_2);
-    let new = store.find_run("latest").unwrap();
+    let new = store.find_run("latest").unwrap().run;
     assert_eq!((new.format, new.number, new.id.as_str()), (2, 7, "20261129-010203-456-0007"));
     assert_eq!(statuses(&new), statuses(&old));
     assert_eq!((&new.resolved, &new.params, &new.sets), (&old.resolved, &old.params, &old.sets));
     for (new, old) in new.nodes.iter().zip(&old.nodes) {
         assert_eq!((&new.outputs, &new.preimage, &new.message), (&old.outputs, &old.preimage, &old.message));
     }
-    assert_eq!(store.find_run("sample~1").unwrap(), old);
+    assert_eq!(store.find_run("latest~1").unwrap().run, old);
     assert_eq!(store.claim_run("sample").unwrap().number(), 8);
 }
 
@@ -247,11 +220,11 @@ fn a_record_is_read_as_far_as_it_goes_and_one_of_a_newer_format_stays() {
         {"stage":"a","kind":"Work","recipe":"00"},
         {"stage":"b","kind":"Work","status":"ran","recipe":"0000000000000000000000000000000000000000000000000000000000000000"}]}"#;
     fsio::write_atomic(&path, &frame(text)).unwrap();
-    let run = store.find_run("latest").unwrap();
+    let run = store.find_run("latest").unwrap().run;
     assert_eq!((run.id.as_str(), run.status, run.nodes.len()), ("20260103-d", RunStatus::Done, 1));
     for text in [&br#"{"format":3,"id":"20260103-d"}"#[..], b"[]"] {
         fsio::write_atomic(&path, &frame(text)).unwrap();
-        assert_eq!(store.find_run("latest").unwrap().id, "20260102-1-c");
+        assert_eq!(store.find_run("latest").unwrap().run.id, "20260102-1-c");
         let told = store.take_notices().join(" ");
         assert!(told.contains("The record of run 20260103-d") && told.contains("left out"), "{told}");
         assert_eq!(fsio::read(&path).unwrap(), frame(text));
@@ -265,16 +238,16 @@ fn what_is_damaged_is_told_and_left_out_and_later_runs_do_not_rest_on_it() {
     fsio::write_atomic(&path, b"torn").unwrap();
     assert_eq!(store.runs(None).unwrap().count(), 2);
     assert!(!fsio::exists(&path));
-    assert_eq!(store.find_run("voc").unwrap().id, "20270101-aaaa");
+    assert_eq!(store.find_run("voc").unwrap().run.id, "20270101-aaaa");
     let claim = store.claim_run("voc").unwrap();
     let record = RunRecord { nodes: (0..9).map(node).collect(), ..run(&claim.entry, "voc") };
     store.end_run(&claim, &record).unwrap();
     let lists = store.stored(&claim.entry).unwrap().unwrap().lists.unwrap();
     fsio::remove_file(&store.objects.file(&lists.nodes.unwrap())).unwrap();
-    assert_eq!(store.find_run("voc").unwrap().id, "20270101-aaaa");
+    assert_eq!(store.find_run("voc").unwrap().run.id, "20270101-aaaa");
     assert!(store.take_notices().iter().any(|text| text.contains("a part of its record is lost")));
     let next = store.claim_run("voc").unwrap();
     let record = RunRecord { number: next.number(), id: next.id().into(), ..record };
     store.end_run(&next, &record).unwrap();
-    assert_eq!(store.find_run("voc").unwrap(), record);
+    assert_eq!(store.find_run("voc").unwrap().run, record);
 }

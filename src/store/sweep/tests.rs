@@ -76,7 +76,7 @@ fn what_a_killed_run_left_goes_and_its_log_and_its_checkpoint_stay() {
     store.sweep_runs().unwrap();
     assert_eq!(fsio::list(&folder).unwrap(), ["job.json", "log.txt"]);
     assert!(fsio::exists(&store.scratch(&key("a")).join("checkpoint")));
-    assert_eq!(store.find_run("latest").unwrap().id, id);
+    assert_eq!(store.find_run("latest").unwrap().run.id, id);
     let runs = fsio::list(&store.path().join("runs")).unwrap();
     assert!(runs.len() == 1 && runs[0].ends_with(".json"), "{runs:?}");
     assert!(fsio::list(&store.path().join("locks")).unwrap().is_empty());
