@@ -138,6 +138,20 @@ impl Figure {
             Figure::Iou(class) => cells.get(class).and_then(iou),
         }
     }
+
+    /// The ratios that the figure is the mean of: numerator and denominator of each, one a class for the mean IoU and
+    /// else a single one.
+    pub(super) fn ratios(self, cells: &[Cell]) -> Vec<[u64; 2]> {
+        let iou = |cell: &Cell| [cell[0], cell[0] + cell[1] + cell[2]];
+        match self {
+            Figure::MeanIou => cells.iter().map(iou).collect(),
+            Figure::PixelAccuracy => {
+                let add = |sum: [u64; 2], cell: &Cell| [sum[0] + cell[0], sum[1] + cell[0] + cell[2]];
+                vec![cells.iter().fold([0, 0], add)]
+            }
+            Figure::Iou(class) => cells.get(class).map(iou).into_iter().collect(),
+        }
+    }
 }
 
 #[cfg(test)]

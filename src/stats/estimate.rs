@@ -3,6 +3,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::images::Resampled;
+use super::mixed::Mixed;
 
 /// An interval. Its ends may be infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +71,8 @@ pub(super) enum Spread {
         /// The degrees of freedom.
         freedom: f64,
     },
+    /// As a sum of variances that are known from very different numbers of observations.
+    Mixed(Mixed),
     /// As the resamples of images do.
     Resampled(Resampled),
 }
@@ -83,6 +86,10 @@ impl Estimate {
                 let [low, high] = resampled.interval(level);
                 Interval { low, high }
             }
+            Spread::Mixed(mixed) => {
+                let half = mixed.half(1.0 - level);
+                Interval { low: self.effect - half, high: self.effect + half }
+            }
             &Spread::T { error, freedom } => {
                 let half = StudentsT::new(0.0, 1.0, freedom)
                     .map_or(f64::INFINITY, |t| error * t.inverse_cdf(0.5 + level / 2.0));
@@ -91,12 +98,18 @@ impl Estimate {
         }
     }
 
+    /// Whether the interval is wider than Satterthwaite's, which would be too narrow for so few seeds.
+    pub fn is_widened(&self) -> bool {
+        matches!(self.spread, Spread::Mixed(_))
+    }
+
     /// The two-sided p-value of the hypothesis that the true effect is `bound`. An [`interval`](Self::interval) of a level
     /// above `1 - p` holds the bound.
     pub fn p(&self, bound: f64) -> f64 {
         match &self.spread {
             Spread::None => f64::from(self.effect == bound),
             Spread::Resampled(resampled) => resampled.p(bound),
+            Spread::Mixed(mixed) => mixed.p((self.effect - bound).abs()),
             &Spread::T { error, freedom } => {
                 let t = (self.effect - bound).abs() / error;
                 if t.is_nan() {

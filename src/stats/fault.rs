@@ -1,5 +1,8 @@
 //! Why nothing can be said of some figures.
 
+/// The fewest images with counted pixels of which anything is said.
+pub(super) const LEAST_IMAGES: usize = 6;
+
 /// Why no estimate is given. Each is a sentence for the person who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -27,10 +30,10 @@ pub enum Fault {
         "class {0} has no true pixel in these images, so that its IoU says nothing; validate on images that have the class"
     )]
     Absent(usize),
-    /// A class of no true pixels, which one model predicts and the other does not.
+    /// A class of no true pixels, which some models predict and others do not.
     #[error(
-        "class {0} has no true pixel and is predicted by only one of the two models, so that one mean counts it and the other does \
-         not; compare the IoU of classes, or validate on images that have the class"
+        "class {0} has no true pixel and is predicted by some of the models only, so that their means count it and those of the others \
+         do not; compare the IoU of classes, or validate on images that have the class"
     )]
     Class(usize),
     /// Different numbers of images.

@@ -8,13 +8,19 @@
 //! - what cannot be said is an error or none, never a number that means nothing.
 
 mod counts;
+mod crossed;
 mod equivalence;
 mod estimate;
 mod family;
 mod fault;
 mod images;
+pub mod made;
+mod methods;
+mod mixed;
 mod round;
+mod sample;
 mod seeds;
+mod values;
 mod verdict;
 
 pub use counts::{Counts, Figure, Pixels};
@@ -22,6 +28,7 @@ pub use estimate::{Basis, Estimate, Interval};
 pub use family::{Corrected, holm};
 pub use fault::Fault;
 pub use images::{RESAMPLES, Wins, models, sign_flips, wins};
+pub use methods::{method, methods};
 pub use round::rounded;
 pub use seeds::{mean, means};
 pub use verdict::{Statement, Verdict};

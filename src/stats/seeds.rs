@@ -2,6 +2,7 @@
 
 use super::estimate::{Basis, Estimate, Spread};
 use super::fault::Fault;
+use super::sample;
 
 /// The mean of one figure a seed, with the t interval.
 ///
@@ -40,22 +41,15 @@ pub fn means(a: &[f64], b: &[f64], paired: bool) -> Result<Estimate, Fault> {
     Ok(Estimate { effect: of - than, basis, lost: 0, spread: spread(square.sqrt(), freedom) })
 }
 
-/// The mean and its standard error. Equal figures have themselves as mean, and no error: rounding must not give them one.
+/// The mean and its standard error.
 fn moments(figures: &[f64]) -> Result<(f64, f64), Fault> {
-    let n = figures.len() as f64;
     if !figures.iter().all(|figure| figure.is_finite()) {
         return Err(Fault::NotFinite);
     }
-    let [first, rest @ ..] = figures else { return Err(Fault::OneSeed) };
-    if rest.is_empty() {
+    if figures.len() < 2 {
         return Err(Fault::OneSeed);
     }
-    if rest.iter().all(|figure| figure == first) {
-        return Ok((*first, 0.0));
-    }
-    let mean = figures.iter().sum::<f64>() / n;
-    let squares: f64 = figures.iter().map(|figure| (figure - mean) * (figure - mean)).sum();
-    Ok((mean, (squares / (n - 1.0) / n).sqrt()))
+    Ok((sample::mean(figures), (sample::variance(figures) / figures.len() as f64).sqrt()))
 }
 
 fn spread(error: f64, freedom: f64) -> Spread {

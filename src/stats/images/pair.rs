@@ -6,13 +6,10 @@
 //! 2^53.
 
 use super::super::counts::{Cell, Counts, Figure};
-use super::super::fault::Fault;
+use super::super::fault::{Fault, LEAST_IMAGES};
 
 /// How many weighted sums are taken at a time: each image's terms are read once for so many resamples.
 pub(super) const BLOCK: usize = 16;
-
-/// The fewest images with counted pixels of which anything is said.
-pub(super) const LEAST: usize = 6;
 
 /// A number for each resample of a block.
 pub(super) type Lane = [f64; BLOCK];
@@ -51,7 +48,7 @@ impl Pair {
             if !a.iter().map(truth).eq(b.iter().map(truth)) {
                 return Err(Fault::Labels(image));
             }
-            let (a, b) = (ratios(a, figure), ratios(b, figure));
+            let (a, b) = (figure.ratios(a), figure.ratios(b));
             let values: Vec<u64> = a.iter().zip(&b).flat_map(|(a, b)| [a[0], a[1], b[0], b[1]]).collect();
             sums.resize(values.len(), 0.0);
             sums.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += value as f64);
@@ -71,8 +68,8 @@ impl Pair {
         if let Some(class) = sums.chunks(4).position(|ratio| (ratio[1] > 0.0) != (ratio[3] > 0.0)) {
             return Err(Fault::Class(class));
         }
-        if images.len() < LEAST {
-            return Err(Fault::FewImages(images.len(), LEAST));
+        if images.len() < LEAST_IMAGES {
+            return Err(Fault::FewImages(images.len(), LEAST_IMAGES));
         }
         Ok(Pair { images, sums })
     }
@@ -166,17 +163,4 @@ pub(super) fn difference(sums: impl Iterator<Item = f64> + Clone) -> Option<Diff
         }
     }
     (ratios > 0).then(|| Difference { effect: a / ratios as f64 - b / ratios as f64, ratios })
-}
-
-/// Numerator and denominator of each ratio of an image.
-fn ratios(cells: &[Cell], figure: Figure) -> Vec<[u64; 2]> {
-    let iou = |cell: &Cell| [cell[0], cell[0] + cell[1] + cell[2]];
-    match figure {
-        Figure::MeanIou => cells.iter().map(iou).collect(),
-        Figure::PixelAccuracy => {
-            let add = |sum: [u64; 2], cell: &Cell| [sum[0] + cell[0], sum[1] + cell[0] + cell[2]];
-            vec![cells.iter().fold([0, 0], add)]
-        }
-        Figure::Iou(class) => cells.get(class).map(iou).into_iter().collect(),
-    }
 }
