@@ -3,14 +3,18 @@
 //! An input does not say which cell of a matrix it is from. Expansion adds what the table shows of the cells to the
 //! parameters: the labels of each node, and which inputs are cells of the same stage.
 
+mod groups;
 mod means;
+mod params;
 mod published;
+mod published_file;
 mod rows;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use crate::params;
-use crate::stage::params::{Param, Ref};
+use crate::fsio;
+use crate::stage::params::Param;
 use crate::stage::{
     Extents, Format, Formats, Job, MatrixCell, NodeSpec, Note, Output, ParamFault, Produced, Publish, Reason,
     StageError, StageName, TypedKind, Yield,
@@ -18,63 +22,11 @@ use crate::stage::{
 
 use super::columns;
 use super::support;
-use super::yields::{ERF, METRICS, REPORT, TABLE};
-use published::PublishedFigure;
+use super::yields::{REPORT, TABLE};
+use params::{ReportParams, TableFormat};
+use published::{PublishedFigure, PublishedRow};
+use published_file::PublishedFile;
 use rows::{Entry, Origin, Rows};
-
-params! {
-    /// Gathers the figures of validations and effective receptive fields into one table. It has a row for each model,
-    /// data set and way of inference. The figures are the mean IoU, the pixel accuracy, the mean IoU of the best
-    /// constant prediction, the IoU of each class (all in percent), and those of the effective receptive field. Models
-    /// and data sets are named by the first digits of their digests, as in `repro show`. If a stage is in several cells
-    /// of a matrix, all of them are gathered. An axis whose values no other column shows has a column of its own.
-    /// `validate[10]` gathers one iteration alone.
-    pub struct ReportParams {
-        /// The stages to gather, also of other runs, as `run:voc_regular/validate`. Rows stand in the order of their
-        /// first mention.
-        from: Vec<Ref>, where to(&[METRICS, ERF]).nonempty();
-        /// Axes of the matrix to average over. If any are stated, a second table `means` has the mean and the standard
-        /// deviation (over n - 1) of each figure. Each of its rows averages the rows of one stage and iteration that
-        /// agree in all other axes, and states their number n. A mean is missing if one of these rows lacks the figure.
-        over: Vec<String> = Vec::new();
-        /// Figures that others published, to compare with. Each is a row of its own below the others, which the column
-        /// `published` names; the column `source` says where it is from. The means leave these rows out.
-        published: Vec<PublishedFigure> = Vec::new(), where since("0.1.0");
-        /// The formats of the tables in the results.
-        formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
-            where unkeyed();
-        /// The digits after the point in Markdown, in LaTeX and on the terminal.
-        digits: u8 = 1, where max(12.0).unkeyed();
-        /// Whether the tables are printed at the end of a run.
-        print: bool = true, where unkeyed();
-    }
-
-    /// A format of tables.
-    pub enum TableFormat {
-        /// Markdown.
-        Markdown {}
-        /// LaTeX, with the package booktabs.
-        Latex {}
-        /// Comma-separated values, every digit kept.
-        Csv {}
-        /// Apache Parquet, every digit kept.
-        Parquet {}
-        /// HTML, a page of its own.
-        Html {}
-    }
-}
-
-impl TableFormat {
-    fn format(&self) -> Format {
-        match self {
-            TableFormat::Markdown {} => Format::Markdown,
-            TableFormat::Latex {} => Format::Latex,
-            TableFormat::Csv {} => Format::Csv,
-            TableFormat::Parquet {} => Format::Parquet,
-            TableFormat::Html {} => Format::Html,
-        }
-    }
-}
 
 /// The means over some axes of the matrix.
 const MEANS: Output = Output::table(
@@ -127,7 +79,7 @@ impl TypedKind for Report {
         };
         if let Some(taken) =
             [published::ROW, published::SOURCE].iter().find(|name| axes.iter().any(|axis| axis == *name))
-            && !p.published.is_empty()
+            && !(p.published.is_empty() && p.published_tables.is_empty())
         {
             let message =
                 format!("The matrix has an axis `{taken}`, which is the name of a column of published figures.");
@@ -151,6 +103,15 @@ impl TypedKind for Report {
         Ok(vec![node])
     }
 
+    fn parts(&self, _slot: &str, path: PathBuf) -> Result<Vec<PathBuf>, StageError> {
+        // The only files are those of published tables: their faults are told before anything runs. The engine says what is
+        // missing.
+        if fsio::exists(&path) {
+            PublishedFile::read(&path)?;
+        }
+        Ok(vec![path])
+    }
+
     fn run(&self, p: &ReportParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let cells = support::cells(job)?;
         let roles: Vec<usize> = job.set(ROLES)?.unwrap_or_default();
@@ -166,7 +127,7 @@ impl TypedKind for Report {
         }
         let rows = Rows::new(entries);
         let mut produced = Produced::default();
-        let table = published::below(rows.columns(), &p.published);
+        let table = published::below(rows.columns(), &published(p, job)?);
         support::write_table(job, &mut produced, &TABLE, &columns::new_table(table)?)?;
         if !p.over.is_empty() {
             support::write_table(job, &mut produced, &MEANS, &columns::new_table(means::columns(&rows, &p.over))?)?;
@@ -174,6 +135,18 @@ impl TypedKind for Report {
         produced.metrics.insert("rows".to_owned(), rows.rows.len() as f64);
         Ok(produced)
     }
+}
+
+/// The rows that others published, in the order in which they are stated.
+fn published(p: &ReportParams, job: &Job<'_>) -> Result<Vec<PublishedRow>, StageError> {
+    let mut rows: Vec<PublishedRow> = p.published.iter().map(PublishedFigure::row).collect();
+    for (at, table) in p.published_tables.iter().enumerate() {
+        let slot = format!("published_tables[{at}].file");
+        let lost = || StageError::Bug(format!("`{slot}` was not handed over."));
+        let path = job.files.get(&slot).ok_or_else(lost)?;
+        rows.extend(PublishedFile::read(path)?.rows(&path.display().to_string(), &table.table, &table.rows)?);
+    }
+    Ok(rows)
 }
 
 /// For each slot the first one that gathers the same stage.

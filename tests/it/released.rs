@@ -148,6 +148,38 @@ fn published_figures_stand_below_the_rows_of_a_report_and_run_it_alone_again() {
     assert_eq!((rows.len(), last), (4, vec!["CRF", "77.93", "a README"]));
 }
 
+#[test]
+fn a_file_of_published_figures_gives_rows_and_its_faults_are_told_at_their_place() {
+    let bench = Bench::small();
+    bench.ok("run small.ron");
+    let file = r#"Published(source: "A paper", figures: ["IoU disc", "mIoU"], tables: {
+        "table 1": [(row: "ours", of: {"prefilter": "Average"}, values: [41.5, 40.2]), (row: "CRF", values: [None, 50])],
+    })"#;
+    bench.write("papers/paper.ron", file);
+    let published = r#"Report(published_tables: [(file: "papers/paper.ron", table: "table 1")], from: "#;
+    bench.edit("small.ron", "Report(from: ", published);
+    assert_eq!(bench.ran("small.ron"), ["table"]);
+    let table = std::fs::read_to_string(bench.newest("small").join("table/table.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|other| *other == name).unwrap();
+    let cells = |row: usize| ["published", "IoU disc", "mIoU"].map(|name| rows[row][column(name)]);
+    assert_eq!((cells(3), cells(4)), (["ours", "41.5", "40.2"], ["CRF", "", "50.0"]));
+    assert!(table.lines().nth(3).unwrap().ends_with(",\"A paper, table 1\""), "{table}");
+    // The content of the file counts, not its place.
+    std::fs::rename(bench.path("papers"), bench.path("others")).unwrap();
+    bench.edit("small.ron", "papers/", "others/");
+    assert_eq!(bench.ran("small.ron"), [""; 0]);
+    bench.edit("small.ron", "\"table 1\")", "\"table 1\", rows: [\"CRF\"])");
+    assert_eq!(bench.ran("small.ron"), ["table"]);
+    bench.edit("small.ron", "[\"CRF\"]", "[\"CFR\"]");
+    let told = bench.call("run small.ron");
+    assert!(told.code == Some(4) && told.all().contains("The file has no row `CFR`, did you mean `CRF`?"), "{told:?}");
+    bench.edit("others/paper.ron", "41.5", "\"x\"");
+    let told = bench.call("plan small.ron");
+    assert_eq!(told.code, Some(4), "{told:?}");
+    assert!(told.all().contains("others/paper.ron:2:74: Expected a finite number, found the text \"x\"."), "{told:?}");
+}
+
 /// A pipeline that trains the small network on from `file` for three steps of six.
 fn going_on(file: &str, start: &str) -> String {
     format!(

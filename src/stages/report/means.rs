@@ -4,16 +4,14 @@
 //! - sums are in the order of the rows;
 //! - a figure that one of the rows lacks has no mean: every mean of a row is over the same n rows.
 
-use std::collections::BTreeMap;
-
+use super::groups::{groups, mean, deviation};
 use super::rows::{COUNT, Row, Rows, SHOWN, figure_column, subject_column};
-use crate::stage::MatrixCell;
 use crate::stages::columns::Values;
 
 /// The table of means over the axes in `over`: a row for the rows of one stage and iteration that agree in all other
 /// axes.
 pub fn columns(rows: &Rows, over: &[String]) -> Vec<(String, Values)> {
-    let groups = groups(rows, over);
+    let groups = groups(&rows.rows.iter().collect::<Vec<_>>(), over);
     let mut columns = Vec::new();
     let text = |at: usize| move |group: &Vec<&Row>| common(group.iter().map(|row| row.subject[at].clone()));
     let shown: Vec<(&str, usize)> = SHOWN
@@ -51,32 +49,6 @@ pub fn columns(rows: &Rows, over: &[String]) -> Vec<(String, Values)> {
     columns
 }
 
-/// The rows of each mean, in the order of their first rows.
-fn groups<'a>(rows: &'a Rows, over: &[String]) -> Vec<Vec<&'a Row>> {
-    // A row that lacks the stage that the others were first met by still belongs to them.
-    let mut leads: BTreeMap<usize, usize> = BTreeMap::new();
-    for row in &rows.rows {
-        for &role in &row.roles {
-            let lead = leads.entry(role).or_insert(role);
-            *lead = row.roles.iter().copied().fold(*lead, usize::min);
-        }
-    }
-    let lead = |row: &Row| row.roles.first().and_then(|role| leads.get(role)).copied();
-    let key = |row: &Row| -> (Option<usize>, String, MatrixCell) {
-        let rest = row.cell.iter().filter(|(axis, _)| !over.contains(axis));
-        (lead(row), row.subject[5].clone(), rest.map(|(axis, label)| (axis.clone(), label.clone())).collect())
-    };
-    let mut groups: Vec<(_, Vec<&Row>)> = Vec::new();
-    for row in &rows.rows {
-        let key = key(row);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, group)) => group.push(row),
-            None => groups.push((key, vec![row])),
-        }
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
-}
-
 fn axes(rows: &Rows) -> Vec<String> {
     let mut axes: Vec<String> = rows.rows.iter().flat_map(|row| row.cell.keys().cloned()).collect();
     axes.sort();
@@ -88,17 +60,6 @@ fn axes(rows: &Rows) -> Vec<String> {
 fn common(mut texts: impl Iterator<Item = String>) -> Option<String> {
     let first = texts.next()?;
     texts.all(|text| text == first).then_some(first)
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// The standard deviation of a sample, over n - 1. One value has none.
-fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
 #[cfg(test)]

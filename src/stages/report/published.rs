@@ -1,7 +1,11 @@
 //! Figures that others published, as rows below those of a report.
 
+use std::collections::BTreeMap;
+
 use super::rows::MEAN_IOU;
 use crate::params;
+use crate::stage::MatrixCell;
+use crate::stage::params::FileRef;
 use crate::stages::columns::Values;
 
 params! {
@@ -13,6 +17,47 @@ params! {
         mean_iou: Option<f64> = None, where min(0.0).max(1.0);
         /// Where it was published.
         source: String;
+        /// The reproduced row that it stands beside in a table for a paper, by labels, as `{"prefilter": "Regular"}`: those
+        /// of the matrix, or the pre-filter and the encoder as the table shows them. `{}`: it stands alone.
+        of: BTreeMap<String, String> = BTreeMap::new(), where since("0.1.0");
+    }
+
+    /// A table that others published.
+    pub struct PublishedTable {
+        /// The file, written as those in `stages/published/`. Its figures are in percent.
+        file: FileRef;
+        /// The table in the file, as "table 1".
+        table: String;
+        /// The rows that are taken, by name and in this order. `[]`: all.
+        rows: Vec<String> = Vec::new();
+    }
+}
+
+/// A row that others published. Shares are in percent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedRow {
+    /// What it is called there.
+    pub row: String,
+    /// The labels of the reproduced row that it belongs to; none where it stands alone.
+    pub of: MatrixCell,
+    /// Where it was published.
+    pub source: String,
+    /// The figures by their columns. One that was not published is not here.
+    pub figures: Vec<(String, f64)>,
+}
+
+impl PublishedFigure {
+    /// The row of the figure.
+    pub fn row(&self) -> PublishedRow {
+        let figures = self.mean_iou.map(|value| (MEAN_IOU.to_owned(), percent(value))).into_iter().collect();
+        PublishedRow { row: self.row.clone(), of: self.of.clone(), source: self.source.clone(), figures }
+    }
+}
+
+impl PublishedRow {
+    /// A figure, if it was published.
+    pub fn value(&self, figure: &str) -> Option<f64> {
+        self.figures.iter().find(|(name, _)| name == figure).map(|(_, value)| *value)
     }
 }
 
@@ -22,9 +67,9 @@ pub const ROW: &str = "published";
 /// The column that says where it was published.
 pub const SOURCE: &str = "source";
 
-/// The columns of a table with rows for published figures below. All other columns are empty there. Without such figures
-/// the table stays as it is.
-pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedFigure]) -> Vec<(String, Values)> {
+/// The columns of a table with the published rows below. All columns but those of their figures are empty there. A figure
+/// that no other row has gets no column, but for the mean IoU. Without such rows the table stays as it is.
+pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedRow]) -> Vec<(String, Values)> {
     if published.is_empty() {
         return columns;
     }
@@ -36,18 +81,15 @@ pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedFigure]) 
         match values {
             Values::Text(texts) => texts.extend(published.iter().map(|_| None)),
             Values::Int(numbers) => numbers.extend(published.iter().map(|_| None)),
-            Values::Float(numbers) if name == MEAN_IOU => {
-                numbers.extend(published.iter().map(|figure| figure.mean_iou.map(percent)));
-            }
-            Values::Float(numbers) => numbers.extend(published.iter().map(|_| None)),
+            Values::Float(numbers) => numbers.extend(published.iter().map(|row| row.value(name))),
         }
     }
-    let texts = |text: fn(&PublishedFigure) -> &String| {
+    let texts = |text: fn(&PublishedRow) -> &String| {
         let own = std::iter::repeat_n(None, rows);
-        Values::Text(own.chain(published.iter().map(|figure| Some(text(figure).clone()))).collect())
+        Values::Text(own.chain(published.iter().map(|row| Some(text(row).clone()))).collect())
     };
-    columns.insert(0, (ROW.to_owned(), texts(|figure| &figure.row)));
-    columns.push((SOURCE.to_owned(), texts(|figure| &figure.source)));
+    columns.insert(0, (ROW.to_owned(), texts(|row| &row.row)));
+    columns.push((SOURCE.to_owned(), texts(|row| &row.source)));
     columns
 }
 
@@ -69,7 +111,8 @@ mod tests {
             ]
         };
         assert_eq!(below(table(), &[]), table());
-        let figure = PublishedFigure { row: "CRF".to_owned(), mean_iou: Some(0.75), source: "a paper".to_owned() };
+        let of = MatrixCell::new();
+        let figure = PublishedFigure { row: "CRF".to_owned(), mean_iou: Some(0.75), source: "a paper".to_owned(), of };
         let text = |text: &str| Some(text.to_owned());
         let wanted = [
             (ROW, Values::Text(vec![None, text("CRF")])),
@@ -77,9 +120,12 @@ mod tests {
             (MEAN_IOU, Values::Float(vec![Some(70.0), Some(75.0)])),
             (SOURCE, Values::Text(vec![None, text("a paper")])),
         ];
-        let lost = PublishedFigure { mean_iou: None, ..figure.clone() };
+        let lost = PublishedFigure { mean_iou: None, ..figure.clone() }.row();
         let means = below(table(), &[lost]).into_iter().find(|(name, _)| name == MEAN_IOU);
         assert_eq!(means, Some((MEAN_IOU.to_owned(), Values::Float(vec![Some(70.0), None]))), "the cell is empty");
-        assert_eq!(below(table(), &[figure]), wanted.map(|(name, values)| (name.to_owned(), values)));
+        let mut row = figure.row();
+        // A figure that the table has no column for stays out.
+        row.figures.push(("IoU cat".to_owned(), 1.0));
+        assert_eq!(below(table(), &[row]), wanted.map(|(name, values)| (name.to_owned(), values)));
     }
 }

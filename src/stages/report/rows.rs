@@ -25,6 +25,26 @@ pub const COUNT: &str = "classes";
 /// The column with the mean IoU.
 pub const MEAN_IOU: &str = "mIoU";
 
+/// The column with the share of pixels that are right.
+pub const PIXEL_ACCURACY: &str = "pixel accuracy";
+
+/// The column with the mean IoU of the best constant prediction.
+pub const CONSTANT: &str = "best constant mIoU";
+
+/// The column with the mean boundary IoU, which validations of earlier versions lack.
+pub const BOUNDARY: &str = "boundary IoU";
+
+/// How the columns with the IoU of a class begin.
+pub const CLASS: &str = "IoU ";
+
+/// Where the iteration stands in [`SUBJECT`].
+pub const ITERATION: usize = 5;
+
+/// Whether a figure is a share of pixels, in percent.
+pub fn is_share(figure: &str) -> bool {
+    figure.starts_with(CLASS) || matches!(figure, MEAN_IOU | PIXEL_ACCURACY | CONSTANT | BOUNDARY)
+}
+
 /// The columns that name the model and the data of a row, with their places in [`SUBJECT`].
 pub const SHOWN: [(&str, usize); 7] =
     [("prefilter", 2), ("encoder", 1), ("model", 0), ("data", 3), ("seed", 4), ("iteration", 5), ("step", 6)];
@@ -40,7 +60,7 @@ pub struct Origin {
 
 /// The figures of one table.
 pub struct Entry {
-    subject: Vec<String>,
+    pub subject: Vec<String>,
     cell: MatrixCell,
     role: usize,
     figures: Vec<(String, Option<f64>)>,
@@ -129,7 +149,8 @@ impl Rows {
             }
             if !joined {
                 let (subject, cell) = (entry.subject.clone(), entry.cell.clone());
-                let mut row = Row { subject, cell, first, roles: BTreeSet::new(), values: BTreeMap::new() };
+                let (roles, values) = (BTreeSet::new(), BTreeMap::new());
+                let mut row = Row { subject, cell, first, roles, values };
                 row.add(entry);
                 rows.push(row);
             }
@@ -207,17 +228,23 @@ fn labels(rows: &[Row], figures: &[String]) -> Vec<(String, String)> {
     columns
 }
 
+/// The column of a summary with the mean boundary IoU.
+const BOUNDARY_COLUMN: &str = "boundary_iou";
+
 fn scores(summary: &Table, classes: &Table) -> Result<Vec<(String, Option<f64>)>, StageError> {
     let mut figures = Vec::new();
     for (name, column) in
-        [(MEAN_IOU, "mean_iou"), ("pixel accuracy", "pixel_accuracy"), ("best constant mIoU", "constant_mean_iou")]
+        [(MEAN_IOU, "mean_iou"), (PIXEL_ACCURACY, "pixel_accuracy"), (CONSTANT, "constant_mean_iou")]
     {
         figures.push((name.to_owned(), percent(first(&columns::numbers(summary, column)?))));
+    }
+    if summary.position(BOUNDARY_COLUMN).is_some() {
+        figures.push((BOUNDARY.to_owned(), percent(first(&columns::numbers(summary, BOUNDARY_COLUMN)?))));
     }
     figures.push((COUNT.to_owned(), first(&columns::numbers(summary, "classes_present")?)));
     let (names, ious) = (columns::texts(classes, "name")?, columns::numbers(classes, "iou")?);
     for (name, iou) in names.iter().zip(&ious) {
-        figures.push((format!("IoU {}", name.as_deref().unwrap_or_default()), percent(*iou)));
+        figures.push((format!("{CLASS}{}", name.as_deref().unwrap_or_default()), percent(*iou)));
     }
     Ok(figures)
 }
