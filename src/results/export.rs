@@ -17,7 +17,6 @@ use super::error::{Error, Result};
 use super::layout::{self, Content, Placed, Places, Taken};
 use super::log::{self, LogPart};
 use super::name::folder_name;
-use super::rendering;
 use super::wanted::LOG;
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
@@ -167,10 +166,7 @@ impl Export<'_> {
                     Content::Object { digest } => {
                         ArchiveFile { digest, bytes: self.store.size(&digest)?, origin, rendered: None }
                     }
-                    Content::Table { digest, publication, format } => {
-                        let table = rendering::read(self.store, &digest)?;
-                        rendered(origin, rendering::bytes(&table, &publication, format)?)
-                    }
+                    Content::Table(table, format) => rendered(origin, table.bytes(self.store, format)?),
                 };
                 files.insert(path, file);
             }

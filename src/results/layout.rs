@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::{Error, Result};
+use super::rendering::StoredTable;
 use crate::fsio;
 use crate::fsio::filenames::{Named, Room, distinct};
 use crate::hash::Digest;
@@ -29,7 +30,7 @@ pub(super) enum Content {
     /// An object of the store as it is.
     Object { digest: Digest },
     /// A table as its publication asks for it.
-    Table { digest: Digest, publication: Publication, format: &'static table::TableFormat },
+    Table(StoredTable, &'static table::TableFormat),
 }
 
 /// The node's name.
@@ -146,7 +147,7 @@ pub(super) fn files(
                 table::FORMATS.iter().filter(|format| publication.formats.iter().any(|f| f.name() == format.name));
             let placed = |format: &'static table::TableFormat| Placed {
                 path: format!("{place}/{}.{}", publication.output, format.extension),
-                content: Content::Table { digest, publication: publication.clone(), format },
+                content: Content::Table(StoredTable::new(node, digest, publication), format),
             };
             formats.map(placed).collect()
         }

@@ -31,6 +31,9 @@ pub(super) struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct PublishedFile {
     pub digest: Digest,
+    /// The layout that a rendered table is shown by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Digest>,
     /// The digits that a rendered table shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digits: Option<usize>,
@@ -94,9 +97,10 @@ mod tests {
         assert_eq!(manifest.version, VERSION);
         assert_eq!(
             manifest.files["a/b.csv"],
-            PublishedFile { digest, digits: Some(2), rendering: None, bytes: 3, run: None }
+            PublishedFile { digest, layout: None, digits: Some(2), rendering: None, bytes: 3, run: None }
         );
-        assert_eq!(manifest.files["c"], PublishedFile { digest, digits: None, rendering: None, bytes: 4, run: None });
+        let plain = PublishedFile { digest, layout: None, digits: None, rendering: None, bytes: 4, run: None };
+        assert_eq!(manifest.files["c"], plain);
         fsio::write_atomic(&path, text.replace("\"version\": 1", "\"version\": 2").as_bytes()).unwrap();
         let refused = load(&folder).unwrap_err();
         assert!(matches!(refused, Error::Newer { found: 2, .. }));

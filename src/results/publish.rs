@@ -24,7 +24,7 @@ use super::log;
 use super::manifest::{self, Manifest, PublishedFile};
 use super::name::folder_name;
 use super::note;
-use super::rendering;
+use super::rendering::StoredTable;
 use super::wanted::{self, LOG, Source, Wanted};
 use crate::engine::Damaged;
 use crate::fsio;
@@ -120,10 +120,10 @@ impl Publisher<'_> {
             let outputs = layout::outputs(self.registry, run, node)?;
             for publication in layout::publications(&outputs).iter().filter(|found| found.print) {
                 let Some(artifact) = node.outputs.get(&publication.output) else { continue };
-                let read = rendering::read(self.store, &artifact.digest);
-                if let Some(table) = published.note(number, read)? {
-                    published.tables.push(rendering::text(&table, publication, self.width)?);
-                }
+                let table = StoredTable::new(node, artifact.digest, publication);
+                let text = table.text(self.store, self.width);
+                let text = published.note(number, text)?;
+                published.tables.extend(text);
             }
         }
         Ok(())
@@ -255,9 +255,8 @@ impl Publisher<'_> {
     fn write_one(&self, wanted: &Wanted, folder: &mut Folder<'_>) -> Result<u64> {
         folder.write(&wanted.path, |file, target| match &wanted.source {
             Source::Output(_, Content::Object { digest }) => Ok(self.store.reader(digest)?.copy_to(file, target)?),
-            Source::Output(_, Content::Table { digest, publication, format }) => {
-                let bytes = rendering::bytes(&rendering::read(self.store, digest)?, publication, format)?;
-                write_all(file, target, &bytes)
+            Source::Output(_, Content::Table(table, format)) => {
+                write_all(file, target, &table.bytes(self.store, format)?)
             }
             Source::Note(text) => write_all(file, target, text.as_bytes()),
             Source::Logs(parts) => {

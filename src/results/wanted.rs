@@ -26,6 +26,8 @@ pub(super) struct Wanted {
 #[derive(PartialEq)]
 struct MadeOf {
     digest: Digest,
+    /// What says how a rendered table is shown.
+    layout: Option<Digest>,
     /// The digits that a rendered table shows.
     digits: Option<usize>,
     /// The version of a table's rendering.
@@ -35,7 +37,7 @@ struct MadeOf {
 impl MadeOf {
     /// What is no table.
     fn copied(digest: Digest) -> Self {
-        MadeOf { digest, digits: None, rendering: None }
+        MadeOf { digest, layout: None, digits: None, rendering: None }
     }
 }
 
@@ -58,13 +60,14 @@ impl Wanted {
 
     /// Whether a published file was made from the same.
     pub fn is_made_as(&self, file: &PublishedFile) -> bool {
-        self.made_of == MadeOf { digest: file.digest, digits: file.digits, rendering: file.rendering }
+        let PublishedFile { digest, layout, digits, rendering, .. } = *file;
+        self.made_of == MadeOf { digest, layout, digits, rendering }
     }
 
     /// What the manifest says of the file once it is written.
     pub fn published(&self, bytes: u64) -> PublishedFile {
-        let MadeOf { digest, digits, rendering } = self.made_of;
-        PublishedFile { digest, digits, rendering, bytes, run: None }
+        let MadeOf { digest, layout, digits, rendering } = self.made_of;
+        PublishedFile { digest, layout, digits, rendering, bytes, run: None }
     }
 }
 
@@ -103,9 +106,12 @@ pub(super) fn files(
                 taken.take(&path, node)?;
                 let made_of = match &content {
                     Content::Object { digest } => MadeOf::copied(*digest),
-                    Content::Table { digest, publication, format } => {
-                        MadeOf { digest: *digest, digits: publication.digits, rendering: Some(format.version) }
-                    }
+                    Content::Table(table, format) => MadeOf {
+                        digest: table.digest,
+                        layout: table.layout,
+                        digits: table.publication.digits,
+                        rendering: Some(format.version),
+                    },
                 };
                 wanted.push(Wanted { path, source: Source::Output(number, content), made_of });
             }

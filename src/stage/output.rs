@@ -121,6 +121,8 @@ pub enum Publish {
         print: bool,
         /// What is said below the table where people read it.
         notes: &'static [Note],
+        /// The output that says how the table is shown: a file with a layout as JSON. None: the table is shown as it is.
+        layout: Option<&'static str>,
     },
 }
 
@@ -174,6 +176,8 @@ pub struct Publication {
     pub print: bool,
     /// What is said below the table where people read it.
     pub notes: &'static [Note],
+    /// The output of the same node that says how the table is shown, if one does.
+    pub layout: Option<String>,
 }
 
 impl Output {
@@ -196,14 +200,14 @@ impl Output {
     pub const fn table(name: &'static str, file: &'static str, formats: &'static [Format], doc: &'static str) -> Self {
         let formats = Formats::of(formats);
         let mut output = Output::new(name, file, ArtifactKind::Table, doc);
-        output.publish = Publish::Table { formats, digits: None, print: false, notes: &[] };
+        output.publish = Publish::Table { formats, digits: None, print: false, notes: &[], layout: None };
         output
     }
 
     /// Says something below the table where people read it.
     pub const fn noting(mut self, notes: &'static [Note]) -> Self {
-        if let Publish::Table { formats, digits, print, .. } = self.publish {
-            self.publish = Publish::Table { formats, digits, print, notes };
+        if let Publish::Table { formats, digits, print, layout, .. } = self.publish {
+            self.publish = Publish::Table { formats, digits, print, notes, layout };
         }
         self
     }
@@ -238,10 +242,12 @@ impl Output {
         match self.publish {
             Publish::No => None,
             Publish::Copy => {
-                Some(Publication { output, formats: Formats::NONE, digits: None, print: false, notes: &[] })
+                let formats = Formats::NONE;
+                Some(Publication { output, formats, digits: None, print: false, notes: &[], layout: None })
             }
-            Publish::Table { formats, digits, print, notes } => {
-                Some(Publication { output, formats, digits, print, notes })
+            Publish::Table { formats, digits, print, notes, layout } => {
+                let layout = layout.map(str::to_owned);
+                Some(Publication { output, formats, digits, print, notes, layout })
             }
         }
     }
@@ -261,8 +267,8 @@ mod tests {
     #[test]
     fn a_declaration_says_how_an_output_is_published() {
         assert_eq!(MODEL.publication(), None);
-        let copied =
-            Publication { output: "model".into(), formats: Formats::NONE, digits: None, print: false, notes: &[] };
+        let (output, formats) = ("model".into(), Formats::NONE);
+        let copied = Publication { output, formats, digits: None, print: false, notes: &[], layout: None };
         assert_eq!(MODEL.published().publication(), Some(copied.clone()));
         let table = Output::table("model", "model.table", &[Format::Csv], "Figures.");
         assert_eq!(table.publication(), Some(Publication { formats: Formats::of(&[Format::Csv]), ..copied }));

@@ -36,6 +36,8 @@ pub enum Values {
     Int(Vec<Option<i64>>),
     /// Floating-point numbers.
     Float(Vec<Option<f64>>),
+    /// Truth values.
+    Bool(Vec<Option<bool>>),
 }
 
 impl Values {
@@ -45,6 +47,7 @@ impl Values {
             Values::Text(cells) => cells.len(),
             Values::Int(cells) => cells.len(),
             Values::Float(cells) => cells.len(),
+            Values::Bool(cells) => cells.len(),
         }
     }
 }
@@ -55,12 +58,14 @@ pub fn new_table(columns: Vec<(String, Values)>) -> Result<Table, StageError> {
         Values::Text(_) => Column::text(name.as_str()),
         Values::Int(_) => Column::int(name.as_str()),
         Values::Float(_) => Column::float(name.as_str()),
+        Values::Bool(_) => Column::bool(name.as_str()),
     });
     let cell = |values: &Values, row: usize| -> Option<Cell> {
         Some(match values {
             Values::Text(values) => values.get(row)?.clone().into(),
             Values::Int(values) => (*values.get(row)?).into(),
             Values::Float(values) => (*values.get(row)?).into(),
+            Values::Bool(values) => (*values.get(row)?).into(),
         })
     };
     let mut rows = Vec::new();

@@ -3,8 +3,12 @@
 //! An input does not say which cell of a matrix it is from. Expansion adds what the table shows of the cells to the
 //! parameters: the labels of each node, and which inputs are cells of the same stage.
 
+mod choice;
 mod groups;
+mod judged;
+mod marks;
 mod means;
+mod paper;
 mod params;
 mod published;
 mod published_file;
@@ -23,6 +27,7 @@ use crate::stage::{
 use super::columns;
 use super::support;
 use super::yields::{REPORT, TABLE};
+use crate::table::Layout;
 use params::{ReportParams, TableFormat};
 use published::{PublishedFigure, PublishedRow};
 use published_file::PublishedFile;
@@ -37,6 +42,20 @@ const MEANS: Output = Output::table(
 )
 .optional();
 
+/// The table for a paper.
+const PAPER: Output = Output::table(
+    "paper",
+    "paper.table",
+    &[Format::Markdown, Format::Csv],
+    "The table for a paper, where `paper` asks for one: each figure with its deviation, whether it is best, and its mark.",
+)
+.optional();
+
+/// How the table for a paper is shown.
+const LAYOUT: Output =
+    Output::file("layout", "layout.json", "How the table for a paper is shown: columns, headers, caption and notes.")
+        .optional();
+
 /// What is said below the table.
 const NOTES: [Note; 1] =
     [Note { when: Reason::Missing { columns: "IoU " }, text: "Neither labels nor predictions have a pixel of" }];
@@ -49,19 +68,39 @@ impl TypedKind for Report {
     const NAME: &'static str = "Report";
     const VERSION: u32 = 3;
     const YIELDS: Yield = REPORT;
-    const OUTPUTS: &'static [Output] = &[TABLE, MEANS];
+    const OUTPUTS: &'static [Output] = &[TABLE, MEANS, PAPER, LAYOUT];
 
     fn outputs(&self, p: &ReportParams) -> Vec<Output> {
         let formats: Vec<Format> = p.formats.iter().map(TableFormat::format).collect();
-        let (digits, print) = (Some(usize::from(p.digits)), p.print);
+        let (formats, digits) = (Formats::of(&formats), Some(usize::from(p.digits)));
         let stated = |output: Output| {
+            let is = |other: &Output| output.name == other.name;
             // A mean may be missing for other reasons.
-            let notes: &[Note] = if output.name == TABLE.name { &NOTES } else { &[] };
-            let publish = Publish::Table { formats: Formats::of(&formats), digits, print, notes };
+            let notes: &[Note] = if is(&TABLE) { &NOTES } else { &[] };
+            // A table for a paper is printed in place of the others.
+            let print = p.print && (p.paper.is_none() || is(&PAPER));
+            let layout = is(&PAPER).then_some("layout");
+            let publish = Publish::Table { formats, digits, print, notes, layout };
             Output { publish, optional: false, ..output }
         };
         let means = (!p.over.is_empty()).then_some(MEANS);
-        [TABLE].into_iter().chain(means).map(stated).collect()
+        let paper = p.paper.is_some().then_some(PAPER);
+        let layout = p.paper.is_some().then_some(Output { optional: false, ..LAYOUT });
+        [TABLE].into_iter().chain(means).chain(paper).map(stated).chain(layout).collect()
+    }
+
+    fn check(&self, p: &ReportParams) -> Vec<ParamFault> {
+        let label =
+            p.paper.iter().map(|paper| &paper.label).filter(|label| !label.is_empty() && !Layout::is_label(label));
+        let fault = |label: &String| {
+            let message = format!("`{label}` cannot be a label in LaTeX.");
+            ParamFault::new(
+                "paper.label",
+                message,
+                "A label has only ASCII letters, digits and `:-_./+`, as \"tab:kdd\".",
+            )
+        };
+        label.map(fault).collect()
     }
 
     fn expand(&self, p: &ReportParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
@@ -77,16 +116,20 @@ impl TypedKind for Report {
                 }
             },
         };
-        if let Some(taken) =
-            [published::ROW, published::SOURCE].iter().find(|name| axes.iter().any(|axis| axis == *name))
+        let names_of_columns = [published::ROW, published::SOURCE, paper::BLOCK, paper::SOURCE_MARK];
+        if let Some(taken) = names_of_columns.iter().find(|name| axes.iter().any(|axis| axis == *name))
             && !(p.published.is_empty() && p.published_tables.is_empty())
         {
             let message =
                 format!("The matrix has an axis `{taken}`, which is the name of a column of published figures.");
             return Err(vec![ParamFault::new("published", message, "Give the axis another name.")]);
         }
-        let faults: Vec<ParamFault> =
+        let mut faults: Vec<ParamFault> =
             p.over.iter().enumerate().filter(|(_, axis)| !axes.contains(axis)).map(fault).collect();
+        if let Some(paper) = &p.paper {
+            let cells: Vec<&MatrixCell> = names.iter().flatten().map(|name| &name.cell).collect();
+            faults.extend(choice::faults(paper, &p.over, &cells));
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -115,6 +158,7 @@ impl TypedKind for Report {
     fn run(&self, p: &ReportParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let cells = support::cells(job)?;
         let roles: Vec<usize> = job.set(ROLES)?.unwrap_or_default();
+        let compares = p.paper.as_ref().is_some_and(|paper| !paper.baseline.is_empty());
         let mut entries: Vec<Entry> = Vec::new();
         // Slots are `from[0]`, `from[1]`, …: in the order of their numbers, not of their texts.
         for slot in 0.. {
@@ -122,15 +166,24 @@ impl TypedKind for Report {
             for (at, node) in nodes.iter().enumerate() {
                 let cell = cells.get(slot).and_then(|cells| cells.get(at)).cloned().unwrap_or_default();
                 let role = roles.get(slot).copied().unwrap_or(slot);
-                entries.extend(Entry::of(node, &Origin { cell, role })?);
+                entries.extend(Entry::of(node, &Origin { cell, role }, compares)?);
             }
         }
         let rows = Rows::new(entries);
         let mut produced = Produced::default();
-        let table = published::below(rows.columns(), &published(p, job)?);
+        let published = published(p, job)?;
+        let table = published::below(rows.columns(), &published);
         support::write_table(job, &mut produced, &TABLE, &columns::new_table(table)?)?;
         if !p.over.is_empty() {
             support::write_table(job, &mut produced, &MEANS, &columns::new_table(means::columns(&rows, &p.over))?)?;
+        }
+        if let Some(paper) = &p.paper {
+            let found = support::pool(job.threads)?.install(|| paper::table(paper, &rows, &p.over, &published))?;
+            support::write_table(job, &mut produced, &PAPER, &columns::new_table(found.columns)?)?;
+            LAYOUT.write(job, &mut produced, found.layout.to_json().as_bytes())?;
+            let mut warnings = Vec::new();
+            found.warnings.into_iter().for_each(|text| job.warn(&mut warnings, text));
+            produced.warnings = warnings;
         }
         produced.metrics.insert("rows".to_owned(), rows.rows.len() as f64);
         Ok(produced)

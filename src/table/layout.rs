@@ -35,12 +35,15 @@ pub struct Layout {
     /// Whether rows are shown as columns and columns as rows. The first column's cells are then the headers.
     #[serde(skip_serializing_if = "is_false")]
     pub transposed: bool,
+    /// What is said below the table, as sentences: what its marks mean.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        let columns = Vec::new();
-        Layout { columns, row_group: None, caption: None, label: None, width_pt: TEXT_WIDTH, transposed: false }
+        let (columns, notes, width_pt) = (Vec::new(), Vec::new(), TEXT_WIDTH);
+        Layout { columns, row_group: None, caption: None, label: None, width_pt, transposed: false, notes }
     }
 }
 
@@ -145,6 +148,7 @@ mod tests {
             label: Some("tab:ours".into()),
             width_pt: 241.5,
             transposed: true,
+            notes: vec!["† is a mark.".into()],
         };
         for layout in [plain, full, Layout::default()] {
             assert_eq!(Layout::from_json(layout.to_json().as_bytes()).unwrap(), layout);

@@ -53,6 +53,8 @@ mod output;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod paper;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod predict;

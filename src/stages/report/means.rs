@@ -4,7 +4,7 @@
 //! - sums are in the order of the rows;
 //! - a figure that one of the rows lacks has no mean: every mean of a row is over the same n rows.
 
-use super::groups::{groups, mean, deviation};
+use super::groups::{deviation, groups, mean};
 use super::rows::{COUNT, Row, Rows, SHOWN, figure_column, subject_column};
 use crate::stages::columns::Values;
 

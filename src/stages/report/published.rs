@@ -82,6 +82,7 @@ pub fn below(mut columns: Vec<(String, Values)>, published: &[PublishedRow]) -> 
             Values::Text(texts) => texts.extend(published.iter().map(|_| None)),
             Values::Int(numbers) => numbers.extend(published.iter().map(|_| None)),
             Values::Float(numbers) => numbers.extend(published.iter().map(|row| row.value(name))),
+            Values::Bool(truths) => truths.extend(published.iter().map(|_| None)),
         }
     }
     let texts = |text: fn(&PublishedRow) -> &String| {

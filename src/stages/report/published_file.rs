@@ -171,12 +171,12 @@ mod tests {
              6:27: Expected a text in quotes, found the integer 3."
         );
         assert_eq!(told(&GOOD.replace("\"mIoU\"", "\"IoU cat\"")), "3:26: The figure `IoU cat` is named twice.");
-        assert_eq!(
-            told(&GOOD.replace("\"b\"", "\"a\"")),
-            "5:86: There are two rows `a` in one table."
-        );
+        assert_eq!(told(&GOOD.replace("\"b\"", "\"a\"")), "5:85: There are two rows `a` in one table.");
         assert_eq!(told(&GOOD.replace("source: ", "sources: ")).lines().count(), 2);
-        assert_eq!(told(&GOOD.replace("values: [1", "value: [1")), "6:32: Unknown field `value`, did you mean `values`?");
+        assert_eq!(
+            told(&GOOD.replace("values: [1", "value: [1")),
+            "6:32: Unknown field `value`, did you mean `values`?"
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::judged::Judged;
 use crate::stage::name::{covers, same};
 use crate::stage::{InputNode, MatrixCell, StageError};
 use crate::stages::columns::{self, Values};
@@ -64,6 +66,7 @@ pub struct Entry {
     cell: MatrixCell,
     role: usize,
     figures: Vec<(String, Option<f64>)>,
+    pub judged: Option<Arc<Judged>>,
 }
 
 /// A row in the making.
@@ -72,6 +75,8 @@ pub struct Row {
     pub cell: MatrixCell,
     /// The stages that it has figures of, by number.
     pub roles: BTreeSet<usize>,
+    /// What its validation counted in each image, where that was asked for.
+    pub judged: Option<Arc<Judged>>,
     first: usize,
     values: BTreeMap<String, f64>,
 }
@@ -86,12 +91,12 @@ pub struct Rows {
 }
 
 impl Entry {
-    /// What one node tells.
-    pub fn of(node: &InputNode, origin: &Origin) -> Result<Vec<Self>, StageError> {
+    /// What one node tells, with what it counted in each image if it is `judged`.
+    pub fn of(node: &InputNode, origin: &Origin, judged: bool) -> Result<Vec<Self>, StageError> {
         let mut entries = Vec::new();
-        let mut add = |table: &Table, origin: &Origin, figures| -> Result<(), StageError> {
+        let mut add = |table: &Table, origin: &Origin, figures, judged| -> Result<(), StageError> {
             let (cell, role) = (origin.cell.clone(), origin.role);
-            entries.push(Entry { subject: subject(table)?, cell, role, figures });
+            entries.push(Entry { subject: subject(table)?, cell, role, figures, judged });
             Ok(())
         };
         if SUMMARY.of(node).is_some() {
@@ -102,11 +107,12 @@ impl Entry {
                 let words = columns::texts(&summary, INFERENCE)?.first().cloned().flatten();
                 origin.cell.entry(INFERENCE.to_owned()).or_insert(words.unwrap_or_default());
             }
-            add(&summary, &origin, scores(&summary, &classes)?)?;
+            let counted = if judged { Some(Arc::new(Judged::of(node)?)) } else { None };
+            add(&summary, &origin, scores(&summary, &classes)?, counted)?;
         }
         if FIGURES.of(node).is_some() {
             let figures = support::table(node, &FIGURES)?;
-            add(&figures, origin, fields(&figures)?)?;
+            add(&figures, origin, fields(&figures)?, None)?;
         }
         Ok(entries)
     }
@@ -127,6 +133,7 @@ impl Row {
 
     fn add(&mut self, entry: &Entry) {
         self.roles.insert(entry.role);
+        self.judged = self.judged.take().or_else(|| entry.judged.clone());
         self.values.extend(entry.figures.iter().filter_map(|(name, value)| Some((name.clone(), (*value)?))));
     }
 }
@@ -150,7 +157,7 @@ impl Rows {
             if !joined {
                 let (subject, cell) = (entry.subject.clone(), entry.cell.clone());
                 let (roles, values) = (BTreeSet::new(), BTreeMap::new());
-                let mut row = Row { subject, cell, first, roles, values };
+                let mut row = Row { subject, cell, first, roles, judged: None, values };
                 row.add(entry);
                 rows.push(row);
             }
@@ -233,8 +240,7 @@ const BOUNDARY_COLUMN: &str = "boundary_iou";
 
 fn scores(summary: &Table, classes: &Table) -> Result<Vec<(String, Option<f64>)>, StageError> {
     let mut figures = Vec::new();
-    for (name, column) in
-        [(MEAN_IOU, "mean_iou"), (PIXEL_ACCURACY, "pixel_accuracy"), (CONSTANT, "constant_mean_iou")]
+    for (name, column) in [(MEAN_IOU, "mean_iou"), (PIXEL_ACCURACY, "pixel_accuracy"), (CONSTANT, "constant_mean_iou")]
     {
         figures.push((name.to_owned(), percent(first(&columns::numbers(summary, column)?))));
     }
@@ -296,6 +302,7 @@ pub mod tests {
             cell: cell.iter().map(|(axis, label)| ((*axis).to_owned(), (*label).to_owned())).collect(),
             role,
             figures: figures.iter().map(|(name, value)| ((*name).to_owned(), Some(*value))).collect(),
+            judged: None,
         }
     }
 
