@@ -17,7 +17,7 @@
 //! simulation it holds the truth in 87 and 92 % of cases). Then the quantile is the mean of the terms' own quantiles: weighted by
 //! the terms with two seeds, as Cochran and Cox do, and by their squares with three (95 to 98 %, 95 to 96 %).
 
-use super::estimate::Spread;
+use super::estimate::{Measured, Spread};
 use super::mixed::Mixed;
 use super::sample::{mean, variance};
 
@@ -37,12 +37,12 @@ pub(super) struct Components {
     pub seeds: Vec<Term>,
     /// Of the images; 0 where it is not above what the rest explains.
     pub images: f64,
-    /// The mean squares of which `images` is made: that of the images, and those of the rest.
+    /// The mean squares of which `images` is made: that of the images, and those of the rest. None where it is 0.
     squares: Vec<Term>,
+    /// How much of the seeds' variances the rest is.
+    rests: Vec<f64>,
     /// The degrees of freedom of the images.
     image_freedom: f64,
-    /// Where seeds are too few for Satterthwaite: to what power the terms weigh their quantiles.
-    power: Option<i32>,
 }
 
 /// A variance and its degrees of freedom.
@@ -65,39 +65,62 @@ pub(super) fn components(groups: &[Group]) -> Components {
     let between = over(variance(&differences), images);
     let rests: Vec<Term> = groups.iter().zip(&means).map(|(group, means)| rest(group, means)).collect();
     let left = between.variance - rests.iter().map(|rest| rest.variance).sum::<f64>();
+    let rest = rests.iter().map(|rest| rest.variance).collect();
     let squares = if left > 0.0 { [vec![between], rests].concat() } else { Vec::new() };
-    let least = groups.iter().map(|group| group.figures.len()).min().unwrap_or(0);
-    let power = match (groups.len(), least) {
-        (_, 2) => Some(1),
-        (1, 3) => Some(2),
-        _ => None,
-    };
-    Components { seeds, images: left.max(0.0), squares, image_freedom: between.freedom, power }
+    Components { seeds, images: left.max(0.0), squares, rests: rest, image_freedom: between.freedom }
 }
 
 impl Components {
-    /// The variance of the mean.
-    pub fn variance(&self) -> f64 {
-        self.seeds.iter().map(|term| term.variance).sum::<f64>() + self.images
-    }
-
     /// How an estimate with these components spreads.
     pub fn spread(&self) -> Spread {
-        let variance = self.variance();
-        if variance <= 0.0 {
-            return Spread::None;
-        }
-        if let Some(power) = self.power {
-            let image = Term { variance: self.images, freedom: self.image_freedom };
-            // Only the shares matter; they are near 1, so that powers of them do not vanish.
-            let weight = |term: &Term| ((term.variance / variance).powi(power), term.freedom);
-            let terms = self.seeds.iter().chain([&image]).map(weight).collect();
-            return Spread::Mixed(Mixed { error: variance.sqrt(), terms });
-        }
-        let terms = self.seeds.iter().chain(&self.squares);
-        let denominator: f64 = terms.map(|term| term.variance * term.variance / term.freedom).sum();
-        Spread::T { error: variance.sqrt(), freedom: variance * variance / denominator }
+        let images = Term { variance: self.images, freedom: self.image_freedom };
+        spread(&self.seeds, images, &self.squares, weighting(&self.seeds))
     }
+
+    /// What the components tell of other numbers of seeds and images.
+    pub fn measured(&self) -> Measured {
+        let over = |(term, rest): (&Term, &f64)| {
+            let seeds = term.freedom + 1.0;
+            (term.variance * seeds, rest * seeds)
+        };
+        let (seeds, rests) = self.seeds.iter().zip(&self.rests).map(over).unzip();
+        Measured { seeds, rests, images: self.images }
+    }
+}
+
+/// Where seeds are too few for Satterthwaite: to what power the terms weigh their quantiles.
+pub(super) fn weighting(seeds: &[Term]) -> Option<i32> {
+    let least = seeds.iter().map(|term| term.freedom + 1.0).fold(f64::INFINITY, f64::min);
+    if least < 3.0 {
+        Some(1)
+    } else if seeds.len() == 1 && least < 4.0 {
+        Some(2)
+    } else {
+        None
+    }
+}
+
+/// How an estimate spreads whose variance is that of seeds and images. `squares` are the mean squares that the images'
+/// variance is made of.
+pub(super) fn spread(seeds: &[Term], images: Term, squares: &[Term], weighting: Option<i32>) -> Spread {
+    let variance = seeds.iter().map(|term| term.variance).sum::<f64>() + images.variance;
+    if variance <= 0.0 {
+        return Spread::None;
+    }
+    let error = variance.sqrt();
+    match weighting {
+        Some(power) => {
+            // Only the shares matter; one of them is large, so that powers of them do not all vanish.
+            let weight = |term: &Term| ((term.variance / variance).powi(power), term.freedom);
+            Spread::Mixed(Mixed { error, terms: seeds.iter().chain([&images]).map(weight).collect() })
+        }
+        None => Spread::T { error, freedom: satterthwaite(variance, seeds.iter().chain(squares)) },
+    }
+}
+
+/// Satterthwaite's degrees of freedom of a variance that is made of terms.
+pub(super) fn satterthwaite<'a>(variance: f64, terms: impl Iterator<Item = &'a Term>) -> f64 {
+    variance * variance / terms.map(|term| term.variance * term.variance / term.freedom).sum::<f64>()
 }
 
 /// The rest of a group, as it enters the variance of its mean: what seed and image do not explain.
@@ -179,7 +202,6 @@ mod tests {
         let chance = group(&[[1.0, 2.0, 3.0, 4.0], [4.5, 3.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.5], [3.0, 2.5, 2.5, 2.0]]);
         let components = components(&[chance]);
         assert_eq!(components.images, 0.0);
-        assert_eq!(components.variance(), components.seeds[0].variance);
         let Spread::T { freedom, .. } = components.spread() else { panic!("{components:?}") };
         assert!((freedom - 3.0).abs() < 1e-12, "those of the seeds: {freedom}");
     }

@@ -33,11 +33,17 @@ impl Estimate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::estimate::{Basis, Spread};
+    use super::super::estimate::{Basis, Measured, Spread};
     use super::*;
 
     fn estimate(effect: f64, spread: Spread) -> Estimate {
-        Estimate { effect, basis: Basis::Seeds { of: 5, than: None, paired: false }, lost: 0, spread }
+        Estimate {
+            effect,
+            basis: Basis::Seeds { of: 5, than: None, paired: false },
+            lost: 0,
+            spread,
+            measured: Measured::default(),
+        }
     }
 
     #[test]

@@ -57,6 +57,19 @@ pub struct Estimate {
     pub lost: usize,
     /// How the estimate spreads.
     pub(super) spread: Spread,
+    /// What it tells of other numbers of seeds and images.
+    pub(super) measured: Measured,
+}
+
+/// How much seeds and images spread, as measured.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Measured {
+    /// The variance between the figures of seeds: of one method, or of each of two.
+    pub seeds: Vec<f64>,
+    /// How much of each it is that would shrink with more images.
+    pub rests: Vec<f64>,
+    /// The variance that the images add.
+    pub images: f64,
 }
 
 /// How an estimate spreads.
@@ -80,27 +93,12 @@ pub(super) enum Spread {
 impl Estimate {
     /// The two-sided interval of that level, as 0.95.
     pub fn interval(&self, level: f64) -> Interval {
-        match &self.spread {
-            Spread::None => Interval { low: self.effect, high: self.effect },
-            Spread::Resampled(resampled) => {
-                let [low, high] = resampled.interval(level);
-                Interval { low, high }
-            }
-            Spread::Mixed(mixed) => {
-                let half = mixed.half(1.0 - level);
-                Interval { low: self.effect - half, high: self.effect + half }
-            }
-            &Spread::T { error, freedom } => {
-                let half = StudentsT::new(0.0, 1.0, freedom)
-                    .map_or(f64::INFINITY, |t| error * t.inverse_cdf(0.5 + level / 2.0));
-                Interval { low: self.effect - half, high: self.effect + half }
-            }
+        if let Spread::Resampled(resampled) = &self.spread {
+            let [low, high] = resampled.interval(level);
+            return Interval { low, high };
         }
-    }
-
-    /// Whether the interval is wider than Satterthwaite's, which would be too narrow for so few seeds.
-    pub fn is_widened(&self) -> bool {
-        matches!(self.spread, Spread::Mixed(_))
+        let half = self.spread.half(1.0 - level);
+        Interval { low: self.effect - half, high: self.effect + half }
     }
 
     /// The two-sided p-value of the hypothesis that the true effect is `bound`. An [`interval`](Self::interval) of a level
@@ -119,6 +117,28 @@ impl Estimate {
             }
         }
     }
+
+    /// Whether the interval is wider than Satterthwaite's, which would be too narrow for so few seeds.
+    pub fn is_widened(&self) -> bool {
+        matches!(self.spread, Spread::Mixed(_))
+    }
+}
+
+impl Spread {
+    /// Half the width of the two-sided interval of level `1 - p`, where it is as wide on both sides.
+    pub fn half(&self, p: f64) -> f64 {
+        match self {
+            Spread::None => 0.0,
+            Spread::Resampled(resampled) => {
+                let [low, high] = resampled.interval(1.0 - p);
+                (high - low) / 2.0
+            }
+            Spread::Mixed(mixed) => mixed.half(p),
+            &Spread::T { error, freedom } => {
+                StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| -error * t.inverse_cdf(p / 2.0))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +148,13 @@ mod tests {
     #[test]
     fn intervals_and_p_values_agree() {
         let basis = Basis::Seeds { of: 5, than: None, paired: false };
-        let estimate = Estimate { effect: 2.0, basis, lost: 0, spread: Spread::T { error: 0.5, freedom: 4.0 } };
+        let estimate = Estimate {
+            effect: 2.0,
+            basis,
+            lost: 0,
+            spread: Spread::T { error: 0.5, freedom: 4.0 },
+            measured: Measured::default(),
+        };
         let Interval { low, high } = estimate.interval(0.95);
         // The quantile 0.975 of Student's t with 4 degrees of freedom, from its table.
         assert!((high - 2.0 - 0.5 * 2.776_445_105).abs() < 1e-8 && (2.0 - low - (high - 2.0)).abs() < 1e-12);

@@ -64,7 +64,9 @@ pub(super) fn two(a: &[&Counts], b: &[&Counts], paired: bool, figure: Figure) ->
 
 fn estimate(groups: &[Group], lost: usize, basis: impl Fn(usize) -> Basis) -> Estimate {
     let images = groups[0].values[0].len();
-    Estimate { effect: effect(groups), basis: basis(images), lost, spread: components(groups).spread() }
+    let components = components(groups);
+    let (spread, measured) = (components.spread(), components.measured());
+    Estimate { effect: effect(groups), basis: basis(images), lost, spread, measured }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Trainings with several seeds, each a figure: what can be said of a method, beyond one trained model.
 
-use super::estimate::{Basis, Estimate, Spread};
+use super::crossed::{Term, spread};
+use super::estimate::{Basis, Estimate, Measured};
 use super::fault::Fault;
 use super::sample;
 
@@ -10,9 +11,9 @@ use super::sample;
 ///
 /// For fewer than two seeds, which say nothing of their spread.
 pub fn mean(figures: &[f64]) -> Result<Estimate, Fault> {
-    let (effect, error) = moments(figures)?;
+    let (effect, seeds) = moments(figures)?;
     let basis = Basis::Seeds { of: figures.len(), than: None, paired: false };
-    Ok(Estimate { effect, basis, lost: 0, spread: spread(error, figures.len() as f64 - 1.0) })
+    Ok(estimate(effect, basis, &[seeds]))
 }
 
 /// The difference of two means of one figure a seed: `a` less `b`.
@@ -33,27 +34,28 @@ pub fn means(a: &[f64], b: &[f64], paired: bool) -> Result<Estimate, Fault> {
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
         return Ok(Estimate { basis, ..mean(&differences)? });
     }
-    let ((of, of_error), (than, than_error)) = (moments(a)?, moments(b)?);
-    let (of_square, than_square) = (of_error * of_error, than_error * than_error);
-    let square = of_square + than_square;
-    let freedom = square * square
-        / (of_square * of_square / (a.len() as f64 - 1.0) + than_square * than_square / (b.len() as f64 - 1.0));
-    Ok(Estimate { effect: of - than, basis, lost: 0, spread: spread(square.sqrt(), freedom) })
+    let ((of, of_seeds), (than, than_seeds)) = (moments(a)?, moments(b)?);
+    Ok(estimate(of - than, basis, &[of_seeds, than_seeds]))
 }
 
-/// The mean and its standard error.
-fn moments(figures: &[f64]) -> Result<(f64, f64), Fault> {
+/// The mean, and its variance.
+fn moments(figures: &[f64]) -> Result<(f64, Term), Fault> {
     if !figures.iter().all(|figure| figure.is_finite()) {
         return Err(Fault::NotFinite);
     }
     if figures.len() < 2 {
         return Err(Fault::OneSeed);
     }
-    Ok((sample::mean(figures), (sample::variance(figures) / figures.len() as f64).sqrt()))
+    let n = figures.len() as f64;
+    Ok((sample::mean(figures), Term { variance: sample::variance(figures) / n, freedom: n - 1.0 }))
 }
 
-fn spread(error: f64, freedom: f64) -> Spread {
-    if error > 0.0 { Spread::T { error, freedom } } else { Spread::None }
+/// The estimate with the t interval: of one mean, or Welch's of two, whose degrees of freedom are Satterthwaite's.
+fn estimate(effect: f64, basis: Basis, terms: &[Term]) -> Estimate {
+    let none = Term { variance: 0.0, freedom: 1.0 };
+    let seeds: Vec<f64> = terms.iter().map(|term| term.variance * (term.freedom + 1.0)).collect();
+    let measured = Measured { rests: vec![0.0; seeds.len()], seeds, images: 0.0 };
+    Estimate { effect, basis, lost: 0, spread: spread(terms, none, &[], None), measured }
 }
 
 #[cfg(test)]

@@ -77,12 +77,18 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::estimate::{Basis, Spread};
+    use super::super::estimate::{Basis, Measured, Spread};
     use super::*;
     use proptest::prelude::*;
 
     fn estimate(effect: f64, spread: Spread) -> Estimate {
-        Estimate { effect, basis: Basis::Seeds { of: 5, than: Some(5), paired: true }, lost: 0, spread }
+        Estimate {
+            effect,
+            basis: Basis::Seeds { of: 5, than: Some(5), paired: true },
+            lost: 0,
+            spread,
+            measured: Measured::default(),
+        }
     }
 
     /// A model against itself: the difference is 0 and so are both ends.

@@ -1,7 +1,7 @@
 //! Two trained models on the same images, with all that images say of their difference.
 
 use super::super::counts::{Counts, Figure};
-use super::super::estimate::{Basis, Estimate, Spread};
+use super::super::estimate::{Basis, Estimate, Measured, Spread};
 use super::super::fault::Fault;
 use super::bootstrap::{RESAMPLES, acceleration, bootstrap};
 use super::flips;
@@ -29,13 +29,13 @@ fn resampled(pair: &Pair, seed: u64, resamples: usize) -> Result<Estimate, Fault
     let images = pair.images();
     let basis = Basis::Images { images, resamples };
     if pair.swaps().images() == 0 {
-        return Ok(Estimate { effect: 0.0, basis, lost: 0, spread: Spread::None });
+        return Ok(Estimate { effect: 0.0, basis, lost: 0, spread: Spread::None, measured: Measured::default() });
     }
     let drawn = bootstrap(pair, seed, resamples);
     let lost = drawn.iter().filter(|it| it.is_none_or(|it| it.ratios < ratios)).count();
     let effects = drawn.into_iter().map(|it| it.map(|it| it.effect)).collect();
     let spread = Resampled::new(effect, effects, images, acceleration(pair), flips::p(pair, seed));
-    Ok(Estimate { effect, basis, lost, spread: Spread::Resampled(spread) })
+    Ok(Estimate { effect, basis, lost, spread: Spread::Resampled(spread), measured: Measured::default() })
 }
 
 #[cfg(test)]
