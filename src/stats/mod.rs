@@ -29,7 +29,7 @@ pub use counts::{Counts, Figure, Pixels};
 pub use estimate::{Basis, Estimate, Interval};
 pub use family::{Corrected, holm};
 pub use fault::Fault;
-pub use images::{RESAMPLES, Wins, models, sign_flips, wins};
+pub use images::{RESAMPLES, Wins, models, models_with, sign_flips, wins};
 pub use methods::{method, methods};
 pub use power::{POWER, Settles};
 pub use round::rounded;

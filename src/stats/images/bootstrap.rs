@@ -44,18 +44,3 @@ pub(super) fn in_blocks(resamples: usize, sums: impl Fn(usize, usize) -> Vec<Lan
         })
         .collect()
 }
-
-/// The acceleration of BCa (Efron, "Better bootstrap confidence intervals", 1987), by the jackknife over images (Efron and
-/// Tibshirani, "An introduction to the bootstrap", 1993, equation 14.15). It is 0 where every image leaves the same difference
-/// behind, and none where the figure is lost with one image.
-pub(super) fn acceleration(pair: &Pair) -> Option<f64> {
-    let without = |image| difference(pair.without(image).iter().copied()).map(|it| it.effect);
-    let effects: Vec<f64> = (0..pair.images()).map(without).collect::<Option<_>>()?;
-    let mean = effects.iter().sum::<f64>() / effects.len() as f64;
-    if effects.iter().all(|effect| (effect - mean).abs() < 1e-15) {
-        return Some(0.0);
-    }
-    let power = |n| effects.iter().map(|effect| (mean - effect).powi(n)).sum::<f64>();
-    let squares = power(2);
-    Some(power(3) / (6.0 * squares * squares.sqrt()))
-}

@@ -16,14 +16,14 @@ use crate::rng::Rng;
 ///
 /// Where the counts are not of the same images and classes, or too few to say anything.
 pub fn sign_flips(a: &Counts, b: &Counts, figure: Figure, seed: u64) -> Result<f64, Fault> {
-    Ok(p(&Pair::new(a, b, figure)?, seed))
+    Ok(p(&Pair::new(a, b, figure)?, seed, RESAMPLES))
 }
 
-/// The p-value of the sign-flip test.
-pub(super) fn p(pair: &Pair, seed: u64) -> f64 {
+/// The p-value of the sign-flip test, from at most so many sets of images.
+pub(super) fn p(pair: &Pair, seed: u64, resamples: usize) -> f64 {
     let images = pair.swaps().images();
     match u32::try_from(images).ok().and_then(|images| 1_usize.checked_shl(images)) {
-        Some(all) if all <= RESAMPLES => {
+        Some(all) if all <= resamples => {
             let as_much = flipped(pair, all, |pattern, swap| {
                 (0..images).filter(|image| pattern >> image & 1 == 1).for_each(swap);
             });
@@ -31,7 +31,7 @@ pub(super) fn p(pair: &Pair, seed: u64) -> f64 {
         }
         _ => {
             let rng = Rng::new(seed, "images swapped", 0);
-            let as_much = flipped(pair, RESAMPLES, |resample, swap| {
+            let as_much = flipped(pair, resamples, |resample, swap| {
                 let mut rng = rng.at(resample as u64);
                 for first in (0..images).step_by(32) {
                     let bits = rng.bits();
@@ -40,7 +40,7 @@ pub(super) fn p(pair: &Pair, seed: u64) -> f64 {
                         .for_each(&mut *swap);
                 }
             });
-            (as_much as f64 + 1.0) / (RESAMPLES as f64 + 1.0)
+            (as_much as f64 + 1.0) / (resamples as f64 + 1.0)
         }
     }
 }

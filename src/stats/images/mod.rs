@@ -9,6 +9,7 @@
 
 mod bootstrap;
 mod flips;
+mod jackknife;
 mod models;
 mod pair;
 mod resampled;
@@ -16,6 +17,6 @@ mod wins;
 
 pub use bootstrap::RESAMPLES;
 pub use flips::sign_flips;
-pub use models::models;
+pub use models::{models, models_with};
 pub(super) use resampled::Resampled;
 pub use wins::{Wins, wins};

@@ -3,8 +3,9 @@
 use super::super::counts::{Counts, Figure};
 use super::super::estimate::{Basis, Estimate, Measured, Spread};
 use super::super::fault::Fault;
-use super::bootstrap::{RESAMPLES, acceleration, bootstrap};
+use super::bootstrap::{RESAMPLES, bootstrap};
 use super::flips;
+use super::jackknife::jackknife;
 use super::pair::{Difference, Pair, difference};
 use super::resampled::Resampled;
 
@@ -12,7 +13,7 @@ use super::resampled::Resampled;
 /// the methods that they were trained with.
 ///
 /// Images are drawn with replacement, for both models alike. The interval is the wider one of the percentile interval and
-/// BCa, both widened for few images, and it holds 0 where the sign-flip test does not reject "no difference"; p-values agree
+/// BCa, both widened where few images carry the difference, and it holds 0 where the sign-flip test does not reject "no difference"; p-values agree
 /// with it. Where the models have the same counts in every image, the interval is `[0, 0]`.
 ///
 /// # Errors
@@ -20,11 +21,16 @@ use super::resampled::Resampled;
 /// Where the counts are not of the same images, labels and classes; where fewer than six images have counted pixels; where
 /// a class has no true pixels and the figure depends on it.
 pub fn models(a: &Counts, b: &Counts, figure: Figure, seed: u64) -> Result<Estimate, Fault> {
-    resampled(&Pair::new(a, b, figure)?, seed, RESAMPLES)
+    models_with(a, b, figure, seed, RESAMPLES)
 }
 
-/// The estimate from so many resamples.
-fn resampled(pair: &Pair, seed: u64, resamples: usize) -> Result<Estimate, Fault> {
+/// What [`models`] gives, from another number of resamples. Fewer give larger p-values.
+///
+/// # Errors
+///
+/// Those of [`models`].
+pub fn models_with(a: &Counts, b: &Counts, figure: Figure, seed: u64, resamples: usize) -> Result<Estimate, Fault> {
+    let pair = &Pair::new(a, b, figure)?;
     let Difference { effect, ratios } = difference(pair.sums().iter().copied()).ok_or(Fault::Nothing)?;
     let images = pair.images();
     let basis = Basis::Images { images, resamples };
@@ -34,7 +40,7 @@ fn resampled(pair: &Pair, seed: u64, resamples: usize) -> Result<Estimate, Fault
     let drawn = bootstrap(pair, seed, resamples);
     let lost = drawn.iter().filter(|it| it.is_none_or(|it| it.ratios < ratios)).count();
     let effects = drawn.into_iter().map(|it| it.map(|it| it.effect)).collect();
-    let spread = Resampled::new(effect, effects, images, acceleration(pair), flips::p(pair, seed));
+    let spread = Resampled::new(effect, effects, jackknife(pair), flips::p(pair, seed, resamples));
     Ok(Estimate { effect, basis, lost, spread: Spread::Resampled(spread), measured: Measured::default() })
 }
 

@@ -1,10 +1,11 @@
 //! The distribution of resampled differences, and what may be said from it.
 //!
-//! Two intervals are taken from it, the percentile interval and BCa, and whoever asks gets the wider end of the two. Three more
-//! things make it careful:
-//! - a tail is that of the normal distribution, widened to Student's: images that are few spread less among themselves than the
-//!   images that they stand for (Hesterberg, "What teachers should know about the bootstrap", 2015: the expanded percentile
-//!   interval);
+//! Two intervals are taken from it, the percentile interval and BCa (Efron, "Better bootstrap confidence intervals", 1987), and
+//! whoever asks gets the wider end of the two. Neither is offered by itself: with 50 images, of which few have the rare classes,
+//! intervals of 95 % hold the truth in 88 to 92 % of all cases, and BCa alone in 80 %. Three things make the answer careful:
+//! - resamples spread too little, since they lose what few images have, and the jackknife tells of too much spread. So the
+//!   distribution is widened to the mean of both variances, and its normal tails to those of Student's t distribution with the
+//!   degrees of freedom of the jackknife;
 //! - a tail of `k` resamples out of `B` counts as `(k + 1) / (B + 1)`, so that no p-value is smaller than the number of
 //!   resamples supports. Where a level asks for more, the end is infinite;
 //! - no difference at all, 0, stays in the interval where the sign-flip test does not reject it.
@@ -13,6 +14,8 @@
 //! same function.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+use super::jackknife::Jackknife;
 
 /// Sorted differences of resamples, with what else a p-value needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,40 +27,45 @@ pub(in crate::stats) struct Resampled {
     sorted: Vec<f64>,
     /// How many resamples have none. They count on either side of every bound.
     void: usize,
-    /// How many images were drawn from.
-    images: usize,
-    /// The bias and the acceleration of BCa. Where one is not defined, nothing is said: every interval is infinite.
+    /// What the tails are corrected by. Where it is not defined, nothing is said: every interval is infinite.
     corrected: Option<Corrected>,
 }
 
-/// What BCa corrects by.
+/// What tails of resamples are corrected by.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Corrected {
-    /// The normal quantile of the share of resamples below the effect; those that are equal to it count half.
-    pub bias: f64,
-    /// How fast the spread grows with the difference.
-    pub acceleration: f64,
+struct Corrected {
+    /// The bias of BCa: the normal quantile of the share of resamples below the effect. Those that are equal to it count half.
+    bias: f64,
+    /// The acceleration of BCa.
+    acceleration: f64,
+    /// How much wider the difference spreads than the resamples do.
+    wider: f64,
+    /// The degrees of freedom of Student's distribution.
+    freedom: f64,
 }
 
 impl Resampled {
-    /// The distribution of an effect, from differences of resamples of so many images. A resample that has none is none.
-    pub fn new(
-        effect: f64,
-        resamples: Vec<Option<f64>>,
-        images: usize,
-        acceleration: Option<f64>,
-        swapped: f64,
-    ) -> Self {
+    /// The distribution of an effect, from the differences of resamples. A resample that has none is none.
+    ///
+    /// Where all resamples lie on one side of the effect, or the jackknife is not defined, nothing is said.
+    pub fn new(effect: f64, resamples: Vec<Option<f64>>, jackknife: Option<Jackknife>, swapped: f64) -> Self {
         let all = resamples.len();
         let mut sorted: Vec<f64> = resamples.into_iter().flatten().collect();
+        let count = sorted.len() as f64;
+        // In the order of the resamples, so that two models that change places give the same bits.
+        let mean = sorted.iter().sum::<f64>() / count;
+        let variance = sorted.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / count;
         sorted.sort_by(f64::total_cmp);
-        let (below, not_above) = (count(&sorted, |it| it < effect), count(&sorted, |it| it <= effect));
-        // Symmetric in the two models, to the last bit.
-        let lean = (below + not_above) as f64 - sorted.len() as f64;
-        let bias = -normal_quantile((1.0 - lean.abs() / sorted.len() as f64) / 2.0).copysign(-lean);
-        let corrected =
-            acceleration.map(|acceleration| Corrected { bias, acceleration }).filter(|it| it.bias.is_finite());
-        Resampled { effect, swapped, void: all - sorted.len(), sorted, images, corrected }
+        let (below, not_above) = (first(&sorted, |it| it < effect), first(&sorted, |it| it <= effect));
+        // Of the smaller side, for the same reason.
+        let lean = (below + not_above) as f64 - count;
+        let bias = -normal_quantile((1.0 - lean.abs() / count) / 2.0).copysign(-lean);
+        let corrected = jackknife.filter(|_| bias.is_finite()).map(|Jackknife { error, freedom, acceleration }| {
+            let square = error * error;
+            let wider = if square > variance { (0.5 + square / variance / 2.0).sqrt() } else { 1.0 };
+            Corrected { bias, acceleration, wider, freedom }
+        });
+        Resampled { effect, swapped, void: all - sorted.len(), sorted, corrected }
     }
 
     /// The two-sided interval of that level.
@@ -87,9 +95,9 @@ impl Resampled {
     /// The two-sided p-value of the hypothesis that the true difference is `bound`.
     pub fn p(&self, bound: f64) -> f64 {
         let resampled = if bound < self.effect {
-            self.two_sided(Side::Low, self.void + count(&self.sorted, |it| it <= bound))
+            self.two_sided(Side::Low, self.void + first(&self.sorted, |it| it <= bound))
         } else if bound > self.effect {
-            self.two_sided(Side::High, self.void + self.sorted.len() - count(&self.sorted, |it| it < bound))
+            self.two_sided(Side::High, self.void + self.sorted.len() - first(&self.sorted, |it| it < bound))
         } else {
             1.0
         };
@@ -103,22 +111,21 @@ impl Resampled {
     fn two_sided(&self, side: Side, beyond: usize) -> f64 {
         let all = self.sorted.len() + self.void;
         let z = normal_quantile((beyond as f64 + 1.0) / (all as f64 + 1.0));
-        let corrected = self.corrected.map_or(f64::INFINITY, |it| it.tail(side, z));
-        let widened = z.max(corrected) * ((self.images as f64 - 1.0) / self.images as f64).sqrt();
-        (2.0 * student_share(widened, self.images as f64 - 1.0)).min(1.0)
+        let share = self.corrected.map_or(1.0, |it| student_share(z.max(it.tail(side, z)) / it.wider, it.freedom));
+        (2.0 * share).min(1.0)
     }
 }
 
 /// Which end of an interval is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+enum Side {
     Low,
     High,
 }
 
 impl Corrected {
     /// The normal quantile that BCa turns into that of the resamples, `z`: Efron's formula, solved for the level.
-    pub fn tail(self, side: Side, z: f64) -> f64 {
+    fn tail(self, side: Side, z: f64) -> f64 {
         let (bias, acceleration) = match side {
             Side::Low => (self.bias, self.acceleration),
             Side::High => (-self.bias, -self.acceleration),
@@ -130,8 +137,8 @@ impl Corrected {
     }
 }
 
-/// How many of sorted numbers a condition holds for that holds for the first of them, up to some number.
-fn count(sorted: &[f64], holds: impl Fn(f64) -> bool) -> usize {
+/// How many of sorted numbers come before the first for which a condition fails.
+fn first(sorted: &[f64], holds: impl Fn(f64) -> bool) -> usize {
     sorted.partition_point(|&it| holds(it))
 }
 
@@ -139,7 +146,10 @@ fn normal_quantile(share: f64) -> f64 {
     Normal::standard().inverse_cdf(share)
 }
 
-/// The share of Student's t distribution below `t`.
+/// The share of Student's t distribution below `t`. What is no number counts as all.
 fn student_share(t: f64, freedom: f64) -> f64 {
-    if t == f64::INFINITY { 1.0 } else { StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| student.cdf(t)) }
+    if !t.is_finite() {
+        return 1.0;
+    }
+    StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| student.cdf(t))
 }
