@@ -17,7 +17,7 @@
 //! | 3 | [`engine`] | turns a plan into finished nodes: cache, schedule, child processes, events, run record |
 //! | 2 | [`pipeline`] | turns files into a checked graph; it knows kinds as a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects in layers, action records, executions, runs, locks and leases |
-//! | 2 | [`bench`] | what the benchmarks of `repro bench` and of `benches/` share |
+//! | 2 | [`bench`] | work to measure and the processes that do it: for `repro bench`, the kind `Cost` and `benches/` |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`stats`] | intervals, tests and verdicts, from counts and figures |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |

@@ -3,27 +3,25 @@
 //! Each type works in a process of its own, so that the memory is its own, and none works while another does. They take
 //! turns, a pass each, so that what else the machine does falls on all alike.
 
-mod worker;
-
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::{Failure, bounded, cores, fail, print};
+use crate::bench::figures::{least, mebibytes, median};
 use crate::bench::peak;
+use crate::bench::worker::{self, Fault, Order, Refusal, Worker};
 use crate::bench::workload::{self, WorkloadSpec};
 use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::ml::device;
+use crate::ml::error::Error;
 use crate::ml::layers::prefilter;
 use crate::ml::models::architecture;
 use crate::ml::numerics::{self, Numerics};
 use crate::ml::spec::{Choice, ModelSpec};
 use crate::stage::DeviceSpec;
 use crate::table::{self, Cell, Column, Style, Table};
-
-use worker::{Order, Worker};
-pub use worker::{WorkerArgs, serve};
 
 /// The type of which the costs of all others are multiples.
 const BASE: &str = "Regular";
@@ -79,6 +77,25 @@ pub struct BenchArgs {
     /// Write the table too, in the format of the file's extension: csv, parquet, md, tex or html.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// The arguments of a worker.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// The order, as JSON.
+    order: String,
+}
+
+/// Is a worker.
+pub fn serve(args: &WorkerArgs) -> Result<Exit, Failure> {
+    worker::serve(&args.order, print).map_err(|refusal| match refusal {
+        Refusal::Numerics(error) => {
+            let exit = if matches!(error, Error::Device { .. }) { Exit::Device } else { Exit::Stage };
+            fail(exit, error.to_string()).hint(error.hint())
+        }
+        Refusal::Bug(what) => fail(Exit::Bug, what),
+    })?;
+    Ok(Exit::Success)
 }
 
 /// A precision by its name on the command line.
@@ -138,21 +155,23 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let (mut peak, mut measured) = (0.0_f64, Vec::new());
     for &work in works {
         let start = |prefilter: &String| {
-            let order = Order { workload: workload(args, work, prefilter), device: args.device, numerics, threads };
-            Worker::start(&order)
+            let order = Order { workload: workload(args, work, prefilter), gpu: args.device.gpu(), numerics, threads };
+            Worker::start(&order, &never)
+                .map(|worker| (order.in_words(), worker))
+                .map_err(|fault| told(&order.in_words(), &fault))
         };
         let mut workers = prefilters.iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let mut seconds = vec![Vec::new(); workers.len()];
         for round in 0..args.warmup + args.rounds {
             peak = peak.max(pool.install(peak::measure));
-            for (worker, seconds) in workers.iter_mut().zip(&mut seconds) {
-                let took = worker.pass()?;
+            for ((what, worker), seconds) in workers.iter_mut().zip(&mut seconds) {
+                let took = worker.pass().map_err(|fault| told(what, &fault))?;
                 seconds.extend((round >= args.warmup).then_some(took));
             }
         }
-        for ((worker, prefilter), seconds) in workers.into_iter().zip(&prefilters).zip(seconds) {
+        for (((what, worker), prefilter), seconds) in workers.into_iter().zip(&prefilters).zip(seconds) {
             let (parameters, operations) = (worker.parameters, worker.operations);
-            let memory = worker.end()?;
+            let memory = worker.end().map_err(|fault| told(&what, &fault))?;
             measured.push(Measured { work, prefilter: prefilter.clone(), parameters, operations, seconds, memory });
         }
     }
@@ -176,6 +195,23 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// A terminal's Ctrl-C ends the workers too, and nothing else asks them to stop.
+fn never() -> bool {
+    false
+}
+
+/// Why the process for `what` gives no answer.
+fn told(what: &str, fault: &Fault) -> Failure {
+    let message = format!("The process for {what} {fault}.");
+    match fault {
+        Fault::Start(_) => fail(Exit::Storage, message),
+        Fault::Bug(_) => fail(Exit::Bug, message),
+        Fault::Ended(_) | Fault::Stopped => fail(Exit::Stage, message).hint(
+            "Less memory is needed for fewer of `--prefilter`, a smaller `--size` or `--batch`, or `--recompute 6`.",
+        ),
+    }
+}
+
 fn output_format(path: &std::path::Path) -> Result<&'static table::TableFormat, Failure> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
     table::FORMATS.iter().find(|format| format.extension == extension).ok_or_else(|| {
@@ -187,7 +223,7 @@ fn output_format(path: &std::path::Path) -> Result<&'static table::TableFormat, 
 
 /// The types to measure: those named, each once, or all.
 fn names(args: &BenchArgs) -> Result<Vec<String>, Failure> {
-    let unknown = |error: crate::ml::error::Error| fail(Exit::Usage, error.to_string());
+    let unknown = |error: Error| fail(Exit::Usage, error.to_string());
     architecture(&Choice::new(&args.encoder)).map_err(unknown)?;
     let mut names: Vec<String> = Vec::new();
     for name in &args.prefilter {
@@ -247,7 +283,7 @@ fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table,
     let float = |value: Option<f64>| value.map_or(Cell::Null, Cell::Float);
     let row = |m: &Measured| {
         let base = measured.iter().find(|base| base.work == m.work && base.prefilter == BASE);
-        let (least, median) = (m.seconds.iter().copied().fold(f64::INFINITY, f64::min), median(&m.seconds));
+        let (least, middle) = (least(&m.seconds), median(&m.seconds));
         // Round by round, since the rounds of a shared machine differ more than the types.
         let ratios = |base: &Measured| m.seconds.iter().zip(&base.seconds).map(|(a, b)| a / b).collect::<Vec<_>>();
         let memory_cost = base.and_then(|base| Some(m.memory? as f64 / base.memory? as f64));
@@ -257,12 +293,12 @@ fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table,
             Cell::Int(m.parameters as i64),
             Cell::Float(m.operations as f64 / 1e9),
             Cell::Float(least),
-            Cell::Float(median),
-            Cell::Float(1.0 / median),
-            Cell::Float(batch as f64 / median),
+            Cell::Float(middle),
+            Cell::Float(1.0 / middle),
+            Cell::Float(batch as f64 / middle),
             float(peak.map(|peak| m.operations as f64 / least / peak)),
-            float(base.map(|base| self::median(&ratios(base)))),
-            float(m.memory.map(|bytes| bytes as f64 / (1 << 20) as f64)),
+            float(base.map(|base| median(&ratios(base)))),
+            float(m.memory.map(mebibytes)),
             float(memory_cost),
         ]
     };
@@ -298,13 +334,6 @@ fn style() -> Style {
         ("memory_cost", 3),
     ];
     digits.into_iter().fold(Style::default(), |style, (name, digits)| style.with(name, digits))
-}
-
-/// The middle value, the upper of two.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub use parts::{Parts, read_to_string_within, read_within};
 pub use read::{blake3, hash, read, read_to_string, tail};
 pub use regular::{check_regular, open, open_own, walk};
 pub use sync::{sync, sync_file};
-pub use system::{now, peak_memory};
+pub use system::{Ticks, load_average, now, peak_memory, ticks, ticks_of};
 pub use temporary::{Temporary, is_temporary, sweep};
 pub use write::{
     Put, WriteResult, append, copy_atomic, create, write_atomic, write_atomic_by, write_atomic_parts, write_synced,

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("stage", &["hash", "fsio"]),
     ("table", &["hash", "fsio"]),
     ("ml", &["hash", "fsio", "rng", "syntax"]),
-    ("bench", &["ml", "rng"]),
+    ("bench", &["fsio", "rng", "program", "ml"]),
     ("stats", &["rng"]),
     ("tensorboard", &[]),
     ("program", &["fsio"]),
@@ -23,7 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pipeline", &["hash", "dag", "fsio", "syntax", "stage"]),
     ("engine", &["hash", "dag", "fsio", "syntax", "program", "stage", "store", "pipeline"]),
     ("results", &["hash", "fsio", "stage", "store", "stats", "table", "pipeline", "engine"]),
-    ("stages", &["hash", "fsio", "syntax", "program", "stage", "stats", "table", "ml", "tensorboard", "params"]),
+    (
+        "stages",
+        &["hash", "fsio", "syntax", "program", "stage", "stats", "table", "ml", "tensorboard", "bench", "params"],
+    ),
 ];
 
 /// Everything a file refers to by path, in `use` and inline.
