@@ -269,7 +269,7 @@ fn finish(pipeline: &Pipeline, registry: &Registry, store: &Store, results: &Pat
         Artifact { digest, bytes, kind: ArtifactKind::File, file: "o".to_owned(), path: None, tree: BTreeMap::new() };
     let outputs = Outputs::from([("o".to_owned(), artifact)]);
     for node in &pipeline.nodes {
-        let preimage = action(node, &|_| outputs.clone(), &BTreeMap::new(), &[], None, &BTreeMap::new());
+        let preimage = action(node, &|_| outputs.clone(), &BTreeMap::new(), &[], None, None, &BTreeMap::new());
         store.write_record(&ActionRecord {
             format: ActionRecord::FORMAT,
             key: preimage.digest(),

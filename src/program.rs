@@ -4,7 +4,8 @@
 //! - a process that this program starts of itself is the same program, also where its file was replaced or removed in
 //!   the meantime, as by a build: a run ends as it began. Linux keeps what a process was started from; elsewhere
 //!   the file of that name is started, and [`id`] tells whether it is another;
-//! - nothing of this enters a key: a result's bytes are held by the versions of the stage kinds.
+//! - nothing of this enters a key, since a result's bytes are held by the versions of the stage kinds. The one exception is a
+//!   measurement: it is of the build too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,6 +65,11 @@ pub struct Id {
 }
 
 impl Id {
+    /// The build in a few digits.
+    pub fn build(&self) -> &str {
+        self.digest.get(..12).unwrap_or(&self.digest)
+    }
+
     /// Whether that is this program.
     ///
     /// # Errors

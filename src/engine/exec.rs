@@ -17,7 +17,7 @@ use super::programs;
 use super::said::{Said, Voice};
 use crate::fsio::{self, Found};
 use crate::hash::Digest;
-use crate::pipeline::key::{KeyChange, NUMERIC, Preimage, answers};
+use crate::pipeline::key::{KeyChange, MACHINE, NUMERIC, Preimage, answers};
 use crate::stage::DataFault;
 use crate::stage::made::check;
 use crate::stage::{Artifact, ArtifactKind, Cancel, Event, Events, InputNode, Job, Kind, Made, Produced};
@@ -181,21 +181,30 @@ fn check_identity(job: &JobFile, kind: &dyn Kind, registry: &Registry) -> Result
         true => Some((registry.numeric_profile)(&job.device)?),
         false => None,
     };
+    let measured = kind.measures().then(|| machine::measured(&job.program, job.threads));
     let planned = Preimage(job.preimage.clone());
-    let changes = job.identity(kind, profile.as_ref()).changes(&planned);
+    let changes = job.identity(kind, profile.as_ref(), measured.as_ref()).changes(&planned);
     let told = |side: Option<String>| side.unwrap_or_else(|| "nothing".to_owned());
     let differ = |name: &str, change: &KeyChange| {
         format!("{name} is {}, not {}", told(change.new.clone()), told(change.old.clone()))
     };
-    let (mut numeric, mut others) = (Vec::new(), Vec::new());
+    let (mut numeric, mut machine, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for change in &changes {
-        match change.component.strip_prefix(NUMERIC) {
-            Some(name) => numeric.push(differ(name, change)),
-            None => others.push(differ(&change.component, change)),
+        let below = |prefix| change.component.strip_prefix(prefix);
+        match (below(NUMERIC), below(MACHINE)) {
+            (Some(name), _) => numeric.push(differ(name, change)),
+            (_, Some(name)) => machine.push(differ(name, change)),
+            (None, None) => others.push(differ(&change.component, change)),
         }
     }
     if !others.is_empty() {
         return Err(StageError::Bug(format!("The job is not what the run planned: {}.", others.join("; "))));
+    }
+    if !machine.is_empty() {
+        return Err(StageError::Device {
+            message: format!("This machine is not the one that the run was planned for: {}.", machine.join("; ")),
+            hint: "Run again: a measurement of this machine has another key.".to_owned(),
+        });
     }
     if !numeric.is_empty() {
         return Err(StageError::Device {

@@ -6,8 +6,8 @@
 //! Invariants:
 //! - the job itself writes into the store what it made and how it ended, and into its folder what it says. An executor
 //!   carries no result: it only reports that a job ended, and how its process ended. A verdict is read from the store alone;
-//! - the executor says what can be computed, and what changes the bits of numbers, on the machine where jobs run. The
-//!   machine that plans is not asked;
+//! - the executor says what can be computed, what changes the bits of numbers, and what is measured on, on the machine where
+//!   jobs run. The machine that plans is not asked;
 //! - each event is reported once, and in order. What a job says may be reported late, but before the job's end.
 
 use std::collections::BTreeMap;
@@ -59,6 +59,12 @@ pub(super) trait Executor {
     /// # Errors
     /// The device is missing, or does not say.
     fn profile(&self, registry: &Registry, device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError>;
+
+    /// What is measured on where jobs run, by name, with so many threads.
+    ///
+    /// # Errors
+    /// The program's own file cannot be read.
+    fn machine(&self, threads: usize) -> Result<BTreeMap<String, String>, StageError>;
 
     /// Whether the device can compute a node of this kind as its parameters ask, where jobs run.
     ///

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::hash::Digest;
 use crate::pipeline::Node;
-use crate::pipeline::key::{KeyChange, Preimage};
+use crate::pipeline::key::{KeyChange, MACHINE, Preimage};
 use crate::store::{self, Store};
 
 /// How many runs are looked through, newest first.
@@ -64,7 +64,10 @@ impl<'a> History<'a> {
         let changes = new.changes(&old);
         let changed = |field: &str| changes.iter().any(|change| change.component == format!("params.{field}"));
         let notes = node.notes.iter().filter(|(field, _)| changed(field)).map(|(_, note)| note.as_str());
-        let note = notes.collect::<Vec<_>>().join(" ");
+        let mut note = notes.collect::<Vec<_>>().join(" ");
+        if note.is_empty() && changes.iter().any(|change| is_of_machine(&change.component)) {
+            note = "The machine is another, and a measurement is of the machine that made it.".to_owned();
+        }
         Ok(match (changes.is_empty(), unknown.is_empty()) {
             (true, true) => Why::Unfinished,
             (true, false) => Why::Upstream,
@@ -100,6 +103,11 @@ impl<'a> History<'a> {
         }
         Ok(known)
     }
+}
+
+/// Whether a component of a key tells one machine from another.
+fn is_of_machine(component: &str) -> bool {
+    component.strip_prefix(MACHINE).is_some_and(|name| !["program", "threads"].contains(&name))
 }
 
 fn without(components: &BTreeMap<String, String>, slots: &[&str]) -> Preimage {

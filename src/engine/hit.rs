@@ -22,6 +22,15 @@ pub(super) struct Context<'a> {
     pub options: &'a Options,
 }
 
+/// What of the place where jobs run enters keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conditions {
+    /// What changes the bits of arithmetic; empty where no node computes.
+    pub numeric: BTreeMap<String, String>,
+    /// What is measured on; empty where no node measures.
+    pub machine: BTreeMap<String, String>,
+}
+
 /// What the store knows under a key.
 pub(super) enum Lookup {
     /// A record whose outputs are there.
@@ -38,15 +47,22 @@ impl Context<'_> {
         &self,
         index: usize,
         outside: &BTreeMap<usize, Outside>,
-        numeric: &BTreeMap<String, String>,
+        conditions: &Conditions,
         outputs: &dyn Fn(usize) -> Outputs,
     ) -> Result<Preimage, Error> {
         let node = &self.pipeline.nodes[index];
         let kind = self.registry.kind(&node.kind).ok_or_else(|| Error::UnknownKind(node.kind.clone()))?;
         let nothing = Outside::default();
         let outside = outside.get(&index).unwrap_or(&nothing);
-        let numeric = kind.computes().then_some(numeric);
-        Ok(action(node, outputs, &outside.file_digests, &outside.external_digests, numeric, &outside.answers))
+        let numeric = kind.computes().then_some(&conditions.numeric);
+        let machine = kind.measures().then_some(&conditions.machine);
+        let Outside { file_digests, external_digests, answers, .. } = outside;
+        Ok(action(node, outputs, file_digests, external_digests, numeric, machine, answers))
+    }
+
+    /// Whether nothing else of the run may be at work while the node is: it measures.
+    pub fn is_alone(&self, index: usize) -> bool {
+        self.registry.kind(&self.pipeline.nodes[index].kind).is_some_and(|kind| kind.measures())
     }
 
     /// What the store knows under `key`. Outputs are looked for, and read of them are the listings of trees alone.

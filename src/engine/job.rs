@@ -86,8 +86,14 @@ impl JobFile {
 }
 
 impl JobFile {
-    /// The components of the job's action key, by what it is given and by the arithmetic of this device.
-    pub fn identity(&self, kind: &dyn Kind, numeric: Option<&BTreeMap<String, String>>) -> Preimage {
+    /// The components of the job's action key, by what it is given, by the arithmetic of this device, and by the machine
+    /// where it measures.
+    pub fn identity(
+        &self,
+        kind: &dyn Kind,
+        numeric: Option<&BTreeMap<String, String>>,
+        machine: Option<&BTreeMap<String, String>>,
+    ) -> Preimage {
         let done = |input: &InputNode| Source::Run {
             reference: String::new(),
             node: RunNode {
@@ -117,7 +123,8 @@ impl JobFile {
         let named = |check: &Check| (check.name.clone(), check.digest);
         let externals: Vec<(String, Digest)> = externals.iter().map(named).collect();
         let answers = key::answers(&self.preimage);
-        key::action(&node, &|_| Outputs::new(), &files.iter().map(named).collect(), &externals, numeric, &answers)
+        let files = files.iter().map(named).collect();
+        key::action(&node, &|_| Outputs::new(), &files, &externals, numeric, machine, &answers)
     }
 }
 

@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::executor::{Executor, Exit, JobEvent, JobId, Stop};
 use super::failure::NodeFailure;
 use super::folder::{JOB, LOG};
+use super::machine;
 use super::said::Ear;
 use crate::fsio;
 use crate::program;
@@ -98,6 +99,10 @@ impl Local {
 impl Executor for Local {
     fn profile(&self, registry: &Registry, device: &DeviceSpec) -> Result<BTreeMap<String, String>, StageError> {
         (registry.numeric_profile)(device)
+    }
+
+    fn machine(&self, threads: usize) -> Result<BTreeMap<String, String>, StageError> {
+        Ok(machine::measured(program::id()?, threads))
     }
 
     fn runs_on(&self, kind: &dyn Kind, params: &Value, device: &DeviceSpec) -> Result<(), StageError> {

@@ -1,4 +1,4 @@
-//! What the run record says about the machine and the program.
+//! What the run record and the keys of measurements say about the machine and the program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +24,21 @@ pub(super) fn machine() -> BTreeMap<String, String> {
     facts
 }
 
+/// What a measurement is of, for its key: the machine, this build of the program, and how many threads it has. Memory counts
+/// in whole gibibytes, since another kernel leaves a little more or less of it.
+pub(super) fn measured(program: &program::Id, threads: usize) -> BTreeMap<String, String> {
+    let mut facts = machine();
+    facts.retain(|name, _| ["host", "cpu", "arch", "cores", "memory"].contains(&name.as_str()));
+    if let Some(memory) = facts.get_mut("memory")
+        && let Some(kibibytes) = memory.strip_suffix(" kB").and_then(|text| text.parse::<u64>().ok())
+    {
+        *memory = format!("{} GiB", (kibibytes + (1 << 19)) >> 20);
+    }
+    facts.insert("program".to_owned(), format!("{}, build {}", program::VERSION, program.build()));
+    facts.insert("threads".to_owned(), threads.to_string());
+    facts
+}
+
 /// The machine's name.
 pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -45,5 +60,16 @@ mod tests {
         assert!(facts["cores"].parse::<usize>().unwrap() > 0);
         assert!(!facts["host"].is_empty());
         assert!(versions().contains_key("repro"));
+    }
+
+    #[test]
+    fn a_measurement_is_of_a_machine_a_build_and_a_number_of_threads() {
+        let facts = |threads| measured(program::id().unwrap(), threads);
+        let (one, two) = (facts(1), facts(2));
+        assert_eq!((&one["host"], &one["cores"], &*one["threads"]), (&machine()["host"], &machine()["cores"], "1"));
+        assert!(one["program"].starts_with(&format!("{}, build ", program::VERSION)), "{one:?}");
+        assert!(one.get("memory").is_none_or(|memory| memory.ends_with(" GiB")), "{one:?}");
+        let differ: Vec<&String> = one.keys().filter(|name| one[*name] != two[*name]).collect();
+        assert_eq!(differ, ["threads"]);
     }
 }

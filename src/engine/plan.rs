@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::explain::{History, Why};
-use super::hit::{Context, Lookup};
+use super::hit::{Conditions, Context, Lookup};
 use super::options::Options;
 use super::outside::{Outside, gather};
 use super::programs;
@@ -21,8 +21,8 @@ use crate::syntax::{Diagnostic, Diagnostics};
 pub struct Plan {
     /// The nodes wanted and all they need, each after what it needs.
     pub nodes: Vec<Planned>,
-    /// What changes bits on the device; empty where no node computes.
-    pub numeric: BTreeMap<String, String>,
+    /// What of the place where jobs run enters keys.
+    pub(super) conditions: Conditions,
     /// The nodes that run even if they are done.
     pub(super) forced: BTreeSet<usize>,
     /// What the nodes take from outside the store.
@@ -96,10 +96,13 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     let outside = gather(pipeline, registry, store, options, &wanted)?;
     let executor = options.executor();
     let mut kinds = wanted.iter().filter_map(|&node| registry.kind(&pipeline.nodes[node].kind));
-    let numeric = match kinds.any(|kind| kind.computes()) {
-        true => executor.profile(registry, &options.device)?,
-        false => BTreeMap::new(),
-    };
+    let mut conditions = Conditions::default();
+    if kinds.clone().any(|kind| kind.computes()) {
+        conditions.numeric = executor.profile(registry, &options.device)?;
+    }
+    if kinds.any(|kind| kind.measures()) {
+        conditions.machine = executor.machine(options.threads)?;
+    }
     let mut history = History::new(store, &pipeline.name);
     let mut done: BTreeMap<usize, Outputs> = BTreeMap::new();
     let mut nodes = Vec::with_capacity(wanted.len());
@@ -109,7 +112,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
         let forced = forced.contains(&index);
         let on: Vec<usize> = node.needs().into_iter().filter(|need| !done.contains_key(need)).collect();
         let outputs = |need: usize| done.get(&need).cloned().unwrap_or_default();
-        let preimage = context.preimage(index, &outside, &numeric, &outputs)?;
+        let preimage = context.preimage(index, &outside, &conditions, &outputs)?;
         let state = if !on.is_empty() {
             let waits = |sources: &Vec<Source>| sources.iter().any(|s| matches!(s, Source::Node(n) if on.contains(n)));
             let unknown: Vec<&str> =
@@ -147,7 +150,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
     if !lacking.is_empty() {
         return Err(Error::Inputs(lacking.into_iter().collect()));
     }
-    Ok(Plan { nodes, numeric, forced, outside })
+    Ok(Plan { nodes, conditions, forced, outside })
 }
 
 /// Refuses trainings that are not done, all in one error. One that waits for others counts as well: whether it is done is

@@ -53,7 +53,7 @@ pub fn later_registry() -> Registry {
 
 fn kinds(later: bool) -> Registry {
     Registry {
-        kinds: vec![Box::new(Photos), Box::new(Work { later })],
+        kinds: vec![Box::new(Gauge), Box::new(Photos), Box::new(Work { later })],
         numeric_profile: |device: &DeviceSpec| Ok(BTreeMap::from([("device".to_owned(), device.to_string())])),
     }
 }
@@ -240,6 +240,37 @@ impl Kind for Photos {
     }
 }
 
+/// Measures, and makes something else each time: the time, and how many threads it has.
+struct Gauge;
+
+impl Kind for Gauge {
+    fn name(&self) -> &'static str {
+        "Gauge"
+    }
+    fn version(&self, _params: &Value) -> u32 {
+        1
+    }
+    fn schema(&self) -> Structure {
+        let trace = Field::new("trace", "", Type::Str).unkeyed();
+        Structure { name: "Gauge", doc: "", fields: vec![Field::new("text", "", Type::Str), trace] }
+    }
+    fn yields(&self) -> Yield {
+        TEXT
+    }
+    fn outputs(&self, _params: &Value) -> Result<Vec<Output>, StageError> {
+        Ok(vec![OUT])
+    }
+    fn measures(&self) -> bool {
+        true
+    }
+    fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
+        trace(job.params);
+        let mut produced = Produced::default();
+        OUT.write(job, &mut produced, format!("{} threads at {}", job.threads, fsio::now()).as_bytes())?;
+        Ok(produced)
+    }
+}
+
 /// A folder with a store, a trace of what ran, and the stages of a pipeline to come.
 pub struct Bench {
     pub dir: tempfile::TempDir,
@@ -284,8 +315,16 @@ impl Bench {
     }
 
     pub fn photos(&mut self, name: &str) -> &mut Self {
+        self.plain(name, "Photos")
+    }
+
+    pub fn gauge(&mut self, name: &str) -> &mut Self {
+        self.plain(name, "Gauge")
+    }
+
+    fn plain(&mut self, name: &str, kind: &str) -> &mut Self {
         let trace = Value::Str(self.path("trace").to_str().unwrap().to_owned());
-        let params = Value::record("Photos", [("text", Value::Str(name.to_owned())), ("trace", trace)]);
+        let params = Value::record(kind, [("text", Value::Str(name.to_owned())), ("trace", trace)]);
         self.put(name, params)
     }
 

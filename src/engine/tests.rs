@@ -2,6 +2,7 @@
 
 mod faults;
 mod later;
+mod measured;
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};

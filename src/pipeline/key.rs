@@ -2,7 +2,7 @@
 //!
 //! Words: the *action key* is the cache key, and names results. The *preimage* is the components that are hashed. The
 //! *recipe* is the same without contents: it has the recipes of inputs and the names of files instead (of inputs from
-//! earlier runs, the contents), and neither a numeric profile nor answers. So it is known before anything runs;
+//! earlier runs, the contents), and neither a numeric profile nor a machine nor answers. So it is known before anything runs;
 //! explanations and costs find earlier runs of a node by it.
 //!
 //! In a cache key are:
@@ -10,10 +10,11 @@
 //! - the parameters, but for fields that are not keyed, and for later fields (`since`) at their defaults;
 //! - the digests of the inputs' contents, of files, and of what else lies outside the store;
 //! - the numeric profile, where the kind computes;
+//! - the machine, where the kind measures: a measurement is of the machine that made it, and no other one takes it over;
 //! - the answers of programs.
 //!
 //! Not in a cache key are: the paths of files (what a kind names outside the store counts by its name below the data root),
-//! names of stages, labels of cells, time, host, and the program's own build.
+//! names of stages, labels of cells, and time; of kinds that do not measure, host, threads, and the program's own build.
 //!
 //! Invariants:
 //! - neither the key nor the recipe holds a name of a stage, a position in a file, or a spelling;
@@ -136,13 +137,15 @@ pub fn recipe(
 ///
 /// `inputs` gives the outputs of the nodes that it needs, `files` the content of its file parameters by slot,
 /// `externals` the other files outside the store that it reads, by name, `numeric` what changes the bits of
-/// arithmetic, for a kind that computes, and `answers` what its programs say of themselves, a line each.
+/// arithmetic, for a kind that computes, `machine` what it is measured on, for a kind that measures, and `answers` what its
+/// programs say of themselves, a line each.
 pub fn action(
     node: &Node,
     inputs: &dyn Fn(usize) -> Outputs,
     files: &BTreeMap<String, Digest>,
     externals: &[(String, Digest)],
     numeric: Option<&BTreeMap<String, String>>,
+    machine: Option<&BTreeMap<String, String>>,
     answers: &BTreeMap<String, String>,
 ) -> Preimage {
     let mut preimage = Preimage::of(&node.kind, node.version, &node.identity);
@@ -169,6 +172,9 @@ pub fn action(
     for (name, value) in numeric.into_iter().flatten() {
         preimage.add(format!("{NUMERIC}{name}"), value);
     }
+    for (name, value) in machine.into_iter().flatten() {
+        preimage.add(format!("{MACHINE}{name}"), value);
+    }
     for (name, line) in answers {
         preimage.add(format!("{ANSWERS}{name}"), line);
     }
@@ -177,6 +183,9 @@ pub fn action(
 
 /// The beginning of the names of components that change the bits of arithmetic.
 pub const NUMERIC: &str = "numeric.";
+
+/// The beginning of the names of components that say what is measured on.
+pub const MACHINE: &str = "machine.";
 
 /// The beginning of the names of components that are the answer of a program.
 pub const ANSWERS: &str = "tool";

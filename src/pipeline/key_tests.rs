@@ -55,8 +55,9 @@ fn files_differ_by_path_in_recipes_and_by_content_in_keys() {
     let Value::Option(Some(list)) = param(&one, "a", "list") else { panic!("no list") };
     assert!(matches!(&**list, Value::File(path) if path.starts_with('/') && path.ends_with("/lists/a.txt")), "{list}");
     let files = BTreeMap::from([("list".to_owned(), Digest::of(b"content"))]);
-    let key =
-        |node: usize| key::action(&one.nodes[node], &|_| Outputs::new(), &files, &[], None, &BTreeMap::new()).digest();
+    let key = |node: usize| {
+        key::action(&one.nodes[node], &|_| Outputs::new(), &files, &[], None, None, &BTreeMap::new()).digest()
+    };
     assert_eq!(key(0), key(1), "equal lists at two places are equal");
 }
 
@@ -66,11 +67,25 @@ fn what_is_told_of_arithmetic_and_by_programs_can_be_read_back_from_a_key() {
     let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     let (numeric, answers) = (one("isa", "avx512"), one("[\"python\"]", "Python 3.12.1"));
     let of = |_| Outputs::new();
-    let action = |answers| key::action(&pipeline.nodes[2], &of, &BTreeMap::new(), &[], Some(&numeric), answers).0;
+    let action = |answers| key::action(&pipeline.nodes[2], &of, &BTreeMap::new(), &[], Some(&numeric), None, answers).0;
     let components = action(&answers);
     assert_eq!(components["tool[\"python\"]"], "Python 3.12.1");
     assert_eq!((key::numeric(&components), key::answers(&components)), (numeric.clone(), answers.clone()));
     assert_eq!(key::answers(&action(&BTreeMap::new())), BTreeMap::new());
+}
+
+#[test]
+fn a_measurement_of_another_machine_has_another_key() {
+    let pipeline = Case::stages(WHOLE).good();
+    let of = |_| Outputs::new();
+    let action = |host: Option<&str>| {
+        let machine = host.map(|host| BTreeMap::from([("host".to_owned(), host.to_owned())]));
+        key::action(&pipeline.nodes[2], &of, &BTreeMap::new(), &[], None, machine.as_ref(), &BTreeMap::new())
+    };
+    assert_eq!(action(Some("a")).digest(), action(Some("a")).digest());
+    let changes = action(Some("b")).changes(&action(Some("a")));
+    assert_eq!((changes.len(), changes[0].component.as_str()), (1, "machine.host"));
+    assert!(action(None).0.keys().all(|component| !component.starts_with(key::MACHINE)));
 }
 
 #[test]
@@ -83,7 +98,7 @@ fn golden_preimages() {
     let externals = [("b/2.jpg".to_owned(), Digest::of(b"2")), ("a/1.jpg".to_owned(), Digest::of(b"1"))];
     let numeric = BTreeMap::from([("isa".to_owned(), "avx512".to_owned())]);
     let files = BTreeMap::from([("script".to_owned(), Digest::of(b"script"))]);
-    let train = key::action(&pipeline.nodes[2], &of, &files, &externals, Some(&numeric), &BTreeMap::new());
+    let train = key::action(&pipeline.nodes[2], &of, &files, &externals, Some(&numeric), None, &BTreeMap::new());
     let text = |preimage: &key::Preimage| {
         let lines: Vec<String> = preimage.0.iter().map(|(component, text)| format!("{component} = {text}")).collect();
         format!("{}\n{}", lines.join("\n"), preimage.digest())
@@ -113,7 +128,7 @@ fn golden_preimages() {
     version = 1
     0025f32a2d5608fb17cfbc80d8410dc2adf660f6c4515d91384c662eac9ec684
     ");
-    let table = key::action(&pipeline.nodes[5], &of, &BTreeMap::new(), &[], None, &BTreeMap::new());
+    let table = key::action(&pipeline.nodes[5], &of, &BTreeMap::new(), &[], None, None, &BTreeMap::new());
     insta::assert_snapshot!(text(&table), @r#"
     input.from[0][0].weights = 133f9aa0f2b0b36bfd936fa827ad5ba6ef7fa1f264fecb7fa48031dc9bf0c99a
     input.from[0][1].weights = cc022d324667d4c3a0a6f0422587f187446f7493820434025f2097bc1d447718
@@ -140,7 +155,7 @@ fn golden_preimages() {
 fn a_change_is_told_as_old_and_new() {
     let key = |set: &str| {
         let pipeline = Case::stages(WHOLE).set(set).good();
-        key::action(&pipeline.nodes[1], &|_| outputs("index", "x"), &BTreeMap::new(), &[], None, &BTreeMap::new())
+        key::action(&pipeline.nodes[1], &|_| outputs("index", "x"), &BTreeMap::new(), &[], None, None, &BTreeMap::new())
     };
     let change = |component: &str, old: Option<&str>, new: Option<&str>| key::KeyChange {
         component: component.to_owned(),

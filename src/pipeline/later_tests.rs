@@ -20,7 +20,7 @@ fn case() -> Case {
 fn identities(pipeline: &Pipeline) -> BTreeSet<String> {
     let files = BTreeMap::new();
     let of = |node: usize| outputs("out", &pipeline.nodes[node].recipe.to_string());
-    let key = |node| key::action(node, &of, &files, &[], None, &BTreeMap::new()).digest();
+    let key = |node| key::action(node, &of, &files, &[], None, None, &BTreeMap::new()).digest();
     pipeline.nodes.iter().map(|node| format!("{} {}", node.recipe, key(node))).collect()
 }
 

@@ -97,6 +97,12 @@ pub trait Kind: Sync + Send {
     fn computes(&self) -> bool {
         false
     }
+    /// Whether the node measures time or memory, so that its result is of the machine that it ran on, not of its inputs alone.
+    /// The machine, the build of the program and the number of threads enter its key, nothing else of the run is at work
+    /// while it runs, and it has all threads of the run.
+    fn measures(&self) -> bool {
+        false
+    }
     /// Whether the node checks what the user gave, in short time. Such nodes start even after a node has failed, so that one
     /// run tells the faults of all of them.
     fn checks(&self) -> bool {

@@ -33,6 +33,8 @@ pub trait TypedKind: Sync + Send {
     const COMPUTES: bool = false;
     /// Whether its nodes train.
     const TRAINS: bool = false;
+    /// Whether a node measures time or memory.
+    const MEASURES: bool = false;
     /// Whether the node checks what the user gave.
     const CHECKS: bool = false;
 
@@ -185,6 +187,10 @@ impl<K: TypedKind> Kind for K {
 
     fn root(&self, params: &Value) -> Result<Option<String>, StageError> {
         Ok(TypedKind::root(self, &read(params)?))
+    }
+
+    fn measures(&self) -> bool {
+        K::MEASURES
     }
 
     fn trains(&self) -> bool {

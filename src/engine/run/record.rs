@@ -43,7 +43,7 @@ impl Run<'_> {
             nodes: self.nodes.iter().map(|(index, node)| self.node_record(*index, node)).collect(),
             machine: machine::machine(),
             versions: machine::versions(),
-            numeric: self.plan.numeric.clone(),
+            numeric: self.plan.conditions.numeric.clone(),
             params: pipeline.stages.iter().map(|(name, stage)| (name.clone(), stage.params.clone())).collect(),
         }
     }

@@ -36,7 +36,7 @@ impl Run<'_> {
             let record = self.nodes.get(&need).and_then(|node| node.record.as_ref());
             record.map(|record| record.outputs.clone()).unwrap_or_default()
         };
-        let preimage = self.context.preimage(index, &self.plan.outside, &self.plan.numeric, &outputs)?;
+        let preimage = self.context.preimage(index, &self.plan.outside, &self.plan.conditions, &outputs)?;
         let key = preimage.digest();
         let found = self.context.look_up(&key)?;
         let node = self.node(index);
@@ -119,6 +119,13 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The threads of a node's job: all where nothing else runs beside it.
+    fn threads(&self, index: usize) -> usize {
+        let options = self.context.options;
+        let at_once = if self.context.is_alone(index) { 1 } else { options.jobs.max(1) };
+        (options.threads / at_once).max(1)
+    }
+
     fn job(&self, index: usize, key: Digest) -> Result<JobFile, NodeFailure> {
         let (node, options) = (&self.context.pipeline.nodes[index], self.context.options);
         let outside = self.plan.outside.get(&index).cloned().unwrap_or_default();
@@ -165,7 +172,7 @@ impl Run<'_> {
             files: outside.files,
             roots: outside.roots,
             device: options.device,
-            threads: (options.threads / options.jobs.max(1)).max(1),
+            threads: self.threads(index),
             grace: options.grace,
             force: self.nodes[&index].again,
         })

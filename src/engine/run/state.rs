@@ -88,17 +88,19 @@ impl<'a> Run<'a> {
         let options = context.options;
         let places: BTreeMap<usize, Place> =
             plan.nodes.iter().enumerate().map(|(place, planned)| (planned.node, place)).collect();
+        let jobs = options.jobs.max(1);
         let needs = plan.nodes.iter().map(|planned| {
             let needs = context.pipeline.nodes[planned.node].needs();
-            // Each stage that runs takes one of the jobs.
-            (needs.iter().map(|need| places[need]).collect(), vec![1])
+            // Each stage that runs takes one of the jobs, and one that measures takes them all.
+            let takes = if context.is_alone(planned.node) { jobs } else { 1 };
+            (needs.iter().map(|need| places[need]).collect(), vec![takes])
         });
         let checks = |planned: &&Planned| {
             let node = &context.pipeline.nodes[planned.node];
             node.needs().is_empty() && context.registry.kind(&node.kind).is_some_and(|kind| kind.checks())
         };
         let rules = Rules {
-            room: vec![options.jobs.max(1)],
+            room: vec![jobs],
             keep_going: options.keep_going,
             checks: plan.nodes.iter().filter(checks).map(|planned| places[&planned.node]).collect(),
             grace: options.grace,
