@@ -37,7 +37,8 @@
 //! # What is deliberately absent
 //!
 //! - The engine and the pipeline know no stage kind and no tensor; `ml` knows no stage and can be used alone.
-//! - Nothing that can change without a change of the experiment (clock, host, path, stage name) is in an artifact or a key.
+//! - Nothing that can change without a change of the experiment (clock, host, path, stage name) is in an artifact or a key. A
+//!   measurement of time and memory is the exception: it is of the host, and its key says so.
 //! - No random state: every draw is a function of seed, purpose and index ([`rng`]).
 //! - No silent fallback: a missing device, weight, file or an unknown key is an error.
 

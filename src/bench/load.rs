@@ -33,8 +33,8 @@ impl Watch {
     }
 
     /// How busy the machine was since then. None where the system does not tell it, or too little time has passed.
-    pub fn end(self, cores: usize) -> Option<Busy> {
-        busy(self.start?, (fsio::ticks()?, fsio::ticks_of(self.process)?), cores)
+    pub fn end(self) -> Option<Busy> {
+        busy(self.start?, (fsio::ticks()?, fsio::ticks_of(self.process)?), fsio::cores())
     }
 }
 
@@ -82,7 +82,6 @@ mod tests {
         while begin.elapsed().as_millis() < 900 {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        let cores = std::thread::available_parallelism().unwrap().get();
-        assert!(watch.end(cores).is_none_or(|busy| busy.own > 0.0 && busy.others >= 0.0));
+        assert!(watch.end().is_none_or(|busy| busy.own > 0.0 && busy.others >= 0.0));
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, bounded, cores, fail, print};
+use super::{Failure, bounded, fail, print};
 use crate::bench::figures::{least, mebibytes, median};
 use crate::bench::peak;
 use crate::bench::worker::{self, Fault, Order, Refusal, Worker};
@@ -148,7 +148,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
         .check(args.device.gpu())
         .and_then(|()| device::look_for(args.device.gpu()))
         .map_err(|error| fail(Exit::Device, error.to_string()).hint(error.hint()))?;
-    let threads = args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe));
+    let threads = args.threads.map_or_else(fsio::cores, |threads| bounded("--threads", threads, args.oversubscribe));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| fail(Exit::Bug, format!("No threads could be started: {error}.")))?;
     let works = if args.work.is_empty() { Work::value_variants() } else { &args.work };

@@ -26,5 +26,5 @@ pub use command::main;
 pub use terminal::stdout_was_closed;
 
 use failure::{Failure, fail};
-use request::{bounded, cores};
+use request::bounded;
 use terminal::print;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::{Failure, exit_of, fail};
 use super::places::{StoreArgs, view_store};
-use super::request::{bounded, cores};
+use super::request::bounded;
 use super::taken::find_run;
 use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
@@ -85,7 +85,8 @@ fn encoder(text: &str) -> Result<String, String> {
 /// Writes the pictures.
 pub fn run(at: &StoreArgs, args: &PredictArgs) -> Result<Exit, Failure> {
     let images = images(&args.images)?;
-    let threads = args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe));
+    let threads =
+        args.threads.map_or_else(crate::fsio::cores, |threads| bounded("--threads", threads, args.oversubscribe));
     let pool = alone::pool(threads)?;
     let (name, model) = model(at, args)?;
     if !args.force {

@@ -10,6 +10,7 @@ use super::places::project;
 use super::taken::tell_references;
 use super::terminal::warn;
 use crate::engine;
+use crate::fsio;
 use crate::pipeline::{self, Pipeline};
 use crate::stage::{DeviceSpec, Registry};
 use crate::store::Store;
@@ -68,7 +69,7 @@ pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
         project: Some(project(Some(&args.file))?),
         roots: config::roots(&args.data)?,
         device: args.device,
-        threads: args.threads.map_or_else(cores, |threads| bounded("--threads", threads, args.oversubscribe)),
+        threads: args.threads.map_or_else(fsio::cores, |threads| bounded("--threads", threads, args.oversubscribe)),
         jobs: bounded("--jobs", args.jobs, args.oversubscribe),
         only: split(&args.only),
         force: split(&args.force),
@@ -99,14 +100,9 @@ pub fn warn_of_unused(args: &PlanArgs, pipeline: &Pipeline, registry: &Registry,
     Ok(())
 }
 
-/// How many threads run at once on this machine.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// The value of an option that is of use up to the number of cores: more threads hinder each other. `insists` takes more.
 pub fn bounded(option: &str, wanted: u16, insists: bool) -> usize {
-    let (wanted, cores) = (usize::from(wanted), cores());
+    let (wanted, cores) = (usize::from(wanted), fsio::cores());
     if wanted <= cores || insists {
         return wanted;
     }

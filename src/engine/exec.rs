@@ -120,7 +120,7 @@ fn record(
         peak_memory: fsio::peak_memory(),
         device: job.device.to_string(),
         threads: job.threads,
-        host: machine::host(),
+        host: fsio::host(),
         versions: machine::versions(),
     })
 }

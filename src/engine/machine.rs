@@ -1,33 +1,13 @@
 //! What the run record and the keys of measurements say about the machine and the program.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::{fsio, program};
-
-/// Host, system, processor, cores and memory.
-pub(super) fn machine() -> BTreeMap<String, String> {
-    let system = rustix::system::uname();
-    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    let mut facts = BTreeMap::from([
-        ("host".to_owned(), host()),
-        ("os".to_owned(), format!("{} {}", text(system.sysname()), text(system.release()))),
-        ("arch".to_owned(), text(system.machine())),
-        ("cores".to_owned(), std::thread::available_parallelism().map_or(1, |n| n.get()).to_string()),
-    ]);
-    for (name, file, label) in [("cpu", "/proc/cpuinfo", "model name"), ("memory", "/proc/meminfo", "MemTotal")] {
-        // Not every system has these files; what cannot be known is left out.
-        let content = fsio::read_to_string(Path::new(file)).unwrap_or_default();
-        let value = content.lines().find_map(|line| line.strip_prefix(label)?.split_once(':'));
-        facts.extend(value.map(|(_, value)| (name.to_owned(), value.trim().to_owned())));
-    }
-    facts
-}
 
 /// What a measurement is of, for its key: the machine, this build of the program, and how many threads it has. Memory counts
 /// in whole gibibytes, since another kernel leaves a little more or less of it.
 pub(super) fn measured(program: &program::Id, threads: usize) -> BTreeMap<String, String> {
-    let mut facts = machine();
+    let mut facts = fsio::machine();
     facts.retain(|name, _| ["host", "cpu", "arch", "cores", "memory"].contains(&name.as_str()));
     if let Some(memory) = facts.get_mut("memory")
         && let Some(kibibytes) = memory.strip_suffix(" kB").and_then(|text| text.parse::<u64>().ok())
@@ -37,11 +17,6 @@ pub(super) fn measured(program: &program::Id, threads: usize) -> BTreeMap<String
     facts.insert("program".to_owned(), format!("{}, build {}", program::VERSION, program.build()));
     facts.insert("threads".to_owned(), threads.to_string());
     facts
-}
-
-/// The machine's name.
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The program's version, and the commit that it was built from where that is known.
@@ -55,20 +30,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_has_a_name_and_cores() {
-        let facts = machine();
-        assert!(facts["cores"].parse::<usize>().unwrap() > 0);
-        assert!(!facts["host"].is_empty());
-        assert!(versions().contains_key("repro"));
-    }
-
-    #[test]
     fn a_measurement_is_of_a_machine_a_build_and_a_number_of_threads() {
         let facts = |threads| measured(program::id().unwrap(), threads);
         let (one, two) = (facts(1), facts(2));
-        assert_eq!((&one["host"], &one["cores"], &*one["threads"]), (&machine()["host"], &machine()["cores"], "1"));
+        let machine = fsio::machine();
+        assert_eq!((&one["host"], &one["cores"], &*one["threads"]), (&machine["host"], &machine["cores"], "1"));
         assert!(one["program"].starts_with(&format!("{}, build ", program::VERSION)), "{one:?}");
         assert!(one.get("memory").is_none_or(|memory| memory.ends_with(" GiB")), "{one:?}");
+        assert!(versions().contains_key("repro"));
         let differ: Vec<&String> = one.keys().filter(|name| one[*name] != two[*name]).collect();
         assert_eq!(differ, ["threads"]);
     }

@@ -133,7 +133,7 @@ pub fn other_count(found: &[String], classes: usize) -> Option<ParamFault> {
 }
 
 /// What is wrong with a head: two convolutions with the same dilation.
-fn twice(model: &ModelSpec) -> Option<ParamFault> {
+pub fn twice(model: &ModelSpec) -> Option<ParamFault> {
     let message = model.head.check().err()?;
     Some(ParamFault::new("model.head", message, "State each dilation once."))
 }

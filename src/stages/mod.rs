@@ -9,6 +9,7 @@ mod agree;
 pub mod alone;
 mod columns;
 mod command;
+mod cost;
 mod curves;
 mod data;
 mod dataset;
@@ -37,6 +38,7 @@ use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 pub fn registry() -> Registry {
     let kinds: Vec<Box<dyn Kind>> = vec![
         Box::new(command::Command),
+        Box::new(cost::Cost),
         Box::new(curves::Curves),
         Box::new(dataset::Dataset),
         Box::new(erf::Erf),

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fsio;
+use crate::ml::device::look_for_ranks;
 use crate::ml::import::Report;
+use crate::ml::numerics::Numerics;
 use crate::ml::state::State;
 use crate::ml::{self, data};
 use crate::stage::{Artifact, DataFault, DeviceSpec, InputNode, Job, MatrixCell, Output, Produced, StageError};
@@ -75,7 +77,20 @@ pub fn nothing_left_over(report: &Report) -> Result<(), StageError> {
 
 /// The device that a job names.
 pub fn device(spec: &DeviceSpec) -> Result<candle_core::Device, StageError> {
-    ml::numerics::Numerics::default().device(spec.gpu()).map_err(|error| ml_error(error, ""))
+    Numerics::default().device(spec.gpu()).map_err(|error| ml_error(error, ""))
+}
+
+/// An error if a device cannot train in this way: with these numerics, with CUDA graphs, on so many processes.
+pub fn trains_on(device: &DeviceSpec, numerics: Numerics, graph: bool, ranks: usize) -> Result<(), StageError> {
+    let gpu = device.gpu();
+    if graph && gpu.is_none() {
+        return Err(StageError::Device {
+            message: "`graph: true` was asked for, but the device `cpu` records no work.".to_owned(),
+            hint: "Leave it out, or train on a GPU: `--device cuda`.".to_owned(),
+        });
+    }
+    let checked = numerics.check(gpu).and_then(|()| look_for_ranks(gpu, ranks));
+    checked.map_err(|error| ml_error(error, "precision"))
 }
 
 /// A pool of `threads` threads: how many never changes a result.

@@ -23,6 +23,9 @@ pub const METRICS: Yield =
 /// The figures of an effective receptive field.
 pub const ERF: Yield = Yield { name: "erf", bare: Bare::Last, outputs: &[FIGURES] };
 
+/// What a network costs on a machine: time and memory.
+pub const COST: Yield = Yield { name: "cost", bare: Bare::Last, outputs: &[MEASUREMENTS] };
+
 /// A table of figures that were gathered.
 pub const REPORT: Yield = Yield { name: "report", bare: Bare::Last, outputs: &[TABLE] };
 
@@ -30,7 +33,7 @@ pub const REPORT: Yield = Yield { name: "report", bare: Bare::Last, outputs: &[T
 pub const FILES: Yield = Yield { name: "files", bare: Bare::Last, outputs: &[] };
 
 /// Every yield there is: what a stage takes that reads any output.
-pub const ALL: [Yield; 8] = [DATASET, WEIGHTS, MODEL, IMPORTED, METRICS, ERF, REPORT, FILES];
+pub const ALL: [Yield; 9] = [DATASET, WEIGHTS, MODEL, IMPORTED, METRICS, ERF, COST, REPORT, FILES];
 
 /// The index of a data set.
 pub const INDEX: Output = Output::table(
@@ -114,6 +117,14 @@ pub const FIGURES: Output = Output::table(
     "figures.table",
     &[Format::Markdown, Format::Csv, Format::Parquet],
     "One row: the figures of the receptive field.",
+);
+
+/// The repeats of a measurement.
+pub const MEASUREMENTS: Output = Output::table(
+    "measurements",
+    "measurements.table",
+    &[Format::Csv, Format::Parquet],
+    "A row for each repeat: the seconds of a step, images a second, the most memory, and the load of the machine.",
 );
 
 /// The table of a report.

@@ -17,6 +17,8 @@ mod checkpoints;
 #[cfg(test)]
 mod circles;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod data;

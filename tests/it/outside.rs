@@ -391,7 +391,8 @@ fn sleeping(mark: &str) -> Vec<u32> {
     processes.filter_map(|name| name.parse().ok()).filter(sleeps).collect()
 }
 
-fn wait_until(what: &str, ready: impl Fn() -> bool) {
+/// Waits until something is so, for a while.
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !ready() {
         assert!(begin.elapsed() < Duration::from_secs(40), "waited too long for {what}");
@@ -445,7 +446,8 @@ fn working(bench: &Bench, mark: &str, trap: &str) -> Child {
     child
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// The processes that a process started.
+pub fn children(pid: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     let is_child = |child: &u32| {

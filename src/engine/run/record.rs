@@ -41,7 +41,7 @@ impl Run<'_> {
             status,
             device: options.device.to_string(),
             nodes: self.nodes.iter().map(|(index, node)| self.node_record(*index, node)).collect(),
-            machine: machine::machine(),
+            machine: fsio::machine(),
             versions: machine::versions(),
             numeric: self.plan.conditions.numeric.clone(),
             params: pipeline.stages.iter().map(|(name, stage)| (name.clone(), stage.params.clone())).collect(),

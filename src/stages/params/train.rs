@@ -164,12 +164,18 @@ impl TrainParams {
 
     /// How the device computes.
     pub fn numerics(&self) -> Numerics {
-        let precision = match self.precision {
+        Numerics { precision: self.precision.spec(), deterministic: self.deterministic }
+    }
+}
+
+impl Precision {
+    /// The precision for `ml`.
+    pub fn spec(&self) -> numerics::Precision {
+        match self {
             Precision::Fp32 {} => numerics::Precision::Fp32,
             Precision::Tf32 {} => numerics::Precision::Tf32,
             Precision::Bf16 {} => numerics::Precision::Bf16,
-        };
-        Numerics { precision, deterministic: self.deterministic }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The kind `Train`.
 
 use super::run;
-use crate::ml::device::look_for_ranks;
 use crate::stage::{
     DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, Supplier,
     TypedKind, Yield,
@@ -90,16 +89,7 @@ impl TypedKind for Train {
     }
 
     fn runs_on(&self, p: &TrainParams, device: &DeviceSpec) -> Result<(), StageError> {
-        let wrong = |error| support::ml_error(error, "precision");
-        let (gpu, size) = (device.gpu(), p.ranks as usize);
-        if p.graph && gpu.is_none() {
-            let message = "`graph: true` was asked for, but the device `cpu` records no work.".to_owned();
-            return Err(StageError::Device {
-                message,
-                hint: "Leave it out, or train on a GPU: `--device cuda`.".to_owned(),
-            });
-        }
-        p.numerics().check(gpu).and_then(|()| look_for_ranks(gpu, size)).map_err(wrong)
+        support::trains_on(device, p.numerics(), p.graph, p.ranks as usize)
     }
 
     fn run(&self, p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
