@@ -83,7 +83,6 @@ pub(super) fn gather(
         }
         found.insert(index, outside);
     }
-    faults.extend(wanted.iter().flat_map(|index| unsuited(pipeline, registry, &found, *index)));
     let missing = |index: usize, file: &External| {
         let node = &pipeline.nodes[index];
         registry.kind(&node.kind)?.missing(&node.params, file)
@@ -99,8 +98,9 @@ pub(super) fn gather(
     if faults.is_empty() { Ok(found) } else { Err(Error::Inputs(faults)) }
 }
 
-/// What is wrong with the files from which the inputs of a node are made, as far as the node's kind looks at them.
-fn unsuited(
+/// What is wrong with the files from which the inputs of a node are made, as far as the node's kind looks at them. It may read
+/// them, so it is asked only for a node that runs.
+pub(super) fn unsuited(
     pipeline: &Pipeline,
     registry: &Registry,
     found: &BTreeMap<usize, Outside>,

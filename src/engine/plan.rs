@@ -6,7 +6,7 @@ use super::error::Error;
 use super::explain::{History, Why};
 use super::hit::{Conditions, Context, Lookup};
 use super::options::Options;
-use super::outside::{Outside, gather};
+use super::outside::{Outside, gather, unsuited};
 use super::programs;
 use crate::dag;
 use crate::hash::Digest;
@@ -140,6 +140,7 @@ pub fn plan(pipeline: &Pipeline, registry: &Registry, store: &Store, options: &O
             let refused = |error| Error::Refused(pipeline.node_name(index), error);
             executor.runs_on(kind, &node.params, &options.device).map_err(refused)?;
             let programs = kind.programs(&node.params).map_err(refused)?;
+            lacking.extend(unsuited(pipeline, registry, &outside, index));
             lacking.extend(programs::lacking(&node.stage, &programs, &outside[&index].files));
         }
         nodes.push(Planned { node: index, state });

@@ -85,7 +85,7 @@ pub trait Kind: Sync + Send {
         Ok(None)
     }
     /// An error where the files from which the inputs of a node are made do not fit the node, as far as they show it. Called
-    /// when planning: `suppliers` are the nodes of the same plan that it reads, by slot.
+    /// when planning, for a node that is not in the store: `suppliers` are the nodes of the same plan that it reads, by slot.
     fn suits(&self, _params: &Value, _suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
         Ok(())
     }

@@ -71,8 +71,7 @@ impl Alone {
     /// The file cannot be read, or lacks tensors of the network.
     pub fn of_file(path: &Path, words: &Words, device: &DeviceSpec) -> Result<Self, StageError> {
         let place = path.display().to_string();
-        let checkpoint =
-            Checkpoint::open(path).map_err(|error| DataFault::new(&place, error.to_string(), error.hint()))?;
+        let checkpoint = Checkpoint::open(path).map_err(|error| support::weights_fault(path, &error))?;
         if !State::is_described_by(&checkpoint.metadata) {
             return Alone::of_state(&imported(&checkpoint, words, &place)?, &place, device);
         }

@@ -1,9 +1,12 @@
 //! What several kinds need: inputs and outputs as typed values, and errors as the contract words them.
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fsio;
+use crate::ml::checkpoint;
 use crate::ml::device::look_for_ranks;
 use crate::ml::import::Report;
 use crate::ml::numerics::Numerics;
@@ -57,6 +60,12 @@ pub fn ml_error(error: ml::error::Error, place: &str) -> StageError {
         }
         error => StageError::Bug(error.to_string()),
     }
+}
+
+/// A fault of the file of weights at `path`.
+pub fn weights_fault(path: &Path, error: &checkpoint::Error) -> StageError {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    DataFault::new(path.display(), error.within(&name), error.hint()).into()
 }
 
 /// The entry of a state of imported weights that says that its step is not known.

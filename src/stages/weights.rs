@@ -19,7 +19,7 @@ use crate::stage::{Event, Format, Job, Output, Produced, StageError, TypedKind, 
 use super::params::weights::{KIND, Names, Source, Take, WeightsParams};
 use super::support;
 use super::yields::{IMPORTED, TENSORS, WEIGHTS};
-use read::{Asked, FILE, Found, fault, file, read};
+use read::{Asked, FILE, Found, file, read};
 
 /// The kind.
 pub struct Weights;
@@ -54,7 +54,7 @@ impl TypedKind for Weights {
             Ok(files) => Ok(std::iter::once(files.first).chain(files.others).collect()),
             // The engine says what is missing.
             Err(checkpoint::Error::File(error)) if error.is_missing() => Ok(vec![path]),
-            Err(error) => Err(fault(&path, &error)),
+            Err(error) => Err(support::weights_fault(&path, &error)),
         }
     }
 

@@ -23,7 +23,7 @@ fn what_measures_runs_alone_and_with_all_threads() {
         assert!(!measures || running.len() == 1, "{running:?}");
         most = most.max(running.len());
     }
-    assert_eq!(most, 2, "what does not measure runs side by side");
+    assert_eq!(most, 3, "what does not measure runs side by side");
     assert!(bench.output(&record, "b").starts_with("6 threads"));
 }
 

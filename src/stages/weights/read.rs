@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::fsio;
 use crate::ml;
-use crate::ml::checkpoint::{self, Checkpoint};
+use crate::ml::checkpoint::Checkpoint;
 use crate::ml::conventions::Geometry;
 use crate::ml::data::augment::Normalise;
 use crate::ml::import::{self, Progress, Translated};
@@ -53,12 +53,6 @@ pub fn file<'a>(job: &'a Job<'_>, slot: &str) -> Result<&'a Path, StageError> {
     Ok(path)
 }
 
-/// A fault of the file at `path`.
-pub fn fault(path: &Path, error: &checkpoint::Error) -> StageError {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    DataFault::new(path.display(), error.within(&name), error.hint()).into()
-}
-
 /// Reads the tensors that are asked for from the file at `path`, for the network that `spec` describes.
 ///
 /// # Errors
@@ -68,7 +62,7 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     let Asked { names, take, scope } = asked;
     let place = path.display().to_string();
     let wrong = |error| support::ml_error(error, &place);
-    let checkpoint = Checkpoint::open(path).map_err(|error| fault(path, &error))?;
+    let checkpoint = Checkpoint::open(path).map_err(|error| support::weights_fault(path, &error))?;
     let inventory = architecture(&spec.encoder).and_then(|shape| Network::inventory(spec, &shape)).map_err(wrong)?;
     let taken = inventory.iter().filter(|(_, parameter)| take.takes(parameter));
     let wanted: BTreeSet<String> = taken.map(|(_, parameter)| parameter.name.clone()).collect();
@@ -82,14 +76,11 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     };
     // A file of this program says itself which epsilon its variances are for.
     let assumed = state::epsilon(&checkpoint.metadata).unwrap_or(Geometry::TENSORFLOW.epsilon);
-    let names = names
-        .within(scope)
-        .rates(&import::rates(&inventory))
-        .smoothing(&import::smoothed(&inventory))
-        .assuming(assumed);
+    let rates = import::rates(&inventory);
+    let names = names.within(scope).rates(&rates).smoothing(&import::smoothed(&inventory)).assuming(assumed);
     let mut translated = import::translate(&checkpoint, &names, &wanted, spec.geometry.epsilon).map_err(wrong)?;
     if !matches!(take, Take::Encoder {})
-        && let Some(name) = import::beyond(&names, &import::rates(&inventory), &translated)
+        && let Some(name) = import::beyond(&names, &rates, &translated)
     {
         let what = format!("The head of the file has more convolutions than the network's: `{name}`.");
         return Err(DataFault::new(
