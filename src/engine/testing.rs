@@ -13,8 +13,8 @@ use crate::pipeline::testing::grown_structure;
 use crate::pipeline::{Pipeline, Request, load};
 use crate::stage::schema::{Enumeration, Structure};
 use crate::stage::{
-    ArtifactKind, Bare, Cancel, DataRoot, DeviceSpec, Event, Extents, External, Field, Job, Kind, NodeSpec, Output,
-    ParamFault, Produced, Registry, StageError, Type, Value, Variant, Yield,
+    ArtifactKind, Bare, Cancel, DataFault, DataRoot, DeviceSpec, Event, Extents, External, Field, Job, Kind, NodeSpec,
+    Output, ParamFault, Produced, Registry, StageError, Supplier, Type, Value, Variant, Yield,
 };
 use crate::store::{RunRecord, Status, Store};
 
@@ -119,6 +119,12 @@ impl Kind for Work {
     }
     fn computes(&self) -> bool {
         true
+    }
+    fn suits(&self, params: &Value, suppliers: &[(&str, Supplier<'_>)]) -> Result<(), StageError> {
+        if text(params, "act") == "choosy" && !suppliers.is_empty() && fsio::exists(Path::new(&text(params, "gate"))) {
+            return Err(DataFault::new("the gate", "It is there.", "").into());
+        }
+        Ok(())
     }
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError> {
         trace(job.params);

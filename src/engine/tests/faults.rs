@@ -6,10 +6,24 @@ use std::time::{Duration, Instant};
 
 use super::{diamond, flip, record_file};
 use crate::engine::testing::{Bench, launcher, object_file, registry, statuses};
-use crate::engine::{Damaged, LogLine, Observer, RunEvent, run};
+use crate::engine::{Damaged, Error, LogLine, Observer, RunEvent, plan, run};
 use crate::fsio;
 use crate::stage::Cancel;
 use crate::store::{RunNodeRecord, RunRecord, RunStatus, Status::*, Store};
+
+#[test]
+fn whether_inputs_suit_a_node_is_asked_only_where_it_runs() {
+    let mut bench = Bench::new();
+    bench.work("a", "plain", &[]).work("b", "choosy", &["a"]);
+    assert_eq!(statuses(&bench.run()), [Ran, Ran]);
+    fsio::write_atomic(&bench.path("gate"), b"").unwrap();
+    assert_eq!(statuses(&bench.run()), [Hit, Hit], "a node that is done asks nothing");
+    bench.work_with("b", "other", "choosy", &["a"], None);
+    let Err(Error::Inputs(faults)) = plan(&bench.pipeline(), &registry(), &bench.store, &bench.options) else {
+        panic!("the inputs do not suit it")
+    };
+    assert_eq!((faults.len(), faults[0].place.as_str()), (1, "the gate"));
+}
 
 #[test]
 fn an_input_that_changes_during_its_stage_is_not_recorded() {
