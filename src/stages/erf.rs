@@ -91,13 +91,15 @@ impl TypedKind for Erf {
         let data = Data::open(job, "data")?;
         let model = Predictor::open(job, "model")?;
         let part = Part::of(&p.target, &model.network)?;
-        let map = match part {
+        let (map, warnings) = match part {
             Part::Between(of, by) => mean(job, &model, &data, p, of, by)?,
-            Part::Conv(block) => support::pool(job.threads)?
-                .install(|| erf::conv(&model.network, block))
-                .map_err(|error| support::ml_error(error, "model"))?,
+            Part::Conv(block) => {
+                let map = support::pool(job.threads)?.install(|| erf::conv(&model.network, block));
+                (map.map_err(|error| support::ml_error(error, "model"))?, Vec::new())
+            }
         };
-        produce(job, &model, &data, &part.in_words(), &map)
+        let produced = produce(job, &model, &data, &part.in_words(), &map)?;
+        Ok(Produced { warnings, ..produced })
     }
 }
 
@@ -156,7 +158,7 @@ fn find(field: &str, what: &str, name: &str, names: &[&str]) -> Result<usize, St
     names.iter().position(|known| *known == name).ok_or_else(missing)
 }
 
-/// The mean of the maps of the images.
+/// The mean of the maps of the images, and what the user should know of it.
 fn mean(
     job: &Job<'_>,
     model: &Predictor,
@@ -164,13 +166,14 @@ fn mean(
     p: &ErfParams,
     of: Site<'_>,
     by: Site<'_>,
-) -> Result<erf::Map, StageError> {
+) -> Result<(erf::Map, Vec<String>), StageError> {
     let resolve = |path: &str| data.resolve(path);
     let images = Images::new(&data.rows, &resolve);
     let (chosen, size) = choose(data, p)?;
+    let mut warnings = Vec::new();
     if chosen.len() < p.images as usize {
         let text = format!("The data set has {} fitting images, fewer than the {} asked for.", chosen.len(), p.images);
-        job.events.emit(Event::Warning { text });
+        job.warn(&mut warnings, text);
     }
     let pool = support::pool(job.threads)?;
     let mut sum: Option<erf::Map> = None;
@@ -190,7 +193,7 @@ fn mean(
         job.events.emit(Event::Progress { done, total, unit: "images".into() });
     }
     let sum = sum.ok_or_else(|| StageError::Bug("The effective receptive field saw no image.".into()))?;
-    Ok(sum.scaled(1.0 / chosen.len() as f64))
+    Ok((sum.scaled(1.0 / chosen.len() as f64), warnings))
 }
 
 /// The images that are used, by their numbers, and the size that is cut from each.

@@ -107,7 +107,7 @@ impl TypedKind for Weights {
             job.events.emit(Event::Log { text });
         }
 
-        let mut produced = Produced::default();
+        let mut produced = Produced { warnings: found.warnings, ..Produced::default() };
         let momentum = found.training.as_ref().map(|training| &training.origins);
         let rows = rows::table(network.parameters(), taken, &report, &found.translated, momentum)?;
         let bytes = match found.training {

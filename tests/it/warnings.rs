@@ -71,6 +71,16 @@ fn masks_of_0_and_255_are_told_of_by_every_run_and_in_its_record() {
 }
 
 #[test]
+fn what_a_receptive_field_is_told_of_is_kept_with_it() {
+    let bench = labelled(|_, y, x| u8::from(y > x));
+    pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 33)");
+    bench.edit("p.ron", "\"table\":", "\"field\": Erf(model: \"train\", data: \"set\", images: 3), \"table\":");
+    let told = "field: warning: The data set has 2 fitting images, fewer than the 3 asked for.";
+    let (first, second) = (run(&bench, "--only field"), run(&bench, "--only field"));
+    assert!(first.contains(told) && second.contains(told) && second.contains("Nothing to do"), "{first}{second}");
+}
+
+#[test]
 fn labels_with_every_class_are_no_matter_of_a_warning() {
     let bench = labelled(|_, y, x| u8::from(y > x));
     pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 33)");

@@ -414,6 +414,9 @@ fn a_model_that_saw_other_inputs_says_so_where_it_is_imported() {
         other.contains("was trained with `input: (order: Rgb, mean_bgr: (3.0, 2.0, 1.0))`; state the same"),
         "{other}"
     );
+    // The warning is kept with the result.
+    let again = bench.call("run import.ron").all();
+    assert!(again.contains("Nothing to do") && again.contains("`other.safetensors` was trained with"), "{again}");
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct Found {
     pub classes: Option<usize>,
     /// The momentum and the step, where they are taken.
     pub training: Option<Progress>,
+    /// What the user should know of it.
+    pub warnings: Vec<String>,
 }
 
 /// What is asked of a file of weights.
@@ -112,10 +114,11 @@ pub fn read(job: &Job<'_>, spec: &ModelSpec, path: &Path, asked: Asked<'_>) -> R
     let file = path.file_name().unwrap_or_default().display();
     let text = format!("`{file}`: {format} with {count} tensors, by the table of names `{name}`.");
     job.events.emit(Event::Log { text });
+    let mut warnings = Vec::new();
     if let Some(text) = other_input(&checkpoint, path) {
-        job.events.emit(Event::Warning { text });
+        job.warn(&mut warnings, text);
     }
-    Ok(Found { translated, classes, training })
+    Ok(Found { translated, classes, training, warnings })
 }
 
 /// Why no head was found: there is none, or its names do not say what it is.
@@ -135,13 +138,10 @@ fn no_head(found: &Translated) -> String {
 /// must state the same.
 fn other_input(checkpoint: &Checkpoint, path: &Path) -> Option<String> {
     let input = subject::about(&State::extra(&checkpoint.metadata).ok()?).ok()?.input;
-    let told = || {
-        format!(
-            "`{}` was trained with `input: {}`; state the same in `Train` or `Model`.",
-            path.display(),
-            input.in_words()
-        )
-    };
+    // The warning is kept with the result, which no place of a file may enter.
+    let file = path.file_name().unwrap_or_default().display();
+    let told =
+        || format!("`{file}` was trained with `input: {}`; state the same in `Train` or `Model`.", input.in_words());
     (input != InputForm::from(Normalise::default())).then(told)
 }
 
