@@ -1,5 +1,7 @@
 //! Why a stage failed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
@@ -88,13 +90,35 @@ impl From<crate::fsio::Error> for StageError {
     }
 }
 
+/// A line a fault. What to do is told once, by the first of the faults that say the same.
 fn list(faults: &[DataFault]) -> String {
-    let lines: Vec<String> = faults
-        .iter()
-        .map(|fault| {
-            let hint = if fault.hint.is_empty() { String::new() } else { format!(" {}", fault.hint) };
-            format!("{}: {}{hint}", fault.place, fault.message)
-        })
-        .collect();
+    let mut told = BTreeSet::from([""]);
+    let mut lines = Vec::with_capacity(faults.len());
+    for DataFault { place, message, hint } in faults {
+        let line = format!("{place}: {message}");
+        lines.push(if told.insert(hint) { format!("{line} {hint}") } else { line });
+    }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hint_is_told_once() {
+        let fault = |place: &str, hint: &str| DataFault::new(place, "It is wrong.", hint);
+        let all = [
+            fault("a", "Mend it."),
+            fault("b", "Mend it."),
+            fault("c", ""),
+            fault("d", "Drop it."),
+            fault("e", "Mend it."),
+        ];
+        let told = StageError::Data(all.to_vec()).to_string();
+        assert_eq!(
+            told,
+            "a: It is wrong. Mend it.\nb: It is wrong.\nc: It is wrong.\nd: It is wrong. Drop it.\ne: It is wrong."
+        );
+    }
 }
