@@ -116,7 +116,7 @@ pub fn run(at: &StoreArgs, args: &PredictArgs) -> Result<Exit, Failure> {
     }
     if !turned.is_empty() {
         let text = "state an EXIF orientation, which is not applied; `--turn` turns them as viewers show them";
-        warn(&format!("{} images {text}: {}.", turned.len(), shown(&turned)));
+        warn(&format!("{} images {text}: {}.", turned.len(), syntax::first_names(turned.iter().copied(), SHOWN)));
     }
     print(&format!("{done} of {} images, in {}", images.len(), args.out.display()));
     if faults.is_empty() { Ok(Exit::Success) } else { Err(StageError::Data(faults).into()) }
@@ -160,15 +160,9 @@ fn refuse_to_replace(out: &Path, model: &Alone, images: &BTreeMap<String, PathBu
     if there.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = there.iter().map(String::as_str).collect();
-    let message = format!("{} pictures are there already: {}.", there.len(), shown(&names));
+    let names = syntax::first_names(there.iter().map(String::as_str), SHOWN);
+    let message = format!("{} pictures are there already: {names}.", there.len());
     Err(fail(Exit::Usage, message).hint("Name another folder, or replace them by `--force`."))
-}
-
-/// The first of several names.
-fn shown(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    syntax::first_of(&quoted, SHOWN)
 }
 
 /// The model that the argument names, and what it is called.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::stage::{Note, Reason};
+use crate::syntax;
 use crate::table::{Cell, Table};
 
 /// How many names one note has.
@@ -53,9 +54,7 @@ fn one(table: &Table, note: &Note) -> Vec<String> {
 }
 
 fn sentence(note: &Note, names: &[String], of: &str) -> String {
-    let (shown, more) = names.split_at(names.len().min(NAMED));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} others", more.len()) };
-    format!("{of}{} {}{more}.", note.text, shown.join(", "))
+    format!("{of}{} {}.", note.text, syntax::first_of(names, NAMED))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::data::index::Row;
 use crate::ml::data::list::{Expected, Sample};
-use crate::ml::data::{advice, archive, bounds, cityscapes, colours, index, list, shapes};
+use crate::ml::data::{advice, archive, cityscapes, colours, index, list, shapes};
 use crate::stage::params::FileRef;
 use crate::stage::{
     ArtifactKind, DataFault, DataRoot, Event, External, Job, Output, ParamFault, Produced, StageError, TypedKind,
@@ -244,7 +244,7 @@ fn id_faults(p: &DatasetParams, names: &[String], fault: &mut dyn FnMut(&str, St
         let free = if last < 255 { 255 } else { 0 };
         format!("Write a value that is no id, as {free}: the ids go from {first} to {last}.")
     };
-    fault("ignore", format!("The ignore value {ignore} is the id of the class `{}`.", bounds::shown(name)), &hint);
+    fault("ignore", format!("The ignore value {ignore} is the id of the class `{}`.", syntax::shown(name)), &hint);
 }
 
 /// What is wrong with the colours of masks.
@@ -267,7 +267,7 @@ fn colour_faults(p: &DatasetParams, names: &[String], fault: &mut dyn FnMut(&str
             None => {
                 let hint =
                     "Write `#` and six digits, as `#ff8000`, or red, green and blue from 0 to 255, as `255, 128, 0`.";
-                fault("colours", format!("`{}` is no colour.", bounds::shown(colour)), hint);
+                fault("colours", format!("`{}` is no colour.", syntax::shown(colour)), hint);
             }
             Some(read) => {
                 if let Some(first) = seen.insert(read, colour) {
@@ -282,7 +282,7 @@ fn colour_faults(p: &DatasetParams, names: &[String], fault: &mut dyn FnMut(&str
                 names.len().saturating_sub(1),
                 names.iter().take(30).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
             );
-            fault("colours", format!("`{}` is no class.", bounds::shown(class)), &hint);
+            fault("colours", format!("`{}` is no class.", syntax::shown(class)), &hint);
         }
     }
 }
@@ -294,13 +294,12 @@ fn turned(rows: &[Row]) -> Option<String> {
     if ids.is_empty() {
         return None;
     }
-    let named: Vec<String> = ids.iter().map(|id| format!("`{}`", bounds::shown(id))).collect();
     Some(format!(
         "{} of {} images state an EXIF orientation, which is not applied: {}. Viewers show them turned. If their \
          labels were drawn on what a viewer shows, write `orientation: Apply`.",
         ids.len(),
         rows.len(),
-        syntax::first_of(&named, SHOWN)
+        syntax::first_names(ids.iter().copied(), SHOWN)
     ))
 }
 

@@ -39,4 +39,4 @@ pub(crate) use parse::parse;
 pub(crate) use shape::{Shape, read};
 pub use text::{Span, Text};
 pub(crate) use tree::{FieldTree, Form, Tree, Word};
-pub use words::{cut, first_of, names, suggestion};
+pub use words::{cut, first_names, first_of, names, shown, suggestion};

@@ -56,6 +56,19 @@ pub fn first_of(texts: &[String], most: usize) -> String {
     }
 }
 
+/// The first `most` of several names in a row, each in backquotes, and how many others there are: "`a`, `b` and 3 others".
+pub fn first_names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|name| format!("`{}`", shown(name))).collect();
+    first_of(&quoted, most)
+}
+
+/// A text that came from a file, for a message: the middle of a long one is left out, and what would do things to a terminal
+/// is an escape.
+pub fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    cut(text, limits::LABEL).chars().map(plain).collect()
+}
+
 /// The names in a row, each in backquotes: "`a`, `b`"; of many, the first.
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
@@ -83,6 +96,13 @@ mod tests {
         let all: Vec<String> = (0..limits::LISTED + 5).map(|i| i.to_string()).collect();
         let listed = names(all.iter().map(String::as_str));
         assert!(listed.ends_with("`39`, and 5 more"), "{listed}");
+    }
+
+    #[test]
+    fn names_from_files_are_short_and_do_nothing_to_a_terminal() {
+        assert_eq!(first_names(["a", "b\u{1b}[2J", "c", "d"], 2), "`a`, `b\\u{1b}[2J` and 2 others");
+        assert_eq!((first_names(["a"], 2).as_str(), first_names([], 2).as_str()), ("`a`", ""));
+        assert_eq!(shown(&"x".repeat(limits::LABEL + 1)).chars().filter(|c| *c == 'x').count(), limits::LABEL - 1);
     }
 
     #[test]

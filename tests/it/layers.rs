@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["hash", "fsio", "stage"]),
     ("pipeline", &["hash", "dag", "fsio", "syntax", "stage"]),
     ("engine", &["hash", "dag", "fsio", "syntax", "program", "stage", "store", "pipeline"]),
-    ("results", &["hash", "fsio", "stage", "store", "stats", "table", "pipeline", "engine"]),
+    ("results", &["hash", "fsio", "syntax", "stage", "store", "stats", "table", "pipeline", "engine"]),
     (
         "stages",
         &["hash", "fsio", "syntax", "program", "stage", "stats", "table", "ml", "tensorboard", "bench", "params"],

@@ -54,8 +54,7 @@ pub fn gaps(rows: &[Row], names: &[String], allowed: &Allowed) -> Vec<String> {
 
 /// Names in a sentence, the first [`NAMED`] of them.
 pub fn listed(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    syntax::first_of(&quoted, NAMED)
+    syntax::first_names(names.iter().copied(), NAMED)
 }
 
 #[cfg(test)]

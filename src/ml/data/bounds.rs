@@ -137,17 +137,6 @@ impl Extend<Fault> for Faults {
     }
 }
 
-/// The start of a text that came from a file, short enough for a message and without what would do things to a terminal.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 120;
-    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let mut out: String = text.chars().take(MOST).map(plain).collect();
-    if text.chars().nth(MOST).is_some() {
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,9 +8,10 @@ mod line;
 use std::collections::BTreeMap;
 
 use super::Fault;
-use super::bounds::{Faults, NAME, PATH, shown};
+use super::bounds::{Faults, NAME, PATH};
 use super::spelling::composed;
 use crate::hash::Digest;
+use crate::syntax::shown;
 
 /// An image, and its label where it has one, by paths relative to a data root, without a leading slash.
 #[derive(Debug, Clone, PartialEq, Eq)]

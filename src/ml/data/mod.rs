@@ -42,7 +42,7 @@ pub use raster::{Image, Labels, Raster, Rgb};
 
 use std::path::Path;
 
-use crate::fsio;
+use crate::{fsio, syntax};
 
 /// Why data could not be read, checked or made.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ fn read(path: &Path, place: &str) -> Result<Vec<u8>, Fault> {
     fsio::read_within(path, bounds::FILE).map_err(|error| {
         if error.is_missing() {
             let near =
-                spelling::nearest(path).map(|name| format!("`{}` lies there: is it meant?", bounds::shown(&name)));
+                spelling::nearest(path).map(|name| format!("`{}` lies there: is it meant?", syntax::shown(&name)));
             let hint = near.as_deref().unwrap_or("Check the list against the folder that the data root names.");
             Fault::new(place, format!("The file is not there (looked for `{}`).", path.display()), hint)
         } else {

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use super::bounds::{Faults, shown};
+use super::bounds::Faults;
 use super::list::{Sample, ids};
 use super::spelling::composed;
 use crate::hash::Digest;
+use crate::syntax::shown;
 
 /// Which samples of a list are taken.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::bounds::{Faults, NAME, shown};
+use super::bounds::{Faults, NAME};
 use super::list::{Expected, Sample, check};
 use super::spelling::{is_stray, without};
 use super::{Error, Fault, read};
 use crate::fsio;
+use crate::syntax::shown;
 
 /// The folder of the images.
 const IMAGES: &str = "JPEGImages";

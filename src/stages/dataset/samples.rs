@@ -10,6 +10,7 @@ use crate::stage::params::FileRef;
 use crate::stage::{DataFault, External, StageError};
 use crate::stages::params::dataset::{CityscapesPart, DatasetParams, Source, Subset, VocPart};
 use crate::stages::support;
+use crate::syntax;
 
 /// The slots of the files that a data set may name.
 pub const LIST: &str = "source.file";
@@ -110,7 +111,7 @@ fn whole(
 fn read(path: &Path, hint: &str) -> Result<String, StageError> {
     let bytes = fsio::read_within(path, bounds::FILE).map_err(|error| {
         let near = error.is_missing().then(|| spelling::nearest(path)).flatten();
-        let near = near.map(|name| format!("`{}` lies there: is it meant?", bounds::shown(&name)));
+        let near = near.map(|name| format!("`{}` lies there: is it meant?", syntax::shown(&name)));
         let hint = if error.is_missing() { near.as_deref().unwrap_or(hint) } else { error.hint() };
         DataFault::new(path.display(), error.to_string(), hint)
     })?;
@@ -130,7 +131,7 @@ pub fn missing(p: &DatasetParams, file: &External) -> Option<DataFault> {
     if file.name.starts_with(ARCHIVES) {
         return None;
     }
-    let near = spelling::nearest(&file.path).map(|name| format!("`{}` lies there: is it meant?", bounds::shown(&name)));
+    let near = spelling::nearest(&file.path).map(|name| format!("`{}` lies there: is it meant?", syntax::shown(&name)));
     let (what, whence) = match &p.source {
         _ if file.name == LIST => ("This list", Some("Write where the list file lies.".to_owned())),
         _ if file.name == IDS || file.name == TAKEN => ("This file of ids", Some("Write where it lies.".to_owned())),

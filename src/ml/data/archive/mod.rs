@@ -15,9 +15,10 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::bounds::{self, Faults, shown};
+use super::bounds::{self, Faults};
 use super::list::below_root;
 use super::{Error, Fault};
+use crate::syntax::shown;
 use what::Form;
 
 use crate::fsio;
