@@ -1,14 +1,15 @@
 //! How reading, checking, planning and printing a pipeline grow with it: made pipelines of 10 to 10^6 fields, stages,
 //! faults, cells or items, each loaded in a process of its own, planned on an empty store, and printed. Nodes that are done
-//! are planned on a store that has them, and run and published, which has nothing to do. A line for each row: seconds and peak memory at each size, and the exponent that least squares fit to the seconds from `FROM` on
-//! (1 is linear). `cargo bench --bench engine [-- --most 100000] [--row cells]`.
+//! are planned on a store that has them, and run and published, which has nothing to do. Files whose digests are known are
+//! looked at again. A line for each row: seconds and peak memory at each size, and the exponent that least squares fit to the
+//! seconds from `FROM` on (1 is linear). `cargo bench --bench engine [-- --most 100000] [--row cells]`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use repro::cli::plan::text;
@@ -17,7 +18,7 @@ use repro::fsio;
 use repro::pipeline::key::action;
 use repro::pipeline::{EarlierStage, Pipeline, Request, RunLookup, limits, load};
 use repro::results::Publisher;
-use repro::stage::{Artifact, ArtifactKind, Cancel, Outputs, Registry};
+use repro::stage::{Artifact, ArtifactKind, Cancel, External, Outputs, Registry};
 use repro::store::{ActionRecord, Store};
 use repro::syntax;
 
@@ -240,7 +241,11 @@ const ROWS: &[Row] = &[
             ))
         },
     },
+    Row { name: KNOWN_FILES, most: 100_000, make: |_| String::new() },
 ];
+
+/// The row that has no pipeline: so many files of one folder, whose digests the store remembers.
+const KNOWN_FILES: &str = "files whose digests are known";
 
 /// The rows without a fault: they are planned too, and a fault there would measure something else.
 const SOUND: [&str; 11] = [
@@ -307,8 +312,29 @@ impl RunLookup for NoRuns {
     }
 }
 
+/// Looks at `n` files whose digests a store remembers, and prints seconds, peak bytes, and that nothing was said.
+fn known_files(n: usize) -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (data, store) = (folder.path().join("data"), Store::open(&folder.path().join("store"))?);
+    std::fs::create_dir(&data)?;
+    let files: Vec<External> = (0..n).map(|i| External::below(&data, &format!("{i}.jpg"))).collect();
+    files.iter().try_for_each(|file| std::fs::write(&file.path, b"x"))?;
+    // A digest is believed if the file had been left alone for a while when it was computed.
+    std::thread::sleep(Duration::from_secs(3));
+    let fingerprints = store.fingerprints();
+    fingerprints.digests(&files).into_iter().try_for_each(|digest| digest.map(drop))?;
+    fingerprints.save();
+    let began = Instant::now();
+    store.fingerprints().digests(&files).into_iter().try_for_each(|digest| digest.map(drop))?;
+    println!("{} {} 0", began.elapsed().as_secs_f64(), fsio::peak_memory().unwrap_or_default());
+    Ok(())
+}
+
 /// Loads, plans and prints a row of size `n`, and prints seconds, peak bytes, and the bytes of what was printed.
 fn one(row: &Row, n: usize) -> Result<(), Box<dyn Error>> {
+    if row.name == KNOWN_FILES {
+        return known_files(n);
+    }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("x.ron");
     fsio::write_synced(&file, (row.make)(n).as_bytes())?;
