@@ -37,7 +37,7 @@ pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit,
     }
     let device = options.device.to_string();
     let expected = costs.map(|costs| expected(&pipeline, &plan, &costs, &device)).unwrap_or_default();
-    print(&(text(&pipeline, &plan) + &expected + &warnings(&pipeline, &plan)));
+    print(&(text(&pipeline, &plan) + &expected + &warnings(&pipeline, &plan, registry)));
     Ok(Exit::Success)
 }
 
@@ -61,13 +61,18 @@ fn expected(pipeline: &Pipeline, plan: &Plan, costs: &Costs, device: &str) -> St
     )
 }
 
-/// What is known of the results that are in the store, as the runs that use them tell it.
-fn warnings(pipeline: &Pipeline, plan: &Plan) -> String {
+/// What is known of the results that are in the store, as the runs that use them tell it, and what the parameters of the
+/// others show.
+fn warnings(pipeline: &Pipeline, plan: &Plan, registry: &Registry) -> String {
     let mut lines: Vec<String> = Vec::new();
     for planned in &plan.nodes {
-        let State::Hit { record, .. } = &planned.state else { continue };
-        for text in &record.warnings {
-            let line = format!("\n{}: warning: {text}", pipeline.nodes[planned.node].stage);
+        let node = &pipeline.nodes[planned.node];
+        let known = match &planned.state {
+            State::Hit { record, .. } => record.warnings.clone(),
+            _ => registry.kind(&node.kind).map(|kind| kind.warnings(&node.params)).unwrap_or_default(),
+        };
+        for text in known {
+            let line = format!("\n{}: warning: {text}", node.stage);
             if !lines.contains(&line) {
                 lines.push(line);
             }

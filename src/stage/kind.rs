@@ -113,6 +113,11 @@ pub trait Kind: Sync + Send {
     fn runs_on(&self, _params: &Value, _device: &DeviceSpec) -> Result<(), StageError> {
         Ok(())
     }
+    /// What the user should know of a node before it runs, as far as its parameters alone show it, as sentences. Nothing refuses
+    /// it. The node says it again when it runs, and it is kept with the result.
+    fn warnings(&self, _params: &Value) -> Vec<String> {
+        Vec::new()
+    }
     /// Does the work.
     fn run(&self, job: &Job<'_>) -> Result<Produced, StageError>;
 }

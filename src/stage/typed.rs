@@ -110,6 +110,10 @@ pub trait TypedKind: Sync + Send {
     fn version(&self, _params: &Self::Params) -> u32 {
         Self::VERSION
     }
+    /// What the user should know of a node before it runs, as far as its parameters alone show it.
+    fn warnings(&self, _params: &Self::Params) -> Vec<String> {
+        Vec::new()
+    }
     /// Does the work.
     ///
     /// # Errors
@@ -187,6 +191,10 @@ impl<K: TypedKind> Kind for K {
 
     fn root(&self, params: &Value) -> Result<Option<String>, StageError> {
         Ok(TypedKind::root(self, &read(params)?))
+    }
+
+    fn warnings(&self, params: &Value) -> Vec<String> {
+        read(params).map(|params| TypedKind::warnings(self, &params)).unwrap_or_default()
     }
 
     fn measures(&self) -> bool {

@@ -102,7 +102,12 @@ fn batches_without_a_pixel_that_counts_are_told_once_and_counted() {
 fn a_crop_below_the_stride_is_told_of() {
     let bench = labelled(|_, y, x| u8::from(y > x));
     pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 7)");
+    let told = "warning: The crop of 33 x 7 pixels is smaller than the stride of the network, 8 pixels";
+    let plan = || bench.ok(&format!("plan p.ron --data d={} --only train", bench.path("d").display()));
+    let before = plan();
+    assert_eq!(before.matches(told).count(), 1, "{before}");
     let text = run(&bench, "--only train");
+    assert_eq!(plan().matches(told).count(), 1, "a result tells it as well");
     assert!(text.contains("The crop of 33 x 7 pixels is smaller than the stride of the network, 8 pixels"), "{text}");
     pipeline(&bench, &["a", "b"], "steps: 1, crop: (33, 12), scales: [1.0, 0.5]");
     assert!(run(&bench, "--only train").contains("at the scale 0.5 is smaller than"));

@@ -1,6 +1,7 @@
 //! The kind `Train`.
 
 use super::run;
+use super::updates::small_crop;
 use crate::stage::{
     DeviceSpec, Extents, InputRef, Job, NodeSpec, Output, Param, ParamFault, Peers, Produced, StageError, Supplier,
     TypedKind, Yield,
@@ -90,6 +91,11 @@ impl TypedKind for Train {
 
     fn runs_on(&self, p: &TrainParams, device: &DeviceSpec) -> Result<(), StageError> {
         support::trains_on(device, p.numerics(), p.graph, p.ranks as usize)
+    }
+
+    fn warnings(&self, p: &TrainParams) -> Vec<String> {
+        // An encoder that there is not is a fault of the parameters.
+        small_crop(p).ok().flatten().into_iter().collect()
     }
 
     fn run(&self, p: &TrainParams, job: &Job<'_>) -> Result<Produced, StageError> {
