@@ -4,7 +4,7 @@
 //! - whatever the cells hold is shown as text: what HTML reads is escaped everywhere;
 //! - groups of columns, groups of rows and row labels are marked up as what they are, for readers that speak.
 
-use super::sheet::{Row, Sheet, Shown};
+use super::sheet::{Head, Row, Sheet, Shown};
 use super::text::line;
 
 /// How the page looks: lines as in a printed table, and digits that stand in columns.
@@ -38,7 +38,8 @@ pub(super) fn html(sheet: &Sheet, caption: Option<&str>, notes: &[String]) -> St
 fn head(sheet: &Sheet) -> String {
     let class = |column: usize| if sheet.heads[column].number { " class=\"number\"" } else { "" };
     let header = |column: usize, rows: &str| {
-        format!("<th scope=\"col\"{rows}{}>{}</th>\n", class(column), escape(&sheet.heads[column].text))
+        let Head { text, mark, .. } = &sheet.heads[column];
+        format!("<th scope=\"col\"{rows}{}>{}{}</th>\n", class(column), escape(text), raised(mark))
     };
     if !sheet.is_grouped() {
         let headers: String = (0..sheet.heads.len()).map(|column| header(column, "")).collect();
@@ -84,10 +85,13 @@ fn cells(sheet: &Sheet, row: &Row) -> String {
         let class = if sheet.heads[column].number { " class=\"number\"" } else { "" };
         let figure = escape(&shown.figure());
         let figure = if shown.bold { format!("<strong>{figure}</strong>") } else { figure };
-        let mark = shown.mark.as_ref().map_or(String::new(), |mark| format!("<sup>{}</sup>", escape(mark)));
-        format!("<{name}{scope}{class}>{figure}{mark}</{name}>\n")
+        format!("<{name}{scope}{class}>{figure}{}</{name}>\n", raised(&shown.mark))
     };
     row.cells.iter().enumerate().map(cell).collect()
+}
+
+fn raised(mark: &Option<String>) -> String {
+    mark.as_ref().map_or(String::new(), |mark| format!("<sup>{}</sup>", escape(mark)))
 }
 
 /// A text as HTML shows it, within elements and in attributes.

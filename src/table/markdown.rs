@@ -28,10 +28,11 @@ pub(super) fn markdown(sheet: &Sheet, caption: Option<&str>, notes: &[String]) -
 
 /// A header with its group, which has no row of its own in Markdown: "IoU: car".
 fn header(head: &Head) -> String {
-    match &head.group {
+    let text = match &head.group {
         Some(group) => escape(&format!("{group}: {}", head.text)),
         None => escape(&head.text),
-    }
+    };
+    marked(text, &head.mark)
 }
 
 /// The lines of a row: the title of the group that it opens, and its cells.
@@ -52,7 +53,12 @@ fn cell(shown: &Shown) -> String {
     if shown.bold && !inner.is_empty() {
         text = format!("**{inner}**");
     }
-    match &shown.mark {
+    marked(text, &shown.mark)
+}
+
+/// A text and the mark behind it.
+fn marked(text: String, mark: &Option<String>) -> String {
+    match mark {
         // A letter or a digit would be read as a part of the value.
         Some(mark) if mark.starts_with(char::is_alphanumeric) => text + &format!("<sup>{}</sup>", escape(mark)),
         Some(mark) => text + &escape(mark),
@@ -117,6 +123,7 @@ fn is_entity(rest: &str) -> bool {
 mod tests {
     use super::super::cell::{Cell, Column};
     use super::super::frame::Table;
+    use super::super::testing::laid_out;
     use super::super::text::Style;
     use super::*;
 
@@ -161,5 +168,48 @@ mod tests {
             shown(&table),
             "| name |   n |\n| ---- | --: |\n| 漢字 |   1 |\n| e\u{301}    |   1 |\n| abcd |   1 |\n"
         );
+    }
+
+    #[test]
+    fn groups_spreads_the_best_and_marks_are_shown() {
+        let (table, mut style) = laid_out();
+        let text = |style: &Style| markdown(&Sheet::new(&table, style).unwrap(), style.caption(), &style.notes);
+        assert_eq!(
+            text(&style),
+            "Ours & theirs.\n\n\
+             | Method         |            mIoU | IoU: car | IoU: dog |\n\
+             | -------------- | --------------: | -------: | -------: |\n\
+             | **Published**  |                 |          |          |\n\
+             | Regular        |            75.1 |     90.2 |        – |\n\
+             | **Reproduced** |                 |          |          |\n\
+             | Regular        |      74.9 ± 1.2 |      NaN |      0.0 |\n\
+             | Average        | **75.3 ± 0.4**† |     89.0 |     -0.5 |\n\n\
+             † differs from Regular (p \\< 0.05).\n"
+        );
+        style.layout.as_mut().unwrap().transposed = true;
+        style.layout.as_mut().unwrap().caption = None;
+        assert_eq!(
+            text(&style),
+            "| Method  | Published: Regular | Reproduced: Regular | Reproduced: Average |\n\
+             | ------- | -----------------: | ------------------: | ------------------: |\n\
+             | mIoU    |               75.1 |          74.9 ± 1.2 |     **75.3 ± 0.4**† |\n\
+             | **IoU** |                    |                     |                     |\n\
+             | car     |               90.2 |                 NaN |                89.0 |\n\
+             | dog     |                  – |                 0.0 |                -0.5 |\n\n\
+             † differs from Regular (p \\< 0.05).\n"
+        );
+    }
+
+    #[test]
+    fn a_mark_of_letters_is_no_part_of_the_figure_and_a_caption_begins_no_heading() {
+        let shown = |mark: &str, value: &str| {
+            cell(&Shown { value: value.into(), bold: true, mark: Some(mark.into()), ..Shown::default() })
+        };
+        assert_eq!(shown("1", "75.3"), "**75.3**<sup>1</sup>");
+        assert_eq!(shown("*", "a|b "), "**a\\|b**\\*");
+        assert_eq!(shown("†", " "), " †");
+        let texts = ["# a", "- a", "12. a", "1) a", "a # b", "> a", "12 a", "---", " +"];
+        let escaped = ["\\# a", "\\- a", "12\\. a", "1\\) a", "a # b", "\\> a", "12 a", "\\---", "\\+"];
+        assert_eq!(texts.map(paragraph), escaped);
     }
 }

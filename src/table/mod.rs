@@ -10,6 +10,7 @@ mod canonical;
 mod cell;
 mod difference;
 mod error;
+mod fold;
 mod frame;
 mod html;
 mod interchange;

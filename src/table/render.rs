@@ -4,7 +4,7 @@ use super::error::Error;
 use super::frame::Table;
 use super::html::html;
 use super::interchange::{csv, parquet};
-use super::latex::latex;
+use super::latex;
 use super::markdown::markdown;
 use super::sheet::Sheet;
 use super::text::Style;
@@ -33,7 +33,7 @@ pub static FORMATS: &[TableFormat] = &[
         name: "Latex",
         extension: "tex",
         version: 2,
-        render: |table, style| Ok(latex(&Sheet::new(table, style)?, &style.notes).into_bytes()),
+        render: |table, style| Ok(latex(table, style)?.into_bytes()),
     },
     TableFormat { name: "Csv", extension: "csv", version: 2, render: |table, _| csv(table) },
     TableFormat { name: "Parquet", extension: "parquet", version: 2, render: |table, _| parquet(table) },
@@ -44,6 +44,15 @@ pub static FORMATS: &[TableFormat] = &[
         render: |table, style| Ok(html(&Sheet::new(table, style)?, style.caption(), &style.notes).into_bytes()),
     },
 ];
+
+/// The table in LaTeX: in a paper's form where it has a layout.
+fn latex(table: &Table, style: &Style) -> Result<String, Error> {
+    let sheet = Sheet::new(table, style)?;
+    Ok(match &style.layout {
+        Some(layout) if !sheet.heads.is_empty() => latex::paper(&sheet, layout, &style.notes),
+        _ => latex::plain(&sheet, &style.notes),
+    })
+}
 
 /// The format with that name or extension.
 pub fn format(name: &str) -> Option<&'static TableFormat> {

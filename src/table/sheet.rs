@@ -30,6 +30,8 @@ pub struct Sheet {
 pub struct Head {
     /// What stands above the column.
     pub text: String,
+    /// The mark behind that.
+    pub mark: Option<String>,
     /// What stands above it and those neighbours that have the same.
     pub group: Option<String>,
     /// Whether it holds numbers, whose digits stand in columns.
@@ -100,6 +102,7 @@ impl Sheet {
             .map(|(row, opens)| Row { opens, cells: sources.iter().map(|source| source.shown(table, row)).collect() });
         let heads = sources.iter().map(|source| Head {
             text: line(&source.column.header),
+            mark: None,
             group: source.column.group.as_deref().filter(|group| !group.is_empty()).map(line),
             number: source.number,
         });
@@ -129,13 +132,14 @@ impl Sheet {
     /// Rows as columns. The first column becomes the headers, groups of rows become groups of columns, and the reverse.
     fn transposed(self) -> Self {
         let Some(corner) = self.heads.first() else { return self };
-        let mut heads = vec![Head { text: corner.text.clone(), group: None, number: false }];
+        let mut heads = vec![Head { number: false, ..corner.clone() }];
         let mut group = None;
         for row in &self.rows {
             if let Some(title) = &row.opens {
                 group = Some(title.clone()).filter(|title| !title.is_empty());
             }
-            heads.push(Head { text: row.cells[0].value.clone(), group: group.clone(), number: true });
+            let Shown { value, mark, .. } = row.cells[0].clone();
+            heads.push(Head { text: value, mark, group: group.clone(), number: true });
         }
         let mut rows: Vec<Row> = Vec::new();
         let mut before = None;
@@ -281,7 +285,10 @@ mod tests {
             let cells: Vec<String> = row.cells.iter().map(cell).collect();
             row.opens.as_ref().map_or(String::new(), |title| format!("[{title}] ")) + &cells.join(" | ")
         };
-        let head = |head: &Head| head.group.as_ref().map_or(String::new(), |group| format!("{group}: ")) + &head.text;
+        let head = |head: &Head| {
+            let group = head.group.as_ref().map_or(String::new(), |group| format!("{group}: "));
+            group + &head.text + head.mark.as_deref().unwrap_or_default()
+        };
         let heads: Vec<String> = sheet.heads.iter().map(head).collect();
         std::iter::once(heads.join(" | ")).chain(sheet.rows.iter().map(line)).collect()
     }
@@ -306,11 +313,12 @@ mod tests {
     fn a_transposed_table_swaps_rows_and_columns_with_their_groups() {
         let (table, mut style) = laid_out();
         style.layout.as_mut().unwrap().transposed = true;
+        style.layout.as_mut().unwrap().columns[0].mark = Some("dagger".into());
         let sheet = Sheet::new(&table, &style).unwrap();
         assert_eq!(
             lines(&sheet),
             [
-                "Method | Published: Regular | Reproduced: Regular | Reproduced: Average",
+                "Method | Published: Regular | Reproduced: Regular | Reproduced: Average†",
                 "mIoU | 75.1 | 74.9 ± 1.2 | 75.3 ± 0.4*†",
                 "[IoU] car | 90.2 | NaN | 89.0",
                 "dog | – | 0.0 | -0.5"
