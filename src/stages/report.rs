@@ -3,9 +3,11 @@
 //! An input does not say which cell of a matrix it is from. Expansion adds what the table shows of the cells to the
 //! parameters: the labels of each node, and which inputs are cells of the same stage.
 
+mod beside;
 mod choice;
 mod groups;
 mod judged;
+mod line;
 mod marks;
 mod means;
 mod paper;

@@ -5,7 +5,7 @@
 //! - several seeds are compared as methods, and one seed each as two trained models; the note says which;
 //! - rows that were validated on different images or classes are never compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::judged::Judged;
 use super::rows::{BOUNDARY, CLASS, CONSTANT, COUNT, ITERATION, MEAN_IOU, PIXEL_ACCURACY, Row};
@@ -53,15 +53,16 @@ pub fn marks(
         return Ok(Marks::default());
     }
     let name = baseline.values().cloned().collect::<Vec<_>>().join(", ");
-    let (mut done, mut failed) = (Vec::new(), BTreeMap::new());
+    let (mut done, mut failed) = (Vec::new(), BTreeSet::new());
     for (number, group) in groups.iter().enumerate() {
         let Some(than) = groups.iter().find(|than| is_baseline_of(than, group, over, baseline)) else { continue };
         let pair = Pair::new(group, than, over);
         for figure in figures {
             match pair.compare(figure)? {
                 None => {}
+                Some(Ok(estimate)) if has_no_spread(&estimate) => _ = failed.insert(NO_SPREAD.to_owned()),
                 Some(Ok(estimate)) => done.push(Comparison { group: number, figure: (*figure).to_owned(), estimate }),
-                Some(Err(fault)) => _ = failed.insert(fault.to_string(), ()),
+                Some(Err(fault)) => _ = failed.insert(fault.to_string()),
             }
         }
     }
@@ -74,12 +75,21 @@ pub fn marks(
         notes.push(note(&name, marked.is_empty(), &done));
     }
     if !failed.is_empty() {
-        let reasons: Vec<String> = failed.into_keys().collect();
+        let reasons: Vec<String> = failed.into_iter().collect();
         notes.push(format!("Some figures are not compared with {name}: {}.", reasons.join("; ")));
     } else if done.is_empty() {
         notes.push(format!("Nothing is compared with {name}."));
     }
     Ok(Marks { marked, notes })
+}
+
+/// What is said of differences of [`has_no_spread`].
+const NO_SPREAD: &str = "some differ by the same amount with every seed, so that chance cannot be judged";
+
+/// Whether figures differ by the same amount every time: too few or too coarse to show how they spread.
+fn has_no_spread(estimate: &Estimate) -> bool {
+    let interval = estimate.interval(1.0 - LEVEL);
+    interval.low == interval.high && interval.low != 0.0
 }
 
 /// Whether `than` is what the rows of `group` are compared with: it has the labels of the baseline, and agrees with them in
@@ -144,14 +154,15 @@ impl<'a> Pair<'a> {
     }
 
     /// The difference of a figure of counts; none where a row has no such figure.
-    fn by_images(&self, of: &[(Figure, &Counts)], than: &[(Figure, &Counts)]) -> Option<Result<Estimate, Fault>> {
+    fn by_images(&self, of: &[(Figure, &'a Counts)], than: &[(Figure, &'a Counts)]) -> Option<Result<Estimate, Fault>> {
         let figure = of.first()?.0;
-        let values = |all: &[(Figure, &Counts)]| all.iter().map(|(_, counts)| counts.figure(figure)).collect();
-        let (of_values, than_values): (Option<Vec<f64>>, Option<Vec<f64>>) = (values(of), values(than));
-        let (of_values, than_values) = of_values.zip(than_values)?;
+        if of.iter().chain(than).any(|(_, counts)| counts.figure(figure).is_none()) {
+            return None;
+        }
+        let counts = |all: &[(Figure, &'a Counts)]| all.iter().map(|(_, counts)| *counts).collect::<Vec<&Counts>>();
         Some(match (of, than) {
             ([(_, of)], [(_, than)]) => stats::models(of, than, figure, SEED),
-            _ => stats::means(&of_values, &than_values, self.paired),
+            _ => stats::methods(&counts(of), &counts(than), self.paired, figure),
         })
     }
 
@@ -247,7 +258,9 @@ mod tests {
     fn rows(all: &[(&str, &str, Judged)]) -> Rows {
         let entries = all.iter().map(|(filter, seed, judged)| {
             let value = |figure| 100.0 * judged.pixels.figure(figure).unwrap();
-            let figures = [("mIoU", value(Figure::MeanIou)), ("IoU cat", value(Figure::Iou(1))), ("ERF radius", 3.0)];
+            let radius = if *filter == "A" { 3.0 } else { 2.0 };
+            let figures =
+                [("mIoU", value(Figure::MeanIou)), ("IoU cat", value(Figure::Iou(1))), ("ERF radius", radius)];
             let mut entry = entry(&format!("{filter}{seed}"), 1, &[("prefilter", filter), ("seed", seed)], 0, &figures);
             entry.judged = Some(Arc::new(judged.clone()));
             entry
@@ -303,6 +316,7 @@ mod tests {
             found.marked.contains(&(1, "mIoU".to_owned())) && !found.marked.contains(&(1, "ERF radius".to_owned()))
         );
         assert!(found.notes[0].contains("methods by 4 trainings each with the same seeds"), "{:?}", found.notes);
+        assert!(found.notes[1].contains("differ by the same amount with every seed"), "{:?}", found.notes);
     }
 
     #[test]

@@ -3,17 +3,17 @@
 //!
 //! Invariants:
 //! - the table holds raw figures; its layout alone says how they are shown;
-//! - published figures are never best, never marked as significant, and in no mean;
-//! - a difference is the reproduced figure less the published one.
+//! - published figures are never best, never marked as significant, and in no mean.
 
+use super::beside::{DIFFERENCE, beside, letter};
 use super::choice::{CLASSES, Choice, choose};
-use super::groups::{deviation, groups, last, mean};
+use super::groups::{groups, last};
+use super::line::{Line, Shown, best, repeated};
 use super::marks::{DAGGER, marks};
 use super::params::{Paper, PaperRows};
 use super::published::{PublishedRow, SOURCE};
-use super::rows::{CLASS, CONSTANT, COUNT, Row, Rows, SHOWN};
+use super::rows::{CLASS, COUNT, Row, Rows};
 use crate::stage::StageError;
-use crate::stage::name::{in_words, same};
 use crate::stages::columns::Values;
 use crate::table::{Layout, LayoutColumn};
 
@@ -26,27 +26,6 @@ pub struct PaperTable {
     pub layout: Layout,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-/// A row of the table.
-#[derive(Debug, Clone, Default)]
-struct Line {
-    /// Rows that belong together have one number.
-    block: i64,
-    labels: Vec<Option<String>>,
-    source: String,
-    mark: Option<String>,
-    n: Option<i64>,
-    figures: Vec<Shown>,
-}
-
-/// A figure of a row.
-#[derive(Debug, Clone, Default)]
-struct Shown {
-    value: Option<f64>,
-    spread: Option<f64>,
-    best: bool,
-    mark: Option<String>,
 }
 
 /// The column with the marks of published rows.
@@ -90,7 +69,7 @@ pub fn table(p: &Paper, rows: &Rows, over: &[String], published: &[PublishedRow]
     let (lines, warnings) = beside(lines, &groups, &figures, published, &mut sources);
 
     let mut notes: Vec<String> =
-        sources.iter().enumerate().map(|(at, source)| format!("{} {source}.", letter(at))).collect();
+        sources.iter().enumerate().map(|(at, source)| format!("{}: {source}.", letter(at))).collect();
     if lines.iter().any(|line| line.source == DIFFERENCE) {
         notes.push("The difference is the reproduced figure less the published one.".to_owned());
     }
@@ -106,140 +85,9 @@ pub fn table(p: &Paper, rows: &Rows, over: &[String], published: &[PublishedRow]
     })
 }
 
-/// What the rows of a table are called where they are differences.
-const DIFFERENCE: &str = "difference";
-
 /// A text for each column that names rows.
 fn names<T>(columns: &[(String, Choice)], text: impl Fn(&Choice) -> T) -> Vec<T> {
     columns.iter().filter(|(_, choice)| choice.names_rows()).map(|(_, choice)| text(choice)).collect()
-}
-
-/// A figure of repetitions.
-fn repeated(group: &[&Row], figure: &str) -> Shown {
-    let Some(values) = group.iter().map(|row| row.value(figure)).collect::<Option<Vec<f64>>>() else {
-        return Shown::default();
-    };
-    let spread = if figure == COUNT { None } else { deviation(&values) };
-    Shown { value: Some(mean(&values)), spread, ..Shown::default() }
-}
-
-/// Marks the best of each figure, as far as the shown digits tell them apart.
-fn best(lines: &mut [Line], figures: &[&str], digits: usize) {
-    for (at, figure) in figures.iter().enumerate() {
-        let sign = match *figure {
-            COUNT | CONSTANT => continue,
-            // Dead pixels are gridding, and a small radius is a sharp field.
-            _ if figure.starts_with("ERF ") && figure.ends_with(" dead") => -1.0,
-            _ if figure.starts_with("ERF ") && figure.ends_with(" radius") => -1.0,
-            _ if figure.starts_with("ERF ") => continue,
-            _ => 1.0,
-        };
-        // As it is shown: 75.44 and 75.41 are the same in one digit.
-        let shown = |line: &Line| -> Option<f64> {
-            let value = line.figures[at].value?;
-            format!("{:.digits$}", sign * value).parse().ok()
-        };
-        let values: Vec<f64> = lines.iter().filter_map(shown).filter(|value| !value.is_nan()).collect();
-        if values.len() < 2 {
-            continue;
-        }
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        for line in lines.iter_mut() {
-            line.figures[at].best = shown(line) == Some(most);
-        }
-    }
-}
-
-/// The lines with those of published rows below the lines that they belong to, each with its difference; those that belong to
-/// none stand at the end. The second answer warns of these if they should belong to one.
-fn beside(
-    lines: Vec<Line>,
-    groups: &[Vec<&Row>],
-    figures: &[&str],
-    published: &[PublishedRow],
-    sources: &mut Vec<String>,
-) -> (Vec<Line>, Vec<String>) {
-    let belongs = |row: &PublishedRow, group: &[&Row]| {
-        let is = |(axis, label): (&String, &String)| {
-            let place = SHOWN.iter().find(|(shown, _)| shown == axis).map(|(_, at)| *at);
-            let fits = |row: &&Row| {
-                row.cell.get(axis).is_some_and(|other| same(label, other))
-                    || place.is_some_and(|at| same(label, &row.subject[at]))
-            };
-            group.iter().all(fits)
-        };
-        !row.of.is_empty() && row.of.iter().all(is)
-    };
-    let mut line = |row: &PublishedRow, block: i64, labels: usize| {
-        let at = sources.iter().position(|source| *source == row.source).unwrap_or_else(|| {
-            sources.push(row.source.clone());
-            sources.len() - 1
-        });
-        let shown = |figure: &&str| Shown { value: row.value(figure), ..Shown::default() };
-        Line {
-            block,
-            labels: named(&row.row, labels),
-            source: row.source.clone(),
-            mark: Some(letter(at)),
-            n: None,
-            figures: figures.iter().map(shown).collect(),
-        }
-    };
-    let (mut all, mut warnings, blocks) = (Vec::new(), Vec::new(), lines.len() as i64);
-    let labels = lines.first().map_or(0, |line| line.labels.len());
-    for (reproduced, group) in lines.into_iter().zip(groups) {
-        let of_group = published.iter().filter(|row| belongs(row, group));
-        let others: Vec<Line> = of_group
-            .flat_map(|row| {
-                let other = line(row, reproduced.block, labels);
-                let difference = difference(&reproduced, &other);
-                std::iter::once(other).chain(difference)
-            })
-            .collect();
-        all.push(reproduced);
-        all.extend(others);
-    }
-    for row in published.iter().filter(|row| !groups.iter().any(|group| belongs(row, group))) {
-        if !row.of.is_empty() {
-            let text = format!(
-                "The published row `{}` ({}) belongs to no row: none is of `{}`.",
-                row.row,
-                row.source,
-                in_words(&row.of)
-            );
-            warnings.push(text);
-        }
-        all.push(line(row, blocks, labels));
-    }
-    (all, warnings)
-}
-
-/// The labels of a row that only has a name.
-fn named(name: &str, labels: usize) -> Vec<Option<String>> {
-    let first = std::iter::once(Some(name.to_owned()));
-    first.chain(std::iter::repeat(Some(String::new()))).take(labels).collect()
-}
-
-/// The difference of two lines; none where they have no figure in common.
-fn difference(reproduced: &Line, published: &Line) -> Option<Line> {
-    let less = |(of, than): (&Shown, &Shown)| {
-        // Without the noise of the last digits: 75.3 less 75.1 is 0.2.
-        let value = of.value.zip(than.value).map(|(of, than)| ((of - than) * 1e9).round() / 1e9);
-        Shown { value, ..Shown::default() }
-    };
-    let figures: Vec<Shown> = reproduced.figures.iter().zip(&published.figures).map(less).collect();
-    let labels = named(DIFFERENCE, reproduced.labels.len());
-    let line = Line { block: reproduced.block, labels, source: DIFFERENCE.to_owned(), figures, ..Line::default() };
-    line.figures.iter().any(|figure| figure.value.is_some()).then_some(line)
-}
-
-/// The mark of the source of that number: a, b, …, z, aa, ab, ….
-fn letter(at: usize) -> String {
-    let last = char::from(b'a' + (at % 26) as u8);
-    match at / 26 {
-        0 => last.to_string(),
-        more => letter(more - 1) + &last.to_string(),
-    }
 }
 
 /// The columns of the table.
@@ -400,7 +248,7 @@ mod tests {
         assert_eq!(column(&found, "block"), Values::Int([0, 0, 1, 1, 1, 2, 2].map(Some).to_vec()));
         assert_eq!(
             found.layout.notes,
-            ["a A paper, table 1.", "The difference is the reproduced figure less the published one."]
+            ["a: A paper, table 1.", "The difference is the reproduced figure less the published one."]
         );
         assert_eq!(
             found.warnings,
@@ -420,10 +268,5 @@ mod tests {
         let found = table(&paper(&[]), &seeds(), &["seed".to_owned()], &[]).unwrap();
         let shown: Vec<&str> = found.layout.columns.iter().map(|column| column.value.as_str()).collect();
         assert_eq!(shown, ["prefilter", "IoU cat", "mIoU"]);
-    }
-
-    #[test]
-    fn sources_have_letters() {
-        assert_eq!([0, 25, 26, 27, 52].map(letter), ["a", "z", "aa", "ab", "ba"]);
     }
 }
