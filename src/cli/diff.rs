@@ -1,104 +1,198 @@
-//! `repro diff RUN_A RUN_B`: what differs between two runs, and whether it matters.
+//! `repro diff A B`: what differs between runs, and whether it matters.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
-use super::format::RecordFormat;
+use super::failure::{Failure, fail};
 use super::taken::find_run;
-use super::terminal::print;
+use super::terminal::{print, width};
 use crate::cli::exit::Exit;
-use crate::hash::Digest;
-use crate::results::{Difference, ValueChange, compare};
-use crate::stage::Registry;
+use crate::fsio;
+use crate::results::Archived;
+use crate::results::diff::{self, Comparison, Origin, Section, Side};
+use crate::stage::{Registry, StageName};
 use crate::store::Store;
-use crate::table::{markdown_escape, padded, visible, width};
+use crate::table::{self, PagePart, Style, markdown_escape, to_page, to_terminal, visible};
+
+/// The end of an archive's name.
+const ARCHIVE: &str = ".tar.zst";
+
+/// How zstd files begin, and so exported archives.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DiffFormat {
+    /// Plain text, as wide as the terminal.
+    Text,
+    /// JSON, with all lists in full; `docs/diff.md` describes it.
+    Json,
+    /// Markdown.
+    Markdown,
+    /// A page of HTML.
+    Html,
+}
 
 /// The arguments of `repro diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The first run: an id or its start, a pipeline's name (`smoke`, `smoke@tiny`, `smoke~1`), or `latest`.
-    a: String,
-    /// The second run.
-    b: String,
+    /// The runs; the first is the reference. A run is named by its id or its start, a pipeline's name (`smoke`,
+    /// `smoke@tiny`, `smoke~1`), `latest`, or an archive of `repro export`. `RUN/STAGE` compares one stage, `RUN/STAGE[2]` its second iteration.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<String>,
+    /// List the outputs that differ, too. JSON always has them.
+    #[arg(long)]
+    artifacts: bool,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = RecordFormat::Text)]
-    format: RecordFormat,
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    format: DiffFormat,
 }
 
-/// Compares two runs of the store.
+/// Compares runs of the store and of archives.
 pub fn run(store: &Store, registry: &Registry, args: &DiffArgs) -> Result<Exit, Failure> {
-    let (a, b) = (find_run(store, &args.a)?, find_run(store, &args.b)?);
-    let difference = compare(store, registry, &a, &b);
+    let sides = args.runs.iter().map(|asked| side(store, asked)).collect::<Result<Vec<Side<'_>>, Failure>>()?;
+    let found = diff::compare(registry, &sides)?;
+    let sections = || diff::sections(&found, args.artifacts);
     print(&match args.format {
-        RecordFormat::Json => serde_json::to_string_pretty(&difference).unwrap_or_default(),
-        RecordFormat::Text => text(&difference),
-        RecordFormat::Markdown => markdown(&difference),
+        DiffFormat::Json => serde_json::to_string_pretty(&found).unwrap_or_default(),
+        DiffFormat::Text => text(&found, &sections(), args.artifacts, width()).map_err(unshown)?,
+        DiffFormat::Markdown => markdown(&found, &sections(), args.artifacts).map_err(unshown)?,
+        DiffFormat::Html => html(&found, &sections(), args.artifacts).map_err(unshown)?,
     });
-    Ok(if difference.is_empty() { Exit::Success } else { Exit::Different })
+    Ok(if found.differs { Exit::Different } else { Exit::Success })
 }
 
-fn short(value: &Option<String>) -> String {
-    match value {
-        None => "-".to_owned(),
-        Some(text) if text.len() == 64 && text.parse::<Digest>().is_ok() => text[..12].to_owned(),
-        Some(text) => text.clone(),
+fn unshown(error: table::Error) -> Failure {
+    fail(Exit::Bug, error.to_string())
+}
+
+/// The run, and the stage, that an argument names.
+fn side<'a>(store: &'a Store, asked: &str) -> Result<Side<'a>, Failure> {
+    let stage = |text: &str| -> Result<Option<StageName>, Failure> {
+        match text {
+            "" => Ok(None),
+            text => StageName::read(text).map(Some).map_err(|message| fail(Exit::Usage, message)),
+        }
+    };
+    let (run, origin, stage) = match archive(asked) {
+        Some((path, behind)) => {
+            let stage = stage(behind)?;
+            let (run, archived) = Archived::open(Path::new(path))?;
+            (run, Origin::Archive(archived), stage)
+        }
+        None => {
+            let (name, behind) = asked.split_once('/').unwrap_or((asked, ""));
+            let stage = stage(behind)?;
+            (find_run(store, name)?, Origin::Store(store), stage)
+        }
+    };
+    Ok(Side { asked: asked.to_owned(), run, origin, stage })
+}
+
+/// The archive that an argument names, and the stage behind it.
+fn archive(asked: &str) -> Option<(&str, &str)> {
+    let named = |path: &str| path.ends_with(ARCHIVE);
+    let is_archive = |path: &str| {
+        let path = Path::new(path);
+        let start = || fsio::Parts::open(path).and_then(|file| file.read(0..ZSTD.len() as u64));
+        fsio::is_file(path) && start().is_ok_and(|start| start == ZSTD)
+    };
+    let ends = std::iter::once(asked.len()).chain(asked.rmatch_indices('/').map(|(at, _)| at));
+    let parts = ends.map(|end| (&asked[..end], asked[end..].trim_start_matches('/')));
+    parts.into_iter().find(|(path, _)| named(path) || is_archive(path))
+}
+
+/// What is said after the sentence: what could not be compared, and where the rest is.
+fn notes(found: &Comparison, artifacts: bool) -> Vec<String> {
+    let mut notes = found.notes.clone();
+    if !artifacts && !found.artifacts.is_empty() {
+        notes.push(format!("{} outputs differ; `--artifacts` lists them.", found.artifacts.len()));
     }
+    notes
 }
 
-/// The sections with their rows: name, first value, second value, remark.
-fn sections(diff: &Difference) -> Vec<(&'static str, Vec<[String; 4]>)> {
-    let change = |c: &ValueChange| [c.path.clone(), short(&c.a), short(&c.b), String::new()];
-    let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.6}"));
-    let all = vec![
-        ("parameters", diff.parameters.iter().map(change).collect::<Vec<_>>()),
-        ("inputs", diff.inputs.iter().map(change).collect()),
-        (
-            "metrics",
-            diff.metrics
-                .iter()
-                .map(|m| {
-                    [
-                        m.path.clone(),
-                        number(m.a),
-                        number(m.b),
-                        m.difference.map_or(String::new(), |d| format!("{d:+.6}")),
-                    ]
-                })
-                .collect(),
-        ),
-        (
-            "artifacts",
-            diff.artifacts.iter().map(|o| [o.path.clone(), short(&o.a), short(&o.b), o.detail.clone()]).collect(),
-        ),
-        ("environment", diff.environment.iter().map(change).collect()),
-    ];
-    all.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+fn text(
+    found: &Comparison,
+    sections: &[Section],
+    artifacts: bool,
+    width: Option<usize>,
+) -> Result<String, table::Error> {
+    let mut out = vec![wrapped(&found.verdict, width)];
+    for section in sections {
+        let table = to_terminal(&section.table, &Style::default(), width)?;
+        let notes: String = section.notes.iter().map(|note| format!("{}\n", wrapped(note, width))).collect();
+        out.push(format!("{}\n{table}{notes}", section.title));
+    }
+    out.extend(notes(found, artifacts).iter().map(|note| wrapped(note, width)));
+    Ok(out.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n"))
 }
 
-fn text(diff: &Difference) -> String {
-    let mut out = format!("{} -> {}\n", diff.runs.0, diff.runs.1);
-    for (name, rows) in sections(diff) {
-        let _ = writeln!(out, "\n{name}");
-        let rows: Vec<[Cow<'_, str>; 4]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
-        let widest = rows.iter().map(|[path, ..]| width(path)).max().unwrap_or(0);
-        for [path, a, b, remark] in rows {
-            let _ = writeln!(out, "  {}  {a} -> {b}  {remark}", padded(&path, widest, false));
+/// A text in lines of at most `width` columns; a longer word stands alone.
+fn wrapped(text: &str, width: Option<usize>) -> String {
+    let text = visible(text);
+    let Some(width) = width else { return text.into_owned() };
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if table::width(line) + 1 + table::width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
         }
     }
-    format!("{}\n\n{}", out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"), diff.verdict)
+    lines.join("\n")
 }
 
-fn markdown(diff: &Difference) -> String {
-    let mut out = format!("# `{}` -> `{}`\n\n{}\n", diff.runs.0, diff.runs.1, diff.verdict);
-    for (name, rows) in sections(diff) {
-        let _ = writeln!(out, "\n## {name}\n\n| what | a | b | |\n|---|---|---|---|");
-        for row in rows {
-            let cells = row.map(|cell| markdown_escape(&visible(&cell)));
-            let _ = writeln!(out, "| {} |", cells.join(" | "));
-        }
+fn markdown(found: &Comparison, sections: &[Section], artifacts: bool) -> Result<String, table::Error> {
+    let paragraph = |text: &str| format!("{}\n", markdown_escape(&visible(text)));
+    let mut out = vec![paragraph(&found.verdict)];
+    for section in sections {
+        let table = match table::format("Markdown") {
+            Some(format) => String::from_utf8_lossy(&(format.render)(&section.table, &Style::default())?).into_owned(),
+            None => String::new(),
+        };
+        let notes: String = section.notes.iter().map(|note| format!("\n{}", paragraph(note))).collect();
+        out.push(format!("## {}\n\n{table}{notes}", section.title));
     }
-    out
+    out.extend(notes(found, artifacts).iter().map(|note| paragraph(note)));
+    Ok(out.join("\n"))
+}
+
+fn html(found: &Comparison, sections: &[Section], artifacts: bool) -> Result<String, table::Error> {
+    let part = |section: &'_ Section| Style { notes: section.notes.clone(), ..Style::default() };
+    let parts: Vec<PagePart<'_>> = sections
+        .iter()
+        .map(|section| PagePart { heading: section.title, table: &section.table, style: part(section) })
+        .collect();
+    let runs: Vec<&str> = found.runs.iter().map(|run| run.asked.as_str()).collect();
+    let title = format!("What differs: {}", runs.join(", "));
+    to_page(&title, std::slice::from_ref(&found.verdict), &parts, &notes(found, artifacts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_wide_as_the_terminal() {
+        assert_eq!(wrapped("one two three", None), "one two three");
+        assert_eq!(wrapped("one two three", Some(7)), "one two\nthree");
+        assert_eq!(wrapped("a verylongword b", Some(5)), "a\nverylongword\nb");
+        assert_eq!(wrapped("漢字 漢字", Some(8)), "漢字\n漢字");
+    }
+
+    #[test]
+    fn an_archive_is_told_from_a_run_by_its_name_or_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("kept");
+        std::fs::write(&file, [&ZSTD[..], b"rest"].concat()).unwrap();
+        let kept = file.display().to_string();
+        assert_eq!(archive(&kept), Some((kept.as_str(), "")));
+        let stage = format!("{kept}/validate[2]");
+        assert_eq!(archive(&stage), Some((kept.as_str(), "validate[2]")));
+        assert_eq!(archive("gone.tar.zst/a[x=b/c]"), Some(("gone.tar.zst", "a[x=b/c]")));
+        assert_eq!(archive("run/validate[x=a/b]"), None);
+    }
 }

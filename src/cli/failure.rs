@@ -62,7 +62,11 @@ impl From<results::Error> for Failure {
             | Error::Unreadable { .. } => Exit::Storage,
             Error::Unwritable { .. } => Exit::Bug,
             Error::Archive { .. } => Exit::Data,
-            Error::LongName { .. } | Error::Exists(_) | Error::Nothing(_) | Error::NoModel { .. } => Exit::Usage,
+            Error::LongName { .. }
+            | Error::Exists(_)
+            | Error::Nothing(_)
+            | Error::NoModel { .. }
+            | Error::Incomparable { .. } => Exit::Usage,
         };
         fail(exit, error.to_string()).hint(error.hint())
     }

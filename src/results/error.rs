@@ -108,6 +108,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// What cannot be compared: another kind, a stage or an iteration that is not there.
+    #[error("{what}.")]
+    Incomparable {
+        /// Why.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The run has nothing that could be exported.
     #[error("The run {0} finished no stage that leaves anything.")]
     Nothing(String),
@@ -132,7 +140,7 @@ impl Error {
                 "Its record was not written by this program; export another run.".to_owned()
             }
             Error::Undeclared { .. } | Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
-            Error::NoModel { hint, .. } => hint.clone(),
+            Error::NoModel { hint, .. } | Error::Incomparable { hint, .. } => hint.clone(),
             Error::Archive { .. } => "`repro export RUN OUT.tar.zst` writes such an archive.".to_owned(),
             Error::Exists(_) => "Name another file, or replace it by `--force`.".to_owned(),
             Error::Nothing(_) => "`repro runs` lists the runs; `repro run` takes an unfinished one up.".to_owned(),

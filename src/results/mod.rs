@@ -1,4 +1,4 @@
-//! What a finished run leaves for people: published files, archives, and what differs between two runs.
+//! What a finished run leaves for people: published files, archives, and what differs between runs.
 //!
 //! Everything here reads the record of a run and the store, and computes no result again. Nothing here is an input of a
 //! stage.
@@ -9,8 +9,8 @@
 //! - this room prints nothing. Its errors say what happened; the command line gives them an exit code.
 
 mod archive;
-mod compare;
-mod difference;
+mod archived;
+pub mod diff;
 mod error;
 mod export;
 mod folder;
@@ -23,11 +23,9 @@ mod note;
 mod notes;
 mod publish;
 mod rendering;
-mod rows;
 mod wanted;
 
-pub use compare::compare;
-pub use difference::{Difference, MetricChange, OutputChange, ValueChange};
+pub use archived::Archived;
 pub use error::{Error, Result};
 pub use export::{Export, Exported};
 pub use layout::check_names;

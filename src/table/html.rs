@@ -22,16 +22,28 @@ tbody + tbody { border-top: 1px solid; }
 ";
 
 pub(super) fn html(sheet: &Sheet, caption: Option<&str>, notes: &[String]) -> String {
-    let caption = caption.map(|caption| escape(&line(caption)));
-    let title = caption.as_deref().unwrap_or("Table");
-    let caption = caption.as_ref().map_or(String::new(), |caption| format!("<caption>{caption}</caption>\n"));
-    let notes: String = notes.iter().map(|note| format!("<p>{}</p>\n", escape(&line(note)))).collect();
+    let notes: String = notes.iter().map(|note| element("p", note)).collect();
+    page(caption.unwrap_or("Table"), &format!("{}{notes}", table(sheet, caption)))
+}
+
+/// A page with this title and these elements.
+pub(super) fn page(title: &str, elements: &str) -> String {
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<table>\n{caption}{}{}</table>\n{notes}</body>\n</html>\n",
-        head(sheet),
-        body(sheet)
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{}\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n{elements}</body>\n</html>\n",
+        element("title", title)
     )
+}
+
+/// An element that holds a text of one line.
+pub(super) fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>\n", escape(&line(text)))
+}
+
+/// The element of a table.
+pub(super) fn table(sheet: &Sheet, caption: Option<&str>) -> String {
+    let caption = caption.map_or(String::new(), |caption| element("caption", caption));
+    format!("<table>\n{caption}{}{}</table>\n", head(sheet), body(sheet))
 }
 
 /// The header: one row, or two where columns are in groups.
@@ -118,7 +130,7 @@ mod tests {
     use super::super::text::Style;
     use super::*;
 
-    fn page(table: &Table, style: &Style) -> String {
+    fn page_of(table: &Table, style: &Style) -> String {
         html(&Sheet::new(table, style).unwrap(), style.caption(), &style.notes)
     }
 
@@ -143,8 +155,8 @@ mod tests {
         let shown = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;amp;\\u001b";
         let mut style = Style { notes: vec![hostile.to_owned()], ..Style::default() };
         let table = Table::new(vec![Column::text(hostile)], vec![vec![hostile.into()]]).unwrap();
-        assert_eq!(page(&table, &style).matches(shown).count(), 3);
-        hold_well_formed(&page(&table, &style));
+        assert_eq!(page_of(&table, &style).matches(shown).count(), 3);
+        hold_well_formed(&page_of(&table, &style));
         let column = super::super::layout::LayoutColumn {
             mark: Some(hostile.into()),
             group: Some(hostile.into()),
@@ -156,7 +168,7 @@ mod tests {
             caption: Some(hostile.into()),
             ..Default::default()
         });
-        let page = page(&table, &style);
+        let page = page_of(&table, &style);
         // The note, the header, its group, the cell, its mark, the row's group, the caption and the page's title.
         assert_eq!(page.matches(shown).count(), 8, "{page}");
         hold_well_formed(&page);
@@ -165,19 +177,19 @@ mod tests {
     #[test]
     fn pages_are_well_formed() {
         for index in 0..20 {
-            hold_well_formed(&page(&random(index), &Style::default()));
+            hold_well_formed(&page_of(&random(index), &Style::default()));
         }
-        hold_well_formed(&page(&sample(), &Style::default()));
+        hold_well_formed(&page_of(&sample(), &Style::default()));
         let (table, mut style) = laid_out();
-        hold_well_formed(&page(&table, &style));
+        hold_well_formed(&page_of(&table, &style));
         style.layout.as_mut().unwrap().transposed = true;
-        hold_well_formed(&page(&table, &style));
+        hold_well_formed(&page_of(&table, &style));
     }
 
     #[test]
     fn groups_labels_and_the_best_are_marked_up() {
         let (table, style) = laid_out();
-        let page = page(&table, &style);
+        let page = page_of(&table, &style);
         for part in [
             "<title>Ours &amp; theirs.</title>",
             "<caption>Ours &amp; theirs.</caption>",
@@ -190,8 +202,8 @@ mod tests {
             assert!(page.contains(part), "{part} is not in {page}");
         }
         let empty = Table::new(vec![Column::text("a")], Vec::new()).unwrap();
-        assert!(super::tests::page(&empty, &Style::default()).contains("<tbody>\n</tbody>"));
+        assert!(super::tests::page_of(&empty, &Style::default()).contains("<tbody>\n</tbody>"));
         let null = Table::new(vec![Column::float("a")], vec![vec![Cell::Null]]).unwrap();
-        assert!(super::tests::page(&null, &Style::default()).contains("<th scope=\"row\" class=\"number\">–</th>"));
+        assert!(super::tests::page_of(&null, &Style::default()).contains("<th scope=\"row\" class=\"number\">–</th>"));
     }
 }

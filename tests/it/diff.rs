@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 use crate::harness::{Bench, SMALL, digests, events, node, started};
 
 /// `repro diff A B --format json`: exit code and value.
-fn diff(bench: &Bench, runs: &str) -> (Option<i32>, Json) {
+pub(crate) fn diff(bench: &Bench, runs: &str) -> (Option<i32>, Json) {
     let answer = bench.call(&format!("diff {runs} --format json"));
     (answer.code, serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer:?}")))
 }
 
-fn paths(section: &Json) -> Vec<&str> {
+pub(crate) fn paths(section: &Json) -> Vec<&str> {
     section.as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap()).collect()
 }
 
@@ -31,8 +31,8 @@ fn regular_and_average_differ_in_the_prefilter_alone() {
     assert_eq!(code, Some(1));
     assert_eq!(paths(&found["parameters"]), ["train.model.prefilter"]);
     let change = &found["parameters"][0];
-    assert!(change["a"].as_str().unwrap().starts_with("Regular"), "{change}");
-    assert!(change["b"].as_str().unwrap().starts_with("Average"), "{change}");
+    assert!(change["values"][0].as_str().unwrap().starts_with("Regular"), "{change}");
+    assert!(change["values"][1].as_str().unwrap().starts_with("Average"), "{change}");
     assert_eq!(
         (&found["inputs"], &found["environment"]),
         (&Json::from(Vec::<Json>::new()), &Json::from(Vec::<Json>::new()))
@@ -43,38 +43,75 @@ fn regular_and_average_differ_in_the_prefilter_alone() {
     let metrics = found["metrics"].as_array().unwrap();
     assert!(paths(&found["metrics"]).contains(&"train[1].mean_loss"));
     for metric in metrics {
-        let value = |side: &str| metric[side].as_f64().unwrap();
-        assert_eq!(value("difference"), value("b") - value("a"), "{metric}");
+        let value = |run: usize| metric["values"][run].as_f64().unwrap();
+        assert_eq!(metric["differences"][0].as_f64().unwrap(), value(1) - value(0), "{metric}");
     }
-    assert_eq!(found["verdict"], "The results differ, and so do parameters.");
+    let verdict = found["verdict"].as_str().unwrap();
+    assert!(
+        verdict.starts_with("`train.model.prefilter` alone differs (Regular -> Average(learned: true)), "),
+        "{verdict}"
+    );
 }
 
 #[test]
-fn text_and_markdown_tell_the_same_facts() {
+fn all_formats_tell_the_same_facts() {
     let bench = regular_and_average();
     let (_, found) = diff(&bench, "regular average");
-    let sections = ["parameters", "metrics", "artifacts"];
-    for format in ["text", "markdown"] {
-        let answer = bench.call(&format!("diff regular average --format {format}"));
+    let last = |path: &str| !path.contains("[1]");
+    for format in ["text", "markdown", "html"] {
+        let answer = bench.call(&format!("diff regular average --artifacts --format {format}"));
         assert_eq!(answer.code, Some(1));
-        for section in sections {
+        assert!(answer.out.contains(&told(format, found["verdict"].as_str().unwrap())), "{}", answer.out);
+        let line = |path: &str| {
+            let whole = |line: &&str| line.split([' ', '|', '<', '>']).any(|word| word == told(format, path));
+            let lines: Vec<&str> = answer.out.lines().collect();
+            let at = lines.iter().position(whole).unwrap_or_else(|| panic!("{path} is not told: {}", answer.out));
+            // A row of HTML has a line for each cell.
+            lines[at..(at + if format == "html" { 4 } else { 1 }).min(lines.len())].join(" ")
+        };
+        for section in ["parameters", "artifacts"] {
             assert!(answer.out.contains(section), "{section}: {}", answer.out);
             for entry in found[section].as_array().unwrap() {
-                let path = entry["path"].as_str().unwrap();
-                let line = answer.out.lines().find(|line| line.split([' ', '|']).any(|word| word == path));
-                let line = line.unwrap_or_else(|| panic!("{path} is not told: {}", answer.out));
-                for side in ["a", "b"].map(|side| &entry[side]) {
-                    let shown = match side {
-                        Json::Number(number) => format!("{:.6}", number.as_f64().unwrap()),
-                        Json::String(text) if text.len() == 64 => text[..12].to_owned(),
-                        other => other.as_str().unwrap_or("-").to_owned(),
-                    };
-                    assert!(line.contains(&shown), "{shown} is not in: {line}");
+                for value in entry["values"].as_array().unwrap() {
+                    let text = value.as_str().unwrap_or("-");
+                    let shown = if text.len() == 64 { &text[..12] } else { text };
+                    let line = line(entry["path"].as_str().unwrap());
+                    assert!(line.contains(&told(format, shown)), "{shown} is not in: {line}");
                 }
             }
         }
-        assert!(answer.out.contains(found["verdict"].as_str().unwrap()));
+        for entry in found["metrics"].as_array().unwrap() {
+            let path = entry["path"].as_str().unwrap();
+            if !last(path)
+                || ["mean_iou", "pixel_accuracy", "boundary_iou"]
+                    .iter()
+                    .any(|name| path.ends_with(&format!("2].{name}")))
+            {
+                continue;
+            }
+            for value in entry["values"].as_array().unwrap() {
+                let shown = format!("{:.6}", value.as_f64().unwrap());
+                assert!(line(path).contains(&shown), "{shown} is not in: {}", line(path));
+            }
+        }
+        // Figures that have a test are told in percent, and nowhere without it.
+        let figure = format!("{:.2}", 100.0 * found["figures"][0]["values"][1].as_f64().unwrap());
+        assert!(answer.out.contains(&figure), "{figure} is not told: {}", answer.out);
+        assert!(!answer.out.contains("validate[2].mean_iou"), "{}", answer.out);
         assert!(!answer.out.contains("inputs") && !answer.out.contains("environment"), "{}", answer.out);
+    }
+    let answer = bench.call("diff regular average");
+    assert!(answer.out.starts_with(found["verdict"].as_str().unwrap()), "{}", answer.out);
+    assert!(!answer.out.contains("train[2].model"), "{}", answer.out);
+    assert!(answer.out.contains("outputs differ; `--artifacts` lists them."), "{}", answer.out);
+}
+
+/// A text as a format writes it.
+fn told(format: &str, text: &str) -> String {
+    match format {
+        "markdown" => text.replace('`', "\\`"),
+        "html" => text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"),
+        _ => text.to_owned(),
     }
 }
 
@@ -128,7 +165,8 @@ fn changed_contents_are_changed_inputs() {
     let inputs = paths(&found["inputs"]);
     assert!(inputs.len() == 1 && inputs[0].starts_with("copy.file.") && inputs[0].contains("input"), "{inputs:?}");
     assert_eq!(paths(&found["artifacts"]), ["copy.text"]);
-    assert_eq!(found["verdict"], "The results differ, and so do inputs.");
+    let cause = paths(&found["inputs"])[0];
+    assert_eq!(found["verdict"], format!("`{cause}` alone differs."));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod data;
 mod device_questions;
 #[cfg(test)]
 mod diff;
+mod differences;
 #[cfg(test)]
 mod erf;
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Status {
 
 /// What a run did. What changes by itself, as time and host, is here and in executions, and nowhere else. This is a record
 /// as it is used and printed; `format.rs` says how it is stored.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The version of the format that it was stored in.
     pub format: u32,
@@ -67,7 +67,7 @@ pub struct RunRecord {
     /// The `--set` arguments.
     pub sets: Vec<String>,
     /// The `--only` arguments; empty: the whole pipeline.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
     /// The whole pipeline with all defaults, as RON.
     pub resolved: String,

@@ -1,23 +1,12 @@
-//! How the rows of two stored tables differ, in words.
+//! How the rows of two tables differ, in words.
 
 use std::collections::BTreeSet;
 
-use crate::hash::Digest;
-use crate::store::Store;
 use crate::table::{self, ColumnKind, Table};
-
-/// How two tables differ; a table that cannot be read is not compared further, the digests stand.
-pub(super) fn in_words(store: &Store, a: &Digest, b: &Digest) -> String {
-    let load = |digest| Table::from_canonical(&store.read(digest).ok()?).ok();
-    match (load(a), load(b)) {
-        (Some(a), Some(b)) => of_tables(&a, &b),
-        _ => String::new(),
-    }
-}
 
 /// How the rows of two tables differ, told by the columns of texts that name the same rows in both. A column with other
 /// texts in the two, as a model's digest, is part of the difference and names no row.
-fn of_tables(a: &Table, b: &Table) -> String {
+pub(super) fn of_tables(a: &Table, b: &Table) -> String {
     let texts = |table: &Table, name: &str| -> BTreeSet<String> {
         let cells = table.position(name).map(|at| (0..table.rows()).map(move |row| table.cell(row, at)));
         cells.into_iter().flatten().filter_map(|cell| cell.text().map(str::to_owned)).collect()

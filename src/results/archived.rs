@@ -1,0 +1,189 @@
+//! Reads an exported archive: its manifest, the record of its run, and its files.
+//!
+//! Invariants:
+//! - every file that is read has the digest that the manifest states, or the archive is refused as damaged;
+//! - only the tables are kept in memory. Models are read when they are asked for, in another pass.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{ParquetReader, SerReader};
+use serde::Deserialize;
+
+use super::archive::MANIFEST;
+use super::error::{Error, Result};
+use crate::fsio;
+use crate::hash::Digest;
+use crate::stage::ArtifactKind;
+use crate::store::RunRecord;
+use crate::table::Table;
+
+/// The bytes of an archive's manifest that are read.
+const MOST: u64 = 1 << 28;
+
+/// The name of the run's record in the archive.
+const RECORD: &str = "run.json";
+
+/// The end of the names of tables that are read back.
+const TABLE: &str = ".parquet";
+
+/// What is read of an archive's manifest.
+#[derive(Deserialize)]
+struct Manifest {
+    files: Vec<Listed>,
+}
+
+/// What is read of a file's entry in the manifest.
+#[derive(Deserialize)]
+struct Listed {
+    path: String,
+    blake3: Digest,
+    node: Option<String>,
+    output: Option<String>,
+}
+
+/// An archive that was read.
+pub struct Archived {
+    path: PathBuf,
+    /// The tables by the digests of their outputs, as Parquet.
+    tables: BTreeMap<Digest, Vec<u8>>,
+    /// Where the other files are, by their digests.
+    files: BTreeMap<Digest, String>,
+}
+
+impl Archived {
+    /// Reads an archive that [`Export`](super::Export) wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no such archive, is damaged or cut, or was written by a newer program.
+    pub fn open(path: &Path) -> Result<(RunRecord, Self)> {
+        let fault = |what: String| Error::Archive { path: path.to_owned(), what };
+        let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
+        let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        each(path, &mut |place, entry| {
+            let wanted = place == RECORD || place.ends_with(TABLE) && listed.contains_key(place);
+            if place == MANIFEST && listed.is_empty() {
+                let mut text = Vec::new();
+                entry.take(MOST).read_to_end(&mut text).map_err(|error| broken(path, error))?;
+                let manifest: Manifest = serde_json::from_slice(&text)
+                    .map_err(|_| fault("does not begin with the manifest of an exported run".to_owned()))?;
+                listed = manifest.files.into_iter().map(|file| (file.path.clone(), file)).collect();
+            } else if listed.is_empty() {
+                return Err(fault("does not begin with the manifest of an exported run".to_owned()));
+            } else if wanted {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
+                if listed.get(place).is_none_or(|file| file.blake3 != Digest::of(&bytes)) {
+                    return Err(fault(format!("is damaged: `{place}` is not what its manifest says")));
+                }
+                contents.insert(place.to_owned(), bytes);
+            }
+            Ok(true)
+        })?;
+        if listed.is_empty() {
+            return Err(fault("is empty".to_owned()));
+        }
+        let lacks = |place: &str| fault(format!("is damaged: it ends without `{place}`"));
+        let record = contents.get(RECORD).ok_or_else(|| lacks(RECORD))?;
+        let run: RunRecord = serde_json::from_slice(record)
+            .map_err(|error| fault(format!("has a record of its run that this program does not read: {error}")))?;
+        if run.format > RunRecord::FORMAT {
+            let (found, known) = (run.format, RunRecord::FORMAT);
+            return Err(fault(format!("has a record of version {found}, and this program reads up to {known}")));
+        }
+        let mut outputs = BTreeMap::new();
+        for node in &run.nodes {
+            let name = super::layout::node_name(node).to_string();
+            outputs.extend(node.outputs.iter().map(|(output, made)| ((name.clone(), output.clone()), made.clone())));
+        }
+        let (mut tables, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for (place, file) in &listed {
+            let origin = file.node.clone().zip(file.output.clone());
+            match origin.and_then(|origin| outputs.get(&origin)) {
+                Some(made) if made.kind == ArtifactKind::Table && place.ends_with(TABLE) => {
+                    tables.insert(made.digest, contents.remove(place).ok_or_else(|| lacks(place))?);
+                }
+                Some(made) if made.kind == ArtifactKind::File => _ = files.insert(made.digest, place.clone()),
+                _ => {}
+            }
+        }
+        Ok((run, Archived { path: path.to_owned(), tables, files }))
+    }
+
+    /// The archive's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A table of the run. The error says in a sentence why there is none.
+    pub(super) fn table(&self, digest: &Digest) -> std::result::Result<Table, String> {
+        let bytes = self.tables.get(digest).ok_or_else(|| self.lacks(digest))?;
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish();
+        frame
+            .map_err(|error| error.to_string())
+            .and_then(|frame| Table::from_frame(frame).map_err(|error| error.to_string()))
+            .map_err(|error| format!("A table of `{}` cannot be read: {error}", self.path.display()))
+    }
+
+    /// Reads a file of the run in parts. The error says in a sentence why it cannot be read.
+    pub(super) fn stream<T>(
+        &self,
+        digest: &Digest,
+        read: &mut dyn FnMut(&mut dyn Read) -> std::result::Result<T, String>,
+    ) -> std::result::Result<T, String> {
+        let place = self.files.get(digest).ok_or_else(|| self.lacks(digest))?;
+        let mut found = None;
+        each(&self.path, &mut |name, entry| {
+            if name == place {
+                let mut hashed = Hashed { inner: entry, hasher: blake3::Hasher::new() };
+                let value = read(&mut hashed);
+                found = Some(value.and_then(|value| match Digest::from(hashed.hasher.finalize()) == *digest {
+                    true => Ok(value),
+                    false => Err(format!("`{}` is damaged: `{place}` is not what it was", self.path.display())),
+                }));
+            }
+            Ok(found.is_none())
+        })
+        .map_err(|error| error.to_string())?;
+        found.unwrap_or_else(|| Err(self.lacks(digest)))
+    }
+
+    fn lacks(&self, digest: &Digest) -> String {
+        format!("`{}` does not hold the output {}.", self.path.display(), digest.short())
+    }
+}
+
+/// Reads a file and takes its digest.
+struct Hashed<'a> {
+    inner: &'a mut dyn Read,
+    hasher: blake3::Hasher,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+fn broken(path: &Path, error: std::io::Error) -> Error {
+    Error::Archive { path: path.to_owned(), what: format!("cannot be read as an exported run: {error}") }
+}
+
+/// Calls `visit` with each file's path below the archive's folder, until it says no.
+fn each(path: &Path, visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<bool>) -> Result<()> {
+    let failed = |error| broken(path, error);
+    let decoder = zstd::Decoder::new(fsio::open(path)?).map_err(failed)?;
+    let mut tar = tar::Archive::new(decoder);
+    for entry in tar.entries().map_err(failed)? {
+        let mut entry = entry.map_err(failed)?;
+        let name = entry.path().map_err(failed)?.into_owned();
+        let below = name.iter().skip(1).collect::<PathBuf>();
+        if !visit(&below.to_string_lossy(), &mut entry)? {
+            break;
+        }
+    }
+    Ok(())
+}
