@@ -2,6 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::drawn::Drawn;
 use super::images::Resampled;
 use super::mixed::Mixed;
 
@@ -86,6 +87,8 @@ pub(super) enum Spread {
     },
     /// As a sum of variances that are known from very different numbers of observations.
     Mixed(Mixed),
+    /// As the resamples of seeds and images do.
+    Drawn(Drawn),
     /// As the resamples of images do.
     Resampled(Resampled),
 }
@@ -93,12 +96,15 @@ pub(super) enum Spread {
 impl Estimate {
     /// The two-sided interval of that level, as 0.95.
     pub fn interval(&self, level: f64) -> Interval {
-        if let Spread::Resampled(resampled) = &self.spread {
-            let [low, high] = resampled.interval(level);
-            return Interval { low, high };
-        }
-        let half = self.spread.half(1.0 - level);
-        Interval { low: self.effect - half, high: self.effect + half }
+        let [low, high] = match &self.spread {
+            Spread::Resampled(resampled) => resampled.interval(level),
+            Spread::Drawn(drawn) => drawn.interval(1.0 - level),
+            spread => {
+                let half = spread.half(1.0 - level);
+                [self.effect - half, self.effect + half]
+            }
+        };
+        Interval { low, high }
     }
 
     /// The two-sided p-value of the hypothesis that the true effect is `bound`. An [`interval`](Self::interval) of a level
@@ -107,6 +113,7 @@ impl Estimate {
         match &self.spread {
             Spread::None => f64::from(self.effect == bound),
             Spread::Resampled(resampled) => resampled.p(bound),
+            Spread::Drawn(drawn) => drawn.p(bound),
             Spread::Mixed(mixed) => mixed.p((self.effect - bound).abs()),
             &Spread::T { error, freedom } => {
                 let t = (self.effect - bound).abs() / error;
@@ -125,14 +132,13 @@ impl Estimate {
 }
 
 impl Spread {
-    /// Half the width of the two-sided interval of level `1 - p`, where it is as wide on both sides.
+    /// Half the width of the two-sided interval of level `1 - p`.
     pub fn half(&self, p: f64) -> f64 {
+        let width = |[low, high]: [f64; 2]| high - low;
         match self {
             Spread::None => 0.0,
-            Spread::Resampled(resampled) => {
-                let [low, high] = resampled.interval(1.0 - p);
-                (high - low) / 2.0
-            }
+            Spread::Resampled(resampled) => width(resampled.interval(1.0 - p)) / 2.0,
+            Spread::Drawn(drawn) => width(drawn.interval(p)) / 2.0,
             Spread::Mixed(mixed) => mixed.half(p),
             &Spread::T { error, freedom } => {
                 StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| -error * t.inverse_cdf(p / 2.0))

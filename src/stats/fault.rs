@@ -9,6 +9,11 @@ pub enum Fault {
     /// Fewer than two seeds.
     #[error("one seed says nothing about how seeds spread; train with at least two seeds")]
     OneSeed,
+    /// Fewer seeds than the crossed bootstrap can draw from.
+    #[error(
+        "there are {0} seeds, and drawing seeds says too much with fewer than {1}; use the interval of Student's t"
+    )]
+    FewSeeds(usize, usize),
     /// Two methods to be compared seed by seed, with different numbers of seeds.
     #[error("seeds can be compared one by one only where both methods have the same seeds, and they have {0} and {1}")]
     Unpaired(usize, usize),

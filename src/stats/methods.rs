@@ -9,7 +9,7 @@ use super::counts::{Counts, Figure};
 use super::crossed::{Group, components, effect};
 use super::estimate::{Basis, Estimate};
 use super::fault::Fault;
-use super::values::{Values, values};
+use super::values::{Counted, Values, counted};
 
 /// The figure of a method: the mean over seeds, with the interval over seeds and images. `a` holds one trained model a seed.
 ///
@@ -18,8 +18,10 @@ use super::values::{Values, values};
 /// For fewer than two seeds, for fewer than six images with counted pixels, and for counts that are not of the same images,
 /// labels and classes.
 pub fn method(a: &[&Counts], figure: Figure) -> Result<Estimate, Fault> {
-    let (groups, lost) = one(a, figure)?;
-    Ok(estimate(&groups, lost, |images| Basis::SeedsAndImages { of: a.len(), than: None, paired: false, images }))
+    let counted = one(a, figure)?;
+    let Values { figures, values, lost } = counted.values().ok_or(Fault::Nothing)?;
+    let basis = Basis::SeedsAndImages { of: a.len(), than: None, paired: false, images: counted.images.len() };
+    Ok(estimate(&[Group { figures, values }], lost, basis))
 }
 
 /// The difference of two methods: the mean over seeds of `a` less that of `b`, with the interval over seeds and images.
@@ -29,44 +31,45 @@ pub fn method(a: &[&Counts], figure: Figure) -> Result<Estimate, Fault> {
 ///
 /// As [`method`], and for shared seeds that are not as many on both sides.
 pub fn methods(a: &[&Counts], b: &[&Counts], paired: bool, figure: Figure) -> Result<Estimate, Fault> {
-    let (groups, lost) = two(a, b, paired, figure)?;
-    Ok(estimate(&groups, lost, |images| Basis::SeedsAndImages { of: a.len(), than: Some(b.len()), paired, images }))
+    let counted = two(a, b, paired, figure)?;
+    let Values { mut figures, mut values, lost } = counted.values().ok_or(Fault::Nothing)?;
+    let than = Group { figures: figures.split_off(a.len()), values: values.split_off(a.len()) };
+    let of = Group { figures, values };
+    let groups = if paired { vec![less(&of, &than)] } else { vec![of, than] };
+    let basis = Basis::SeedsAndImages { of: a.len(), than: Some(b.len()), paired, images: counted.images.len() };
+    Ok(estimate(&groups, lost, basis))
 }
 
-/// The values of one method.
-pub(super) fn one(a: &[&Counts], figure: Figure) -> Result<(Vec<Group>, usize), Fault> {
+/// What the models of one method counted.
+fn one(a: &[&Counts], figure: Figure) -> Result<Counted, Fault> {
     if a.len() < 2 {
         return Err(Fault::OneSeed);
     }
-    let Values { figures, values, lost } = values(a, figure)?;
-    Ok((vec![Group { figures, values }], lost))
+    counted(a, figure)
 }
 
-/// The values of two methods: of their differences where seeds are shared, else of each.
-pub(super) fn two(a: &[&Counts], b: &[&Counts], paired: bool, figure: Figure) -> Result<(Vec<Group>, usize), Fault> {
+/// What the models of two methods counted, first those of `a`.
+pub(super) fn two(a: &[&Counts], b: &[&Counts], paired: bool, figure: Figure) -> Result<Counted, Fault> {
     if a.len().min(b.len()) < 2 {
         return Err(Fault::OneSeed);
     }
     if paired && a.len() != b.len() {
         return Err(Fault::Unpaired(a.len(), b.len()));
     }
-    let Values { mut figures, mut values, lost } = values(&[a, b].concat(), figure)?;
-    let than = Group { figures: figures.split_off(a.len()), values: values.split_off(a.len()) };
-    let of = Group { figures, values };
-    if !paired {
-        return Ok((vec![of, than], lost));
-    }
-    let less = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
-    let figures = less(&of.figures, &than.figures);
-    let values = of.values.iter().zip(&than.values).map(|(a, b)| less(a, b)).collect();
-    Ok((vec![Group { figures, values }], lost))
+    counted(&[a, b].concat(), figure)
 }
 
-fn estimate(groups: &[Group], lost: usize, basis: impl Fn(usize) -> Basis) -> Estimate {
-    let images = groups[0].values[0].len();
+/// Seed by seed, and image by image: the one less the other.
+fn less(a: &Group, b: &Group) -> Group {
+    let less = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
+    let values = a.values.iter().zip(&b.values).map(|(a, b)| less(a, b)).collect();
+    Group { figures: less(&a.figures, &b.figures), values }
+}
+
+fn estimate(groups: &[Group], lost: usize, basis: Basis) -> Estimate {
     let components = components(groups);
     let (spread, measured) = (components.spread(), components.measured());
-    Estimate { effect: effect(groups), basis: basis(images), lost, spread, measured }
+    Estimate { effect: effect(groups), basis, lost, spread, measured }
 }
 
 #[cfg(test)]

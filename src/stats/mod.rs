@@ -7,8 +7,10 @@
 //! - images and seeds are resampled, never pixels: the pixels of an image are not independent;
 //! - what cannot be said is an error or none, never a number that means nothing.
 
+mod bootstrap;
 mod counts;
 mod crossed;
+mod drawn;
 mod equivalence;
 mod estimate;
 mod family;
@@ -18,6 +20,7 @@ pub mod made;
 mod methods;
 mod mixed;
 mod noncentral;
+mod outperformance;
 mod power;
 mod round;
 mod sample;
@@ -25,12 +28,14 @@ mod seeds;
 mod values;
 mod verdict;
 
+pub use bootstrap::methods_resampled;
 pub use counts::{Counts, Figure, Pixels};
 pub use estimate::{Basis, Estimate, Interval};
 pub use family::{Corrected, holm};
 pub use fault::Fault;
 pub use images::{RESAMPLES, Wins, models, models_with, sign_flips, wins};
 pub use methods::{method, methods};
+pub use outperformance::{GAMMA, Outperformance, outperformance};
 pub use power::{POWER, Settles};
 pub use round::rounded;
 pub use seeds::{mean, means};

@@ -10,7 +10,7 @@
 //! in at least 80.
 
 use super::crossed::{Term, satterthwaite, spread, weighting};
-use super::estimate::{Basis, Estimate, Interval, Measured, Spread};
+use super::estimate::{Basis, Estimate, Measured, Spread};
 use super::fault::LEAST_IMAGES;
 use super::noncentral;
 use super::verdict::Statement;
@@ -83,9 +83,8 @@ impl Estimate {
 
     /// The standard error that an interval over images comes to.
     fn error_of_images(&self, images: usize) -> f64 {
-        let Interval { low, high } = self.interval(0.95);
         let unit = Spread::T { error: 1.0, freedom: images as f64 - 1.0 };
-        (high - low) / 2.0 / unit.half(0.05)
+        self.spread.half(0.05) / unit.half(0.05)
     }
 }
 
@@ -109,6 +108,10 @@ impl Plan {
         let variance: f64 = terms().map(|term| term.variance).sum();
         if variance <= 0.0 {
             return 1.0 - aim.power;
+        }
+        // An interval that ends nowhere tells of no number.
+        if !variance.is_finite() {
+            return -aim.power;
         }
         let (error, freedom) = (variance.sqrt(), satterthwaite(variance, terms()));
         let half = spread(&self.seeds, self.images, &[self.images], weighting).half(aim.alpha);

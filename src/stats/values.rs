@@ -22,17 +22,28 @@ pub(super) struct Values {
     pub lost: usize,
 }
 
-/// The values of models, as `figure` sees them.
+/// The ratios of several trained models on the same images.
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// The ratios of each image: of each model, one a class. Images without counted pixels of the figure are left out.
+    pub images: Vec<Vec<Vec<Ratio>>>,
+    /// The ratios of all images together, of each model.
+    totals: Vec<Vec<Ratio>>,
+}
+
+/// Numerator and denominator.
+pub(super) type Ratio = [u64; 2];
+
+/// What models counted, as `figure` sees it.
 ///
 /// # Errors
 ///
 /// Where the counts are not of the same images, labels and classes; where fewer than six images have counted pixels; where
 /// a class has no true pixels and the figure depends on it.
-pub(super) fn values(models: &[&Counts], figure: Figure) -> Result<Values, Fault> {
+pub(super) fn counted(models: &[&Counts], figure: Figure) -> Result<Counted, Fault> {
     let Some(first) = models.first() else { return Err(Fault::Nothing) };
-    let has_truth = |class: usize| first.total().get(class).is_some_and(|cell| cell[0] + cell[2] > 0);
     if let Figure::Iou(class) = figure
-        && !has_truth(class)
+        && first.total().get(class).is_none_or(|cell| cell[0] + cell[2] == 0)
     {
         return Err(Fault::Absent(class));
     }
@@ -48,29 +59,39 @@ pub(super) fn values(models: &[&Counts], figure: Figure) -> Result<Values, Fault
         .map(|image| models.iter().map(|model| figure.ratios(model.image(image))).collect::<Vec<_>>())
         .filter(|image| image.iter().flatten().any(|ratio| ratio[1] > 0))
         .collect();
+    if images.is_empty() {
+        return Err(Fault::Nothing);
+    }
     if images.len() < LEAST_IMAGES {
         return Err(Fault::FewImages(images.len(), LEAST_IMAGES));
     }
-    let (figures, classes) = means(&totals).ok_or(Fault::Nothing)?;
-    let n = images.len() as f64;
-    let (mut values, mut lost) = (vec![Vec::with_capacity(images.len()); models.len()], 0);
-    let mut rest = totals.clone();
-    for image in &images {
-        for ((rest, total), image) in rest.iter_mut().flatten().zip(totals.iter().flatten()).zip(image.iter().flatten())
-        {
-            *rest = [total[0] - image[0], total[1] - image[1]];
+    Ok(Counted { images, totals })
+}
+
+impl Counted {
+    /// The figures and pseudo-values.
+    pub fn values(&self) -> Option<Values> {
+        let (figures, classes) = means(&self.totals)?;
+        let n = self.images.len() as f64;
+        let (mut values, mut lost) = (vec![Vec::with_capacity(self.images.len()); figures.len()], 0);
+        let mut rest = self.totals.clone();
+        for image in &self.images {
+            let totals = self.totals.iter().flatten();
+            for ((rest, total), image) in rest.iter_mut().flatten().zip(totals).zip(image.iter().flatten()) {
+                *rest = [total[0] - image[0], total[1] - image[1]];
+            }
+            let (without, left) = means(&rest)?;
+            lost += usize::from(left < classes);
+            for ((values, figure), without) in values.iter_mut().zip(&figures).zip(without) {
+                values.push(n * figure - (n - 1.0) * without);
+            }
         }
-        let (without, left) = means(&rest).ok_or(Fault::Nothing)?;
-        lost += usize::from(left < classes);
-        for ((values, figure), without) in values.iter_mut().zip(&figures).zip(without) {
-            values.push(n * figure - (n - 1.0) * without);
-        }
+        Some(Values { figures, values, lost })
     }
-    Ok(Values { figures, values, lost })
 }
 
 /// The means of each model's ratios, over those that can be divided for all models, and how many these are.
-fn means(models: &[Vec<Ratio>]) -> Option<(Vec<f64>, usize)> {
+pub(super) fn means(models: &[Vec<Ratio>]) -> Option<(Vec<f64>, usize)> {
     let classes: Vec<usize> =
         (0..models[0].len()).filter(|&class| models.iter().all(|ratios| ratios[class][1] > 0)).collect();
     let mean = |ratios: &Vec<Ratio>| {
@@ -79,9 +100,6 @@ fn means(models: &[Vec<Ratio>]) -> Option<(Vec<f64>, usize)> {
     };
     (!classes.is_empty()).then(|| (models.iter().map(mean).collect(), classes.len()))
 }
-
-/// Numerator and denominator.
-type Ratio = [u64; 2];
 
 /// Whether two models were counted on the same images, labels and classes.
 fn comparable(a: &Counts, b: &Counts) -> Result<(), Fault> {
