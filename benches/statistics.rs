@@ -1,20 +1,27 @@
-//! Statistics over images: how long they take, and by simulation how often they are right.
+//! Statistics: how long they take over images, and by simulation how often they are right.
 //!
 //! `cargo bench --bench statistics [-- FILTER]` measures a comparison of two models on as many images and classes as VOC's
 //! validation has. `-- --test` runs it once. `-- --simulate [SETS [IMAGES…]]` draws so many sets of images (2,000 if nothing is
 //! said) from populations whose differences are known, and prints how often intervals hold them, as Markdown.
+//! `-- --simulate-seeds [SETS [TABLE]]` does so for statistics over seeds, or for those tables whose names contain a word.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 #![expect(clippy::print_stdout, reason = "a simulation prints its table")]
+
+mod seeds;
 
 use divan::Bencher;
 use repro::rng::Rng;
 use repro::stats::{Counts, Estimate, Figure, models, models_with, sign_flips};
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--simulate");
-    if arguments.next().is_none() {
+    let mut arguments = std::env::args().skip_while(|argument| !argument.starts_with("--simulate"));
+    let Some(which) = arguments.next() else {
         return divan::main();
+    };
+    if which == "--simulate-seeds" {
+        let sets = arguments.next().map_or(2000, |sets| sets.parse().unwrap());
+        return seeds::simulate(sets, &arguments.next().unwrap_or_default());
     }
     let mut numbers = arguments.filter_map(|argument| argument.parse().ok());
     let sets = numbers.next().unwrap_or(2000);

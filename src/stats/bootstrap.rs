@@ -49,10 +49,12 @@ pub fn methods_resampled(
             let of = draw(a.len());
             let than = if paired { of.clone() } else { draw(b.len()) };
             let mut sums: Vec<Vec<Ratio>> = vec![vec![[0; 2]; classes]; models];
-            for image in draw(images.len()) {
-                for &(model, class, [part, all]) in &images[image] {
+            let mut weights = vec![0; images.len()];
+            draw(images.len()).into_iter().for_each(|image| weights[image] += 1);
+            for (terms, &weight) in images.iter().zip(&weights).filter(|(_, weight)| **weight > 0) {
+                for &(model, class, [part, all]) in terms {
                     let ratio = &mut sums[model][class];
-                    *ratio = [ratio[0] + part, ratio[1] + all];
+                    *ratio = [ratio[0] + weight * part, ratio[1] + weight * all];
                 }
             }
             let (figures, _) = means(&sums)?;
