@@ -9,7 +9,7 @@ use signal_hook::consts::SIGXFSZ;
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
-use super::{bench, diff, exit, export, graph, kinds, plan, predict, run, runs, terminal, weights};
+use super::{bench, claims, diff, exit, export, graph, kinds, plan, predict, run, runs, terminal, weights};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::engine;
@@ -36,6 +36,8 @@ enum Command {
     Plan(PlanArgs),
     /// Show what differs between two runs and whether it matters.
     Diff(diff::DiffArgs),
+    /// List a run's claims with their verdicts, and tell by the exit code whether one fails.
+    Claims(claims::ClaimsArgs),
     /// List the runs.
     Runs(runs::RunsArgs),
     /// Show one run: parameters, nodes, metrics, machine.
@@ -111,6 +113,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(at, args, registry),
         Command::Plan(args) => plan::run(at, args, registry),
         Command::Diff(args) => look(at, |store| diff::run(store, registry, args)),
+        Command::Claims(args) => look(at, |store| claims::run(store, registry, args)),
         Command::Runs(args) => look(at, |store| runs::list(store, args)),
         Command::Show(args) => look(at, |store| runs::show(store, args)),
         Command::Export(args) => look(at, |store| export::run(store, registry, args)),

@@ -21,6 +21,8 @@ pub enum Exit {
     Device = 6,
     /// The arithmetic went wrong, as a loss that is not finite.
     Numeric = 7,
+    /// `repro claims` found a claim that fails, or with `--strict` one that is undecided.
+    Claim = 8,
     /// A bug in this program.
     Bug = 101,
     /// Stopped by Ctrl-C, SIGTERM or SIGHUP; what was finished is kept.
@@ -37,6 +39,7 @@ pub const CODES: &[(Exit, &str)] = &[
     (Exit::Storage, "the disk, the store or standard output refused: full, closed, unreadable, from a newer version"),
     (Exit::Device, "a requested device is missing or lacks an operation"),
     (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),
+    (Exit::Claim, "`repro claims`: a claim fails; with `--strict`: or is undecided"),
     (Exit::Bug, "a bug in repro"),
     (Exit::Interrupted, "stopped by Ctrl-C, SIGTERM or SIGHUP; what was finished is kept"),
 ];
@@ -54,6 +57,6 @@ mod tests {
     #[test]
     fn every_code_stands_once_in_the_table_and_keeps_its_number() {
         let numbers: Vec<u8> = CODES.iter().map(|(code, _)| *code as u8).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 101, 130]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 101, 130]);
     }
 }

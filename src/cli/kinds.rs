@@ -113,7 +113,7 @@ fn nested(out: &mut String, ty: &Type, depth: usize) {
         }
         Type::List { item, .. } | Type::Map(item) | Type::Option(item) => nested(out, item, depth),
         Type::Tuple(items) => items.iter().for_each(|item| nested(out, item, depth)),
-        Type::Bool | Type::Int { .. } | Type::Float(_) | Type::Str | Type::Ref(_) | Type::File => {}
+        Type::Bool | Type::Int { .. } | Type::Float(_) | Type::Str | Type::Ref(_) | Type::Cells(_) | Type::File => {}
     }
 }
 

@@ -2,6 +2,7 @@
 //! that prints.
 
 mod bench;
+mod claims;
 mod command;
 mod config;
 mod diff;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::claims;
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, open_store, project, view_store};
 use super::plan;
@@ -89,6 +90,10 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
                 print(&format!("The results are in `{}`.", shortest(folder).display()));
             }
             published.tables.iter().for_each(|table| print(table));
+            let verdicts = claims::lines(&store, &record)?;
+            if !verdicts.is_empty() {
+                print(&format!("\n{}", claims::block(&verdicts, width())));
+            }
         }
     }
     if let Some(error) = unrecorded {

@@ -84,7 +84,7 @@ pub fn end(exit: Exit) -> Exit {
         tell(&format!("error: Could not write to standard output: {error}."));
     }
     match exit {
-        Exit::Success | Exit::Different => Exit::Storage,
+        Exit::Success | Exit::Different | Exit::Claim => Exit::Storage,
         other => other,
     }
 }

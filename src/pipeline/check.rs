@@ -144,7 +144,17 @@ impl Checker<'_> {
                 self.references.push(StatedReference { text: text.clone(), span, yields, gathers });
                 Some(Value::Ref(text))
             }
-            (Type::Str | Type::File | Type::Ref(_), Form::Word(word)) => {
+            (Type::Cells(yields), Form::Str(text)) if !text.is_empty() => {
+                Some(Value::List(vec![self.cells(text, yields, tree)]))
+            }
+            // As a value is written: in brackets.
+            (Type::Cells(yields), Form::List(items)) => match &items[..] {
+                [Tree { form: Form::Str(text), .. }] if !text.is_empty() => {
+                    Some(Value::List(vec![self.cells(text, yields, &items[0])]))
+                }
+                _ => self.mismatch(tree, ty.describe(), hint),
+            },
+            (Type::Str | Type::File | Type::Ref(_) | Type::Cells(_), Form::Word(word)) => {
                 self.mismatch(tree, ty.describe(), format!("Put it in quotes: `\"{}\"`.", word.text))
             }
             (Type::List { item, min }, Form::List(items)) if items.len() >= *min => {
@@ -183,6 +193,14 @@ impl Checker<'_> {
             (Type::Enum(enumeration), _) => self.variant(enumeration, tree, hint, default),
             _ => self.mismatch(tree, ty.describe(), hint),
         }
+    }
+
+    /// A reference that means all cells of its stage.
+    fn cells(&mut self, text: &str, yields: &[&'static str], tree: &Tree) -> Value {
+        let (text, span) = (text.to_owned(), tree.span.clone());
+        let reference = StatedReference { text: text.clone(), span, yields: yields.to_vec(), gathers: true };
+        self.references.push(reference);
+        Value::Ref(text)
     }
 
     /// The values of all parts, or none if one has a fault. Every part is checked.

@@ -19,6 +19,23 @@ pub trait Param: Sized {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ref(pub String);
 
+/// A reference to all cells of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellsRef(pub String);
+
+impl Param for CellsRef {
+    fn ty() -> Type {
+        Type::Cells(Vec::new())
+    }
+    fn read(value: &Value) -> Option<Self> {
+        let Value::List(items) = value else { return None };
+        if let [Value::Ref(text)] = &items[..] { Some(CellsRef(text.clone())) } else { None }
+    }
+    fn write(&self) -> Value {
+        Value::List(vec![Value::Ref(self.0.clone())])
+    }
+}
+
 /// A file whose content is an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRef(pub String);

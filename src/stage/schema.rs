@@ -23,6 +23,9 @@ pub enum Type {
     Str,
     /// A reference to a stage whose kind has one of these yields, by name.
     Ref(Vec<&'static str>),
+    /// A reference as in [`Type::Ref`] that means all cells of its stage. The value is a list of the one reference, as every
+    /// reference in a list means all cells; a pipeline may leave the brackets out.
+    Cells(Vec<&'static str>),
     /// A file whose content is an input.
     File,
     /// A list with at least `min` items.
@@ -246,7 +249,7 @@ impl Type {
 
     fn refer(&mut self, yields: &[&'static str]) {
         match self {
-            Type::Ref(allowed) => *allowed = yields.to_vec(),
+            Type::Ref(allowed) | Type::Cells(allowed) => *allowed = yields.to_vec(),
             Type::List { item, .. } | Type::Map(item) | Type::Option(item) => item.refer(yields),
             Type::Tuple(items) => items.iter_mut().for_each(|item| item.refer(yields)),
             _ => {}
@@ -348,6 +351,9 @@ impl Type {
             }
             Type::Str => "a text in quotes".to_owned(),
             Type::Ref(yields) => format!("the name of a stage that yields {}", yields.join(" or ")),
+            Type::Cells(yields) => {
+                format!("the name of a stage that yields {}, which means all its cells", yields.join(" or "))
+            }
             Type::File => "the path of a file in quotes".to_owned(),
             Type::List { item, min: 0 } => format!("a list, each {}", item.describe()),
             Type::List { item, .. } => format!("a list with at least one item, each {}", item.describe()),

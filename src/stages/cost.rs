@@ -14,14 +14,14 @@ use crate::bench::worker::{Fault, Order, Worker};
 use crate::bench::workload::{self, WorkloadSpec};
 use crate::ml::device;
 use crate::ml::numerics::Numerics;
-use crate::stage::{DeviceSpec, Event, Format, Job, Output, ParamFault, Produced, StageError, TypedKind, Yield};
+use crate::stage::{DeviceSpec, Event, Job, Output, ParamFault, Produced, StageError, TypedKind, Yield};
 use crate::table::Table;
 use crate::{fsio, params, program};
 
 use super::columns::{self, Values};
 use super::params::network::{self, Model};
 use super::params::train::Precision;
-use super::yields::{COST, MEASUREMENTS};
+use super::yields::{COST, COSTS, MEASUREMENTS};
 use super::{agree, support};
 
 params! {
@@ -65,15 +65,6 @@ params! {
     }
 }
 
-/// The figures over all repeats.
-const SUMMARY: Output = Output::table(
-    "cost",
-    "cost.table",
-    &[Format::Markdown, Format::Csv, Format::Parquet],
-    "One row: the median, least and greatest seconds of a step over the repeats, the most memory, what the network computes, \
-     and the machine.",
-);
-
 /// The kind.
 pub struct Cost;
 
@@ -82,7 +73,7 @@ impl TypedKind for Cost {
     const NAME: &'static str = "Cost";
     const VERSION: u32 = 1;
     const YIELDS: Yield = COST;
-    const OUTPUTS: &'static [Output] = &[SUMMARY, MEASUREMENTS];
+    const OUTPUTS: &'static [Output] = &[COSTS, MEASUREMENTS];
     const COMPUTES: bool = true;
     const MEASURES: bool = true;
 
@@ -202,7 +193,7 @@ fn produce(p: &CostParams, job: &Job<'_>, repeats: &[Repeat]) -> Result<Produced
     produced.metrics.insert("seconds_per_step".to_owned(), median(&seconds));
     produced.metrics.extend(memory.map(|memory| ("memory_mib".to_owned(), memory)));
     support::write_table(job, &mut produced, &MEASUREMENTS, &measurements(p, repeats)?)?;
-    support::write_table(job, &mut produced, &SUMMARY, &summary(p, job, repeats, &seconds, memory)?)?;
+    support::write_table(job, &mut produced, &COSTS, &summary(p, job, repeats, &seconds, memory)?)?;
     let told = disturbances(repeats, fsio::cores(), fsio::ticks().is_some());
     told.into_iter().for_each(|text| job.warn(&mut produced.warnings, text));
     Ok(produced)

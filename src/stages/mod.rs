@@ -7,6 +7,7 @@
 
 mod agree;
 pub mod alone;
+mod claims;
 mod columns;
 mod command;
 mod cost;
@@ -37,6 +38,7 @@ use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 /// Every kind, and what changes bits on a device.
 pub fn registry() -> Registry {
     let kinds: Vec<Box<dyn Kind>> = vec![
+        Box::new(claims::Claims),
         Box::new(command::Command),
         Box::new(cost::Cost),
         Box::new(curves::Curves),

@@ -24,16 +24,19 @@ pub const METRICS: Yield =
 pub const ERF: Yield = Yield { name: "erf", bare: Bare::Last, outputs: &[FIGURES] };
 
 /// What a network costs on a machine: time and memory.
-pub const COST: Yield = Yield { name: "cost", bare: Bare::Last, outputs: &[MEASUREMENTS] };
+pub const COST: Yield = Yield { name: "cost", bare: Bare::Last, outputs: &[COSTS, MEASUREMENTS] };
 
 /// A table of figures that were gathered.
 pub const REPORT: Yield = Yield { name: "report", bare: Bare::Last, outputs: &[TABLE] };
+
+/// The verdicts of claims.
+pub const CLAIMS: Yield = Yield { name: "claims", bare: Bare::Last, outputs: &[VERDICTS] };
 
 /// Files that only programs and people read.
 pub const FILES: Yield = Yield { name: "files", bare: Bare::Last, outputs: &[] };
 
 /// Every yield there is: what a stage takes that reads any output.
-pub const ALL: [Yield; 9] = [DATASET, WEIGHTS, MODEL, IMPORTED, METRICS, ERF, COST, REPORT, FILES];
+pub const ALL: [Yield; 10] = [DATASET, WEIGHTS, MODEL, IMPORTED, METRICS, ERF, COST, REPORT, CLAIMS, FILES];
 
 /// The index of a data set.
 pub const INDEX: Output = Output::table(
@@ -119,6 +122,15 @@ pub const FIGURES: Output = Output::table(
     "One row: the figures of the receptive field.",
 );
 
+/// What a measurement comes to, and where it was made.
+pub const COSTS: Output = Output::table(
+    "cost",
+    "cost.table",
+    &[Format::Markdown, Format::Csv, Format::Parquet],
+    "One row: the median, least and greatest seconds of a step over the repeats, the most memory, what the network computes, \
+     and the machine.",
+);
+
 /// The repeats of a measurement.
 pub const MEASUREMENTS: Output = Output::table(
     "measurements",
@@ -133,6 +145,14 @@ pub const TABLE: Output = Output::table(
     "table.table",
     &[Format::Markdown, Format::Csv],
     "The figures that were gathered, in the formats that `formats` states.",
+);
+
+/// The verdicts of claims.
+pub const VERDICTS: Output = Output::table(
+    "claims",
+    "claims.table",
+    &[Format::Markdown, Format::Latex, Format::Csv, Format::Parquet, Format::Html],
+    "A row for each claim: its verdict, the effect with its interval, the p-value, and what was resampled.",
 );
 
 /// What a stage logs, in the reference's form.

@@ -16,6 +16,7 @@ mod candle;
 mod checkpoints;
 #[cfg(test)]
 mod circles;
+mod claims;
 #[cfg(test)]
 mod cost;
 #[cfg(test)]

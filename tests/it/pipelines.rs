@@ -131,7 +131,7 @@ fn types(path: &str, ty: &Type, each: &mut dyn FnMut(String, &'static str)) {
         }
         Type::List { item, .. } | Type::Map(item) | Type::Option(item) => types(path, item, each),
         Type::Tuple(items) => items.iter().for_each(|item| types(path, item, each)),
-        Type::Bool | Type::Int { .. } | Type::Float(_) | Type::Str | Type::Ref(_) | Type::File => {}
+        Type::Bool | Type::Int { .. } | Type::Float(_) | Type::Str | Type::Ref(_) | Type::Cells(_) | Type::File => {}
     }
 }
 

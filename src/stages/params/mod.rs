@@ -4,6 +4,7 @@
 //! These are declarations. They import no rules between stages, and no stage's work. Parameters that the kind alone reads
 //! stand in the kind's own file.
 
+pub mod claims;
 pub mod command;
 pub mod dataset;
 pub mod inference;
