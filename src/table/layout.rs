@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 
 /// The width of the text that a table has to fit, in points: that of LaTeX's class `article` with 10 pt letters.
-const TEXT_WIDTH: f64 = 345.0;
+pub const TEXT_WIDTH: f64 = 345.0;
 
 /// How a table is shown in Markdown, in LaTeX, in HTML and on a terminal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

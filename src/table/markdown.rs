@@ -121,8 +121,11 @@ fn is_entity(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::cell::{Cell, Column};
     use super::super::frame::Table;
+    use super::super::layout::{Layout, LayoutColumn};
     use super::super::testing::laid_out;
     use super::super::text::Style;
     use super::*;
@@ -211,5 +214,30 @@ mod tests {
         let texts = ["# a", "- a", "12. a", "1) a", "a # b", "> a", "12 a", "---", " +"];
         let escaped = ["\\# a", "\\- a", "12\\. a", "1\\) a", "a # b", "\\> a", "12 a", "\\---", "\\+"];
         assert_eq!(texts.map(paragraph), escaped);
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_of_a_table_has_all_cells(
+            texts in prop::collection::vec("\\PC{0,20}|[|\\\\`*<a\n]{0,9}", 5),
+            (bold, transposed) in (any::<bool>(), any::<bool>()),
+        ) {
+            let columns = ["a", "b", "mark"].map(Column::text).into_iter().chain([Column::bool("best")]).collect();
+            let row = |at: usize| [0, 1, 2].map(|to| texts[(at + to) % 5].as_str().into()).into_iter().chain([bold.into()]);
+            let table = Table::new(columns, (0..3).map(|at| row(at).collect()).collect()).unwrap();
+            let column = LayoutColumn {
+                bold: Some("best".into()),
+                mark: Some("mark".into()),
+                ..LayoutColumn::named("a", texts[0].clone()).within(texts[1].clone())
+            };
+            let columns = vec![LayoutColumn::named("b", texts[2].clone()), column.clone(), column];
+            let layout = Layout { columns, row_group: Some("mark".into()), transposed, ..Layout::default() };
+            let style = Style { layout: Some(layout), ..Style::default() };
+            let sheet = Sheet::new(&table, &style).unwrap();
+            for line in markdown(&sheet, None, &[]).lines() {
+                let bars = line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+                prop_assert_eq!(bars, sheet.heads.len() + 1, "{}", line);
+            }
+        }
     }
 }

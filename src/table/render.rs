@@ -5,6 +5,7 @@ use super::frame::Table;
 use super::html::html;
 use super::interchange::{csv, parquet};
 use super::latex;
+use super::layout::Layout;
 use super::markdown::markdown;
 use super::sheet::Sheet;
 use super::text::Style;
@@ -32,7 +33,7 @@ pub static FORMATS: &[TableFormat] = &[
     TableFormat {
         name: "Latex",
         extension: "tex",
-        version: 2,
+        version: 3,
         render: |table, style| Ok(latex(table, style)?.into_bytes()),
     },
     TableFormat { name: "Csv", extension: "csv", version: 2, render: |table, _| csv(table) },
@@ -45,11 +46,12 @@ pub static FORMATS: &[TableFormat] = &[
     },
 ];
 
-/// The table in LaTeX: in a paper's form where it has a layout.
+/// The table in LaTeX: in a paper's form where it has a layout, and where it would not fit the text of an article.
 fn latex(table: &Table, style: &Style) -> Result<String, Error> {
     let sheet = Sheet::new(table, style)?;
     Ok(match &style.layout {
         Some(layout) if !sheet.heads.is_empty() => latex::paper(&sheet, layout, &style.notes),
+        None if !latex::fits(&sheet, &style.notes) => latex::paper(&sheet, &Layout::default(), &style.notes),
         _ => latex::plain(&sheet, &style.notes),
     })
 }

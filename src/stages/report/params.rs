@@ -34,7 +34,7 @@ params! {
         /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
-        /// The digits after the point in Markdown, in LaTeX and on the terminal.
+        /// The digits after the point in Markdown, LaTeX and HTML, and on the terminal.
         digits: u8 = 1, where max(12.0).unkeyed();
         /// Whether the tables are printed at the end of a run.
         print: bool = true, where unkeyed();

@@ -9,4 +9,4 @@ mod plain;
 mod tests;
 
 pub use paper::paper;
-pub use plain::plain;
+pub use plain::{fits, plain};

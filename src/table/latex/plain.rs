@@ -1,7 +1,25 @@
-//! Tables without a layout in LaTeX, for the package `booktabs`: every column, as wide as it is.
+//! Tables without a layout in LaTeX, for the package `booktabs`: every column, as wide as it is. Those that [`fits`] refuses
+//! are set in the form of tables with a layout.
 
-use super::super::sheet::{Sheet, Shown};
+use super::super::layout::TEXT_WIDTH;
+use super::super::sheet::{Head, Sheet, Shown};
 use super::escape::{escape, guarded};
+use super::metrics::{self, Size};
+
+/// The space on both sides of a column together, in points.
+const SPACE: f64 = 12.0;
+
+/// Whether the table with these notes is no wider than the text of an article.
+pub fn fits(sheet: &Sheet, notes: &[String]) -> bool {
+    let text = |text: &str| metrics::text(text, false);
+    let cell = |shown: &Shown| text(&shown.figure());
+    let column = |(at, head): (usize, &Head)| {
+        SPACE + sheet.rows.iter().map(|row| cell(&row.cells[at])).fold(text(&head.text), f64::max)
+    };
+    let columns: f64 = sheet.heads.iter().enumerate().map(column).sum();
+    let notes = notes.iter().map(|note| SPACE + Size::Footnote.factor() * text(note));
+    notes.fold(columns, f64::max) <= TEXT_WIDTH
+}
 
 pub fn plain(sheet: &Sheet, notes: &[String]) -> String {
     let row = |texts: Vec<String>| {

@@ -143,3 +143,21 @@ fn tables_without_rows_or_with_one_column_are_tables() {
     let none = Table::new(Vec::new(), Vec::new()).unwrap();
     assert_eq!(rendered(&none, &layout(Vec::new())), rendered(&none, &Style::default()));
 }
+
+#[test]
+fn a_table_without_a_layout_that_is_too_wide_for_an_article_is_set_in_parts() {
+    let (table, _) = classes();
+    let text = rendered(&table, &Style::default());
+    assert!(text.matches("\\begin{tabular}{@{}l").count() > 1 && text.contains("\n% The table fits: "), "{text}");
+    insta::assert_snapshot!("without_layout", text);
+    let narrow = |count: usize| {
+        let columns = (0..count).map(|number| Column::float(format!("column {number}"))).collect();
+        rendered(&Table::new(columns, Vec::new()).unwrap(), &Style::default())
+    };
+    // Each column takes about 52 pt with the space around it.
+    assert!(narrow(6).starts_with("\\begin{tabular}{rrrrrr}\n") && narrow(7).starts_with("% Needs "));
+    let note = |words: usize| Style { notes: vec!["word ".repeat(words)], ..Style::default() };
+    let small = Table::new(vec![Column::text("a")], Vec::new()).unwrap();
+    assert!(rendered(&small, &note(10)).starts_with("\\begin{tabular}{l}\n"));
+    assert!(rendered(&small, &note(30)).starts_with("% Needs "), "the note would make the table too wide");
+}
