@@ -20,6 +20,8 @@ pub mod made;
 mod methods;
 mod mixed;
 mod noncentral;
+#[cfg(test)]
+mod oracle;
 mod outperformance;
 mod power;
 mod round;

@@ -11,6 +11,8 @@ mod bootstrap;
 mod flips;
 mod jackknife;
 mod models;
+#[cfg(test)]
+mod oracle;
 mod pair;
 mod resampled;
 mod wins;

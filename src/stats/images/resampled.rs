@@ -24,24 +24,24 @@ pub(in crate::stats) struct Resampled {
     /// Where the hypothesis "no difference" was tested by swapping images: its p-value.
     swapped: f64,
     /// The differences of the resamples that have one, in ascending order.
-    sorted: Vec<f64>,
+    pub(super) sorted: Vec<f64>,
     /// How many resamples have none. They count on either side of every bound.
     void: usize,
     /// What the tails are corrected by. Where it is not defined, nothing is said: every interval is infinite.
-    corrected: Option<Corrected>,
+    pub(super) corrected: Option<Corrected>,
 }
 
 /// What tails of resamples are corrected by.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Corrected {
+pub(super) struct Corrected {
     /// The bias of BCa: the normal quantile of the share of resamples below the effect. Those that are equal to it count half.
-    bias: f64,
+    pub bias: f64,
     /// The acceleration of BCa.
-    acceleration: f64,
+    pub acceleration: f64,
     /// How much wider the difference spreads than the resamples do.
-    wider: f64,
+    pub wider: f64,
     /// The degrees of freedom of Student's distribution.
-    freedom: f64,
+    pub freedom: f64,
 }
 
 impl Resampled {
@@ -118,14 +118,14 @@ impl Resampled {
 
 /// Which end of an interval is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Low,
     High,
 }
 
 impl Corrected {
     /// The normal quantile that BCa turns into that of the resamples, `z`: Efron's formula, solved for the level.
-    fn tail(self, side: Side, z: f64) -> f64 {
+    pub fn tail(self, side: Side, z: f64) -> f64 {
         let (bias, acceleration) = match side {
             Side::Low => (self.bias, self.acceleration),
             Side::High => (-self.bias, -self.acceleration),
