@@ -49,6 +49,7 @@ mod tests {
     use super::super::super::estimate::Interval;
     use super::*;
     use crate::rng::Rng;
+    use proptest::prelude::*;
 
     /// Two models on made images of some classes, a few of them in each image.
     fn made(images: usize, classes: usize, lead: u32) -> (Counts, Counts) {
@@ -181,5 +182,63 @@ mod tests {
         assert_eq!(compare(&counts(3, &[image; 8]), &counts(3, &[stray; 8])), Fault::Class(2));
         assert_eq!(models(&counts(3, &[stray; 8]), &counts(3, &[stray; 8]), Figure::Iou(2), 1), Err(Fault::Absent(2)));
         assert_eq!(models(&a, &b, Figure::Iou(3), 1), Err(Fault::Absent(3)));
+    }
+
+    /// Two models on made images with these true pixels, of which these shares are wrong. A wrong pixel goes to the next class.
+    fn counted(images: &[Vec<(u64, u64, u64)>]) -> (Counts, Counts) {
+        let classes = images[0].len();
+        let (mut a, mut b) = (Counts::new(classes), Counts::new(classes));
+        for image in images {
+            for (counts, model) in [(&mut a, 0), (&mut b, 1)] {
+                let mut cells = vec![[0; 3]; classes];
+                for (class, &(truth, of_a, of_b)) in image.iter().enumerate() {
+                    let wrong = [of_a, of_b][model].min(truth);
+                    cells[class][0] += truth - wrong;
+                    cells[class][2] += wrong;
+                    cells[(class + 1) % classes][1] += wrong;
+                }
+                assert!(counts.push(&cells));
+            }
+        }
+        (a, b)
+    }
+
+    fn images() -> impl Strategy<Value = Vec<Vec<(u64, u64, u64)>>> {
+        let pixels = prop_oneof![Just(0_u64), 1_u64..60];
+        let class = (pixels, 0_u64..20, 0_u64..20);
+        (1_usize..5)
+            .prop_flat_map(move |classes| prop::collection::vec(prop::collection::vec(class.clone(), classes), 6..24))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_said_is_the_same_from_both_sides_and_at_every_level(
+            images in images(), figure in 0_usize..3, level in 0.01_f64..0.999, bounds in prop::collection::vec(-0.3_f64..0.3, 5),
+        ) {
+            let (mut a, mut b) = counted(&images);
+            let figure = [Figure::MeanIou, Figure::PixelAccuracy, Figure::Iou(0)][figure];
+            let there = models_with(&a, &b, figure, 1, 200);
+            let back = models_with(&b, &a, figure, 1, 200);
+            assert!(a.push(&vec![[0; 3]; a.classes()]) && b.push(&vec![[0; 3]; b.classes()]));
+            prop_assert_eq!(&models_with(&a, &b, figure, 1, 200), &there, "an image without counted pixels");
+            let (there, back) = match (there, back) {
+                (Ok(there), Ok(back)) => (there, back),
+                (there, back) => {
+                    prop_assert_eq!(there, back);
+                    return Ok(());
+                }
+            };
+            prop_assert_eq!(there.effect, -back.effect);
+            let Interval { low, high } = there.interval(level);
+            prop_assert_eq!(Interval { low, high }, Interval { low: -back.interval(level).high, high: -back.interval(level).low });
+            prop_assert!(low <= there.effect && there.effect <= high);
+            for bound in bounds.into_iter().chain([0.0, low, high]) {
+                let p = there.p(bound);
+                prop_assert_eq!(p, back.p(-bound));
+                prop_assert!((0.0..=1.0).contains(&p));
+                prop_assert!(bound.is_infinite() || (p >= 1.0 - level) == (low <= bound && bound <= high), "{bound}: {p}");
+            }
+        }
     }
 }
