@@ -60,6 +60,8 @@ pub mod erf;
 pub mod error;
 pub mod export;
 #[forbid(unsafe_code)]
+mod foreign;
+#[forbid(unsafe_code)]
 pub mod geometry;
 #[cfg(test)]
 #[path = "../../tests/golden/mod.rs"]

@@ -208,7 +208,7 @@ fn what_is_no_file_of_weights_is_named_as_the_table_says() {
                 (&tar(), &["tar archive, as PyTorch before 0.1.10", "torch.save(torch.load("])
             }
             "HDF5 (Keras)" => (b"\x89HDF\r\n\x1a\n and more", &["HDF5, as Keras writes it", "save_format"]),
-            "compressed by gzip" => (b"\x1f\x8b\x08 and more", &["compressed by gzip", "Unpack it"]),
+            "compressed by gzip" => (b"\x1f\x8b\x08 and more", &["The file is a gzip file", "Unpack it"]),
             "a web page" => (b"<!DOCTYPE html><html>", &["a web page", "fetch the file again"]),
             "a pointer of Git LFS" => (b"version https://git-lfs.github.com/spec/v1\n", &["Git LFS", "git lfs pull"]),
             "a PyTorch file without tensors" => {

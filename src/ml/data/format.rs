@@ -1,15 +1,13 @@
 //! What a file is that is read as an image or a label, by its first bytes. Its name says nothing.
 
 use super::Fault;
+use crate::ml::foreign::{self, Foreign};
 
 /// How a PNG file starts.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// How a JPEG file starts.
 const JPEG: &[u8] = b"\xff\xd8";
-
-/// The bytes at the start of a file that are looked at for a text.
-const HEAD: usize = 512;
 
 /// What to do about a file that holds another image format.
 const CONVERT: &str = "Convert it to PNG, which loses nothing; JPEG and PNG are read.";
@@ -102,46 +100,29 @@ fn other(bytes: &[u8]) -> (&'static str, &'static str) {
     if starts(b"\x93NUMPY") {
         return ("a NumPy array (.npy)", "Write it as a PNG file.");
     }
-    let unpack = "Unpack it, and name the files in it.";
-    if starts(b"\x1f\x8b") {
-        return ("a gzip file", unpack);
+    match foreign::of(bytes) {
+        Some(Foreign::Packed(packing)) => (packing.in_words(), "Unpack it, and name the files in it."),
+        Some(Foreign::Pointer) => {
+            ("a Git LFS pointer: the file itself was not fetched", "Run `git lfs pull` in its repository.")
+        }
+        Some(Foreign::Svg) => ("an SVG file", "Draw it as a PNG file in the size that you need."),
+        Some(Foreign::Page) => (
+            "an HTML page",
+            "A server sent this page in place of the file. Open the page to read why, and fetch the file again.",
+        ),
+        Some(Foreign::Xml) => ("an XML file", FETCH),
+        None if is_text(bytes) => ("a text file", FETCH),
+        None => ("neither JPEG nor PNG, nor another format that is known here", FETCH),
     }
-    if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") {
-        return ("a zip file", unpack);
-    }
-    if starts(b"BZh") || starts(b"\xfd7zXZ\0") || starts(b"7z\xbc\xaf\x27\x1c") || starts(b"\x28\xb5\x2f\xfd") {
-        return ("a compressed file (bzip2, xz, 7z or zstd)", unpack);
-    }
-    text(bytes)
 }
 
-/// What a file of text is.
-fn text(bytes: &[u8]) -> (&'static str, &'static str) {
-    let head = &bytes[..bytes.len().min(HEAD)];
-    if head.starts_with(b"version https://git-lfs") {
-        return ("a Git LFS pointer: the file itself was not fetched", "Run `git lfs pull` in its repository.");
-    }
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let lower = head.to_ascii_lowercase();
-    let holds = |word: &[u8]| lower.windows(word.len()).any(|part| part == word);
-    let tag = lower.starts_with(b"<");
-    if tag && holds(b"<svg") {
-        return ("an SVG file", "Draw it as a PNG file in the size that you need.");
-    }
-    if tag && (holds(b"<!doctype html") || holds(b"<html") || holds(b"<head") || holds(b"<body")) {
-        let hint = "A server sent this page in place of the file. Open the page to read why, and fetch the file again.";
-        return ("an HTML page", hint);
-    }
-    if tag && holds(b"<?xml") {
-        return ("an XML file", FETCH);
-    }
+/// Whether a file is a text, by its start.
+fn is_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(foreign::HEAD)];
     let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..);
     let cut = |error: &std::str::Utf8Error| error.error_len().is_none();
     let valid = std::str::from_utf8(head).map_or_else(|error| cut(&error), |_| true);
-    if valid && head.iter().all(readable) {
-        return ("a text file", FETCH);
-    }
-    ("neither JPEG nor PNG, nor another format that is known here", FETCH)
+    valid && head.iter().all(readable)
 }
 
 #[cfg(test)]
@@ -180,9 +161,9 @@ mod tests {
             (b"\x93NUMPY\x01\0", "a NumPy array"),
             (b"\x1f\x8b\x08\0", "a gzip file"),
             (b"PK\x03\x04\x14\0", "a zip file"),
-            (b"BZh91AY&SY", "a compressed file"),
-            (b"\xfd7zXZ\0\0\x04", "a compressed file"),
-            (b"\x28\xb5\x2f\xfd\x04", "a compressed file"),
+            (b"BZh91AY&SY", "a bzip2 file"),
+            (b"\xfd7zXZ\0\0\x04", "an xz file"),
+            (b"\x28\xb5\x2f\xfd\x04", "a Zstandard file"),
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "a Git LFS pointer"),
             (b"<svg xmlns=\"http://www.w3.org/2000/svg\">", "an SVG file"),
             (b"<?xml version=\"1.0\"?>\n<!-- a -->\n<SVG>", "an SVG file"),

@@ -3,12 +3,7 @@
 use std::io::{self, Read};
 
 use super::super::Fault;
-
-/// How many bytes tell formats apart: those before the magic number of a tar file's header, and it.
-const HEAD: usize = 265;
-
-/// Where the header of a tar file (POSIX and GNU) holds its magic number.
-const USTAR: std::ops::Range<usize> = 257..262;
+use crate::ml::foreign::{self, Foreign, HEAD, Packing};
 
 /// An archive in a format that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +15,6 @@ pub(super) enum Form {
     /// A tar file.
     Tar,
 }
-
-/// A format that is not read: how it starts, its name, and the program that unpacks it.
-const OTHERS: [(&[u8], &str, &str); 9] = [
-    (b"\xfd7zXZ", "an xz file", "xz -dk"),
-    (b"BZh", "a bzip2 file", "bzip2 -dk"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file", "zstd -dk"),
-    (b"\x04\x22\x4d\x18", "an LZ4 file", "lz4 -dk"),
-    (b"LZIP", "an lzip file", "lzip -dk"),
-    (b"\x1f\x9d", "a file of `compress`", "gzip -dk"),
-    (b"\x5d\0\0", "an LZMA file", "xz -dk"),
-    (b"7z\xbc\xaf", "a 7-Zip archive", "7z x"),
-    (b"Rar!", "a RAR archive", "unrar x"),
-];
 
 /// The form of the archive that starts with what `reader` gives. `place` names it in the fault.
 pub(super) fn form(reader: &mut impl Read, place: &str) -> io::Result<Result<Form, Fault>> {
@@ -53,32 +35,33 @@ fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
 
 fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
     let fault = |what: &str, hint: String| Err(Fault::new(place, format!("It is {what}."), hint));
-    match head {
-        [0x1f, 0x8b, ..] => return Ok(Form::Gzip),
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Ok(Form::Zip),
-        [] => return fault("an empty file", "Download the archive again.".to_owned()),
-        _ => {}
-    }
-    if let Some((_, what, program)) = other(head) {
-        let packed = program.ends_with(" x");
-        let then = if packed { "pack its files as one of these" } else { "name the tar file that it holds" };
-        let hint = format!(
-            "Archives are tar, tar.gz or zip. Unpack it by `{program}`, and {then}, or name its folder as a data root."
-        );
-        return fault(what, hint);
-    }
-    if is_pointer(head) {
-        return fault("a Git LFS pointer, not the archive", "Run `git lfs pull` in its repository.".to_owned());
-    }
-    if is_page(head) {
-        let hint =
-            "A server sent this page in place of the archive. Open it to read why, and download the archive again.";
-        return fault("a web page", hint.to_owned());
+    match foreign::of(head) {
+        Some(Foreign::Packed(Packing::Gzip)) => return Ok(Form::Gzip),
+        Some(Foreign::Packed(Packing::Zip)) => return Ok(Form::Zip),
+        Some(Foreign::Packed(Packing::Tar)) => return Ok(Form::Tar),
+        Some(Foreign::Packed(packing)) => {
+            let then =
+                if packing.is_archive() { "pack its files as one of these" } else { "name the tar file that it holds" };
+            let hint = format!(
+                "Archives are tar, tar.gz or zip. Unpack it by `{}`, and {then}, or name its folder as a data root.",
+                packing.program()
+            );
+            return fault(packing.in_words(), hint);
+        }
+        Some(Foreign::Pointer) => {
+            return fault("a Git LFS pointer, not the archive", "Run `git lfs pull` in its repository.".to_owned());
+        }
+        Some(Foreign::Page | Foreign::Svg | Foreign::Xml) => {
+            let hint =
+                "A server sent this page in place of the archive. Open it to read why, and download the archive again.";
+            return fault("a web page", hint.to_owned());
+        }
+        None if head.is_empty() => return fault("an empty file", "Download the archive again.".to_owned()),
+        None => {}
     }
     // Old tar files have no magic number: their header is checked when it is read.
-    let magic = head.get(USTAR).is_some_and(|magic| magic == b"ustar");
     let plain = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    if !magic && (head.len() < HEAD || head.iter().all(plain)) {
+    if head.len() < HEAD || head.iter().all(plain) {
         return fault("no archive", "Archives are tar, tar.gz or zip. Download the archive again.".to_owned());
     }
     Ok(Form::Tar)
@@ -86,20 +69,7 @@ fn of(head: &[u8], place: &str) -> Result<Form, Fault> {
 
 /// Whether nothing is known of a file that starts so.
 fn is_unknown(head: &[u8]) -> bool {
-    !head.is_empty() && other(head).is_none() && !is_pointer(head) && !is_page(head)
-}
-
-fn other(head: &[u8]) -> Option<&'static (&'static [u8], &'static str, &'static str)> {
-    OTHERS.iter().find(|(start, ..)| head.starts_with(start))
-}
-
-fn is_pointer(head: &[u8]) -> bool {
-    head.starts_with(b"version https://git-lfs")
-}
-
-fn is_page(head: &[u8]) -> bool {
-    let text = head.trim_ascii_start().to_ascii_lowercase();
-    [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|start| text.starts_with(start))
+    !head.is_empty() && foreign::of(head).is_none()
 }
 
 #[cfg(test)]
@@ -133,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_read_is_known() {
         let mut posix = [0; HEAD];
-        posix[USTAR].copy_from_slice(b"ustar");
+        posix[257..262].copy_from_slice(b"ustar");
         assert_eq!(of(&posix, "x"), Ok(Form::Tar));
         assert_eq!(of(&[0; HEAD], "x"), Ok(Form::Tar), "its header says what is wrong");
         assert_eq!((of(b"\x1f\x8b\x08", "x"), of(b"PK\x05\x06", "x")), (Ok(Form::Gzip), Ok(Form::Zip)));
