@@ -24,6 +24,8 @@ pub struct Busy {
     pub own: f64,
     /// With anything else.
     pub others: f64,
+    /// Of so many. The process may be allowed fewer.
+    pub cores: usize,
 }
 
 impl Watch {
@@ -34,22 +36,23 @@ impl Watch {
 
     /// How busy the machine was since then. None where the system does not tell it, or too little time has passed.
     pub fn end(self) -> Option<Busy> {
-        busy(self.start?, (fsio::ticks()?, fsio::ticks_of(self.process)?), fsio::cores())
+        busy(self.start?, (fsio::ticks()?, fsio::ticks_of(self.process)?))
     }
 }
 
-fn busy(start: (Ticks, u64), end: (Ticks, u64), cores: usize) -> Option<Busy> {
+fn busy(start: (Ticks, u64), end: (Ticks, u64)) -> Option<Busy> {
+    let cores = end.0.cores;
     let all = end.0.all.checked_sub(start.0.all)?;
     let (busy, own) = (end.0.busy.checked_sub(start.0.busy)?, end.1.checked_sub(start.1)?);
     let share = |ticks: u64| ticks as f64 / all as f64 * cores as f64;
-    (all >= LEAST * cores as u64).then(|| Busy { own: share(own), others: share(busy.saturating_sub(own)) })
+    (all >= LEAST * cores as u64).then(|| Busy { own: share(own), others: share(busy.saturating_sub(own)), cores })
 }
 
 impl Busy {
     /// Whether others may have disturbed the measurement: they kept busy more than a twentieth of the cores, and more than a
     /// quarter of one.
-    pub fn is_disturbed(&self, cores: usize) -> bool {
-        self.others > (cores as f64 / 20.0).max(0.25)
+    pub fn is_disturbed(&self) -> bool {
+        self.others > (self.cores as f64 / 20.0).max(0.25)
     }
 }
 
@@ -58,19 +61,24 @@ mod tests {
     use super::*;
 
     fn ticks(busy: u64, all: u64) -> Ticks {
-        Ticks { busy, all }
+        Ticks { busy, all, cores: 4 }
     }
 
     #[test]
     fn the_load_of_others_is_what_the_process_did_not_make() {
         let start = (ticks(1000, 9000), 40);
-        let half = busy(start, (ticks(1300, 9400), 240), 4).unwrap();
-        assert_eq!(half, Busy { own: 2.0, others: 1.0 });
-        assert!(half.is_disturbed(4) && half.is_disturbed(19) && !half.is_disturbed(20));
+        let half = busy(start, (ticks(1300, 9400), 240)).unwrap();
+        assert_eq!(half, Busy { own: 2.0, others: 1.0, cores: 4 });
         // The counters of a process and of the machine are read one after the other.
-        assert_eq!(busy(start, (ticks(1200, 9400), 241), 4).unwrap().others, 0.0);
-        assert_eq!(busy(start, (ticks(1100, 9199), 40), 4), None, "too short a time");
-        assert_eq!(busy(start, (ticks(900, 9400), 40), 4), None, "the counters fell");
+        assert_eq!(busy(start, (ticks(1200, 9400), 241)).unwrap().others, 0.0);
+        assert_eq!(busy(start, (ticks(1100, 9199), 40)), None, "too short a time");
+        assert_eq!(busy(start, (ticks(900, 9400), 40)), None, "the counters fell");
+    }
+
+    #[test]
+    fn a_twentieth_of_the_cores_may_be_busy_but_a_quarter_of_one_may_always() {
+        let disturbed = |others, cores| Busy { own: 1.0, others, cores }.is_disturbed();
+        assert!(disturbed(1.0, 4) && disturbed(1.0, 19) && !disturbed(1.0, 20) && !disturbed(0.25, 1));
     }
 
     #[test]

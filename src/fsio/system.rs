@@ -22,6 +22,8 @@ pub struct Ticks {
     pub busy: u64,
     /// All ticks.
     pub all: u64,
+    /// How many cores these are of. A process may be allowed fewer.
+    pub cores: usize,
 }
 
 /// How busy the machine was since it started; none where the system does not tell.
@@ -46,7 +48,10 @@ fn machine_ticks(stat: &str) -> Option<Ticks> {
     let counts = counts.get(..8)?;
     let all: u64 = counts.iter().sum();
     let idle = counts[3] + counts[4];
-    (all > 0).then_some(Ticks { busy: all - idle, all })
+    let is_core =
+        |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let cores = stat.lines().filter(is_core).count();
+    (all > 0 && cores > 0).then_some(Ticks { busy: all - idle, all, cores })
 }
 
 fn process_ticks(stat: &str) -> Option<u64> {
@@ -63,10 +68,10 @@ mod tests {
 
     #[test]
     fn ticks_are_read_as_linux_writes_them() {
-        let stat = "cpu  10 20 30 400 5 6 7 8 9 9\ncpu0 1 2\nintr 5\n";
-        assert_eq!(machine_ticks(stat), Some(Ticks { busy: 81, all: 486 }));
+        let stat = "cpu  10 20 30 400 5 6 7 8 9 9\ncpu0 1 2\ncpu11 1 2\nintr 5\n";
+        assert_eq!(machine_ticks(stat), Some(Ticks { busy: 81, all: 486, cores: 2 }));
         assert_eq!(
-            [machine_ticks("cpu  0 0 0 0 0 0 0 0 0 0\n"), machine_ticks("cpu 1 2\n"), machine_ticks("")],
+            [machine_ticks("cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0\n"), machine_ticks("cpu 1 2\n"), machine_ticks("")],
             [None; 3]
         );
         let stat = "812 (a b) c) S 1 2 3 4 5 6 7 8 9 10 300 21 0 0 20 0 1\n";

@@ -194,7 +194,7 @@ fn produce(p: &CostParams, job: &Job<'_>, repeats: &[Repeat]) -> Result<Produced
     produced.metrics.extend(memory.map(|memory| ("memory_mib".to_owned(), memory)));
     support::write_table(job, &mut produced, &MEASUREMENTS, &measurements(p, repeats)?)?;
     support::write_table(job, &mut produced, &COSTS, &summary(p, job, repeats, &seconds, memory)?)?;
-    let told = disturbances(repeats, fsio::cores(), fsio::ticks().is_some());
+    let told = disturbances(repeats, fsio::ticks().is_some());
     told.into_iter().for_each(|text| job.warn(&mut produced.warnings, text));
     Ok(produced)
 }
@@ -263,21 +263,21 @@ fn summary(
     columns::new_table(columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect())
 }
 
-/// What the user should know of what else the machine of so many `cores` did. `tells`: the system says how busy it is.
-fn disturbances(repeats: &[Repeat], cores: usize, tells: bool) -> Option<String> {
+/// What the user should know of what else the machine did. `tells`: the system says how busy it is.
+fn disturbances(repeats: &[Repeat], tells: bool) -> Option<String> {
     if !tells {
         let text =
             "This system does not tell how busy other programs keep it, so they may have disturbed the measurement.";
         return Some(text.to_owned());
     }
-    let disturbed = repeats.iter().filter_map(|repeat| repeat.busy).filter(|busy| busy.is_disturbed(cores));
-    let others: Vec<f64> = disturbed.map(|busy| busy.others).collect();
-    (!others.is_empty()).then(|| {
+    let disturbed: Vec<Busy> = repeats.iter().filter_map(|repeat| repeat.busy).filter(Busy::is_disturbed).collect();
+    disturbed.iter().max_by(|a, b| a.others.total_cmp(&b.others)).map(|most| {
         format!(
-            "Other programs kept up to {:.1} of {cores} cores busy during {} of {} repeats, so the figures may be too high. \
+            "Other programs kept up to {:.1} of {} cores busy during {} of {} repeats, so the figures may be too high. \
              Measure again on an idle machine (`--force`).",
-            greatest(&others),
-            others.len(),
+            most.others,
+            most.cores,
+            disturbed.len(),
             repeats.len()
         )
     })
@@ -288,19 +288,19 @@ mod tests {
     use super::*;
 
     fn repeat(others: Option<f64>) -> Repeat {
-        let busy = others.map(|others| Busy { own: 1.0, others });
+        let busy = others.map(|others| Busy { own: 1.0, others, cores: 2 });
         Repeat { seconds: 1.0, memory: None, peak: None, load: [None; 2], busy, parameters: 1, operations: 1 }
     }
 
     #[test]
     fn a_warning_tells_of_other_programs_that_kept_the_machine_busy() {
         let told = |others: &[Option<f64>]| {
-            disturbances(&others.iter().map(|others| repeat(*others)).collect::<Vec<_>>(), 2, true)
+            disturbances(&others.iter().map(|others| repeat(*others)).collect::<Vec<_>>(), true)
         };
         assert_eq!([told(&[Some(0.1), Some(0.25)]), told(&[None, None])], [None, None]);
         let text = told(&[Some(0.3), Some(1.26), None, Some(0.0)]).unwrap();
         assert!(text.contains("up to 1.3 of 2 cores busy during 2 of 4 repeats"), "{text}");
-        assert!(disturbances(&[repeat(None)], 2, false).unwrap().contains("does not tell"));
+        assert!(disturbances(&[repeat(None)], false).unwrap().contains("does not tell"));
     }
 
     #[test]
