@@ -212,6 +212,14 @@ impl Output {
         self
     }
 
+    /// Says which output of the same node says how the table is shown.
+    pub const fn laid_out_by(mut self, output: &'static str) -> Self {
+        if let Publish::Table { formats, digits, print, notes, .. } = self.publish {
+            self.publish = Publish::Table { formats, digits, print, notes, layout: Some(output) };
+        }
+        self
+    }
+
     /// Copies the file or folder to the results.
     pub const fn published(mut self) -> Self {
         self.publish = Publish::Copy;

@@ -29,6 +29,10 @@ use super::yields::{CLAIMS, VERDICTS};
 use evidence::{Found, Judged, Measured, Wrong};
 use judge::{Side, Tested};
 
+/// How the table is shown to people.
+const LAYOUT: Output =
+    Output::file("layout", "layout.json", "How the table is shown to people: its columns, headers and caption.");
+
 /// The kind.
 pub struct Claims;
 
@@ -37,7 +41,7 @@ impl TypedKind for Claims {
     const NAME: &'static str = "Claims";
     const VERSION: u32 = 1;
     const YIELDS: Yield = CLAIMS;
-    const OUTPUTS: &'static [Output] = &[VERDICTS];
+    const OUTPUTS: &'static [Output] = &[VERDICTS, LAYOUT];
 
     fn check(&self, p: &ClaimsParams) -> Vec<ParamFault> {
         faults::of_fields(p)
@@ -78,6 +82,7 @@ impl TypedKind for Claims {
         let rows = rows::judged(&family);
         let mut produced = Produced::default();
         support::write_table(job, &mut produced, &VERDICTS, &columns::new_table(rows::columns(&rows))?)?;
+        LAYOUT.write(job, &mut produced, rows::layout().to_json().as_bytes())?;
         for verdict in [Verdict::Holds, Verdict::Fails, Verdict::Undecided] {
             let count = rows.iter().filter(|row| row.verdict() == verdict).count();
             produced.metrics.insert(rows::word(verdict).to_owned(), count as f64);

@@ -153,7 +153,8 @@ pub const VERDICTS: Output = Output::table(
     "claims.table",
     &[Format::Markdown, Format::Latex, Format::Csv, Format::Parquet, Format::Html],
     "A row for each claim: its verdict, the effect with its interval, the p-value, and what was resampled.",
-);
+)
+.laid_out_by("layout");
 
 /// What a stage logs, in the reference's form.
 pub const LOG: Output = Output::file("log", "log.txt", "The log in the form of the reference's.").log();

@@ -103,6 +103,13 @@ pub fn figures(claim: &Claim, of: &Side<Judged>, than: Option<&Side<Judged>>) ->
             Some(stats::methods(&a, &b, order.is_some(), figure).map_err(nothing)?)
         }
     };
+    if let Some(Estimate { basis: Basis::Images { resamples, .. }, lost, .. }) = &estimate
+        && *lost > 0
+    {
+        notes.push(format!(
+            "In {lost} of {resamples} resamples a class did not occur, and was left out of their means."
+        ));
+    }
     Ok(Tested {
         figures: [average(&mine), average(&theirs)],
         resampled: estimate.as_ref().map_or_else(|| "nothing".to_owned(), |estimate| in_words(&estimate.basis)),

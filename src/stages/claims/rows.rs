@@ -8,7 +8,8 @@
 use super::judge::Tested;
 use crate::stages::columns::Values;
 use crate::stages::params::claims::{Claim, Common};
-use crate::stats::{self, Corrected, Interval, Verdict};
+use crate::stats::{self, Basis, Corrected, Interval, Settles, Verdict};
+use crate::table::{Layout, LayoutColumn};
 
 /// The level of a family: the chance of any wrong verdict in it is at most this.
 pub const ALPHA: f64 = 0.05;
@@ -59,6 +60,9 @@ impl Row {
                     notes.push("The figures show no spread at all, so that chance cannot be judged.".to_owned());
                     Verdict::Undecided
                 } else {
+                    if interval.low == interval.high && !differs {
+                        notes.push("Nothing differs between the two sides, in any image.".to_owned());
+                    }
                     verdict
                 }
             }
@@ -83,7 +87,7 @@ impl Row {
             bound: bound(claim),
             resampled: tested.resampled.clone(),
             family,
-            settles: String::new(),
+            settles: settles(claim, tested, verdict, corrected.alpha),
             note: notes.join(" "),
         }
     }
@@ -143,6 +147,63 @@ fn bound(claim: &Claim) -> String {
         }
         Claim::Equals { within, .. } if is_cost => format!("within {within} %"),
         Claim::Equals { within, .. } => format!("within {within}"),
+    }
+}
+
+/// What would settle an undecided claim, in words.
+fn settles(claim: &Claim, tested: &Tested, verdict: Verdict, alpha: f64) -> String {
+    if verdict != Verdict::Undecided {
+        return String::new();
+    }
+    let Some(estimate) = &tested.estimate else {
+        return "At least two seeds on each side are needed.".to_owned();
+    };
+    let Interval { low, high } = estimate.interval(1.0 - alpha);
+    // Where nothing differs anywhere, more of the same does not either.
+    if low == high {
+        return String::new();
+    }
+    let is_cost = claim.common().metric.is_cost();
+    let natural = |stated: f64| if is_cost { (stated / 100.0).ln_1p() } else { stated / 100.0 };
+    let (margin, stated) = match claim {
+        Claim::Greater { margin, .. } | Claim::Less { margin, .. } => {
+            (*margin, format!("a difference of {margin} {}", if is_cost { "%" } else { "points" }))
+        }
+        Claim::Equals { within, .. } => (*within, format!("that two equal figures are within {within}")),
+    };
+    let (repetitions, now) = match (&estimate.basis, is_cost) {
+        (Basis::Seeds { of, .. }, true) => ("repeats", *of),
+        (Basis::Seeds { of, .. } | Basis::SeedsAndImages { of, .. }, _) => ("seeds", *of),
+        (Basis::Images { images, .. }, _) => ("images", *images),
+    };
+    let Settles { seeds, images } = estimate.settles(tested.statement, natural(margin), alpha);
+    let own = if matches!(estimate.basis, Basis::Images { .. }) { images } else { seeds };
+    if own.is_some_and(|own| own as usize <= now) {
+        return format!("These {repetitions} would show {stated} in 80 of 100 cases: the true one may be smaller.");
+    }
+    let ways: Vec<String> = [(seeds, repetitions), (images, "images")]
+        .into_iter()
+        .filter_map(|(number, what)| Some(format!("{} {what}", number?)))
+        .collect();
+    match ways.is_empty() {
+        true => format!("No number of {repetitions} is known that would show {stated}."),
+        false => format!("{} would show {stated} in 80 of 100 cases.", ways.join(" or ")),
+    }
+}
+
+/// How the table is shown to people.
+pub fn layout() -> Layout {
+    let digits = |column: LayoutColumn, digits| LayoutColumn { digits: Some(digits), ..column };
+    Layout {
+        columns: vec![
+            LayoutColumn::named("that", "claim"),
+            LayoutColumn::of("verdict"),
+            digits(LayoutColumn::of("effect"), 3),
+            digits(LayoutColumn::named("low", "from").within("interval"), 3),
+            digits(LayoutColumn::named("high", "to").within("interval"), 3),
+            digits(LayoutColumn::named("p_corrected", "p"), 4),
+        ],
+        ..Layout::default()
     }
 }
 

@@ -372,6 +372,30 @@ fn what_cannot_be_compared_is_a_fault_and_no_verdict() {
 }
 
 #[test]
+fn an_undecided_claim_says_what_would_settle_it() {
+    let told = |claim: Claim, of: &[Made], than: &[Made]| {
+        let table = Family::new().add("c", claim, of, than).table();
+        (words(&table, 0, "verdict"), words(&table, 0, "settles"))
+    };
+    let coarse = |claim: Claim| match claim {
+        Claim::Greater { that, metric, of, than, by, factor, .. } => {
+            Claim::Greater { that, metric, of, than, by, factor, margin: 20.0 }
+        }
+        other => other,
+    };
+    for (of, than, what) in [(0..3, 3..6, "seeds"), (0..1, 1..2, "images")] {
+        let (verdict, settles) = told(coarse(greater(0.0)), &seeds(60, of), &seeds(60, than));
+        assert_eq!(verdict, "undecided");
+        let end = " would show a difference of 20 points in 80 of 100 cases";
+        assert!(settles.contains(what) && settles.contains(end), "{settles}");
+    }
+    let (verdict, settles) = told(greater(0.0), &seeds(60, 0..1), &seeds(60, 1..4));
+    assert_eq!((verdict.as_str(), settles.as_str()), ("undecided", "At least two seeds on each side are needed."));
+    let (verdict, settles) = told(greater(0.0), &seeds(80, 0..3), &seeds(60, 0..3));
+    assert_eq!((verdict.as_str(), settles.as_str()), ("holds", ""));
+}
+
+#[test]
 fn bytes_do_not_depend_on_threads() {
     let bytes = |threads| {
         let mut family = Family::new().add("a", greater(0.0), &seeds(62, 0..1), &seeds(60, 0..1)).add(
