@@ -7,6 +7,8 @@ mod beside;
 mod choice;
 mod groups;
 mod judged;
+#[cfg(test)]
+mod kdd_tests;
 mod line;
 mod marks;
 mod means;

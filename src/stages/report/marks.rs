@@ -5,7 +5,8 @@
 //! - several seeds are compared as methods, and one seed each as two trained models; the note says which;
 //! - rows that were validated on different images or classes are never compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::mem::discriminant;
 
 use super::judged::Judged;
 use super::rows::{BOUNDARY, CLASS, CONSTANT, COUNT, ITERATION, MEAN_IOU, PIXEL_ACCURACY, Row};
@@ -53,16 +54,16 @@ pub fn marks(
         return Ok(Marks::default());
     }
     let name = baseline.values().cloned().collect::<Vec<_>>().join(", ");
-    let (mut done, mut failed) = (Vec::new(), BTreeSet::new());
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (number, group) in groups.iter().enumerate() {
         let Some(than) = groups.iter().find(|than| is_baseline_of(than, group, over, baseline)) else { continue };
         let pair = Pair::new(group, than, over);
         for figure in figures {
             match pair.compare(figure)? {
                 None => {}
-                Some(Ok(estimate)) if has_no_spread(&estimate) => _ = failed.insert(NO_SPREAD.to_owned()),
+                Some(Ok(estimate)) if has_no_spread(&estimate) => failed.push((None, NO_SPREAD.to_owned())),
                 Some(Ok(estimate)) => done.push(Comparison { group: number, figure: (*figure).to_owned(), estimate }),
-                Some(Err(fault)) => _ = failed.insert(fault.to_string()),
+                Some(Err(fault)) => failed.push((Some(discriminant(&fault)), fault.to_string())),
             }
         }
     }
@@ -75,7 +76,10 @@ pub fn marks(
         notes.push(note(&name, marked.is_empty(), &done));
     }
     if !failed.is_empty() {
-        let reasons: Vec<String> = failed.into_iter().collect();
+        // Each sort of reason is said once: it has other numbers for other figures.
+        let mut known = HashSet::new();
+        failed.retain(|(sort, _)| known.insert(*sort));
+        let reasons: Vec<String> = failed.into_iter().map(|(_, reason)| reason).collect();
         notes.push(format!("Some figures are not compared with {name}: {}.", reasons.join("; ")));
     } else if done.is_empty() {
         notes.push(format!("Nothing is compared with {name}."));
