@@ -17,6 +17,7 @@ mod params;
 mod published;
 mod published_file;
 mod rows;
+mod verdicts;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -60,6 +61,19 @@ const LAYOUT: Output =
     Output::file("layout", "layout.json", "How the table for a paper is shown: columns, headers, caption and notes.")
         .optional();
 
+/// The verdicts of claims.
+const CLAIMS: Output = Output::table(
+    "claims",
+    "claims.table",
+    &[Format::Markdown, Format::Csv],
+    "A row for each claim with its verdict and what that rests on, where `claims` names stages.",
+)
+.optional();
+
+/// How the verdicts of claims are shown.
+const CLAIMS_LAYOUT: Output =
+    Output::file("claims_layout", "claims_layout.json", "How the verdicts of claims are shown.").optional();
+
 /// What is said below the table.
 const NOTES: [Note; 1] =
     [Note { when: Reason::Missing { columns: "IoU " }, text: "Neither labels nor predictions have a pixel of" }];
@@ -72,7 +86,7 @@ impl TypedKind for Report {
     const NAME: &'static str = "Report";
     const VERSION: u32 = 3;
     const YIELDS: Yield = REPORT;
-    const OUTPUTS: &'static [Output] = &[TABLE, MEANS, PAPER, LAYOUT];
+    const OUTPUTS: &'static [Output] = &[TABLE, MEANS, PAPER, LAYOUT, CLAIMS, CLAIMS_LAYOUT];
 
     fn outputs(&self, p: &ReportParams) -> Vec<Output> {
         let formats: Vec<Format> = p.formats.iter().map(TableFormat::format).collect();
@@ -81,16 +95,22 @@ impl TypedKind for Report {
             let is = |other: &Output| output.name == other.name;
             // A mean may be missing for other reasons.
             let notes: &[Note] = if is(&TABLE) { &NOTES } else { &[] };
-            // A table for a paper is printed in place of the others.
-            let print = p.print && (p.paper.is_none() || is(&PAPER));
-            let layout = is(&PAPER).then_some("layout");
+            // A table for a paper is printed in place of the others. A run prints the verdicts of claims itself.
+            let print = p.print && (p.paper.is_none() || is(&PAPER)) && !is(&CLAIMS);
+            let shown_by = [(PAPER, "layout"), (CLAIMS, "claims_layout")];
+            let layout = shown_by.iter().find(|(output, _)| is(output)).map(|(_, layout)| *layout);
             let publish = Publish::Table { formats, digits, print, notes, layout };
             Output { publish, optional: false, ..output }
         };
         let means = (!p.over.is_empty()).then_some(MEANS);
         let paper = p.paper.is_some().then_some(PAPER);
-        let layout = p.paper.is_some().then_some(Output { optional: false, ..LAYOUT });
-        [TABLE].into_iter().chain(means).chain(paper).map(stated).chain(layout).collect()
+        let layout = p.paper.is_some().then_some(LAYOUT);
+        let (claims, claims_layout) = match p.claims.is_empty() {
+            true => (None, None),
+            false => (Some(CLAIMS), Some(CLAIMS_LAYOUT)),
+        };
+        let layouts = layout.into_iter().chain(claims_layout).map(|output| Output { optional: false, ..output });
+        [TABLE].into_iter().chain(means).chain(paper).chain(claims).map(stated).chain(layouts).collect()
     }
 
     fn check(&self, p: &ReportParams) -> Vec<ParamFault> {
@@ -188,6 +208,11 @@ impl TypedKind for Report {
             let mut warnings = Vec::new();
             found.warnings.into_iter().for_each(|text| job.warn(&mut warnings, text));
             produced.warnings = warnings;
+        }
+        if !p.claims.is_empty() {
+            let (table, layout) = verdicts::gather(job)?;
+            support::write_table(job, &mut produced, &CLAIMS, &table)?;
+            CLAIMS_LAYOUT.write(job, &mut produced, layout.to_json().as_bytes())?;
         }
         produced.metrics.insert("rows".to_owned(), rows.rows.len() as f64);
         Ok(produced)

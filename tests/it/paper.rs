@@ -74,3 +74,25 @@ fn what_a_table_for_a_paper_cannot_show_is_told_before_anything_runs() {
     assert_snapshot!(told("tab:us", "tab us"), @r#"small.ron:19:133: `tab us` cannot be a label in LaTeX. A label has only ASCII letters, digits and `:-_./+`, as "tab:kdd"."#);
     assert_snapshot!(told("names: {\"prefilter\"", "names: {\"prefiltr\""), @"small.ron:19:95: There is no column `prefiltr`, did you mean `prefilter`? There are `prefilter`, `encoder`, `model`, `data`, `iteration`, `step`, `mIoU`, `pixel accuracy`, `best constant mIoU`, `classes`, `boundary IoU`, `n`, `IoU`, `inference`, and `IoU CLASS` of each class.");
 }
+
+#[test]
+fn a_report_shows_the_verdicts_of_claims_in_its_formats() {
+    let bench = bench();
+    let claims = r#""claims": Claims(across: ["seed"], claims: {
+            "helps": Greater(that: "Average beats Regular", metric: MeanIou, of: "validate[prefilter=Average]", than: "validate[prefilter=Regular]"),
+        }),
+        "table": Report(claims: ["claims"], formats: [Markdown, Csv, Html, Latex], from: "#;
+    bench.edit("small.ron", "\"table\": Report(from: ", claims);
+    // Fewer images say nothing.
+    bench.edit("small.ron", "images: 2, seed: 7, first: 100", "images: 8, seed: 7, first: 100");
+    bench.ok("run small.ron --only validate,claims,table");
+    let folder = bench.newest("small");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("table/claims.csv"), read("claims/claims.csv"));
+    let csv = read("table/claims.csv");
+    let verdict = csv.lines().nth(1).unwrap().split(',').nth(1).unwrap();
+    for format in ["md", "html", "tex"] {
+        let shown = read(&format!("table/claims.{format}"));
+        assert!(shown.contains("Average beats Regular") && shown.contains(verdict), "{shown}");
+    }
+}

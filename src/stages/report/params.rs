@@ -6,7 +6,7 @@ use super::published::{PublishedFigure, PublishedTable};
 use crate::params;
 use crate::stage::Format;
 use crate::stage::params::Ref;
-use crate::stages::yields::{ERF, METRICS};
+use crate::stages::yields::{CLAIMS, ERF, METRICS};
 
 params! {
     /// Gathers the figures of validations and effective receptive fields into one table. It has a row for each model,
@@ -31,6 +31,8 @@ params! {
         /// A table for a paper, beside the others: the chosen columns, a row for each method. It is printed in place of
         /// the others.
         paper: Option<Paper> = None, where since("0.1.0");
+        /// Stages `Claims` whose verdicts a further table `claims` shows, one claim below the other.
+        claims: Vec<Ref> = Vec::new(), where to(&[CLAIMS]).since("0.1.0");
         /// The formats of the tables in the results.
         formats: Vec<TableFormat> = vec![TableFormat::Markdown {}, TableFormat::Csv {}],
             where unkeyed();
