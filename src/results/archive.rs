@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::error::{Error, Result};
 use crate::fsio::{self, Temporary};
 use crate::hash::Digest;
@@ -15,6 +17,25 @@ use crate::store::Store;
 
 /// The name of the manifest in the archive.
 pub(super) const MANIFEST: &str = "manifest.json";
+
+/// The bytes of a manifest that are read back.
+pub(super) const LONGEST_MANIFEST: u64 = 1 << 28;
+
+/// What is read back of a manifest.
+#[derive(Deserialize)]
+pub(super) struct Manifest {
+    pub files: Vec<Listed>,
+}
+
+/// What is read back of a file's entry in the manifest.
+#[derive(Deserialize)]
+pub(super) struct Listed {
+    pub path: String,
+    pub blake3: Digest,
+    /// The node that made it, and the name of its output; none for what tells of the run itself.
+    pub node: Option<String>,
+    pub output: Option<String>,
+}
 
 /// Beyond this level the archives grow little smaller: most of their bytes are weights.
 const LEVEL: i32 = 3;

@@ -9,9 +9,8 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{ParquetReader, SerReader};
-use serde::Deserialize;
 
-use super::archive::MANIFEST;
+use super::archive::{LONGEST_MANIFEST, Listed, MANIFEST, Manifest};
 use super::error::{Error, Result};
 use crate::fsio;
 use crate::hash::Digest;
@@ -19,29 +18,11 @@ use crate::stage::ArtifactKind;
 use crate::store::RunRecord;
 use crate::table::Table;
 
-/// The bytes of an archive's manifest that are read.
-const MOST: u64 = 1 << 28;
-
 /// The name of the run's record in the archive.
 const RECORD: &str = "run.json";
 
 /// The end of the names of tables that are read back.
 const TABLE: &str = ".parquet";
-
-/// What is read of an archive's manifest.
-#[derive(Deserialize)]
-struct Manifest {
-    files: Vec<Listed>,
-}
-
-/// What is read of a file's entry in the manifest.
-#[derive(Deserialize)]
-struct Listed {
-    path: String,
-    blake3: Digest,
-    node: Option<String>,
-    output: Option<String>,
-}
 
 /// An archive that was read.
 pub struct Archived {
@@ -65,7 +46,7 @@ impl Archived {
             let wanted = place == RECORD || place.ends_with(TABLE) && listed.contains_key(place);
             if place == MANIFEST && listed.is_empty() {
                 let mut text = Vec::new();
-                entry.take(MOST).read_to_end(&mut text).map_err(|error| broken(path, error))?;
+                entry.take(LONGEST_MANIFEST).read_to_end(&mut text).map_err(|error| broken(path, error))?;
                 let manifest: Manifest = serde_json::from_slice(&text)
                     .map_err(|_| fault("does not begin with the manifest of an exported run".to_owned()))?;
                 listed = manifest.files.into_iter().map(|file| (file.path.clone(), file)).collect();

@@ -6,9 +6,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::archive::MANIFEST;
+use super::archive::{LONGEST_MANIFEST, Listed, MANIFEST, Manifest};
 use super::error::{Error, Result};
 use super::layout;
 use crate::fsio;
@@ -17,9 +15,6 @@ use crate::store::{RunRecord, Store};
 
 /// The name of the output that is a model.
 const MODEL: &str = "model";
-
-/// The bytes of an archive's manifest that are read.
-const MOST: u64 = 1 << 28;
 
 /// The model of a run: the name of its node, and the file.
 ///
@@ -49,7 +44,7 @@ pub fn of_archive(path: &Path, wanted: Option<&str>) -> Result<(String, Vec<u8>)
     let mut entries = tar.entries().map_err(broken)?;
     let mut first = entries.next().ok_or_else(|| archive(path, "is empty"))?.map_err(broken)?;
     let mut text = Vec::new();
-    first.by_ref().take(MOST).read_to_end(&mut text).map_err(broken)?;
+    first.by_ref().take(LONGEST_MANIFEST).read_to_end(&mut text).map_err(broken)?;
     let manifest: Manifest = Some(text)
         .filter(|_| first.path().is_ok_and(|path| path.ends_with(MANIFEST)))
         .and_then(|text| serde_json::from_slice(&text).ok())
@@ -70,20 +65,6 @@ pub fn of_archive(path: &Path, wanted: Option<&str>) -> Result<(String, Vec<u8>)
         }
     }
     Err(archive(path, format!("is damaged: it ends without `{place}`")))
-}
-
-/// What is read of an archive's manifest.
-#[derive(Deserialize)]
-struct Manifest {
-    files: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    path: String,
-    blake3: Digest,
-    node: Option<String>,
-    output: Option<String>,
 }
 
 fn archive(path: &Path, what: impl Into<String>) -> Error {

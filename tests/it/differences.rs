@@ -66,11 +66,14 @@ fn methods_are_compared_over_seeds_and_models_by_images() {
         assert_eq!(row["trainings"], Json::from(vec![3, 3]));
         let against = &row["against"][0];
         is_sound(against);
-        assert!(against["note"].as_str().unwrap().contains("3 seeds, which are the same in both"), "{against}");
+        assert!(against["note"].as_str().unwrap().contains("3 shared seeds and 8 images"), "{against}");
     }
     let verdict = found["verdict"].as_str().unwrap();
     assert!(verdict.starts_with("`train.model.prefilter` alone differs (Regular -> Average(learned: true)), and "));
-    assert!(verdict.contains("mean IoU of `validate`: ") && verdict.contains("over 3 seeds"), "{verdict}");
+    assert!(
+        verdict.contains("mean IoU of `validate`: ") && verdict.ends_with(", over 3 shared seeds and 8 images."),
+        "{verdict}"
+    );
     assert!(!verdict.contains("trained models"), "{verdict}");
     // The figures of the single trainings stand with their own tests.
     let figures = found["figures"].as_array().unwrap();
@@ -263,4 +266,78 @@ fn what_cannot_be_compared_is_one_clear_error() {
     let (code, found) = diff(&bench, "small/validate[1] small/validate[2]");
     assert_eq!(code, Some(1));
     assert_eq!(found["causes"], Json::from(vec!["validate.iteration"]), "{found}");
+}
+
+/// Holds a value to a JSON Schema, as far as `docs/diff.schema.json` uses them. Every field must be stated, and be there.
+fn hold(schema: &Json, whole: &Json, value: &Json, at: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return hold(&whole["$defs"][name.trim_start_matches("#/$defs/")], whole, value, at);
+    }
+    if let Some(constant) = schema.get("const") {
+        assert_eq!(value, constant, "{at}");
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        assert!(values.contains(value), "{at}: {value}");
+    }
+    let kind = match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    let fits = |stated: &Json| stated == kind || (stated == "number" && kind == "integer");
+    match &schema["type"] {
+        Json::Null => {}
+        Json::Array(kinds) => assert!(kinds.iter().any(fits), "{at}: {value} is none of {kinds:?}"),
+        stated => assert!(fits(stated), "{at}: {value} is no {stated}"),
+    }
+    if let Some(items) = value.as_array() {
+        items.iter().enumerate().for_each(|(i, item)| hold(&schema["items"], whole, item, &format!("{at}[{i}]")));
+    }
+    if let Some(fields) = value.as_object() {
+        let stated: Vec<&String> =
+            schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
+        let found: Vec<&String> = fields.keys().collect();
+        assert_eq!(found, stated, "{at}");
+        assert!(schema["required"].as_array().is_some_and(|all| all.len() == stated.len()), "{at}");
+        fields
+            .iter()
+            .for_each(|(name, field)| hold(&schema["properties"][name], whole, field, &format!("{at}.{name}")));
+    }
+}
+
+#[test]
+fn json_is_as_its_schema_says() {
+    let schema: Json = serde_json::from_str(include_str!("../../docs/diff.schema.json")).unwrap();
+    let bench = seeds();
+    bench.ran("regular.ron --only validate --set others.source.images=9 --set train.steps=5");
+    bench.ok("export average a.tar.zst");
+    let mut seen = std::collections::BTreeSet::new();
+    for runs in
+        ["regular average latest a.tar.zst", "average average", "regular/validate[again=1] a.tar.zst/validate[again=2]"]
+    {
+        let (_, found) = diff(&bench, runs);
+        hold(&schema, &schema, &found, "diff");
+        let lists =
+            found.as_object().unwrap().iter().filter(|(_, list)| list.as_array().is_some_and(|list| !list.is_empty()));
+        seen.extend(lists.map(|(name, _)| name.clone()));
+    }
+    // The runs show every kind of row but inputs and environments, which have the form of parameters.
+    let rows = [
+        "artifacts",
+        "classes",
+        "confusion",
+        "costs",
+        "data",
+        "erf",
+        "figures",
+        "methods",
+        "metrics",
+        "parameters",
+        "weights",
+    ];
+    assert!(rows.iter().all(|name| seen.contains(*name)), "{seen:?}");
 }

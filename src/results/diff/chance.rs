@@ -104,7 +104,7 @@ fn sentence(fault: Fault) -> String {
 /// What an estimate was computed from.
 fn in_words(estimate: &Estimate) -> String {
     let seeds = |of: &usize, than: &Option<usize>, paired: &bool| match than {
-        Some(than) if *paired => format!("{than} seeds, which are the same in both"),
+        Some(than) if *paired => format!("{than} shared seeds"),
         Some(than) => format!("{than} and {of} seeds"),
         None => format!("{of} seeds"),
     };
@@ -116,7 +116,7 @@ fn in_words(estimate: &Estimate) -> String {
         Basis::Images { images, resamples } => format!("{images} images, {resamples} resamples{lost}"),
         Basis::Seeds { of, than, paired } => seeds(of, than, paired),
         Basis::SeedsAndImages { of, than, paired, images } => {
-            format!("{}, {images} images", seeds(of, than, paired))
+            format!("{} and {images} images", seeds(of, than, paired))
         }
     }
 }
