@@ -13,7 +13,7 @@ use crate::results::Archived;
 use crate::results::diff::{self, Comparison, Origin, Section, Side};
 use crate::stage::{Registry, StageName};
 use crate::store::Store;
-use crate::table::{self, PagePart, Style, markdown_escape, to_page, to_terminal, visible};
+use crate::table::{self, PagePart, Style, folded, markdown_escape, to_page, to_terminal, visible};
 
 /// The end of an archive's name.
 const ARCHIVE: &str = ".tar.zst";
@@ -112,37 +112,24 @@ fn notes(found: &Comparison, artifacts: bool) -> Vec<String> {
     notes
 }
 
+/// How a section's table is shown: with what is said below it.
+fn style(section: &Section) -> Style {
+    Style { notes: section.notes.clone(), ..Style::default() }
+}
+
 fn text(
     found: &Comparison,
     sections: &[Section],
     artifacts: bool,
     width: Option<usize>,
 ) -> Result<String, table::Error> {
-    let mut out = vec![wrapped(&found.verdict, width)];
+    let lines = |text: &str| folded(&visible(text), width.unwrap_or(usize::MAX)).join("\n");
+    let mut out = vec![lines(&found.verdict)];
     for section in sections {
-        let table = to_terminal(&section.table, &Style::default(), width)?;
-        let notes: String = section.notes.iter().map(|note| format!("{}\n", wrapped(note, width))).collect();
-        out.push(format!("{}\n{table}{notes}", section.title));
+        out.push(format!("{}\n{}", section.title, to_terminal(&section.table, &style(section), width)?));
     }
-    out.extend(notes(found, artifacts).iter().map(|note| wrapped(note, width)));
+    out.extend(notes(found, artifacts).iter().map(|note| lines(note)));
     Ok(out.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n"))
-}
-
-/// A text in lines of at most `width` columns; a longer word stands alone.
-fn wrapped(text: &str, width: Option<usize>) -> String {
-    let text = visible(text);
-    let Some(width) = width else { return text.into_owned() };
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if table::width(line) + 1 + table::width(word) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
 }
 
 fn markdown(found: &Comparison, sections: &[Section], artifacts: bool) -> Result<String, table::Error> {
@@ -150,21 +137,19 @@ fn markdown(found: &Comparison, sections: &[Section], artifacts: bool) -> Result
     let mut out = vec![paragraph(&found.verdict)];
     for section in sections {
         let table = match table::format("Markdown") {
-            Some(format) => String::from_utf8_lossy(&(format.render)(&section.table, &Style::default())?).into_owned(),
+            Some(format) => String::from_utf8_lossy(&(format.render)(&section.table, &style(section))?).into_owned(),
             None => String::new(),
         };
-        let notes: String = section.notes.iter().map(|note| format!("\n{}", paragraph(note))).collect();
-        out.push(format!("## {}\n\n{table}{notes}", section.title));
+        out.push(format!("## {}\n\n{table}", section.title));
     }
     out.extend(notes(found, artifacts).iter().map(|note| paragraph(note)));
     Ok(out.join("\n"))
 }
 
 fn html(found: &Comparison, sections: &[Section], artifacts: bool) -> Result<String, table::Error> {
-    let part = |section: &'_ Section| Style { notes: section.notes.clone(), ..Style::default() };
     let parts: Vec<PagePart<'_>> = sections
         .iter()
-        .map(|section| PagePart { heading: section.title, table: &section.table, style: part(section) })
+        .map(|section| PagePart { heading: section.title, table: &section.table, style: style(section) })
         .collect();
     let runs: Vec<&str> = found.runs.iter().map(|run| run.asked.as_str()).collect();
     let title = format!("What differs: {}", runs.join(", "));
@@ -174,13 +159,23 @@ fn html(found: &Comparison, sections: &[Section], artifacts: bool) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{Column, Table};
 
     #[test]
-    fn lines_are_as_wide_as_the_terminal() {
-        assert_eq!(wrapped("one two three", None), "one two three");
-        assert_eq!(wrapped("one two three", Some(7)), "one two\nthree");
-        assert_eq!(wrapped("a verylongword b", Some(5)), "a\nverylongword\nb");
-        assert_eq!(wrapped("漢字 漢字", Some(8)), "漢字\n漢字");
+    fn no_line_is_wider_than_the_terminal_and_nothing_is_read_as_another_format() {
+        let hostile = "<b>|x|</b>\u{1b} ".repeat(9);
+        let columns = ["what", "A", "B"].map(Column::text).to_vec();
+        let table = Table::new(columns, vec![vec![hostile.as_str().into(); 3]]).unwrap();
+        let section = [Section { title: "parameters", table, notes: vec![hostile.clone()] }];
+        let found = Comparison { verdict: hostile.clone(), notes: vec![hostile], ..Comparison::default() };
+        let shown = text(&found, &section, true, Some(60)).unwrap();
+        assert!(shown.lines().all(|line| table::width(line) <= 60), "{shown}");
+        let (page, mark) = (html(&found, &section, true).unwrap(), markdown(&found, &section, true).unwrap());
+        assert!(!page.contains("<b>") && page.contains("&lt;b&gt;"), "{page}");
+        assert!(!mark.contains("| <b>") && mark.contains("\\<b>\\|x\\|"), "{mark}");
+        for shown in [shown, page, mark] {
+            assert!(!shown.contains('\u{1b}') && shown.contains("\\u001b"), "{shown}");
+        }
     }
 
     #[test]

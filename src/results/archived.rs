@@ -18,6 +18,9 @@ use crate::stage::ArtifactKind;
 use crate::store::RunRecord;
 use crate::table::Table;
 
+/// The bytes of a table or a record that are read at most.
+const MOST: u64 = 1 << 28;
+
 /// The name of the run's record in the archive.
 const RECORD: &str = "run.json";
 
@@ -54,7 +57,10 @@ impl Archived {
                 return Err(fault("does not begin with the manifest of an exported run".to_owned()));
             } else if wanted {
                 let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
+                entry.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
+                if bytes.len() as u64 > MOST {
+                    return Err(fault(format!("holds `{place}`, which is larger than {MOST} bytes")));
+                }
                 if listed.get(place).is_none_or(|file| file.blake3 != Digest::of(&bytes)) {
                     return Err(fault(format!("is damaged: `{place}` is not what its manifest says")));
                 }

@@ -28,6 +28,7 @@ mod text;
 pub use cell::{Cell, Column, ColumnKind};
 pub use difference::{CellChange, TableDifference, difference};
 pub use error::Error;
+pub use fold::folded;
 pub use frame::Table;
 pub use interchange::DIGESTS;
 pub use layout::{Layout, LayoutColumn};

@@ -142,19 +142,23 @@ fn each(file: &mut dyn Read, visit: &mut Visit<'_>) -> Result<(), String> {
     if length > LONGEST {
         return Err("A model is no safetensors file.".to_owned());
     }
-    let mut header = vec![0; usize::try_from(length).unwrap_or(0)];
-    file.read_exact(&mut header).map_err(broken)?;
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(broken)?;
     let metadata: Metadata =
         serde_json::from_slice(&header).map_err(|error| format!("A model is no safetensors file: {error}."))?;
     let mut at = 0;
     for name in metadata.offset_keys() {
         let Some(info) = metadata.info(&name) else { continue };
         let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end.saturating_sub(start)];
         if start != at {
-            return Err("The tensors of a model do not follow each other.".to_owned());
+            return Err("A model has tensors that do not follow each other.".to_owned());
         }
-        file.read_exact(&mut bytes).map_err(broken)?;
+        // What a header claims takes no memory before it is there.
+        let mut bytes = Vec::new();
+        file.take((end - start) as u64).read_to_end(&mut bytes).map_err(broken)?;
+        if bytes.len() < end - start {
+            return Err(format!("A model ends within the tensor `{name}`."));
+        }
         at = end;
         if name.starts_with(MOMENTUM) {
             continue;

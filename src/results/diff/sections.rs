@@ -65,6 +65,11 @@ fn section(title: &'static str, columns: Vec<String>, rows: Vec<Vec<String>>, no
     Table::new(columns, rows).ok().map(|table| Section { title, table, notes })
 }
 
+/// What names a row: one column, so that each part of a table that is folded has it.
+fn named(path: &str, what: &str) -> String {
+    format!("{path} {what}")
+}
+
 fn head(first: &[&str], rest: impl IntoIterator<Item = String>) -> Vec<String> {
     first.iter().map(|name| (*name).to_owned()).chain(rest).collect()
 }
@@ -201,10 +206,10 @@ fn explained<'a>(against: impl Iterator<Item = &'a Against> + Clone) -> Vec<Stri
 fn tested(found: &Comparison, title: &'static str, rows: &[FigureRow]) -> Option<Section> {
     let notes = explained(rows.iter().flat_map(|row| &row.against));
     let rows = rows.iter().map(|row| {
-        let first = [row.path.clone(), words::figure(&row.figure).to_owned(), words::percent(row.values[0])];
+        let first = [named(&row.path, words::figure(&row.figure)), words::percent(row.values[0])];
         first.into_iter().chain(cells(&row.values, &row.against)).collect()
     });
-    let first = ["stage", "figure", reference(found)];
+    let first = ["figure", reference(found)];
     section(title, head(&first, differences(found)), rows.collect(), notes)
 }
 
@@ -214,24 +219,24 @@ fn classes(found: &Comparison) -> Option<Section> {
     let several = found.classes.iter().any(|row| row.path != found.classes[0].path);
     let shown: Vec<_> = if several { first(differs, |row| &row.path, &mut notes) } else { differs.collect() };
     let rows = shown.into_iter().map(|row| {
-        let first = [row.path.clone(), row.name.clone(), words::percent(row.values[0])];
+        let first = [named(&row.path, &row.name), words::percent(row.values[0])];
         first.into_iter().chain(cells(&row.values, &row.against)).collect()
     });
-    let first = ["stage", "class", reference(found)];
+    let first = ["class", reference(found)];
     section("IoU of classes, by effect", head(&first, differences(found)), rows.collect(), notes)
 }
 
 fn confusion(found: &Comparison) -> Option<Section> {
     let mut notes = vec!["In percent of the pixels of the true class.".to_owned()];
     let rows = first(&found.confusion, |row| &row.path, &mut notes).into_iter().map(|row| {
-        let first =
-            [row.path.clone(), row.truth.clone(), row.predicted.clone(), words::percent(row.shares.first().copied())];
+        let moved = format!("{} -> {}", row.truth, row.predicted);
+        let first = [named(&row.path, &moved), words::percent(row.shares.first().copied())];
         let rest = row.shares.iter().skip(1).zip(&row.differences);
         let rest = rest.flat_map(|(share, difference)| [words::percent(Some(*share)), format!("{difference:+}")]);
         first.into_iter().chain(rest).collect()
     });
     let of = |run: &ComparedRun| [run.label.clone(), format!("pixels {} - {}", run.label, reference(found))];
-    let first = ["stage", "true class", "predicted", reference(found)];
+    let first = ["true -> predicted", reference(found)];
     let rows = rows.collect();
     section("what confusion moved", head(&first, others(found).flat_map(of)), rows, notes)
 }
@@ -265,11 +270,11 @@ fn weights(found: &Comparison) -> Option<Section> {
     }
     let rows = shown.into_iter().map(|row| {
         let distance = |distance: &Option<f64>| distance.map_or_else(|| "-".to_owned(), |d| format!("{d:.4}"));
-        let first = [row.path.clone(), row.layer.clone(), row.weights.to_string()];
+        let first = [named(&row.path, &row.layer), row.weights.to_string()];
         first.into_iter().chain(row.distances.iter().map(distance)).collect()
     });
     let columns = others(found).map(|run| run.label.clone());
-    section("distance of weights", head(&["model", "layer", "weights"], columns), rows.collect(), notes)
+    section("distance of weights", head(&["layer", "weights"], columns), rows.collect(), notes)
 }
 
 fn number(value: Option<f64>) -> String {
