@@ -383,7 +383,7 @@ fn an_undecided_claim_says_what_would_settle_it() {
         }
         other => other,
     };
-    for (of, than, what) in [(0..3, 3..6, "seeds"), (0..1, 1..2, "images")] {
+    for (of, than, what) in [(0..3, 4..7, "seeds"), (0..1, 3..4, "images")] {
         let (verdict, settles) = told(coarse(greater(0.0)), &seeds(60, of), &seeds(60, than));
         assert_eq!(verdict, "undecided");
         let end = " would show a difference of 20 points in 80 of 100 cases";
