@@ -9,7 +9,7 @@ use signal_hook::consts::SIGXFSZ;
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
-use super::{bench, claims, diff, exit, export, graph, kinds, plan, predict, run, runs, terminal, weights};
+use super::{bench, claims, diff, exit, export, graph, kinds, plan, predict, run, runs, show, terminal, weights};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::engine;
@@ -38,10 +38,10 @@ enum Command {
     Diff(diff::DiffArgs),
     /// List a run's claims with their verdicts, and tell by the exit code whether one fails.
     Claims(claims::ClaimsArgs),
-    /// List the runs.
+    /// List the runs with their figures, filtered and sorted.
     Runs(runs::RunsArgs),
     /// Show one run: parameters, nodes, metrics, machine.
-    Show(runs::ShowArgs),
+    Show(show::ShowArgs),
     /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
     Export(export::ExportArgs),
     /// Write a model's predictions of images as pictures, without a pipeline.
@@ -114,8 +114,8 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(at, args, registry),
         Command::Diff(args) => look(at, |store| diff::run(store, registry, args)),
         Command::Claims(args) => look(at, |store| claims::run(store, registry, args)),
-        Command::Runs(args) => look(at, |store| runs::list(store, args)),
-        Command::Show(args) => look(at, |store| runs::show(store, args)),
+        Command::Runs(args) => look(at, |store| runs::run(store, args)),
+        Command::Show(args) => look(at, |store| show::run(store, args)),
         Command::Export(args) => look(at, |store| export::run(store, registry, args)),
         Command::Predict(args) => predict::run(at, args),
         Command::Graph(args) => graph::run(at, args, registry),

@@ -41,6 +41,11 @@ pub fn width() -> Option<usize> {
 
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
 pub fn print(text: &str) {
+    print_bytes(format!("{}\n", clean(text.trim_end())).as_bytes());
+}
+
+/// Prints bytes that are no text to standard output, which is no terminal then.
+pub fn print_bytes(bytes: &[u8]) {
     if LOST.get().is_some() {
         return;
     }
@@ -49,7 +54,7 @@ pub fn print(text: &str) {
         return;
     }
     let mut out = io::stdout().lock();
-    if let Err(error) = writeln!(out, "{}", clean(text.trim_end())).and_then(|()| out.flush()) {
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
         // Only the first error is of interest.
         let _ = LOST.set(error);
     }

@@ -68,7 +68,10 @@ pub use fingerprints::Fingerprints;
 pub use leases::{Lease, Leased, Validation, Wanted};
 pub use reader::Reader;
 pub use root::Store;
-pub use runs::{FoundRun, Journal, PassedRun, RunClaim, RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
+pub use runs::{
+    FoundRun, Journal, NodeFigures, PassedRun, RunClaim, RunLine, RunNodeRecord, RunRecord, RunStatus, RunSummary,
+    Status,
+};
 pub use time::rfc3339;
 pub use trees::TreeEntry;
 

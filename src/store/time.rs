@@ -22,6 +22,22 @@ pub fn rfc3339(nanos: i128) -> String {
     format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
 }
 
+/// The seconds since 1970 of a moment as [`rfc3339`] writes it; none where the text is none.
+pub(super) fn read_rfc3339(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    if text.len() != 20 || !text.ends_with('Z') {
+        return None;
+    }
+    let [y, mo, d] = [number(0, 4)?, number(5, 7)?, number(8, 10)?];
+    let [h, mi, s] = [number(11, 13)?, number(14, 16)?, number(17, 19)?];
+    // Hinnant's `days_from_civil`: years begin in March.
+    let year = y - i64::from(mo <= 2);
+    let doy = (153 * (mo + if mo > 2 { -3 } else { 9 }) + 2) / 5 + d - 1;
+    let (era, yoe) = (year.div_euclid(400), year.rem_euclid(400));
+    let days = era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468;
+    Some(days * 86_400 + h * 3600 + mi * 60 + s)
+}
+
 /// The same to the millisecond as `20261123-060423-127`, which sorts.
 pub(super) fn compact(nanos: i128) -> String {
     let [y, mo, d, h, mi, s] = civil(nanos);
@@ -38,6 +54,10 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(1_795_413_863_999_999_999), "2026-11-23T06:04:23Z");
+        for seconds in [0, 951_782_400, 951_868_799, 1_795_413_863, 4_102_444_800] {
+            assert_eq!(read_rfc3339(&rfc3339(i128::from(seconds) * 1_000_000_000)), Some(seconds));
+        }
+        assert_eq!([read_rfc3339(""), read_rfc3339("2026-11-23 06:04:23 +0"), read_rfc3339("äääääääääZ")], [None; 3]);
         assert_eq!(compact(1_795_413_863_127_000_000), "20261123-060423-127");
     }
 }

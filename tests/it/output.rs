@@ -59,7 +59,7 @@ fn full() -> Stdio {
 fn what_cannot_be_printed_is_an_error_of_every_command() {
     let (bench, lines) = lines();
     for line in lines {
-        let line = line.replace("diff start p", "diff small p");
+        let line = line.replace("diff start p", "diff latest p");
         let answer = Answer::of(to(bench.command(&line), full(), Stdio::piped()));
         assert_eq!(answer.code, Some(5), "{line} > /dev/full: {answer:?}");
         assert!(answer.err.contains("error: Could not write to standard output: "), "{line}: {answer:?}");

@@ -331,3 +331,100 @@ fn what_an_unfinished_run_finished_is_taken_where_no_finished_run_has_it() {
     assert_eq!(text, "whole\n");
     assert!(told.contains("warning: For `text`, a newer run was passed over: ") && told.contains(" failed."), "{told}");
 }
+
+/// Two runs with figures that differ, and one of another pipeline without figures.
+fn listed() -> Bench {
+    let bench = texts();
+    bench.write("small.ron", crate::harness::SMALL);
+    bench.ran("small.ron");
+    bench.ran("small.ron --set others.source.seed=8");
+    bench.ran("text.ron --profile tiny");
+    bench
+}
+
+fn json(bench: &Bench, line: &[&str]) -> Vec<Json> {
+    let mut command = bench.command("runs --format json");
+    let answer = crate::harness::Answer::of(command.args(line).output().unwrap());
+    assert_eq!(answer.code, Some(0), "{line:?}: {answer:?}");
+    serde_json::from_str(&answer.out).unwrap()
+}
+
+#[test]
+fn runs_are_listed_with_their_figures_filtered_and_sorted() {
+    let bench = listed();
+    let figure = |run: &str| {
+        let record = bench.record(run);
+        let nodes = record["nodes"].as_array().unwrap();
+        let last = nodes.iter().rfind(|node| node["stage"] == "validate").unwrap();
+        (record["id"].as_str().unwrap().to_owned(), 100.0 * last["metrics"]["mean_iou"].as_f64().unwrap())
+    };
+    let mut runs = [figure("latest~1"), figure("latest~2")];
+    assert!(runs[0].1 != runs[1].1, "{runs:?}");
+    runs.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let [(low, least), (high, most)] = runs;
+    let ids = |line: &[&str]| -> Vec<String> {
+        json(&bench, line).iter().map(|run| run["run"].as_str().or(run["id"].as_str()).unwrap().to_owned()).collect()
+    };
+    let text = bench.record("latest")["id"].as_str().unwrap().to_owned();
+    let columns = ["--columns", "run,mean_iou"];
+    assert_eq!(ids(&["--sort", "mean_iou"]), [low.clone(), high.clone(), text.clone()]);
+    assert_eq!(ids(&["--sort", "-mean_iou", "-n", "2"]), [high.clone(), low.clone()]);
+    let middle = format!("mean_iou > {}", (least + most) / 2.0);
+    assert_eq!(ids(&["--where", &middle]), [high.as_str()]);
+    assert_eq!(ids(&[&["--where", &middle, "--where", "status = done"][..], &columns].concat()), [high.as_str()]);
+    assert_eq!(ids(&["--where", &middle, "--where", "seconds < 0"]), [""; 0]);
+    assert_eq!(ids(&["--where", "others.source.seed = 8", "--where", "trial != ''"]).len(), 1);
+    assert_eq!(ids(&["--where", "train.model.prefilter = Average", "--where", "trial = ''"]).len(), 1);
+    assert_eq!(ids(&["text@tiny"]), [text.as_str()]);
+    assert_eq!(ids(&["--where", "pipeline=text", "--where", "profile != tiny"]), [""; 0]);
+    // The values are those of the records, in percent.
+    let shown = json(&bench, &["--columns", "mean_iou,validate.mean_iou,run", "--sort=-mean_iou"]);
+    assert!((shown[0]["mean_iou"].as_f64().unwrap() - most).abs() < 1e-9, "{shown:?}");
+    assert_eq!((&shown[0]["validate.mean_iou"], &shown[2]["mean_iou"]), (&shown[0]["mean_iou"], &Json::Null));
+    let all = json(&bench, &["small"]);
+    let figures = [&all[0], &all[1]].map(|run| run["metrics"]["validate.mean_iou"].as_f64().unwrap());
+    assert!(figures.iter().any(|figure| (figure - least).abs() < 1e-9), "{all:?}");
+    // A list without arguments fits 80 columns and tells them too.
+    let list = bench.ok("runs");
+    let whole = bench.ok("runs --where trial=''");
+    assert!(whole.lines().all(|line| line.chars().count() <= 80) && whole.contains("small "), "{whole}");
+    assert!(list.contains(&format!("{most:.2}")) && list.contains("small (others.source.seed=8)"), "{list}");
+    assert!(list.contains("text (tiny)"), "{list}");
+}
+
+#[test]
+fn a_list_of_runs_is_a_table_for_programs() {
+    let bench = listed();
+    let csv = bench.ok("runs --format csv --columns run,pipeline,profile,seconds,mean_iou --sort pipeline");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("run,pipeline,profile,seconds,mean_iou", 4));
+    assert!(lines[3].contains(",text,tiny,") && lines[3].ends_with(','), "{csv}");
+    bench.ok("runs --out runs.csv --columns run,pipeline,profile,seconds,mean_iou --sort pipeline");
+    assert_eq!(std::fs::read_to_string(bench.path("runs.csv")).unwrap(), csv);
+    assert_eq!(bench.ok("runs --out runs.parquet"), "");
+    let written = std::fs::read(bench.path("runs.parquet")).unwrap();
+    let printed = bench.command("runs --format parquet").output().unwrap();
+    assert!(written.starts_with(b"PAR1") && printed.stdout == written);
+    assert!(bench.ok("runs --format markdown").starts_with("| run "));
+    assert!(bench.ok("runs --format csv").starts_with("run,pipeline,profile,trial,status,started,seconds,ran,"));
+}
+
+#[test]
+fn a_list_that_cannot_be_is_told() {
+    let bench = listed();
+    let told = |line: &[&str]| {
+        let answer = crate::harness::Answer::of(bench.command("runs").args(line).output().unwrap());
+        assert_eq!((answer.code, answer.out.as_str()), (Some(2), ""), "{line:?}: {answer:?}");
+        answer.err
+    };
+    assert!(told(&["--sort", "mean_iuo"]).contains("No run has a column `mean_iuo`, did you mean `mean_iou`?"));
+    assert!(told(&["--where", "sttus = done"]).contains("did you mean `status`?"));
+    let wrong = told(&["--columns", "train.stpes", "--where", "status = failed"]);
+    assert!(wrong.contains("did you mean `train.steps`?"), "{wrong}");
+    assert!(told(&["--where", "mean_iou"]).contains("`mean_iou` has no operator."));
+    assert!(told(&["--where", "mean_iou > high"]).contains("`high` is none"));
+    assert!(told(&["--where", "status > 3"]).contains("`status` is no number"));
+    assert!(told(&["--out", "runs.xls"]).contains("txt, md, json, csv and parquet"));
+    // No run has failed, so none is listed; a column that other runs have is known.
+    assert!(bench.ok("runs --where status=failed --sort mean_iou").contains("There are no such runs."));
+}

@@ -267,6 +267,9 @@ fn too_few(wanted: &Wanted<'_>, fit: usize, passed: &[PassedRun]) -> Error {
     let others = listed(passed).map_or(String::new(), |others| format!(" Passed over: {others}."));
     let message = format!("There is no run `{}`: the store has {}.{others}", wanted.name, wanted.count(fit));
     let hint = match passed.first() {
+        Some(_) if wanted.stage.is_some() => {
+            "Name a run that was passed over by its id; `repro runs` lists all.".to_owned()
+        }
         Some(newest) => {
             format!("Name a run that was passed over by its id, as `{}`; `repro runs` lists all.", newest.id)
         }

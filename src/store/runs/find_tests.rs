@@ -64,7 +64,7 @@ fn runs_are_found_by_number_id_prefix_pipeline_and_age() {
     assert_eq!(id("2027"), "20270101-aaaa");
     assert_eq!(id("20260102-1-c"), "20260102-1-c");
     assert_eq!(store.runs(Some("voc")).unwrap().count(), 2);
-    assert_eq!(store.run_lines(None).unwrap().count(), 3);
+    assert_eq!(store.run_summaries(None, false, |_| true).unwrap().count(), 3);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status, is_zer
 use crate::hash::Digest;
 use crate::stage::Value;
 use crate::store::records::Fields;
+use crate::store::time::read_rfc3339;
 
 /// A record as it was found.
 pub(super) struct Stored {
@@ -235,10 +236,23 @@ impl Outcome {
     }
 }
 
+/// A run that ended on one line, by its head alone.
+pub(super) fn ended_line(run: &RunRecord, lists: &Lists) -> RunLine {
+    let hits = lists.count.saturating_sub(lists.others.len());
+    line(run, hits, lists.others.iter().map(|outcome| outcome.status), lists.warnings)
+}
+
+/// A run on one line, by its nodes.
+pub(super) fn line_of_nodes(run: &RunRecord) -> RunLine {
+    let warnings = run.nodes.iter().map(|node| node.warnings.len()).sum();
+    line(run, 0, run.nodes.iter().map(|node| node.status), warnings)
+}
+
 /// A run on one line: `hits` of its nodes were in the store, `statuses` are those of the others, and `warnings` belong to
 /// their results.
-pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = Status>, warnings: usize) -> RunLine {
+fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = Status>, warnings: usize) -> RunLine {
     let mut line = RunLine {
+        number: run.number,
         id: run.id.clone(),
         pipeline: run.pipeline.clone(),
         profile: run.profile.clone(),
@@ -246,6 +260,9 @@ pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = 
         only: run.only.clone(),
         status: run.status,
         started: run.started.clone(),
+        finished: run.finished.clone(),
+        seconds: seconds(run),
+        device: run.device.clone(),
         ran: 0,
         cached: hits,
         failed: 0,
@@ -264,4 +281,10 @@ pub(super) fn line(run: &RunRecord, hits: usize, statuses: impl Iterator<Item = 
         }
     }
     line
+}
+
+/// How long a run took, in whole seconds; none while it goes on, and where its times are not known.
+fn seconds(run: &RunRecord) -> Option<i64> {
+    let finished = read_rfc3339(run.finished.as_deref()?)?;
+    Some(finished - read_rfc3339(&run.started)?)
 }

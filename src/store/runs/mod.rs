@@ -8,6 +8,7 @@ mod journal;
 mod names;
 mod read;
 mod record;
+mod summary;
 mod write;
 
 pub use found::{FoundRun, PassedRun};
@@ -15,6 +16,7 @@ pub use journal::Journal;
 pub use names::RunClaim;
 pub(super) use names::{RunFiles, RunName};
 pub use record::{RunLine, RunNodeRecord, RunRecord, RunStatus, Status};
+pub use summary::{NodeFigures, RunSummary};
 
 #[cfg(test)]
 mod find_tests;

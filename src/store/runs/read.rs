@@ -3,7 +3,7 @@
 use super::format::{self, Stored, StoredText};
 use super::journal;
 use super::names::{JOURNAL, RECORD, RunName};
-use super::record::{RunLine, RunNodeRecord, RunRecord, RunStatus};
+use super::record::{RunNodeRecord, RunRecord, RunStatus};
 use crate::fsio;
 use crate::hash::Digest;
 use crate::store::error::{Error, Result};
@@ -29,16 +29,6 @@ impl Store {
         }))
     }
 
-    /// As [`Store::runs`], each on one line: quicker, since the nodes of runs that ended are not read.
-    pub fn run_lines(&self, pipeline: Option<&str>) -> Result<impl Iterator<Item = Result<RunLine>>> {
-        let of = pipeline.map(str::to_owned);
-        let entries = self.newest_first(pipeline)?;
-        Ok(entries.into_iter().filter_map(move |entry| match self.line(&entry) {
-            Ok(Some(line)) if of.as_ref().is_some_and(|of| *of != line.pipeline) => None,
-            result => result.transpose(),
-        }))
-    }
-
     pub(in crate::store) fn newest_first(&self, pipeline: Option<&str>) -> Result<Vec<RunName>> {
         let mut runs = self.run_files()?.runs;
         runs.retain(|entry| pipeline.is_none_or(|pipeline| entry.may_be_of(pipeline)));
@@ -54,19 +44,6 @@ impl Store {
             Some(stored) => self.complete(entry, stored, alive),
             None => Ok(None),
         }
-    }
-
-    fn line(&self, entry: &RunName) -> Result<Option<RunLine>> {
-        let alive = self.is_alive(entry)?;
-        let Some(stored) = self.stored(entry)? else { return Ok(None) };
-        if let Some(lists) = stored.lists.as_ref().filter(|lists| lists.nodes.is_some()) {
-            let hits = lists.count.saturating_sub(lists.others.len());
-            let others = lists.others.iter().map(|outcome| outcome.status);
-            return Ok(Some(format::line(&stored.run, hits, others, lists.warnings)));
-        }
-        let run = self.complete(entry, stored, alive)?;
-        let warnings = |run: &RunRecord| run.nodes.iter().map(|node| node.warnings.len()).sum();
-        Ok(run.map(|run| format::line(&run, 0, run.nodes.iter().map(|node| node.status), warnings(&run))))
     }
 
     /// A record as it is stored; none if it is damaged, and then set aside, or of another format, and then it stays.

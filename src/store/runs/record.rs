@@ -169,6 +169,8 @@ impl RunNodeRecord {
 /// A run on one line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunLine {
+    /// Its number among the runs of the store; 0 of runs from before there were numbers.
+    pub number: u64,
     /// The id.
     pub id: String,
     /// The pipeline's name.
@@ -185,6 +187,12 @@ pub struct RunLine {
     pub status: RunStatus,
     /// When it started (RFC 3339, UTC).
     pub started: String,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// How long it took, in whole seconds; none while it goes on.
+    pub seconds: Option<i64>,
+    /// The device.
+    pub device: String,
     /// How many nodes ran.
     pub ran: usize,
     /// How many were in the store.
@@ -198,6 +206,13 @@ pub struct RunLine {
     /// How many warnings belong to its results.
     #[serde(skip_serializing_if = "is_zero")]
     pub warnings: usize,
+}
+
+impl RunLine {
+    /// What makes the run a trial, in words; none where it is of the whole pipeline as it stands.
+    pub fn trial(&self) -> Option<String> {
+        trial(&self.sets, &self.only)
+    }
 }
 
 /// Whether a count is left out of what is stored and printed.

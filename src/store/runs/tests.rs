@@ -140,7 +140,7 @@ fn a_run_that_goes_on_is_read_from_its_journal_and_one_that_was_killed_keeps_wha
     let now = store.find_run("latest").unwrap().run;
     assert_eq!((now.status, now.nodes[0].seconds, &now.nodes[0].outputs), (RunStatus::Running, 2.5, &node(0).outputs));
     assert_eq!((now.resolved, now.params), (begun.resolved.clone(), begun.params.clone()));
-    let line = store.run_lines(None).unwrap().next().unwrap().unwrap();
+    let line = store.run_summaries(None, false, |_| true).unwrap().next().unwrap().unwrap().line;
     assert_eq!((line.status, line.ran, line.running, line.waiting), (RunStatus::Running, 1, 1, 1));
     let entry = claim.entry.clone();
     drop(claim);
@@ -250,4 +250,34 @@ fn what_is_damaged_is_told_and_left_out_and_later_runs_do_not_rest_on_it() {
     let record = RunRecord { number: next.number(), id: next.id().into(), ..record };
     store.end_run(&next, &record).unwrap();
     assert_eq!(store.find_run("voc").unwrap().run, record);
+}
+
+#[test]
+fn a_list_has_the_figures_of_nodes_the_parameters_and_how_long_runs_took() {
+    let (_dir, store) = empty();
+    for number in 1..=3 {
+        let entry = entry(number, &format!("r{number}"), "voc");
+        let finished = Some("2026-11-29T01:01:05Z".into());
+        let status = if number == 2 { RunStatus::Failed } else { RunStatus::Done };
+        let nodes = (0..3).map(node).collect();
+        store.end(&entry, &RunRecord { nodes, finished, status, ..run(&entry, "voc") }).unwrap();
+    }
+    let list = |params, keep: fn(&RunLine) -> bool| -> Vec<RunSummary> {
+        store.run_summaries(Some("voc"), params, keep).unwrap().map(Result::unwrap).collect()
+    };
+    let all = list(true, |_| true);
+    let ids: Vec<&str> = all.iter().map(|run| run.line.id.as_str()).collect();
+    assert_eq!(ids, ["r3", "r2", "r1"]);
+    assert_eq!((all[0].line.number, all[0].line.seconds, all[0].line.cached), (3, Some(3665), 3));
+    assert_eq!(all[0].figures.len(), 3);
+    assert_eq!((all[0].figures[1].stage.as_str(), all[0].figures[1].metrics["miou"]), ("stage1", 0.1 + 0.2));
+    assert_eq!(*all[0].params, run(&entry(1, "r1", "voc"), "voc").params);
+    let failed = list(false, |line| line.status == RunStatus::Failed);
+    assert_eq!((failed.len(), failed[0].line.id.as_str(), failed[0].params.len()), (1, "r2", 0));
+    assert_eq!(store.run_summaries(Some("coco"), false, |_| true).unwrap().count(), 0);
+    // A run whose nodes are lost is listed without their figures.
+    let lists = store.stored(&entry(1, "r1", "voc")).unwrap().unwrap().lists.unwrap();
+    fsio::remove_file(&store.objects.file(&lists.nodes.unwrap())).unwrap();
+    assert!(list(false, |_| true).iter().all(|run| run.figures.is_empty()));
+    assert!(store.take_notices()[0].contains("A part of the record of run r3 is lost."));
 }
