@@ -22,7 +22,7 @@ pub(super) fn markdown(sheet: &Sheet, caption: Option<&str>, notes: &[String]) -
     let mut lines: Vec<String> = texts.iter().map(row).collect();
     lines.insert(1, joined((0..widths.len()).map(rule).collect()));
     let caption = caption.map_or(String::new(), |caption| format!("{}\n\n", paragraph(caption)));
-    let notes: String = notes.iter().map(|note| format!("\n{}\n", escape(note))).collect();
+    let notes: String = notes.iter().map(|note| format!("\n{}\n", escape(&line(note)))).collect();
     caption + &lines.concat() + &notes
 }
 

@@ -198,7 +198,8 @@ fn masks_of_colours_are_read_where_their_colours_are_stated() {
     bench.edit("album.ron", "    },\n)", &format!("{NET}\n    }},\n)"));
     bench.ok(ALBUM_RUN);
     let judged = std::fs::read_to_string(bench.path("results/album/judged/classes.csv")).unwrap();
-    let truth: Vec<&str> = judged.lines().skip(1).map(|line| line.rsplit(',').nth(1).unwrap()).collect();
+    let at = judged.lines().next().unwrap().split(',').position(|name| name == "truth").unwrap();
+    let truth: Vec<&str> = judged.lines().skip(1).map(|line| line.split(',').nth(at).unwrap()).collect();
     assert_eq!(truth, ["500", "3440"], "{judged}");
     // The classes are shown in the colours of the masks.
     let shown = std::fs::read(bench.path("results/album/show/visual_prediction/a_mask_visual.png")).unwrap();

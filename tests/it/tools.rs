@@ -132,7 +132,7 @@ fn a_missing_program_is_told_when_planning() {
         let answer = bench.call(&format!("{command} missing.ron"));
         assert_eq!(answer.code, Some(4), "{answer:?}");
         for words in [
-            "stage `second`, `run[0]`: There is no program `no-such-program` on the PATH. Install it",
+            "stage `second`, `run[0]`: There is no program `no-such-program` on the PATH.",
             "stage `third`, `run[0]`: There is no program `/no/such/program`. Check the path.",
             "plain.sh` cannot be started: it is no program. Make it executable",
             "stage `fifth`, `run[0]`: There is no program `sh` on the PATH.",
@@ -140,6 +140,7 @@ fn a_missing_program_is_told_when_planning() {
         ] {
             assert!(answer.err.contains(words), "{words}: {}", answer.err);
         }
+        assert_eq!(answer.err.matches("on the PATH. Install it").count(), 1, "advice is told once: {}", answer.err);
         assert!(!bench.path("store/actions").exists(), "nothing was computed");
     }
     bench.write("gone.ron", one("\"./gone.sh\"", ""));

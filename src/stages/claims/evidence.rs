@@ -186,7 +186,7 @@ pub struct Measured {
 }
 
 /// What says on which machine a cost was measured.
-const MACHINE: [&str; 7] = ["host", "cpu", "cores", "memory", "os", "device", "threads"];
+const MACHINE: [&str; 8] = ["host", "cpu", "cores", "memory", "os", "device", "threads", "program"];
 
 impl Measured {
     /// What a measurement tells of a metric.
@@ -223,7 +223,7 @@ impl Measured {
     pub fn other_machine(&self, other: &Measured) -> Option<Wrong> {
         let differs = |(a, b): &(&(&str, String), &(&str, String))| a != b;
         let ((name, own), (_, others)) = self.machine.iter().zip(&other.machine).find(differs)?;
-        let message = format!("It was measured on another machine: its `{name}` is `{others}`, not `{own}`.");
+        let message = format!("It was measured under other conditions: its `{name}` is `{others}`, not `{own}`.");
         Some((message, "Measure all of them on one machine, in one run."))
     }
 }

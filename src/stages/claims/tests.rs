@@ -332,7 +332,7 @@ fn costs_are_compared_as_factors() {
     assert_eq!(words(&judged(less(1.0), 1.0, 1.0), 0, "verdict"), "undecided");
     let told = family(less(1.03), 1.0, 1.0, "b").fault();
     assert!(
-        told.contains("`claims[\"c\"].than`: `b`: It was measured on another machine: its `host` is `b`, not `a`."),
+        told.contains("`claims[\"c\"].than`: `b`: It was measured under other conditions: its `host` is `b`, not `a`."),
         "{told}"
     );
 }

@@ -3,6 +3,7 @@
 
 use super::super::layout::TEXT_WIDTH;
 use super::super::sheet::{Head, Sheet, Shown};
+use super::super::text::line;
 use super::escape::{escape, guarded};
 use super::metrics::{self, Size};
 
@@ -30,7 +31,7 @@ pub fn plain(sheet: &Sheet, notes: &[String]) -> String {
     let header = row(sheet.heads.iter().map(|head| head.text.clone()).collect());
     let body: String = sheet.rows.iter().map(|r| row(r.cells.iter().map(Shown::figure).collect())).collect();
     let count = sheet.heads.len().max(1);
-    let note = |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(note));
+    let note = |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(&line(note)));
     let notes: String = notes.iter().map(note).collect();
     format!(
         "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header}\\midrule\n{body}\\bottomrule\n{notes}\\end{{tabular}}\n"
