@@ -71,11 +71,11 @@ pub fn run(store: &Store, registry: &Registry, args: &ClaimsArgs) -> Result<Exit
     if nodes.is_empty() {
         let kinds = registry.that_yields(YIELD).map_or(YIELD, |kind| kind.name());
         let hint = format!("State some in a stage of the kind `{kinds}`: `repro kinds {kinds}` describes it.");
-        let message = format!("Run `{}` of `{}` has no claims.", run.id, run.pipeline);
+        let message = format!("Run `{}` of `{}` has no claims.", run.id, run.full_name());
         return Err(fail(Exit::Usage, message).hint(hint));
     }
     if let Some(node) = nodes.iter().find(|node| !node.status.is_done()) {
-        let message = format!("Run `{}` of `{}` did not finish its stage `{}`.", run.id, run.pipeline, node.stage);
+        let message = format!("Run `{}` of `{}` did not finish its stage `{}`.", run.id, run.full_name(), node.stage);
         return Err(fail(Exit::Stage, message).hint(format!("Run `{}` again.", run.file)));
     }
     let lines = lines(store, &run)?;
@@ -84,8 +84,8 @@ pub fn run(store: &Store, registry: &Registry, args: &ClaimsArgs) -> Result<Exit
             let (run, pipeline, claims) = (&*run.id, &*run.pipeline, &*lines);
             serde_json::to_string_pretty(&Report { version: VERSION, run, pipeline, claims }).unwrap_or_default()
         }
-        RecordFormat::Text => format!("Run {} of {}\n\n{}", run.id, run.pipeline, block(&lines, width())),
-        RecordFormat::Markdown => format!("# `{}`, run `{}`\n\n{}", run.pipeline, run.id, table(&lines)),
+        RecordFormat::Text => format!("Run {} of {}\n\n{}", run.id, run.full_name(), block(&lines, width())),
+        RecordFormat::Markdown => format!("# `{}`, run `{}`\n\n{}", run.full_name(), run.id, table(&lines)),
     });
     let bad = |line: &Line| line.verdict == "fails" || args.strict && line.verdict != "holds";
     Ok(if lines.iter().any(bad) { Exit::Claim } else { Exit::Success })

@@ -35,7 +35,7 @@ pub fn repeated(group: &[&Row], figure: &str) -> Shown {
     Shown { value: Some(mean(&values)), spread, ..Shown::default() }
 }
 
-/// Marks the best of each figure, as far as the shown digits tell them apart.
+/// Marks the best of each figure, as far as the shown digits tell them apart: several that are alike, but never all of them.
 pub fn best(lines: &mut [Line], figures: &[&str], digits: usize) {
     for (at, figure) in figures.iter().enumerate() {
         let sign = match *figure {
@@ -56,6 +56,10 @@ pub fn best(lines: &mut [Line], figures: &[&str], digits: usize) {
             continue;
         }
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Where all are alike, none is best.
+        if values.iter().all(|value| *value == most) {
+            continue;
+        }
         for line in lines.iter_mut() {
             line.figures[at].best = shown(line) == Some(most);
         }

@@ -216,10 +216,10 @@ mod tests {
         assert_eq!(column(&found, "n"), Values::Int(vec![Some(2), Some(2)]));
         let best = |name: &str| column(&found, &format!("{name} best"));
         let truths = |a, b| Values::Bool(vec![Some(a), Some(b)]);
-        // 70.50 and 70.52 are the same in one digit; a small radius is best.
+        // 70.50 and 70.52 are the same in one digit, and where all are alike none is best; a small radius is best.
         assert_eq!(
             (best("mIoU"), best("IoU cat"), best("ERF radius")),
-            (truths(true, true), truths(false, true), truths(false, true))
+            (truths(false, false), truths(false, true), truths(false, true))
         );
         let class = &found.layout.columns[2];
         assert_eq!((class.header.as_str(), class.group.as_deref()), ("cat", Some("IoU")));
@@ -238,12 +238,13 @@ mod tests {
             published("other", &[("prefilter", "C")], &[("mIoU", 99.0)]),
             published("alone", &[], &[("mIoU", 1.0)]),
         ];
-        let found = table(&paper(&["prefilter", "mIoU"]), &seeds(), &["seed".to_owned()], &rows).unwrap();
+        let paper = Paper { digits: 2, ..paper(&["prefilter", "mIoU"]) };
+        let found = table(&paper, &seeds(), &["seed".to_owned()], &rows).unwrap();
         let names = ["A", "lost", "B", "theirs", "difference", "other", "alone"].map(|name| Some(name.to_owned()));
         assert_eq!(column(&found, "prefilter"), Values::Text(names.to_vec()));
         let values = [Some(70.5), None, Some(70.52), Some(70.3), Some(0.22), Some(99.0), Some(1.0)];
         assert_eq!(column(&found, "mIoU"), Values::Float(values.to_vec()));
-        let best = [true, false, true, false, false, false, false].map(Some);
+        let best = [false, false, true, false, false, false, false].map(Some);
         assert_eq!(column(&found, "mIoU best"), Values::Bool(best.to_vec()), "what is published is never best");
         assert_eq!(column(&found, "block"), Values::Int([0, 0, 1, 1, 1, 2, 2].map(Some).to_vec()));
         assert_eq!(
