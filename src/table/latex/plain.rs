@@ -31,7 +31,8 @@ pub fn plain(sheet: &Sheet, notes: &[String]) -> String {
     let header = row(sheet.heads.iter().map(|head| head.text.clone()).collect());
     let body: String = sheet.rows.iter().map(|r| row(r.cells.iter().map(Shown::figure).collect())).collect();
     let count = sheet.heads.len().max(1);
-    let note = |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(&line(note)));
+    let note =
+        |note: &String| format!("\\multicolumn{{{count}}}{{l}}{{\\footnotesize {}}} \\\\\n", escape(&line(note)));
     let notes: String = notes.iter().map(note).collect();
     format!(
         "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header}\\midrule\n{body}\\bottomrule\n{notes}\\end{{tabular}}\n"
