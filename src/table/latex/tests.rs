@@ -6,6 +6,7 @@ use super::super::layout::{Layout, LayoutColumn};
 use super::super::render::format;
 use super::super::testing::laid_out;
 use super::super::text::Style;
+use crate::ml::colors::VOC;
 
 fn rendered(table: &Table, style: &Style) -> String {
     String::from_utf8((format("Latex").unwrap().render)(table, style).unwrap()).unwrap()
@@ -13,29 +14,7 @@ fn rendered(table: &Table, style: &Style) -> String {
 
 /// A table as the papers on VOC have: eight rows in two groups, the mean and 21 classes. The figures are made up.
 fn classes() -> (Table, Style) {
-    let names = [
-        "background",
-        "aeroplane",
-        "bicycle",
-        "bird",
-        "boat",
-        "bottle",
-        "bus",
-        "car",
-        "cat",
-        "chair",
-        "cow",
-        "diningtable",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "pottedplant",
-        "sheep",
-        "sofa",
-        "train",
-        "tvmonitor",
-    ];
+    let names = VOC;
     let texts = ["group", "method"].map(Column::text);
     let columns = texts.into_iter().chain(["mIoU", "std"].map(Column::float));
     let columns = columns.chain(names.map(Column::float)).chain([Column::bool("best")]).collect();
