@@ -26,6 +26,7 @@ impl TypedKind for Words {
     const VERSION: u32 = 1;
     const YIELDS: Yield = Yield { name: "count", bare: Bare::Last, outputs: &[COUNT] };
     const OUTPUTS: &'static [Output] = &[COUNT];
+    const EXAMPLE: &'static str = r#""count": Words(text: "three small words"),"#;
 
     fn run(&self, params: &WordsParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let mut produced = Produced::default();

@@ -33,6 +33,10 @@ pub trait Kind: Sync + Send {
     fn declared(&self) -> &'static [Output] {
         &[]
     }
+    /// Stages of the kind as a pipeline states them, for the reference. Empty where there is no example.
+    fn example(&self) -> &'static str {
+        ""
+    }
     /// The outputs that a node makes. Its parameters, or its stage's, may have been recorded by an older program.
     ///
     /// # Errors

@@ -29,6 +29,9 @@ pub trait TypedKind: Sync + Send {
     const YIELDS: Yield;
     /// The outputs that nodes make. Empty where the parameters alone say.
     const OUTPUTS: &'static [Output];
+    /// Stages of the kind as a pipeline states them, in lines of at most 76 characters. The examples of all kinds together
+    /// are one pipeline that passes the check. Every kind of the program has one.
+    const EXAMPLE: &'static str = "";
     /// Whether a node's numbers depend on the device and its arithmetic.
     const COMPUTES: bool = false;
     /// Whether its nodes train.
@@ -143,6 +146,10 @@ impl<K: TypedKind> Kind for K {
 
     fn declared(&self) -> &'static [Output] {
         K::OUTPUTS
+    }
+
+    fn example(&self) -> &'static str {
+        K::EXAMPLE
     }
 
     fn outputs(&self, params: &Value) -> Result<Vec<Output>, StageError> {

@@ -42,6 +42,15 @@ impl TypedKind for Claims {
     const VERSION: u32 = 1;
     const YIELDS: Yield = CLAIMS;
     const OUTPUTS: &'static [Output] = &[VERDICTS, LAYOUT];
+    const EXAMPLE: &'static str = r#""claims": Claims(
+    across: ["seed"],
+    claims: {
+        "average_helps": Greater(
+            that: "Average beats Regular", metric: MeanIou,
+            of: "validate[prefilter=Average]", than: "validate[prefilter=Regular]",
+        ),
+    },
+),"#;
 
     fn check(&self, p: &ClaimsParams) -> Vec<ParamFault> {
         faults::of_fields(p)

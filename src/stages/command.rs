@@ -43,6 +43,11 @@ impl TypedKind for Command {
     const VERSION: u32 = 1;
     const YIELDS: Yield = FILES;
     const OUTPUTS: &'static [Output] = &[];
+    const EXAMPLE: &'static str = r#""best": Command(
+    run: ["python3", "{file:script}", "{in:table.table}", "{out:best}"],
+    inputs: {"table": "table"}, files: {"script": "best.py"},
+    outputs: {"best": "best.csv"}, tools: {"python": ["python3", "--version"]},
+),"#;
 
     fn outputs(&self, p: &CommandParams) -> Vec<Output> {
         p.outputs.iter().map(|(name, path)| output(name, path)).collect()

@@ -74,6 +74,10 @@ impl TypedKind for Cost {
     const VERSION: u32 = 1;
     const YIELDS: Yield = COST;
     const OUTPUTS: &'static [Output] = &[COSTS, MEASUREMENTS];
+    const EXAMPLE: &'static str = r#""cost": Cost(
+    model: DeepLabV2(encoder: ResNet101, classes: 21, prefilter: Average()),
+    batch: 1, crop: (321, 321), repeats: 5,
+),"#;
     const COMPUTES: bool = true;
     const MEASURES: bool = true;
 

@@ -36,6 +36,7 @@ impl TypedKind for Curves {
     const VERSION: u32 = 1;
     const YIELDS: Yield = FILES;
     const OUTPUTS: &'static [Output] = &[LOSSES, MEAN_IOUS];
+    const EXAMPLE: &'static str = r#""curves": Curves(from: ["train", "validate"]),"#;
 
     fn expand(&self, p: &CurvesParams, extents: &dyn Extents) -> Result<Vec<NodeSpec>, Vec<ParamFault>> {
         Ok(vec![history::node(&p.from, extents)])

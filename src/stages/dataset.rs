@@ -36,6 +36,14 @@ impl TypedKind for Dataset {
     const VERSION: u32 = 3;
     const YIELDS: Yield = DATASET;
     const OUTPUTS: &'static [Output] = &[INDEX, INFO, SET_FILES];
+    const EXAMPLE: &'static str = r#""train_set": Dataset(
+    source: Listed(root: "fields", list: "train.txt"),
+    classes: Named(names: ["soil", "crop", "weed", "stone", "sky"]),
+),
+"val_set": Dataset(
+    source: Listed(root: "fields", list: "val.txt"),
+    classes: Named(names: ["soil", "crop", "weed", "stone", "sky"]),
+),"#;
     const CHECKS: bool = true;
 
     fn outputs(&self, p: &DatasetParams) -> Vec<Output> {

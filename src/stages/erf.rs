@@ -85,6 +85,7 @@ impl TypedKind for Erf {
     const VERSION: u32 = 4;
     const YIELDS: Yield = ERF;
     const OUTPUTS: &'static [Output] = &[PICTURE, MAP, FIGURES];
+    const EXAMPLE: &'static str = r#""erf": Erf(model: "train", data: "val_set", images: 100),"#;
     const COMPUTES: bool = true;
 
     fn run(&self, p: &ErfParams, job: &Job<'_>) -> Result<Produced, StageError> {

@@ -28,6 +28,13 @@ impl TypedKind for Model {
     const VERSION: u32 = 1;
     const YIELDS: Yield = IMPORTED;
     const OUTPUTS: &'static [Output] = &[STATE];
+    const EXAMPLE: &'static str = r#""published": Weights(
+    encoder: ResNet101,
+    source: Checkpoint(file: "weights:deeplab_resnet.ckpt", take: EncoderAndHead),
+),
+"released": Model(
+    weights: "published", model: DeepLabV2(encoder: ResNet101, classes: 21),
+),"#;
 
     fn agrees(&self, p: &ModelParams, peers: &Peers<'_>) -> Result<Vec<ParamFault>, StageError> {
         agree::imported(p, peers)

@@ -41,6 +41,7 @@ impl TypedKind for Predict {
     const VERSION: u32 = 3;
     const YIELDS: Yield = FILES;
     const OUTPUTS: &'static [Output] = &[PICTURES];
+    const EXAMPLE: &'static str = r#""predict": Predict(model: "train", data: "val_set"),"#;
     const COMPUTES: bool = true;
 
     fn version(&self, p: &PredictParams) -> u32 {

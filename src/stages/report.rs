@@ -87,6 +87,9 @@ impl TypedKind for Report {
     const VERSION: u32 = 3;
     const YIELDS: Yield = REPORT;
     const OUTPUTS: &'static [Output] = &[TABLE, MEANS, PAPER, LAYOUT, CLAIMS, CLAIMS_LAYOUT];
+    const EXAMPLE: &'static str = r#""table": Report(
+    from: ["validate", "erf"], over: ["seed"], formats: [Markdown, Latex, Csv],
+),"#;
 
     fn outputs(&self, p: &ReportParams) -> Vec<Output> {
         let formats: Vec<Format> = p.formats.iter().map(TableFormat::format).collect();

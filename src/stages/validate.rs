@@ -23,7 +23,7 @@ params! {
     /// Predicts whole images one by one, and counts pixels by true and predicted class. Logits are resized to the
     /// image by TensorFlow's legacy bilinear sampling, and the class with the largest wins. `inference` adds scales,
     /// mirrored images and a CRF. The stage leaves a summary, a row for each class, and the counts of each image. The
-    /// summary has the mean IoU over the classes that occur, their number, the reference's mean, the pixel accuracy,
+    /// summary has the mean IoU over the classes that occur, their number, the original code's mean, the pixel accuracy,
     /// the mean IoU of the best constant prediction, and the mean cross entropy of the scores before any CRF.
     /// Beside them stands the mean boundary IoU, which looks at the pixels along contours alone.
     pub struct ValidateParams {
@@ -95,6 +95,7 @@ impl TypedKind for Validate {
     const VERSION: u32 = 6;
     const YIELDS: Yield = METRICS;
     const OUTPUTS: &'static [Output] = &[SUMMARY, CLASSES, CONFUSION, BOUNDARY, LOG];
+    const EXAMPLE: &'static str = r#""validate": Validate(model: "train", data: "val_set", every_iteration: true),"#;
     const COMPUTES: bool = true;
 
     fn version(&self, p: &ValidateParams) -> u32 {

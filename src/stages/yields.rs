@@ -156,5 +156,5 @@ pub const VERDICTS: Output = Output::table(
 )
 .laid_out_by("layout");
 
-/// What a stage logs, in the reference's form.
-pub const LOG: Output = Output::file("log", "log.txt", "The log in the form of the reference's.").log();
+/// What a stage logs, in the original code's form.
+pub const LOG: Output = Output::file("log", "log.txt", "The log in the form of the original code's.").log();

@@ -95,19 +95,45 @@ fn the_parents_pipelines_keep_a_checkpoint_every_1000_updates_and_validate_each_
 
 #[test]
 fn the_reference_of_the_kinds_is_what_the_program_prints() {
-    let path = project().join("pipelines/README.md");
+    let path = project().join("docs/kinds.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (head, stands) = text.split_once("\n## Kinds\n").expect("a heading `## Kinds`");
+    let (head, stands) = text.split_once("\n## ").expect("a heading");
     let printed = Bench::new().ok("kinds --markdown");
-    let wanted = format!("\nWhat follows is what `repro kinds --markdown` prints.\n\n{printed}");
     if std::env::var_os("REPRO_REGENERATE").is_some() {
-        std::fs::write(&path, format!("{head}\n## Kinds\n{wanted}")).unwrap();
+        std::fs::write(&path, format!("{head}\n{printed}")).unwrap();
         return;
     }
     assert!(
-        stands == wanted,
-        "`pipelines/README.md` is old; write it again by `REPRO_REGENERATE=1 cargo test --release`"
+        format!("## {stands}") == printed,
+        "`docs/kinds.md` is old; write it again by `REPRO_REGENERATE=1 cargo test --release`"
     );
+}
+
+#[test]
+fn the_examples_of_all_kinds_are_one_pipeline() {
+    let bench = Bench::new();
+    let mut stages = String::new();
+    for kind in &repro::stages::registry().kinds {
+        let (name, example) = (kind.name(), kind.example());
+        assert!(example.contains(&format!(": {name}(")), "{name} shows no stage of its kind: {example:?}");
+        assert!(example.ends_with(','), "{name}: {example}");
+        assert!(example.lines().all(|line| line.chars().count() <= 76), "{name}: {example}");
+        stages += example;
+    }
+    bench.write(
+        "examples.ron",
+        format!(
+            r#"Pipeline(
+                name: "examples",
+                matrix: (axes: {{
+                    "prefilter": (set: ["train.model.prefilter"], values: [Regular, Average]),
+                    "seed": (set: ["train.seed"], values: [1, 2, 3]),
+                }}),
+                stages: {{ {stages} }},
+            )"#
+        ),
+    );
+    bench.ok("graph examples.ron");
 }
 
 /// Every field, at any depth, with its path.
@@ -148,10 +174,10 @@ fn every_kind_variant_and_field_is_documented() {
         each(kind.name().to_owned(), schema.doc);
         fields(kind.name(), &schema.fields, &mut each);
         let shown = Bench::new().ok(&format!("kinds {}", kind.name()));
-        assert!(shown.contains(&format!("Yields {}", kind.yields().name)), "{shown}");
+        assert!(shown.contains(&format!("gives {}. ", kind.yields().name)), "{shown}");
         for output in kind.declared() {
             each(format!("{}: {}", kind.name(), output.name), output.doc);
-            assert!(shown.contains(&format!("- `{}`: a", output.name)), "{shown}");
+            assert!(shown.contains(&format!("\n  {}: a", output.name)), "{shown}");
         }
     }
     assert!(count > 80, "{count}");

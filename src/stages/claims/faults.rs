@@ -110,8 +110,8 @@ pub fn between_stages(p: &ClaimsParams, peers: &Peers<'_>) -> Result<Vec<ParamFa
         }
         for (field, reference, side) in &shown {
             if let Some(other) = side.yields.iter().find(|yields| **yields != metric.yields()) {
-                let message = format!("`{reference}` yields {other}, which has no {}.", metric.in_words());
-                let hint = format!("Name a stage that yields {}, or compare another figure.", metric.yields());
+                let message = format!("`{reference}` gives {other}, which has no {}.", metric.in_words());
+                let hint = format!("Name a stage that gives {}, or compare another figure.", metric.yields());
                 faults.push(ParamFault::new(at(name, field), message, hint));
             }
         }

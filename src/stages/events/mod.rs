@@ -56,6 +56,7 @@ impl TypedKind for Events {
     const VERSION: u32 = 2;
     const YIELDS: Yield = FILES;
     const OUTPUTS: &'static [Output] = &[EVENTS];
+    const EXAMPLE: &'static str = r#""events": Events(from: ["train", "validate"], data: "val_set"),"#;
     // Predictions compute.
     const COMPUTES: bool = true;
 

@@ -47,7 +47,7 @@ params! {
     pub enum Beyond {
         /// They are an error.
         Refuse {}
-        /// Their pixels are ignored, as in the reference. The stage warns of them, and says how many they are.
+        /// Their pixels are ignored, as in the original code. The stage warns of them, and says how many they are.
         Ignore {}
     }
 
@@ -98,7 +98,7 @@ params! {
             /// The mean width and height of a scene.
             size: (u32, u32) = (128, 96), where min(32.0).max(4096.0).unit("pixels");
         }
-        /// A list file as in the reference: a line is `/image/path /label/path`, below a root. Tabs, commas or semicolons may
+        /// A list file as in the original code: a line is `/image/path /label/path`, below a root. Tabs, commas or semicolons may
         /// stand between the two. A path with such characters or with spaces stands in quotes. `#` starts a comment. Images are
         /// JPEG or PNG files. Labels are PNG files of class ids, as a palette or as grey of at most 8 bits. The id of an image
         /// is its file name without the extension. No two images may have the same id.

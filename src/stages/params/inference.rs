@@ -10,7 +10,7 @@ use crate::stage::schema::{Field, Type};
 params! {
     /// How a network sees an image, and how that becomes one prediction.
     pub struct Inference {
-        /// The factors by which the image is scaled. The network sees each scale once. The multi-scale reference has
+        /// The factors by which the image is scaled. The network sees each scale once. The original multi-scale code has
         /// 1, 0.75 and 0.5.
         scales: Vec<f64> = vec![1.0], where above(0.0).max(8.0).nonempty();
         /// Whether the network also sees each scale mirrored. The mirrored logits lie where the others lie, at any width.
@@ -26,7 +26,7 @@ params! {
     pub enum Fuse {
         /// The mean of the probabilities at the size of the image. This is usual today.
         Mean {}
-        /// The greatest logits, at the size of the logits of the first scale, as in the multi-scale reference.
+        /// The greatest logits, at the size of the logits of the first scale, as in the original multi-scale code.
         Max {}
     }
 

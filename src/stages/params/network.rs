@@ -56,7 +56,7 @@ params! {
     /// The conventions in which programs differ that train the same network. Each name stands for a set of them, and each
     /// convention of the set can be stated by itself, as in `Caffe(upsampling: AlignCorners)`.
     pub enum Geometry {
-        /// The reference's.
+        /// The original code's.
         TensorFlow {
             /// How many zeros stand around the input of a convolution.
             padding: Padding = Padding::Same {};
@@ -159,7 +159,7 @@ impl Model {
 }
 
 impl Default for Head {
-    /// The reference's.
+    /// The original code's.
     fn default() -> Self {
         Head::Aspp { rates: vec![6, 12, 18, 24] }
     }
@@ -177,7 +177,7 @@ impl Head {
 }
 
 impl Default for Geometry {
-    /// The reference's.
+    /// The original code's.
     fn default() -> Self {
         Geometry::TensorFlow {
             padding: Padding::Same {},
@@ -333,7 +333,7 @@ pub fn in_words(choice: &Choice) -> String {
     choice.in_words(&encoder.or_else(prefilter).unwrap_or_default())
 }
 
-/// The encoder of a network as tables name it, with the head and the geometry where they are others than the reference's.
+/// The encoder of a network as tables name it, with the head and the geometry where they are others than the original code's.
 pub fn encoder_in_words(spec: &ModelSpec) -> String {
     let head = (!spec.head.is_default()).then(|| spec.head.in_words());
     let geometry = (!spec.geometry.is_default()).then(|| spec.geometry.in_words());

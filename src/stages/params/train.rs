@@ -21,7 +21,7 @@ params! {
         /// The images, with labels.
         data: Ref, where to(&[DATASET]);
         /// What the network starts from: the encoder, and whatever else these weights were told to take. The other
-        /// parameters of the head and the pre-filters start from their initialisers, as in the reference.
+        /// parameters of the head and the pre-filters start from their initialisers, as in the original code.
         weights: Ref, where to(&[WEIGHTS]);
         /// The network.
         model: Model;
@@ -36,7 +36,7 @@ params! {
         steps: u32, where min(1.0).unit("updates");
         /// The updates that the schedule spans, from step 0 on. `None`: `first_step` + iterations x steps.
         horizon: Option<u64> = None, where min(1.0).unit("updates");
-        /// Whether iterations follow one another as in the reference. There each iteration makes one update more than
+        /// Whether iterations follow one another as in the original code. There each iteration makes one update more than
         /// it has steps: the step between two iterations is trained twice, and the very last step has rate 0. Each
         /// iteration also draws its batches from the start.
         reference: bool = false;
@@ -46,7 +46,7 @@ params! {
         accumulate: u32 = 1, where min(1.0).max(65536.0).unit("batches");
         /// The factors by which the crops are scaled. One network sees all of them. The logits of several scales are
         /// resized to those of the first, and fused by their maximum. The loss is the sum of the cross entropies of
-        /// the fused logits and of each scale. The multi-scale reference has 1, 0.75 and 0.5, and a weight decay of
+        /// the fused logits and of each scale. The original multi-scale code has 1, 0.75 and 0.5, and a weight decay of
         /// 5e-4.
         scales: Vec<f64> = vec![1.0], where above(0.0).max(8.0).nonempty();
         /// The height and width that images are cropped or padded to.
@@ -126,7 +126,7 @@ params! {
         Constant {}
     }
 
-    /// Random changes of the training images, in the reference's order: scale, mirror, crop.
+    /// Random changes of the training images, in the original code's order: scale, mirror, crop.
     pub struct Augment {
         /// The least and the greatest factor by which height and width are scaled. The factor is drawn uniformly.
         /// `None`: no scaling.

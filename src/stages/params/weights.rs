@@ -71,10 +71,10 @@ params! {
         /// This program's own names.
         Own {}
         /// The names of DeepLab-v2, after Caffe: `deeplab_resnet_init.ckpt`, `deeplab_resnet.ckpt`, and `deeplab` of
-        /// the reference.
+        /// the original code.
         Deeplab {}
         /// The names of TensorFlow slim: `resnet_v1_101.ckpt`, `resnet_v1_50.ckpt`, and `res101` and `res50` of the
-        /// reference.
+        /// original code.
         Slim {}
         /// The names of torchvision's ResNet-50 and ResNet-101.
         Torchvision {}
@@ -91,11 +91,11 @@ params! {
 
     /// What is taken from a file.
     pub enum Take {
-        /// The encoder. The head starts from its initialiser, as in the reference.
+        /// The encoder. The head starts from its initialiser, as in the original code.
         Encoder {}
         /// The encoder and the head. The model that is trained must have as many classes.
         EncoderAndHead {}
-        /// The encoder, the head, and what the pre-filter has learned, as in a checkpoint that the reference trained.
+        /// The encoder, the head, and what the pre-filter has learned, as in a checkpoint that the original code trained.
         Model {
             /// The type of dilated convolution that the file was trained with. The model that is trained must have
             /// the same.

@@ -20,6 +20,12 @@ impl TypedKind for Train {
     const VERSION: u32 = 4;
     const YIELDS: Yield = MODEL;
     const OUTPUTS: &'static [Output] = &[STATE, STEPS, TRAINING_CLASSES, LOG];
+    const EXAMPLE: &'static str = r#""train": Train(
+    data: "train_set", weights: "start",
+    model: DeepLabV2(encoder: ResNet101, classes: 5, prefilter: Average()),
+    iterations: 10, steps: 2000, batch: 10, crop: (321, 321),
+    optimizer: (lr: 2e-3), augment: (scale: (0.5, 1.5), mirror: true), seed: 1,
+),"#;
     const COMPUTES: bool = true;
     const TRAINS: bool = true;
 
