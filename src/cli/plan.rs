@@ -89,7 +89,7 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut counts = [0; 3];
     for planned in &plan.nodes {
         let (at, word, remark) = match &planned.state {
-            State::Hit { key, .. } => (0, "hit", key.short()),
+            State::Hit { key, .. } => (0, "cached", key.short()),
             State::Run { why, .. } => (1, "run", words(why)),
             State::Depends { on, why } => {
                 let more = if on.len() > NEEDS { format!(" and {} more", on.len() - NEEDS) } else { String::new() };

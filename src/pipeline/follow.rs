@@ -83,7 +83,7 @@ fn resolve<'a>(
                 let instead = kind.instead(name, &reference.yields);
                 let (kind, yields) = (kind.name(), kind.yields().name);
                 let message =
-                    format!("`{name}` is of kind `{kind}`, which yields {yields}, but {} is needed here.", wanted());
+                    format!("`{name}` is of kind `{kind}`, which gives {yields}, but {} is needed here.", wanted());
                 let fault = fault(message).hint(instead.unwrap_or_else(|| fitting(reference, from, stages)));
                 Box::new(match stage.any() {
                     Some(stage) => fault.related(&stage.span, format!("`{name}` is defined here")),
@@ -107,10 +107,10 @@ fn resolve<'a>(
     match nodes.iter().find(|node| !fits(&node.yields)) {
         Some(node) => {
             let yields = &node.yields;
-            let message = format!("`{}` yields {yields}, but {} is needed here.", reference.text, wanted());
+            let message = format!("`{}` gives {yields}, but {} is needed here.", reference.text, wanted());
             let instead =
                 registry.that_yields(yields).and_then(|kind| kind.instead(&reference.text, &reference.yields));
-            let hint = instead.unwrap_or_else(|| "Name a stage of the run that yields what is needed.".to_owned());
+            let hint = instead.unwrap_or_else(|| "Name a stage of the run that gives what is needed.".to_owned());
             Err(told(fault(message).hint(hint)))
         }
         None => Ok(None),
@@ -127,8 +127,8 @@ fn fitting(reference: &StatedReference, from: &str, stages: &BTreeMap<String, Va
         .peekable();
     let wanted = reference.yields.join(" or ");
     match fitting.peek() {
-        None => format!("No other stage of this pipeline yields {wanted}."),
-        Some(_) => format!("The stages that yield {wanted} are {}.", names(fitting)),
+        None => format!("No other stage of this pipeline gives {wanted}."),
+        Some(_) => format!("The stages that give {wanted} are {}.", names(fitting)),
     }
 }
 

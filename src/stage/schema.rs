@@ -350,9 +350,9 @@ impl Type {
                 }
             }
             Type::Str => "a text in quotes".to_owned(),
-            Type::Ref(yields) => format!("the name of a stage that yields {}", yields.join(" or ")),
+            Type::Ref(yields) => format!("the name of a stage that gives {}", yields.join(" or ")),
             Type::Cells(yields) => {
-                format!("the name of a stage that yields {}, which means all its cells", yields.join(" or "))
+                format!("the name of a stage that gives {}, which means all its cells", yields.join(" or "))
             }
             Type::File => "the path of a file in quotes".to_owned(),
             Type::List { item, min: 0 } => format!("a list, each {}", item.describe()),

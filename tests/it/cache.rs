@@ -183,7 +183,7 @@ fn more_iterations_run_alone_where_the_horizon_is_stated() {
     bench.ran("small.ron");
     let line = "small.ron --set train.iterations=3";
     let plan = bench.ok(&format!("plan {line}"));
-    assert!(plan.contains("hit      train[2]") && plan.contains("run      train[3]"), "{plan}");
+    assert!(plan.contains("cached   train[2]") && plan.contains("run      train[3]"), "{plan}");
     assert_eq!(bench.ran(line), ["train[3]", "predict", "validate[3]", "table"]);
 }
 

@@ -91,7 +91,7 @@ fn what_a_model_cannot_be_made_of_is_told_when_planning() {
     assert_snapshot!(told(WHOLE, &SIX.replace("Tiny", "ResNet50"), JUDGED), @"small.ron:14:92: `w` is for Tiny, but the model's encoder is ResNet50. State the same encoder in both.");
     assert_snapshot!(told(WHOLE, &format!("{SIX}, classes: Some(Voc)"), "Predict(model: \"w\", data: \"others\")"), @r#"
     small.ron:14:156: The model has 6 classes, but 21 are named. Name as many classes as the model has.
-    small.ron:15:21: `w` is of kind `Weights`, which yields weights, but model or imported model is needed here. Make a model of them: write a stage `Model(weights: "w", model: …)`, and name that.
+    small.ron:15:21: `w` is of kind `Weights`, which gives weights, but model or imported model is needed here. Make a model of them: write a stage `Model(weights: "w", model: …)`, and name that.
     "#);
 }
 
@@ -105,8 +105,8 @@ fn the_classes_of_a_model_are_those_of_the_data_or_as_many() {
 
 #[test]
 fn weights_are_no_model_and_a_model_is_no_training() {
-    assert_snapshot!(told(WHOLE, SIX, "Validate(model: \"w\", data: \"others\")"), @r#"small.ron:15:22: `w` is of kind `Weights`, which yields weights, but model or imported model is needed here. Make a model of them: write a stage `Model(weights: "w", model: …)`, and name that."#);
-    assert_snapshot!(told(WHOLE, SIX, "Curves(from: [\"m\"])"), @"small.ron:15:20: `m` is of kind `Model`, which yields imported model, but model or metrics is needed here. A model of weights has no training to show. Name a validation of `m`.");
+    assert_snapshot!(told(WHOLE, SIX, "Validate(model: \"w\", data: \"others\")"), @r#"small.ron:15:22: `w` is of kind `Weights`, which gives weights, but model or imported model is needed here. Make a model of them: write a stage `Model(weights: "w", model: …)`, and name that."#);
+    assert_snapshot!(told(WHOLE, SIX, "Curves(from: [\"m\"])"), @"small.ron:15:20: `m` is of kind `Model`, which gives imported model, but model or metrics is needed here. A model of weights has no training to show. Name a validation of `m`.");
 }
 
 #[test]
