@@ -31,24 +31,39 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run what is not cached of a pipeline, and write its tables.
+    #[command(after_help = "Examples:\
+                      \n  repro run pipelines/smoke.ron --profile tiny\
+                      \n  repro run pipelines/camvid_average.ron --data camvid=/data/camvid --set train.steps=50")]
     Run(run::RunArgs),
     /// Show what would run and why, stage by stage.
+    #[command(after_help = "Example:\n  repro plan pipelines/smoke.ron --set train.seed=2")]
     Plan(PlanArgs),
     /// Show what differs between two runs and whether it matters.
+    #[command(after_help = "Examples:\
+                      \n  repro diff smoke~1 smoke\
+                      \n  repro diff voc_regular/validate voc_average/validate --format markdown")]
     Diff(diff::DiffArgs),
     /// List a run's claims with their verdicts, and tell by the exit code whether one fails.
+    #[command(after_help = "Example:\n  repro claims camvid_claims --strict")]
     Claims(claims::ClaimsArgs),
     /// List the runs with their figures, filtered and sorted.
     Runs(runs::RunsArgs),
     /// Show one run: parameters, nodes, metrics, machine.
+    #[command(after_help = "Example:\n  repro show smoke@tiny")]
     Show(show::ShowArgs),
     /// Put a run's parameters, logs, tables, pictures and checkpoints into one archive.
+    #[command(after_help = "Example:\n  repro export smoke smoke.tar.zst --without-checkpoints")]
     Export(export::ExportArgs),
     /// Write a model's predictions of images as pictures, without a pipeline.
+    #[command(after_help = "Examples:\
+                      \n  repro predict smoke:train photographs/ -o predictions\
+                      \n  repro predict deeplab_resnet.ckpt street.jpg -o predictions")]
     Predict(predict::PredictArgs),
     /// Draw a pipeline's graph.
+    #[command(after_help = "Example:\n  repro graph pipelines/smoke.ron --format dot | dot -Tsvg -o smoke.svg")]
     Graph(graph::GraphArgs),
-    /// Describe the stage kinds and their parameters.
+    /// Describe the stage kinds: what each does, its outputs, its parameters, and an example.
+    #[command(after_help = "Example:\n  repro kinds Train")]
     Kinds {
         /// The kind; all kinds, a line each, if none is given.
         kind: Option<String>,
@@ -60,8 +75,10 @@ enum Command {
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
     /// Measure what the types of dilated convolution cost on this machine, in time and memory.
+    #[command(after_help = "Example:\n  repro bench --encoder ResNet50 --size 161 --out costs.csv")]
     Bench(bench::BenchArgs),
     /// Print a shell's completion script.
+    #[command(after_help = "Example:\n  repro completions bash > ~/.local/share/bash-completion/completions/repro")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -154,4 +171,39 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
 
 fn guard(result: Result<(), StageError>) -> Result<Exit, Failure> {
     result.map(|()| Exit::Success).map_err(|error| fail(Exit::Bug, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands of a text that stand on lines of their own, as words. What a shell would do with their output is left out.
+    fn examples(text: &str) -> Vec<Vec<String>> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("  repro "));
+        let words = |line: &str| line.split(['|', '>']).next().unwrap_or_default().replace('\'', "");
+        let spaced = |line| words(line).split_whitespace().map(str::to_owned).collect();
+        lines.map(spaced).collect()
+    }
+
+    #[test]
+    fn every_command_shows_an_example_that_it_takes() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            if command.has_subcommands() {
+                continue;
+            }
+            let help = command.clone().render_long_help().to_string();
+            let found = examples(&help);
+            assert!(found.iter().any(|words| words[0] == name), "`{name}` shows no example:\n{help}");
+            for words in found {
+                let line = std::iter::once("repro".to_owned()).chain(words.iter().cloned());
+                let parsed = Cli::try_parse_from(line);
+                assert!(
+                    parsed.is_ok(),
+                    "{words:?}: {}",
+                    parsed.err().map_or_else(String::new, |error| error.to_string())
+                );
+            }
+        }
+    }
 }

@@ -30,7 +30,10 @@ for each stage.
 
 Conditions: COLUMN OPERATOR VALUE. The operators are >, >=, <, <=, = and !=. Numbers are
 compared as numbers. Texts are compared by = and !=, times and ids also by the others. A row
-without a value in the column fulfils no condition on a number.";
+without a value in the column fulfils no condition on a number.
+
+Example:
+  repro runs camvid_claims --sort -mean_iou --columns run,prefilter,seed,mean_iou";
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
