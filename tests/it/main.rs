@@ -57,6 +57,8 @@ mod output;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod page_html;
+#[cfg(test)]
 mod paper;
 #[cfg(test)]
 mod pipelines;
