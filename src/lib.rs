@@ -15,14 +15,14 @@
 //! | 4 | [`results`] | what a run leaves for people: published files, archives, differences between runs |
 //! | 4 | [`stages`] | one adapter for each kind: typed parameters, a call into `ml`, artifacts |
 //! | 3 | [`engine`] | turns a plan into finished nodes: cache, schedule, child processes, events, run record |
+//! | 3 | [`page`] | the report page: from what nodes left to one HTML file |
 //! | 2 | [`pipeline`] | turns files into a checked graph; it knows kinds as a registry of schemas |
 //! | 2 | [`store`] | content-addressed objects in layers, action records, executions, runs, locks and leases |
-//! | 2 | [`page`] | the report page: from what nodes left to one HTML file |
+//! | 2 | [`figure`] | pictures of figures, as SVG and PNG |
 //! | 2 | [`bench`] | work to measure and the processes that do it: for `repro bench`, the kind `Cost` and `benches/` |
 //! | 1 | [`stage`], [`table`], [`ml`] | the stage contract; tables and their renderings; networks, data, metrics |
 //! | 1 | [`stats`] | intervals, tests and verdicts, from counts and figures |
 //! | 1 | [`tensorboard`] | the format of TensorBoard's event files |
-//! | 1 | [`figure`] | pictures of figures, as SVG and PNG |
 //! | 1 | [`program`] | what this program was built from, and how it starts itself again |
 //! | 0 | [`hash`], [`dag`], [`fsio`] | digests and the canonical encoding; graphs; the only user of `std::fs` |
 //! | 0 | [`rng`] | random numbers as a function of seed, purpose and index |

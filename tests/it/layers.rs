@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bench", &["fsio", "rng", "program", "ml"]),
     ("stats", &["rng"]),
     ("tensorboard", &[]),
-    ("figure", &[]),
+    ("figure", &["table"]),
     ("page", &["hash", "fsio", "syntax", "table", "stats", "figure", "ml"]),
     ("program", &["fsio"]),
     ("store", &["hash", "fsio", "stage"]),
