@@ -121,7 +121,7 @@ const keys = async (page) => {
   hold(await page.getByRole("dialog", { name: "Keys" }).isVisible(), "? shows the keys");
   await page.keyboard.press("Escape");
   hold(!(await page.getByRole("dialog", { name: "Keys" }).isVisible()), "Escape closes the keys");
-  if (await page.locator("input[type=search]").count()) {
+  if (await page.locator("input[type=search]").filter({ visible: true }).count()) {
     await page.keyboard.press("/");
     same(await page.evaluate(() => document.activeElement.type), "search", "/ leads to a filter");
     await page.keyboard.type("?j");
@@ -175,7 +175,7 @@ const check = async (browser, file) => {
   const done = [];
 
   const { page, close } = await opened(browser, file);
-  hold(await page.title() || name === "empty" || name === "bare", "the page has no title");
+  hold(await page.title(), "the page has no title");
   hold(await page.getByRole("button", { name: "Keys" }).count(), "the script did not run");
   await picture(page, "light");
   await keys(page);

@@ -148,8 +148,8 @@ fn jpeg(raster: &Raster) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Appends bytes as base64 (RFC 4648).
-fn base64(bytes: &[u8], out: &mut String) {
+/// Appends bytes as base64 (RFC 4648), padded to a multiple of four.
+pub fn base64(bytes: &[u8], out: &mut String) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for part in bytes.chunks(3) {
         let all = part.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - part.len()));

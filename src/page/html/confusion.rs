@@ -19,7 +19,7 @@ pub(super) fn confusion(matrix: &Confusion, caption: &str, data: &mut Data) -> M
     };
     let markup = html! {
         figure class="confusion" {
-            div class="scroll" tabindex="0" role="region" aria-label={ "Table: " (plain(&matrix.title)) } {
+            div class="scroll" tabindex="0" role="group" aria-label={ "Table: " (plain(&matrix.title)) } {
                 table data-confusion=(data.confusions.len()) {
                     caption { (text(&matrix.title)) }
                     thead {

@@ -3,14 +3,15 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::data::Data;
-use super::policy::{SCRIPT, STYLE, policy};
-use super::text::{lines, plain, text};
+use super::policy::{SCRIPT, policy, style};
+use super::text::{lines, plain, text, titled};
 use super::{cards, figure, gallery, graph, grid};
 use crate::page::model::{Block, Page, Section};
 
 /// The whole file.
 pub(super) fn document(page: &Page, data: &mut Data) -> Markup {
     let anchors = anchors(&page.sections);
+    let style = style();
     let main = html! {
         @for (section, anchor) in page.sections.iter().zip(&anchors) { (self::section(section, anchor, data)) }
         @if !page.notes.is_empty() {
@@ -24,24 +25,24 @@ pub(super) fn document(page: &Page, data: &mut Data) -> Markup {
         (DOCTYPE)
         html lang="en" {
             head {
-                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta http-equiv="Content-Security-Policy" content=(policy(&style));
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content=(concat!("repro ", env!("CARGO_PKG_VERSION")));
-                title { (text(&page.title)) }
-                style { (PreEscaped(STYLE)) }
+                title { (titled(&page.title, "Report")) }
+                style { (PreEscaped(&style)) }
             }
             body {
                 a class="skip" href="#page.main" { "Skip to the content" }
                 header {
-                    h1 { (text(&page.title)) }
+                    h1 { (titled(&page.title, "Report")) }
                     @if !page.lead.is_empty() { p class="lead" { (text(&page.lead)) } }
                 }
                 nav aria-label="Contents" {
                     ol {
                         @for (section, anchor) in page.sections.iter().zip(&anchors) {
-                            li { a href={ "#" (anchor) } { (text(&section.title)) } }
+                            li { a href={ "#" (anchor) } { (titled(&section.title, "Section")) } }
                         }
                         @if !page.notes.is_empty() { li { a href="#page.notes" { "What is not shown" } } }
                     }
@@ -75,11 +76,11 @@ fn section(section: &Section, anchor: &str, data: &mut Data) -> Markup {
         section id=(anchor) aria-labelledby=(title) {
             @if section.folded {
                 details {
-                    summary { h2 id=(title) { (text(&section.title)) } }
+                    summary { h2 id=(title) { (titled(&section.title, "Section")) } }
                     (content)
                 }
             } @else {
-                h2 id=(title) { (text(&section.title)) }
+                h2 id=(title) { (titled(&section.title, "Section")) }
                 (content)
             }
         }
@@ -95,7 +96,7 @@ fn block(block: &Block, of: &str, data: &mut Data) -> Markup {
         Block::Graph(graph) => graph::graph(graph, data),
         Block::Code(code) => html! {
             div class="code" {
-                pre tabindex="0" role="region" aria-label={ "Commands or text: " (plain(of)) } { code { (lines(code)) } }
+                pre tabindex="0" role="group" aria-label={ "Commands or text: " (plain(of)) } { code { (lines(code)) } }
             }
         },
         Block::Text(paragraph) => html! { p { (text(paragraph)) } },

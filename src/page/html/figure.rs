@@ -24,7 +24,7 @@ pub(super) fn figure(figure: &Figure, data: &mut Data) -> Markup {
     let title = title(&figure.chart);
     html! {
         figure class="chart" {
-            div class="scroll" tabindex="0" role="region" aria-label={ "Picture: " (plain(title)) } {
+            div class="scroll" tabindex="0" role="group" aria-label={ "Picture: " (plain(title)) } {
                 // Its texts are escaped by the drawing.
                 (PreEscaped(drawing.svg(Look::Page)))
             }

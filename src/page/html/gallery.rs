@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::data::Data;
 use super::pixels::picture;
-use super::text::{plain, text};
+use super::text::{plain, text, titled};
 use crate::figure::Panel;
 use crate::page::model::{Gallery, GalleryImage};
 
@@ -37,7 +37,7 @@ fn row(image: &GalleryImage, heads: &[String], data: &mut Data) -> Markup {
     let nothing = String::new();
     html! {
         section class="image" aria-labelledby=(title) {
-            h3 id=(title) { (text(&image.name)) }
+            h3 id=(title) { (titled(&image.name, "Image")) }
             @if !image.why.is_empty() || !image.figures.is_empty() {
                 p class="note" {
                     (text(&image.why))

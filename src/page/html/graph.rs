@@ -24,7 +24,7 @@ pub(super) fn graph(graph: &Graph, data: &mut Data) -> Markup {
     let total: f64 = nodes.iter().filter_map(|node| node.seconds).sum();
     html! {
         figure class="graph" {
-            div class="scroll" tabindex="0" role="region" aria-label="Picture: the stages" {
+            div class="scroll" tabindex="0" role="group" aria-label="Picture: the stages" {
                 svg role="img" aria-label="The stages and what they read. The table below says the same."
                     width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } {
                     @for line in layout.lines() { path class="edge" d=(line) {} }

@@ -22,7 +22,7 @@ pub(super) fn table(grid: &Grid, of: &str, data: &mut Data) -> Markup {
     let nothing = Cell::default();
     html! {
         div class="table" {
-            div class="scroll" tabindex="0" role="region" aria-label={ "Table: " (plain(label)) } {
+            div class="scroll" tabindex="0" role="group" aria-label={ "Table: " (plain(label)) } {
                 table data-table=(number) {
                     @if !grid.caption.is_empty() { caption { (text(&grid.caption)) } }
                     thead {

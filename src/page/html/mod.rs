@@ -7,7 +7,6 @@
 //! - the page is complete without the script, which adds sorting, filters, keys and read-outs;
 //! - the same page gives the same bytes.
 
-mod base64;
 mod cards;
 mod confusion;
 mod data;

@@ -2,8 +2,7 @@
 
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 
-use super::base64::base64;
-use crate::figure::Panel;
+use crate::figure::{Panel, base64};
 use crate::ml::data::{Raster, jpeg};
 
 /// The longest side that is kept, in pixels: twice what a panel has on a screen.
@@ -49,7 +48,7 @@ fn photo((height, width): (usize, usize), pixels: &[u8]) -> Result<Picture, Stri
     };
     let bytes =
         jpeg::encode(&Raster::from_fn(rows, columns, mean), QUALITY, "a panel").map_err(|fault| fault.message)?;
-    Ok(Picture { height, width, address: format!("data:image/jpeg;base64,{}", base64(&bytes)) })
+    Ok(Picture { height, width, address: address("jpeg", &bytes) })
 }
 
 fn mask((height, width): (usize, usize), pixels: &[u8], palette: &[[u8; 3]]) -> Result<Picture, String> {
@@ -83,7 +82,13 @@ fn mask((height, width): (usize, usize), pixels: &[u8], palette: &[[u8; 3]]) -> 
         );
     }
     let bytes = encoded((rows, columns), depth, colours, &packed).map_err(|error| error.to_string())?;
-    Ok(Picture { height, width, address: format!("data:image/png;base64,{}", base64(&bytes)) })
+    Ok(Picture { height, width, address: address("png", &bytes) })
+}
+
+fn address(kind: &str, bytes: &[u8]) -> String {
+    let mut out = format!("data:image/{kind};base64,");
+    base64(bytes, &mut out);
+    out
 }
 
 /// A PNG by the compressor that gives the same bytes on every machine.

@@ -79,7 +79,7 @@ for (const figure of all("figure.confusion")) {
   };
   const buttons = names.map((name, at) => button(name, () => sort(at)));
   rows.forEach((row, at) => row.cells[0].replaceChildren(buttons[at]));
-  const out = readout(figure, "Choose a class to sort all classes by their confusion with it.");
+  const out = readout(figure, "Choose a class to sort all by their confusion with it.");
   on(table, "pointerover", (event) => {
     const y = rows.indexOf(event.target.parentNode);
     const x = y < 0 ? -1 : cells[y + 1].indexOf(event.target);
@@ -119,7 +119,7 @@ for (const figure of all("figure.chart")) {
     if (stop >= 0) tell(stop);
   });
   // Each series can be hidden.
-  const series = Object.entries(Object.groupBy(all("text[data-series]", svg), (text) => text.dataset.series));
+  const series = Object.entries(Object.groupBy(all("text[data-series]:not(:has(title))", svg), (text) => text.dataset.series));
   const toggles = series.map(([number, texts]) => {
     const toggle = button(texts.map((text) => text.textContent).join(" "), () => {
       const hide = toggle.ariaPressed === "true";

@@ -14,6 +14,11 @@ pub(super) fn plain(text: &str) -> String {
     visible(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
+/// A title, or what stands for one that is empty: what links and headings are called by is never empty.
+pub(super) fn titled(title: &str, instead: &str) -> Markup {
+    text(if title.trim().is_empty() { instead } else { title })
+}
+
 /// A text of several lines, as it stands in a file.
 pub(super) fn lines(text: &str) -> Markup {
     let mut out = String::with_capacity(text.len());
