@@ -47,7 +47,8 @@ impl TypedKind for Claims {
     claims: {
         "average_helps": Greater(
             that: "Average beats Regular", metric: MeanIou,
-            of: "validate[prefilter=Average]", than: "validate[prefilter=Regular]",
+            of: "validate[prefilter=Average]",
+            than: "validate[prefilter=Regular]",
         ),
     },
 ),"#;

@@ -30,7 +30,9 @@ impl TypedKind for Model {
     const OUTPUTS: &'static [Output] = &[STATE];
     const EXAMPLE: &'static str = r#""published": Weights(
     encoder: ResNet101,
-    source: Checkpoint(file: "weights:deeplab_resnet.ckpt", take: EncoderAndHead),
+    source: Checkpoint(
+        file: "weights:deeplab_resnet.ckpt", take: EncoderAndHead,
+    ),
 ),
 "released": Model(
     weights: "published", model: DeepLabV2(encoder: ResNet101, classes: 21),

@@ -31,7 +31,8 @@ impl TypedKind for Weights {
     const YIELDS: Yield = WEIGHTS;
     const OUTPUTS: &'static [Output] = &[TENSORS, REPORT];
     const EXAMPLE: &'static str = r#""start": Weights(
-    encoder: ResNet101, source: Checkpoint(file: "weights:deeplab_resnet_init.ckpt"),
+    encoder: ResNet101,
+    source: Checkpoint(file: "weights:deeplab_resnet_init.ckpt"),
 ),"#;
 
     /// Since version 3, tensors are found behind more prefixes and in more types. Before, a whole import of such a file was
