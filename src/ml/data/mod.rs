@@ -21,6 +21,7 @@ pub mod index;
 pub mod jpeg;
 pub mod labels;
 pub mod list;
+pub mod look;
 pub mod orientation;
 pub mod photo;
 pub mod pictures;
