@@ -47,6 +47,6 @@ pub use local::this_program;
 pub use log::{LogLine, NodeProgress, events, progress};
 pub use observer::{Damaged, Observer};
 pub use options::Options;
-pub use outside::data_roots;
+pub use outside::{data_root, data_roots};
 pub use plan::{Plan, Planned, State, plan};
 pub use run::run;

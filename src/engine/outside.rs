@@ -152,7 +152,7 @@ fn locate(
 ) -> Outside {
     let asked = RefCell::new(BTreeMap::new());
     let root = |name: &str| {
-        let path = data_root(options, name)?;
+        let path = data_root(&options.roots, name)?;
         asked.borrow_mut().insert(name.to_owned(), path.clone());
         Ok(path)
     };
@@ -166,7 +166,7 @@ fn locate(
         Err(error) => fail(error),
     }
     for (slot, text) in files(&node.params) {
-        match file_of(&text, &|name| data_root(options, name)).and_then(|path| kind.parts(&slot, path)) {
+        match file_of(&text, &|name| data_root(&options.roots, name)).and_then(|path| kind.parts(&slot, path)) {
             Ok(paths) => {
                 for (at, path) in paths.iter().skip(1).enumerate() {
                     outside.externals.push(External { name: format!("{slot}[{at}]"), path: path.clone() });
@@ -177,7 +177,7 @@ fn locate(
         }
     }
     for (key, name) in run_roots {
-        match data_root(options, &name) {
+        match data_root(&options.roots, &name) {
             Ok(path) => drop(outside.run_roots.insert(key, path)),
             Err(error) => fail(error),
         }
@@ -186,14 +186,17 @@ fn locate(
     outside
 }
 
-/// The folder of a data root.
-fn data_root(options: &Options, name: &str) -> Result<PathBuf, StageError> {
+/// The absolute folder of a data root, of `roots` by name.
+///
+/// # Errors
+/// Nobody named it, or there is no such folder.
+pub fn data_root(roots: &BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf, StageError> {
     let variable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let hint =
         format!("Name its folder by `--data {name}=PATH` or the variable REPRO_DATA_{}.", variable.to_uppercase());
     let place = format!("data root `{name}`");
-    let Some(path) = options.roots.get(name) else {
-        let near = suggestion(name, options.roots.keys().map(String::as_str));
+    let Some(path) = roots.get(name) else {
+        let near = suggestion(name, roots.keys().map(String::as_str));
         let message = match near.split('`').nth(1) {
             Some(near) => format!("The path of this data root is not set, but that of `{near}` is."),
             None => "The path of this data root is not set.".to_owned(),

@@ -159,62 +159,76 @@ impl TypedKind for Dataset {
     }
 
     fn run(&self, p: &DatasetParams, job: &Job<'_>) -> Result<Produced, StageError> {
-        let bug = || StageError::Bug("The coding of labels passed the check, and cannot be read.".to_owned());
-        let coding = p.coding().ok_or_else(bug)?;
-        let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignored(), coding: coding.clone() };
         let mut produced = Produced::default();
-        let pool = support::pool(job.threads)?;
-        let file = |slot: &str, _: &FileRef| {
-            let file = job.files.get(slot).cloned();
-            file.ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))
-        };
-        let (root, samples) = match &p.source {
-            Source::Shapes { images, seed, first, size } => {
-                let folder = SET_FILES.place(job);
-                let sizes = shapes::Shapes { width: size.0, height: size.1 };
-                let numbers = *first..first.saturating_add(*images);
-                let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
-                let samples: Vec<Sample> = written.map_err(support::data_error)?;
-                list::check(&samples, &expected(p)?, "source").map_err(|fault| support::faults(vec![fault]))?;
-                (folder, samples::take(&p.take, samples, "source", &file)?)
-            }
-            source if source.archives().is_empty() => {
-                let root = source.root().and_then(|name| job.roots.get(name)).cloned();
-                let root = root.ok_or_else(|| StageError::Bug("The data root was not handed over.".into()))?;
-                let (samples, _) = samples(p, &root, &expected(p)?, &file)?;
-                (root, samples)
-            }
-            source => {
-                let folder = SET_FILES.place(job);
-                unpack(source.archives(), job, &folder)?;
-                let (samples, _) = samples(p, &folder, &expected(p)?, &file)?;
-                (folder, samples)
-            }
-        };
-        if root.starts_with(job.out) {
-            SET_FILES.add(&mut produced, ArtifactKind::Tree);
-        }
-        job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
-        let resolve = |path: &str| root.join(path);
-        let turn = p.orientation == Turn::Apply {};
-        let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore, turn };
-        let rows = pool.install(|| index::build(&samples, &resolve, allowed.clone()));
-        let rows = rows.map_err(support::data_error)?;
-        if let Some(text) = turned(&rows) {
-            job.warn(&mut produced.warnings, text);
-        }
-        if let Some(text) = beyond(&rows, info.classes.len()) {
-            job.warn(&mut produced.warnings, text);
-        }
+        let Examined { rows, info, .. } = examine(p, job, &mut produced)?;
         support::write_table(job, &mut produced, &INDEX, &data::index_table(&rows, &info)?)?;
         support::write_json(job, &mut produced, &INFO, &info)?;
-        for text in advice::gaps(&rows, &info.classes, &allowed) {
-            job.warn(&mut produced.warnings, text);
-        }
         produced.metrics.insert("images".into(), rows.len() as f64);
         produced.metrics.insert("pixels".into(), rows.iter().map(|row| (row.width * row.height) as f64).sum());
         Ok(produced)
     }
+}
+
+/// A data set whose files were all read.
+pub struct Examined {
+    /// The folder that its paths start from.
+    pub root: PathBuf,
+    /// Its samples.
+    pub rows: Vec<Row>,
+    /// Its classes.
+    pub info: Info,
+}
+
+/// Reads and checks every file of a data set. What the user should know is told, and added to the warnings of `produced`.
+///
+/// # Errors
+/// All faults of the data that were found.
+pub fn examine(p: &DatasetParams, job: &Job<'_>, produced: &mut Produced) -> Result<Examined, StageError> {
+    let bug = || StageError::Bug("The coding of labels passed the check, and cannot be read.".to_owned());
+    let coding = p.coding().ok_or_else(bug)?;
+    let info = Info { classes: p.classes.names(), colors: p.colors(), ignore: p.ignored(), coding: coding.clone() };
+    let pool = support::pool(job.threads)?;
+    let file = |slot: &str, _: &FileRef| {
+        let file = job.files.get(slot).cloned();
+        file.ok_or_else(|| StageError::Bug(format!("`{slot}` was not handed over.")))
+    };
+    let (root, samples) = match &p.source {
+        Source::Shapes { images, seed, first, size } => {
+            let folder = SET_FILES.place(job);
+            let sizes = shapes::Shapes { width: size.0, height: size.1 };
+            let numbers = *first..first.saturating_add(*images);
+            let written = pool.install(|| shapes::write(&folder, *seed, numbers, &sizes));
+            let samples: Vec<Sample> = written.map_err(support::data_error)?;
+            list::check(&samples, &expected(p)?, "source").map_err(|fault| support::faults(vec![fault]))?;
+            (folder, samples::take(&p.take, samples, "source", &file)?)
+        }
+        source if source.archives().is_empty() => {
+            let root = source.root().and_then(|name| job.roots.get(name)).cloned();
+            let root = root.ok_or_else(|| StageError::Bug("The data root was not handed over.".into()))?;
+            let (samples, _) = samples(p, &root, &expected(p)?, &file)?;
+            (root, samples)
+        }
+        source => {
+            let folder = SET_FILES.place(job);
+            unpack(source.archives(), job, &folder)?;
+            let (samples, _) = samples(p, &folder, &expected(p)?, &file)?;
+            (folder, samples)
+        }
+    };
+    if root.starts_with(job.out) {
+        SET_FILES.add(produced, ArtifactKind::Tree);
+    }
+    job.events.emit(Event::Log { text: format!("Checking {} samples.", samples.len()) });
+    let resolve = |path: &str| root.join(path);
+    let turn = p.orientation == Turn::Apply {};
+    let allowed = index::Allowed { coding, classes: info.classes.len(), ignore: info.ignore, turn };
+    let rows = pool.install(|| index::build(&samples, &resolve, allowed.clone()));
+    let rows = rows.map_err(support::data_error)?;
+    let told = [turned(&rows), beyond(&rows, info.classes.len())].into_iter().flatten();
+    for text in told.chain(advice::gaps(&rows, &info.classes, &allowed)) {
+        job.warn(&mut produced.warnings, text);
+    }
+    Ok(Examined { root, rows, info })
 }
 
 /// What is wrong with the ids of classes and with the one to ignore. Advice names only values that are free.

@@ -3,7 +3,8 @@
 //! From the ground up: what stages give to others (`yields`), what a pipeline may state (`params`), rules between stages
 //! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`), and the kinds.
 //!
-//! A new kind is one file and one line in [`registry`]. [`alone`] is no kind: it predicts without a pipeline.
+//! A new kind is one file and one line in [`registry`]. Two are no kinds: [`alone`] predicts without a pipeline, and [`sets`]
+//! looks at the data sets of one without a run.
 
 mod agree;
 pub mod alone;
@@ -21,6 +22,7 @@ mod model;
 mod params;
 mod predict;
 mod report;
+pub mod sets;
 mod subject;
 mod support;
 pub mod train;

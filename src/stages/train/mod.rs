@@ -13,3 +13,5 @@ mod record;
 mod run;
 pub mod serve;
 mod updates;
+
+pub use updates::batching;
