@@ -9,6 +9,7 @@
 //! - a file or a folder that is named after a text gets its name by [`filenames`].
 
 mod beneath;
+mod disk;
 mod error;
 pub mod exact;
 mod failpoint;
@@ -28,6 +29,7 @@ mod temporary;
 mod write;
 
 pub use beneath::{Found, found, found_below, is_beneath, move_aside, remove_empty_dir};
+pub use disk::{Disk, disk, may_write};
 pub use error::{Error, Result};
 pub use failpoint::{Point, failpoint};
 pub use folders::{create_dir_all, entries, list, remove_dir_all};

@@ -58,6 +58,7 @@ mod sweep;
 mod testing;
 mod time;
 mod trees;
+mod trial;
 
 pub use actions::ActionRecord;
 pub use blobs::{Blobs, LocalBlobs};
@@ -74,5 +75,6 @@ pub use runs::{
 };
 pub use time::rfc3339;
 pub use trees::TreeEntry;
+pub use trial::Tried;
 
 pub use crate::fsio::Lock;
