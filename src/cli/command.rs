@@ -9,7 +9,10 @@ use signal_hook::consts::SIGXFSZ;
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
-use super::{bench, claims, diff, exit, export, graph, kinds, plan, predict, run, runs, show, terminal, weights};
+use super::{
+    bench, claims, data, diff, doctor, exit, export, graph, init, kinds, plan, predict, run, runs, show, terminal,
+    weights,
+};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::engine;
@@ -30,6 +33,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at a folder of images and labels, say what it holds, and write a pipeline that runs.
+    #[command(after_help = "Example:\n  repro init /data/fields --classes names.txt -o fields.ron")]
+    Init(init::InitArgs),
     /// Run what is not cached of a pipeline, and write its tables.
     #[command(after_help = "Examples:\
                       \n  repro run pipelines/smoke.ron --profile tiny\
@@ -71,12 +77,18 @@ enum Command {
         #[arg(long, conflicts_with = "kind")]
         markdown: bool,
     },
+    /// Check the data sets of a pipeline without a run, and look at their samples.
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Look into files of weights of any format, and convert them.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
     /// Measure what the types of dilated convolution cost on this machine, in time and memory.
     #[command(after_help = "Example:\n  repro bench --encoder ResNet50 --size 161 --out costs.csv")]
     Bench(bench::BenchArgs),
+    /// Check this machine, the store and the data roots, and say what to do.
+    #[command(after_help = "Example:\n  repro doctor pipelines/camvid_average.ron --data camvid=/data/camvid")]
+    Doctor(doctor::DoctorArgs),
     /// Print a shell's completion script.
     #[command(after_help = "Example:\n  repro completions bash > ~/.local/share/bash-completion/completions/repro")]
     Completions {
@@ -103,6 +115,12 @@ enum Command {
     /// Become the program of a `Command`.
     #[command(hide = true)]
     Become,
+    /// Say whether another process holds the lock of a file: 0 if so, 1 if not.
+    #[command(hide = true)]
+    IsLocked {
+        /// The file.
+        file: PathBuf,
+    },
     /// Make the passes that `bench` asks for.
     #[command(hide = true)]
     BenchWorker(bench::WorkerArgs),
@@ -127,6 +145,7 @@ pub fn main(registry: &Registry) -> Exit {
 fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
     let at = &cli.store;
     match &cli.command {
+        Command::Init(args) => init::run(args),
         Command::Run(args) => run::run(at, args, registry),
         Command::Plan(args) => plan::run(at, args, registry),
         Command::Diff(args) => look(at, |store| diff::run(store, registry, args)),
@@ -141,6 +160,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Command::Kinds { kind, .. } => kinds::run(registry, kind.as_deref()),
+        Command::Data(command) => data::run(at, command, registry),
         Command::Weights(command) => weights::run(command),
         Command::Bench(args) => bench::run(args),
         Command::Rank { rank, size } => {
@@ -155,6 +175,8 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             program::take_name();
             bench::serve(args)
         }
+        Command::Doctor(args) => doctor::run(at, args, registry),
+        Command::IsLocked { file } => Ok(if crate::fsio::is_locked(file)? { Exit::Success } else { Exit::Different }),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "repro", &mut script);

@@ -3,14 +3,18 @@
 
 mod bench;
 mod claims;
+mod columns;
 mod command;
 mod config;
+mod data;
 mod diff;
+mod doctor;
 mod exit;
 mod export;
 mod failure;
 mod format;
 mod graph;
+mod init;
 mod kinds;
 mod listing;
 mod places;

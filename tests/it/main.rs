@@ -24,10 +24,14 @@ mod crash;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod data_check;
+#[cfg(test)]
 mod device_questions;
 #[cfg(test)]
 mod diff;
 mod differences;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod erf;
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod harness;
 mod hints;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
