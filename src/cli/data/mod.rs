@@ -20,7 +20,9 @@ pub enum DataCommand {
     #[command(after_help = "Example:\n  repro data check fields.ron --data fields=/data/fields")]
     Check(check::CheckArgs),
     /// Write a sheet of samples: images, labels, and crops as a training draws them.
-    #[command(after_help = "Example:\n  repro data view fields.ron val_set --data fields=/data/fields --count 8 -o sheet.png")]
+    #[command(
+        after_help = "Example:\n  repro data view fields.ron val_set --data fields=/data/fields --count 8 -o sheet.png"
+    )]
     View(view::ViewArgs),
 }
 
