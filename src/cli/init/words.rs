@@ -125,7 +125,7 @@ pub fn next(place: &Place, root: &str, folder: &Path) -> String {
     let data = format!("--data {}", shell(&format!("{root}={}", folder.display())));
     let entry = format!("(data: {{{root:?}: {:?}}})", folder.display().to_string());
     format!(
-        "Written: {}\n\nNext:\n  repro data check {file} {data}\n  repro run {file} --profile tiny {data}\n  repro run {file} \
+        "\nWritten: {}\n\nNext:\n  repro data check {file} {data}\n  repro run {file} --profile tiny {data}\n  repro run {file} \
          {data}\n\nTo leave `--data` out, write this into ~/.config/repro/config.ron:\n  {entry}",
         place.pipeline.display()
     )

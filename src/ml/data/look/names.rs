@@ -151,7 +151,10 @@ fn is_header(line: &str) -> bool {
 
 /// The class of a line.
 fn entry(line: &str) -> Option<Entry> {
-    let unquoted = |text: &str| text.trim().trim_matches('"').trim().to_owned();
+    let unquoted = |text: &str| {
+        let text = text.trim();
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim().to_owned()
+    };
     let named = |name: &str, id, color| {
         let name = unquoted(name);
         (!name.is_empty()).then_some(Entry { name, id, color })
