@@ -11,9 +11,10 @@ use super::format::{RecordFormat, markdown};
 use super::taken::find_run;
 use super::terminal::{print, width};
 use crate::cli::exit::Exit;
+use crate::page::Claim;
 use crate::stage::Registry;
 use crate::store::{RunNodeRecord, RunRecord, Store};
-use crate::table::{Cell, Table, visible, width as shown_width};
+use crate::table::{Table, visible, width as shown_width};
 
 /// The arguments of `repro claims`.
 #[derive(Debug, Args)]
@@ -38,30 +39,7 @@ struct Report<'a> {
     version: u32,
     run: &'a str,
     pipeline: &'a str,
-    claims: &'a [Line],
-}
-
-/// A claim with its verdict.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Line {
-    stage: String,
-    name: String,
-    verdict: String,
-    that: String,
-    metric: String,
-    figure: Option<f64>,
-    other: Option<f64>,
-    effect: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
-    level: Option<f64>,
-    p: Option<f64>,
-    p_corrected: Option<f64>,
-    bound: String,
-    resampled: String,
-    family: Option<f64>,
-    settles: String,
-    note: String,
+    claims: &'a [Claim],
 }
 
 /// Prints the verdicts of a run.
@@ -87,7 +65,7 @@ pub fn run(store: &Store, registry: &Registry, args: &ClaimsArgs) -> Result<Exit
         RecordFormat::Text => format!("Run {} of {}\n\n{}", run.id, run.full_name(), block(&lines, width())),
         RecordFormat::Markdown => format!("# `{}`, run `{}`\n\n{}", run.full_name(), run.id, table(&lines)),
     });
-    let bad = |line: &Line| line.verdict == "fails" || args.strict && line.verdict != "holds";
+    let bad = |line: &Claim| line.verdict == "fails" || args.strict && line.verdict != "holds";
     Ok(if lines.iter().any(bad) { Exit::Claim } else { Exit::Success })
 }
 
@@ -102,102 +80,23 @@ fn nodes(run: &RunRecord) -> impl Iterator<Item = &RunNodeRecord> {
 ///
 /// # Errors
 /// The store's.
-pub fn lines(store: &Store, run: &RunRecord) -> Result<Vec<Line>, Failure> {
+pub fn lines(store: &Store, run: &RunRecord) -> Result<Vec<Claim>, Failure> {
     let mut lines = Vec::new();
     for node in nodes(run).filter(|node| node.status.is_done()) {
         let Some(artifact) = node.outputs.get(YIELD) else { continue };
         let table = Table::from_canonical(&store.read(&artifact.digest)?).map_err(|error| {
             fail(Exit::Storage, format!("The verdicts of `{}` cannot be read: {error}", node.stage))
         })?;
-        lines.extend((0..table.rows()).map(|row| Line::of(&table, row, &node.stage)));
+        lines.extend(Claim::all(&table, &node.stage));
     }
     Ok(lines)
-}
-
-impl Line {
-    fn of(table: &Table, row: usize, stage: &str) -> Self {
-        let cell = |name: &str| table.position(name).map_or(Cell::Null, |column| table.cell(row, column));
-        let text = |name: &str| cell(name).text().unwrap_or_default().to_owned();
-        let number = |name: &str| cell(name).number();
-        Line {
-            stage: stage.to_owned(),
-            name: text("name"),
-            verdict: text("verdict"),
-            that: text("that"),
-            metric: text("metric"),
-            figure: number("figure"),
-            other: number("other"),
-            effect: number("effect"),
-            low: number("low"),
-            high: number("high"),
-            level: number("level"),
-            p: number("p"),
-            p_corrected: number("p_corrected"),
-            bound: text("bound"),
-            resampled: text("resampled"),
-            family: number("family"),
-            settles: text("settles"),
-            note: text("note"),
-        }
-    }
-
-    /// Whether the effect is a factor.
-    fn is_factor(&self) -> bool {
-        self.bound.ends_with(" times") || self.bound.ends_with(" %")
-    }
-
-    /// The effect with its interval, p-value and basis.
-    fn effect(&self) -> String {
-        let number = |value: Option<f64>, signed: bool| match value {
-            None => "?".to_owned(),
-            Some(value) if self.is_factor() => format!("{value:.3}"),
-            Some(value) if signed => format!("{value:+.2}"),
-            Some(value) => format!("{value:.2}"),
-        };
-        let (figure, other) = (number(self.figure, false), number(self.other, false));
-        let unit = if self.is_factor() { " times" } else { "" };
-        let mut text = format!("{} {figure} against {other}: {}{unit}", self.metric, number(self.effect, true));
-        if let (Some(low), Some(high), Some(level)) = (self.low, self.high, self.level) {
-            let (low, high) = (number(Some(low), true), number(Some(high), true));
-            text += &format!(", {} % interval [{low}, {high}]", short(100.0 * level));
-        }
-        if let Some(p) = self.p_corrected {
-            text += &format!(", p {}", p_value(p));
-        }
-        text += &format!(", claimed {}", self.bound);
-        match self.family {
-            Some(family) if family > 1.0 => text += &format!("; corrected for {family} claims"),
-            _ => {}
-        }
-        match self.p {
-            Some(_) => text + &format!("; over {}.", self.resampled),
-            None => text + ".",
-        }
-    }
-}
-
-/// A number without zeros at its end, with at most two digits after the point.
-fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A p-value with two digits that count.
-fn p_value(p: f64) -> String {
-    match p {
-        p if p < 0.0001 => "below 0.0001".to_owned(),
-        p if p < 0.001 => format!("{p:.5}"),
-        p if p < 0.01 => format!("{p:.4}"),
-        p if p < 0.1 => format!("{p:.3}"),
-        p => format!("{p:.2}"),
-    }
 }
 
 /// The width of the longest verdict, `undecided`, with a gap.
 const INDENT: usize = 11;
 
 /// The verdicts as text, folded to a width.
-pub fn block(lines: &[Line], width: Option<usize>) -> String {
+pub fn block(lines: &[Claim], width: Option<usize>) -> String {
     let mut out = String::new();
     for line in lines {
         let sentences = [line.that.clone(), line.effect(), line.settles.clone(), line.note.clone()];
@@ -252,10 +151,11 @@ fn fold(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-fn table(lines: &[Line]) -> String {
+fn table(lines: &[Claim]) -> String {
     let header = ["verdict", "claim", "effect", "what would settle it", "note"].map(str::to_owned);
-    let row =
-        |line: &Line| [line.verdict.clone(), line.that.clone(), line.effect(), line.settles.clone(), line.note.clone()];
+    let row = |line: &Claim| {
+        [line.verdict.clone(), line.that.clone(), line.effect(), line.settles.clone(), line.note.clone()]
+    };
     markdown(&header, &lines.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -274,15 +174,5 @@ mod tests {
             assert_eq!(lines.concat().replace(' ', ""), "漢字漢字a\u{301}bc,d");
         }
         assert_eq!(fold("", Some(5)), [""]);
-    }
-
-    #[test]
-    fn p_values_have_two_digits_that_count() {
-        for (p, text) in
-            [(0.00001, "below 0.0001"), (0.00012, "0.00012"), (0.0123, "0.012"), (0.5, "0.50"), (1.0, "1.00")]
-        {
-            assert_eq!(p_value(p), text);
-        }
-        assert_eq!((short(95.0), short(97.5), short(98.3333)), ("95".into(), "97.5".into(), "98.33".into()));
     }
 }

@@ -10,8 +10,8 @@ use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
 use super::{
-    bench, claims, data, diff, doctor, exit, export, graph, init, kinds, plan, predict, run, runs, show, terminal,
-    weights,
+    bench, claims, data, diff, doctor, exit, export, graph, init, kinds, plan, predict, report, run, runs, show,
+    terminal, weights,
 };
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
@@ -65,6 +65,11 @@ enum Command {
                       \n  repro predict smoke:train photographs/ -o predictions\
                       \n  repro predict deeplab_resnet.ckpt street.jpg -o predictions")]
     Predict(predict::PredictArgs),
+    /// Write a page of runs that opens offline: verdicts, tables, curves, images, costs.
+    #[command(after_help = "Examples:\
+                      \n  repro report smoke -o smoke.html\
+                      \n  repro report smoke~1 smoke -o both.html")]
+    Report(report::ReportArgs),
     /// Draw a pipeline's graph.
     #[command(after_help = "Example:\n  repro graph pipelines/smoke.ron --format dot | dot -Tsvg -o smoke.svg")]
     Graph(graph::GraphArgs),
@@ -153,6 +158,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Runs(args) => look(at, |store| runs::run(store, args)),
         Command::Show(args) => look(at, |store| show::run(store, args)),
         Command::Export(args) => look(at, |store| export::run(store, registry, args)),
+        Command::Report(args) => look(at, |store| report::run(store, registry, args)),
         Command::Predict(args) => predict::run(at, args),
         Command::Graph(args) => graph::run(at, args, registry),
         Command::Kinds { markdown: true, .. } => {

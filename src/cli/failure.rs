@@ -59,12 +59,16 @@ impl From<results::Error> for Failure {
             | Error::Foreign { .. }
             | Error::ForeignPipeline { .. }
             | Error::Undeclared { .. }
-            | Error::Unreadable { .. } => Exit::Storage,
+            | Error::Unreadable { .. }
+            | Error::Unshown(_) => Exit::Storage,
             Error::Unwritable { .. } => Exit::Bug,
             Error::Archive { .. } => Exit::Data,
             Error::LongName { .. }
             | Error::Exists(_)
             | Error::Nothing(_)
+            | Error::NoFigures { .. }
+            | Error::NoFolder(_)
+            | Error::IsFolder(_)
             | Error::NoModel { .. }
             | Error::Incomparable { .. } => Exit::Usage,
         };

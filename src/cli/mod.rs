@@ -20,6 +20,7 @@ mod listing;
 mod places;
 pub mod plan;
 mod predict;
+mod report;
 mod request;
 mod run;
 mod runs;

@@ -89,7 +89,22 @@ pub enum Error {
         /// Why.
         error: table::Error,
     },
-    /// The archive is there already.
+    /// Runs of which nothing can be shown.
+    #[error("There is nothing to show of {runs}: no validation, training, claim or report is done.")]
+    NoFigures {
+        /// The runs.
+        runs: String,
+    },
+    /// An output that a page cannot show.
+    #[error("The page cannot be made: {0}")]
+    Unshown(String),
+    /// A file is to be written in a folder that is not there.
+    #[error("There is no folder `{}`.", .0.display())]
+    NoFolder(PathBuf),
+    /// A file is to be written where a folder is.
+    #[error("`{}` is a folder.", .0.display())]
+    IsFolder(PathBuf),
+    /// The file is there already, and another program wrote it.
     #[error("`{}` is there already.", .0.display())]
     Exists(PathBuf),
     /// There is no model of the name that is asked for, or there are several.
@@ -142,6 +157,12 @@ impl Error {
             Error::Undeclared { .. } | Error::Unreadable { .. } | Error::Unwritable { .. } => String::new(),
             Error::NoModel { hint, .. } | Error::Incomparable { hint, .. } => hint.clone(),
             Error::Archive { .. } => "`repro export RUN OUT.tar.zst` writes such an archive.".to_owned(),
+            Error::NoFigures { .. } => {
+                "`repro runs` lists the runs with their figures; `repro run` takes an unfinished one up.".to_owned()
+            }
+            Error::Unshown(_) => "Let the stage run again by `repro run FILE --force STAGE`.".to_owned(),
+            Error::NoFolder(_) => "Make it, or name another file by `-o FILE`.".to_owned(),
+            Error::IsFolder(_) => "Name a file by `-o FILE`, as `-o report.html`.".to_owned(),
             Error::Exists(_) => "Name another file, or replace it by `--force`.".to_owned(),
             Error::Nothing(_) => "`repro runs` lists the runs; `repro run` takes an unfinished one up.".to_owned(),
         }

@@ -21,6 +21,7 @@ pub mod models;
 mod name;
 mod note;
 mod notes;
+pub mod page;
 mod publish;
 mod rendering;
 mod wanted;

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::agree;
 use super::columns::{Values, ints, new_table, texts};
 use super::support;
@@ -13,24 +11,11 @@ use crate::fsio;
 use crate::hash::Digest;
 use crate::ml::data::advice;
 use crate::ml::data::index::Row;
-use crate::ml::data::labels::Coding;
+pub use crate::ml::data::info::Info;
 use crate::ml::data::list::Sample;
 use crate::ml::data::orientation::Orientation;
 use crate::stage::{DataFault, InputNode, Job, ParamFault, StageError};
 use crate::table::Table;
-
-/// What a data set says of itself beside its index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Info {
-    /// The classes in the order of their ids.
-    pub classes: Vec<String>,
-    /// The colours that classes are shown in, in the same order.
-    pub colors: Vec<[u8; 3]>,
-    /// The id of pixels that are ignored.
-    pub ignore: u8,
-    /// What the values in the label files are.
-    pub coding: Coding,
-}
 
 /// A data set as a consumer sees it: its rows, what it says of itself, and where its files are.
 pub struct Data {

@@ -119,7 +119,8 @@ fn cells(reference: &str, extents: &dyn Extents) -> Vec<MatrixCell> {
     meant.into_iter().flat_map(nodes).collect()
 }
 
-fn slot(reference: usize, node: usize) -> String {
+/// The slot of a node of a reference, both counted from 0.
+pub fn slot(reference: usize, node: usize) -> String {
     format!("from[{reference}][{}]", node + 1)
 }
 

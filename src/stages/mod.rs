@@ -19,6 +19,7 @@ mod erf;
 mod events;
 mod history;
 mod model;
+mod page;
 mod params;
 mod predict;
 mod report;
@@ -48,6 +49,7 @@ pub fn registry() -> Registry {
         Box::new(erf::Erf),
         Box::new(events::Events),
         Box::new(model::Model),
+        Box::new(page::Page),
         Box::new(predict::Predict),
         Box::new(report::Report),
         Box::new(train::kind::Train),

@@ -164,11 +164,8 @@ impl TypedKind for Report {
         if !axes.is_empty() {
             let cells: Vec<Vec<MatrixCell>> =
                 names.iter().map(|slot| slot.iter().map(|name| name.cell.clone()).collect()).collect();
-            let stage = |slot: &Vec<StageName>| slot.first().map(|name| name.stage.clone());
-            let role =
-                |slot: &Vec<StageName>| names.iter().position(|first| stage(first) == stage(slot)).unwrap_or_default();
             node.set.push((support::CELLS, cells.write()));
-            node.set.push((ROLES, names.iter().map(role).collect::<Vec<usize>>().write()));
+            node.set.push((support::ROLES, support::roles(&p.from, extents).write()));
         }
         Ok(vec![node])
     }
@@ -184,7 +181,7 @@ impl TypedKind for Report {
 
     fn run(&self, p: &ReportParams, job: &Job<'_>) -> Result<Produced, StageError> {
         let cells = support::cells(job)?;
-        let roles: Vec<usize> = job.set(ROLES)?.unwrap_or_default();
+        let roles: Vec<usize> = job.set(support::ROLES)?.unwrap_or_default();
         let compares = p.paper.as_ref().is_some_and(|paper| !paper.baseline.is_empty());
         let mut entries: Vec<Entry> = Vec::new();
         // Slots are `from[0]`, `from[1]`, …: in the order of their numbers, not of their texts.
@@ -233,6 +230,3 @@ fn published(p: &ReportParams, job: &Job<'_>) -> Result<Vec<PublishedRow>, Stage
     }
     Ok(rows)
 }
-
-/// For each slot the first one that gathers the same stage.
-const ROLES: &str = "roles";

@@ -12,12 +12,25 @@ use crate::ml::import::Report;
 use crate::ml::numerics::Numerics;
 use crate::ml::state::State;
 use crate::ml::{self, data};
-use crate::stage::{Artifact, DataFault, DeviceSpec, InputNode, Job, MatrixCell, Output, Produced, StageError};
+use crate::stage::params::Ref;
+use crate::stage::{
+    Artifact, DataFault, DeviceSpec, Extents, InputNode, Job, MatrixCell, Output, Produced, StageError,
+};
 use crate::table::Table;
 
 /// The field that expansion adds to the parameters of a kind that gathers stages: the cell of each node of each reference.
 /// An input does not say its cell. The field is absent where no stage is in a cell.
 pub const CELLS: &str = "cells";
+
+/// The field that expansion adds beside [`CELLS`]: for each reference the first one that names the same stage.
+pub const ROLES: &str = "roles";
+
+/// For each reference the first one that names the same stage.
+pub fn roles(from: &[Ref], extents: &dyn Extents) -> Vec<usize> {
+    let stage = |Ref(name): &Ref| extents.cells(name).into_iter().next().map(|name| name.stage);
+    let stages: Vec<Option<String>> = from.iter().map(stage).collect();
+    stages.iter().map(|stage| stages.iter().position(|first| first == stage).unwrap_or_default()).collect()
+}
 
 /// The cells that expansion added.
 pub fn cells(job: &Job<'_>) -> Result<Vec<Vec<MatrixCell>>, StageError> {

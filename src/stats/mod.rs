@@ -35,7 +35,7 @@ pub use counts::{Counts, Figure, Pixels};
 pub use estimate::{Basis, Estimate, Interval};
 pub use family::{Corrected, holm};
 pub use fault::Fault;
-pub use images::{RESAMPLES, Wins, models, models_with, sign_flips, wins};
+pub use images::{RESAMPLES, Wins, model, models, models_with, sign_flips, wins};
 pub use methods::{method, methods};
 pub use outperformance::{GAMMA, Outperformance, outperformance};
 pub use power::{POWER, Settles};

@@ -92,6 +92,83 @@ fn is_guessed(text: &str) -> bool {
     }
 }
 
+/// The table of a CSV file that [`csv`] wrote. Its kinds are guessed: a column of numbers is read as numbers, also where it
+/// held texts.
+///
+/// # Errors
+/// Bytes that are no such file.
+pub fn from_csv(bytes: &[u8]) -> Result<Table, Error> {
+    let wrong = |what: &str| Error::Shape(format!("A CSV file {what}."));
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong("is not in UTF-8"))?;
+    let mut records = records(text).ok_or_else(|| wrong("ends within quotes"))?.into_iter();
+    let head = records.next().ok_or_else(|| wrong("has no header"))?;
+    let rows: Vec<Vec<Field>> = records.collect();
+    if rows.iter().any(|row| row.len() != head.len()) {
+        return Err(wrong("has a row of another length than its header"));
+    }
+    let kinds: Vec<ColumnKind> = (0..head.len()).map(|column| guessed(rows.iter().map(|row| &row[column]))).collect();
+    let columns = head.into_iter().zip(&kinds).map(|(field, kind)| Column::new(field.text, *kind)).collect();
+    let cell = |(field, kind): (Field, &ColumnKind)| match kind {
+        _ if field.is_nothing() => Cell::Null,
+        ColumnKind::Int => field.text.parse().map_or(Cell::Null, Cell::Int),
+        ColumnKind::Float => field.text.parse().map_or(Cell::Null, Cell::Float),
+        ColumnKind::Bool => Cell::Bool(field.text == "true"),
+        ColumnKind::Text => Cell::Text(field.text),
+    };
+    Table::new(columns, rows.into_iter().map(|row| row.into_iter().zip(&kinds).map(cell).collect()).collect())
+}
+
+/// A field of a CSV file.
+#[derive(Debug, Default)]
+struct Field {
+    text: String,
+    quoted: bool,
+}
+
+impl Field {
+    /// Whether it stands for no value.
+    fn is_nothing(&self) -> bool {
+        self.text.is_empty() && !self.quoted
+    }
+}
+
+/// The records of a CSV file; none where it ends within quotes.
+fn records(text: &str) -> Option<Vec<Vec<Field>>> {
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), Field::default());
+    let (mut chars, mut within) = (text.chars().peekable(), false);
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if within && chars.peek() == Some(&'"') => field.text.extend(chars.next()),
+            '"' => (within, field.quoted) = (!within, true),
+            ',' if !within => record.push(std::mem::take(&mut field)),
+            '\n' if !within => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            c => field.text.push(c),
+        }
+    }
+    (!within && record.is_empty() && field.text.is_empty()).then_some(records)
+}
+
+/// The kind that all fields of a column fit.
+fn guessed<'a>(fields: impl Iterator<Item = &'a Field> + Clone) -> ColumnKind {
+    let mut there = fields.filter(|field| !field.is_nothing()).peekable();
+    let fits = |kind: ColumnKind, field: &Field| match kind {
+        _ if field.quoted => kind == ColumnKind::Text,
+        ColumnKind::Int => field.text.parse::<i64>().is_ok(),
+        ColumnKind::Float => field.text.parse::<f64>().is_ok(),
+        ColumnKind::Bool => ["true", "false"].contains(&field.text.as_str()),
+        ColumnKind::Text => true,
+    };
+    if there.peek().is_none() {
+        return ColumnKind::Text;
+    }
+    let all: Vec<&Field> = there.collect();
+    let order = [ColumnKind::Int, ColumnKind::Float, ColumnKind::Bool];
+    order.into_iter().find(|kind| all.iter().all(|field| fits(*kind, field))).unwrap_or(ColumnKind::Text)
+}
+
 pub(super) fn parquet(table: &Table) -> Result<Vec<u8>, Error> {
     let table = lettered(table)?;
     let frame = table.frame();
@@ -179,6 +256,26 @@ mod tests {
                 rows.map(|row| row.into_iter().map(|(field, _)| field).collect::<Vec<_>>()).collect::<Vec<_>>()
             });
             assert_eq!(rows[0], rows[1], "{index}");
+        }
+    }
+
+    #[test]
+    fn csv_is_read_as_it_was_written() {
+        let sample = super::super::testing::sample();
+        assert_eq!(from_csv(&csv(&sample).unwrap()).unwrap(), sample);
+        for index in 0..300 {
+            let table = random(index);
+            let read = from_csv(&csv(&table).unwrap()).unwrap();
+            assert_eq!(read.rows(), table.rows(), "{index}");
+            let told = |column: usize| (0..table.rows()).any(|row| table.cell(row, column) != Cell::Null);
+            let kinds = table.columns().iter().map(|column| column.kind).enumerate();
+            for (column, _) in kinds.filter(|(column, kind)| *kind != ColumnKind::Text && told(*column)) {
+                let cells = |table: &Table| (0..table.rows()).map(|row| table.cell(row, column)).collect::<Vec<_>>();
+                assert_eq!(cells(&read), cells(&table), "{index}");
+            }
+        }
+        for wrong in [&b""[..], b"a,b\n1\n", b"a\n\"x", b"a\n\xff\n"] {
+            assert!(from_csv(wrong).unwrap_err().to_string().starts_with("A CSV file "));
         }
     }
 

@@ -63,6 +63,8 @@ mod output;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod page_html;
 #[cfg(test)]
 mod paper;

@@ -18,6 +18,7 @@ pub mod crop;
 mod fault;
 mod format;
 pub mod index;
+pub mod info;
 pub mod jpeg;
 pub mod labels;
 pub mod list;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::comparison::{ArtifactRow, ComparedRun, Comparison, MetricRow, SCHEMA, VERSION};
 use super::pairs::{self, StageRow};
+use super::sections::{Section, sections};
 use super::side::{Origin, Side};
 use super::{costs, data, figures, layers, rows, seeds, validation, values, verdict};
 use crate::hash::Digest;
@@ -47,6 +48,23 @@ pub fn compare(registry: &Registry, sides: &[Side<'_>]) -> Result<Comparison> {
         || !found.artifacts.is_empty();
     found.verdict = verdict::sentence(&found, sides.iter().all(|side| side.stage.is_none()));
     Ok(found)
+}
+
+/// What runs were asked for and where they ran, as far as that is not the same: tables of the runs, of their parameters, inputs
+/// and environments. No output is read.
+///
+/// # Errors
+/// A stage is asked for that cannot be compared.
+pub fn settings(registry: &Registry, sides: &[Side<'_>]) -> Result<Vec<Section>> {
+    let rows = pairs::rows(sides)?;
+    let found = Comparison {
+        runs: sides.iter().enumerate().map(|(at, side)| described(at, side)).collect(),
+        parameters: values::parameters(sides, registry, &rows),
+        inputs: values::inputs(sides, &rows),
+        environment: values::environment(sides, &rows),
+        ..Comparison::default()
+    };
+    Ok(sections(&found, false))
 }
 
 /// What tables call a run: A to Z, then by number.

@@ -7,19 +7,12 @@ use crate::store::{Cost, Costs, ExecutionId, RunNodeRecord, Status, Verdict};
 
 /// What each stage took, over all its iterations. Where an iteration was not measured, the whole is not known.
 pub(super) fn of_stages(sides: &[Side<'_>], rows: &[StageRow<'_>]) -> Vec<CostRow> {
-    // A stage that was in the store was measured by an earlier run.
-    let earlier: Vec<Costs> = sides
-        .iter()
-        .map(|side| match &side.origin {
-            Origin::Store(store) => store.costs(Some(&side.run.pipeline)).unwrap_or_default(),
-            Origin::Archive(_) => Costs::default(),
-        })
-        .collect();
+    let earlier: Vec<Costs> = sides.iter().map(earlier).collect();
     let mut found = Vec::new();
     for row in rows {
         let of_side = |at: usize| -> Vec<Option<Cost>> {
             let nodes = row.nodes.iter().filter_map(|node| node.nodes[at]);
-            nodes.map(|node| cost(&sides[at], node, &earlier[at])).collect()
+            nodes.map(|node| of_node(&sides[at], node, &earlier[at])).collect()
         };
         let all: Vec<Vec<Option<Cost>>> = (0..sides.len()).map(of_side).collect();
         let seconds = |costs: &Vec<Option<Cost>>| -> Option<f64> {
@@ -38,7 +31,16 @@ pub(super) fn of_stages(sides: &[Side<'_>], rows: &[StageRow<'_>]) -> Vec<CostRo
     found
 }
 
-fn cost(side: &Side<'_>, node: &RunNodeRecord, earlier: &Costs) -> Option<Cost> {
+/// The costs of earlier runs of a run's pipeline: a stage that was in the store was measured by one of them.
+pub fn earlier(side: &Side<'_>) -> Costs {
+    match &side.origin {
+        Origin::Store(store) => store.costs(Some(&side.run.pipeline)).unwrap_or_default(),
+        Origin::Archive(_) => Costs::default(),
+    }
+}
+
+/// What a node took, by its own execution or else by one of earlier runs; none where neither is on record.
+pub fn of_node(side: &Side<'_>, node: &RunNodeRecord, earlier: &Costs) -> Option<Cost> {
     if let (Origin::Store(store), Some(job)) = (&side.origin, &node.job)
         && let Ok(Some(execution)) = store.execution(&ExecutionId::new(&side.run.id, job))
         && execution.verdict == (Verdict::Done { reused: false })

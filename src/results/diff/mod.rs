@@ -23,7 +23,9 @@ mod values;
 mod verdict;
 mod words;
 
-pub use compare::compare;
+pub use compare::{compare, settings};
 pub use comparison::{Comparison, SCHEMA, VERSION};
+pub use costs::{earlier as earlier_costs, of_node as node_cost};
 pub use sections::{Section, sections};
+pub use seeds::axes_of as seed_axes;
 pub use side::{Origin, Side};

@@ -9,13 +9,13 @@ use super::values;
 use crate::stage::{MatrixCell, Registry, StageName, Value};
 
 /// The axes of a run that are of seeds.
-pub(super) type SeedAxes = BTreeSet<String>;
+pub type SeedAxes = BTreeSet<String>;
 
 /// The end of the path of a seed.
 pub(super) const SEED: &str = ".seed";
 
 /// The axes of a run that are of seeds.
-pub(super) fn axes_of(side: &Side<'_>, registry: &Registry) -> SeedAxes {
+pub fn axes_of(side: &Side<'_>, registry: &Registry) -> SeedAxes {
     let run = &side.run;
     let stages: Vec<(StageName, Value)> = run
         .params

@@ -22,7 +22,7 @@ pub(super) fn jackknife(pair: &Pair) -> Option<Jackknife> {
 }
 
 /// The jackknife of the differences that are left without each of the images.
-fn of(effects: &[f64]) -> Jackknife {
+pub(super) fn of(effects: &[f64]) -> Jackknife {
     let images = effects.len() as f64;
     let mean = effects.iter().sum::<f64>() / images;
     let away: Vec<f64> = effects.iter().map(|effect| mean - effect).collect();

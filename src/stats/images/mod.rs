@@ -15,10 +15,12 @@ mod models;
 mod oracle;
 mod pair;
 mod resampled;
+mod single;
 mod wins;
 
 pub use bootstrap::RESAMPLES;
 pub use flips::sign_flips;
 pub use models::{models, models_with};
 pub(super) use resampled::Resampled;
+pub use single::model;
 pub use wins::{Wins, wins};
