@@ -475,7 +475,7 @@ fn a_page_of_a_whole_data_set_is_small_and_a_larger_one_says_so() {
     });
     let images = images.unwrap();
     let photos: Vec<_> = (0..2).map(|image| Some(Size { pixels: (600, 640), ..voc }.photo(image))).collect();
-    images.iter_mut().for_each(|image| image.panels = photos.repeat(4));
+    images.iter_mut().for_each(|image| image.panels = [&photos[..]; 4].concat());
     images[0].panels[0] = Some(Panel::Photo { height: 2, width: 2, pixels: vec![0; 5] });
     let written = large.write();
     let [missing, size] = written.warnings.as_slice() else { panic!("{:?}", written.warnings) };

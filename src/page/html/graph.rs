@@ -33,6 +33,10 @@ pub(super) fn graph(graph: &Graph, data: &mut Data) -> Markup {
                     }
                 }
             }
+            figcaption {
+                "A stage lies below what it reads. \u{d7} counts the nodes of a matrix, a broken border says that all were found "
+                "in the store, and a bar is a stage's part of the whole time."
+            }
             details { summary { "As a table" } (grid::table(&table(nodes), "Stages", data)) }
         }
     }
