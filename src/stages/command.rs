@@ -46,7 +46,8 @@ impl TypedKind for Command {
     const EXAMPLE: &'static str = r#""best": Command(
     run: ["python3", "{file:script}", "{in:table.table}", "{out:best}"],
     inputs: {"table": "table"}, files: {"script": "best.py"},
-    outputs: {"best": "best.csv"}, tools: {"python": ["python3", "--version"]},
+    outputs: {"best": "best.csv"},
+    tools: {"python": ["python3", "--version"]},
 ),"#;
 
     fn outputs(&self, p: &CommandParams) -> Vec<Output> {

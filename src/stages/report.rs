@@ -88,7 +88,8 @@ impl TypedKind for Report {
     const YIELDS: Yield = REPORT;
     const OUTPUTS: &'static [Output] = &[TABLE, MEANS, PAPER, LAYOUT, CLAIMS, CLAIMS_LAYOUT];
     const EXAMPLE: &'static str = r#""table": Report(
-    from: ["validate", "erf"], over: ["seed"], formats: [Markdown, Latex, Csv],
+    from: ["validate", "erf"], over: ["seed"],
+    formats: [Markdown, Latex, Csv],
 ),"#;
 
     fn outputs(&self, p: &ReportParams) -> Vec<Output> {

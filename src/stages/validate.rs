@@ -95,7 +95,9 @@ impl TypedKind for Validate {
     const VERSION: u32 = 6;
     const YIELDS: Yield = METRICS;
     const OUTPUTS: &'static [Output] = &[SUMMARY, CLASSES, CONFUSION, BOUNDARY, LOG];
-    const EXAMPLE: &'static str = r#""validate": Validate(model: "train", data: "val_set", every_iteration: true),"#;
+    const EXAMPLE: &'static str = r#""validate": Validate(
+    model: "train", data: "val_set", every_iteration: true,
+),"#;
     const COMPUTES: bool = true;
 
     fn version(&self, p: &ValidateParams) -> u32 {

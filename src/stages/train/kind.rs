@@ -24,7 +24,7 @@ impl TypedKind for Train {
     data: "train_set", weights: "start",
     model: DeepLabV2(encoder: ResNet101, classes: 5, prefilter: Average()),
     iterations: 10, steps: 2000, batch: 10, crop: (321, 321),
-    optimizer: (lr: 2e-3), augment: (scale: (0.5, 1.5), mirror: true), seed: 1,
+    optimizer: (lr: 2e-3), augment: (scale: (0.5, 1.5)), seed: 1,
 ),"#;
     const COMPUTES: bool = true;
     const TRAINS: bool = true;
