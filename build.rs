@@ -35,11 +35,11 @@ fn main() -> ExitCode {
 }
 
 /// Gives the sources `REPRO_VERSION`, as `0.1.0 (3db2fad81c07)`, and `REPRO_COMMIT`, where it is known: from the variable
-/// of that name, for sources that were packed up, or from git.
+/// of that name, for sources that were packed up, from the package, or from git.
 fn tell_version() {
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let stated = env::var("REPRO_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let Some(commit) = stated.or_else(checked_out) else {
+    let Some(commit) = stated.or_else(packaged).or_else(checked_out) else {
         println!("cargo::rustc-env=REPRO_VERSION={version}");
         return;
     };
@@ -47,6 +47,15 @@ fn tell_version() {
     let short: String = hash.chars().take(12).collect();
     println!("cargo::rustc-env=REPRO_VERSION={version} ({short}{mark})");
     println!("cargo::rustc-env=REPRO_COMMIT={commit}");
+}
+
+/// The commit that these sources were packed from, with ` changed` behind it where they were not those of the commit. None
+/// where this is no package: `cargo package` puts a file with the commit into it.
+fn packaged() -> Option<String> {
+    let info: String = fs::read_to_string(".cargo_vcs_info.json").ok()?.split_whitespace().collect();
+    let (_, rest) = info.split_once("\"sha1\":\"")?;
+    let (commit, rest) = rest.split_once('"')?;
+    Some(if rest.contains("\"dirty\":true") { format!("{commit} changed") } else { commit.to_owned() })
 }
 
 /// The commit that is checked out, with ` changed` behind it where what is built is not what was committed. None where

@@ -10,7 +10,7 @@ use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
 use super::{
-    bench, claims, data, diff, doctor, exit, export, graph, init, kinds, plan, predict, report, run, runs, show,
+    bench, claims, data, diff, doctor, exit, export, graph, init, kinds, man, plan, predict, report, run, runs, show,
     terminal, weights,
 };
 use crate::cli::exit::Exit;
@@ -100,6 +100,9 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages of all commands, or print that of the program.
+    #[command(after_help = "Example:\n  repro man ~/.local/share/man/man1")]
+    Man(man::ManArgs),
     /// Run one node of a plan: what `run` starts a process for.
     #[command(hide = true)]
     Exec {
@@ -189,6 +192,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
             print(&String::from_utf8_lossy(&script));
             Ok(Exit::Success)
         }
+        Command::Man(args) => man::run(args, Cli::command()),
         Command::Exec { job } => {
             program::take_name();
             memory::keep_freed();

@@ -17,6 +17,7 @@ mod graph;
 mod init;
 mod kinds;
 mod listing;
+mod man;
 mod places;
 pub mod plan;
 mod predict;

@@ -57,6 +57,8 @@ mod logs;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod manual;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod output;

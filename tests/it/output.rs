@@ -36,6 +36,8 @@ fn lines() -> (Bench, Vec<&'static str>) {
         "diff start p",
         "export p x.tar.zst --force",
         "completions bash",
+        "man",
+        "man pages",
         "weights inspect w.safetensors",
         "weights inspect w.safetensors --format csv",
         "weights convert w.safetensors v.safetensors --force",
