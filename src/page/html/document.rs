@@ -42,7 +42,7 @@ pub(super) fn document(page: &Page, data: &mut Data) -> Markup {
                 nav aria-label="Contents" {
                     ol {
                         @for (section, anchor) in page.sections.iter().zip(&anchors) {
-                            li { a href={ "#" (anchor) } { (titled(&section.title, "Section")) } }
+                            li { a href={ "#" (anchor) } { (titled(&section.title, anchor)) } }
                         }
                         @if !page.notes.is_empty() { li { a href="#page.notes" { "What is not shown" } } }
                     }
@@ -76,11 +76,11 @@ fn section(section: &Section, anchor: &str, data: &mut Data) -> Markup {
         section id=(anchor) aria-labelledby=(title) {
             @if section.folded {
                 details {
-                    summary { h2 id=(title) { (titled(&section.title, "Section")) } }
+                    summary { h2 id=(title) { (titled(&section.title, anchor)) } }
                     (content)
                 }
             } @else {
-                h2 id=(title) { (titled(&section.title, "Section")) }
+                h2 id=(title) { (titled(&section.title, anchor)) }
                 (content)
             }
         }
