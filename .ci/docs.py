@@ -401,6 +401,7 @@ def draw_data(folder):
             sample(fields, image, mask, index, 5)
             lines.append(f"/{image} /{mask}\n")
         (fields / f"{name}.txt").write_text("".join(lines))
+    (fields / "classes.txt").write_text("soil\ncrop\nweed\nstone\nsky\n")
     camvid = folder / "camvid"
     for name, numbers in (("train", range(6)), ("val", range(6, 12))):
         lines = []
