@@ -17,6 +17,49 @@ pub enum Chart {
     Scatter(Scatter),
 }
 
+impl Chart {
+    /// What the picture is.
+    pub fn title(&self) -> &str {
+        match self {
+            Chart::Curves(chart) => &chart.title,
+            Chart::Bars(chart) => &chart.title,
+            Chart::Confusion(chart) => &chart.title,
+            Chart::Maps(chart) => &chart.title,
+            Chart::Grid(chart) => &chart.title,
+            Chart::Scatter(chart) => &chart.title,
+        }
+    }
+
+    /// Says otherwise what the picture is.
+    pub fn set_title(&mut self, title: &str) {
+        let stated = match self {
+            Chart::Curves(chart) => &mut chart.title,
+            Chart::Bars(chart) => &mut chart.title,
+            Chart::Confusion(chart) => &mut chart.title,
+            Chart::Maps(chart) => &mut chart.title,
+            Chart::Grid(chart) => &mut chart.title,
+            Chart::Scatter(chart) => &mut chart.title,
+        };
+        title.clone_into(stated);
+    }
+
+    /// What methods and classes are called.
+    pub fn labels_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Chart::Curves(chart) => chart.curves.iter_mut().map(|curve| &mut curve.label).collect(),
+            Chart::Bars(chart) => {
+                chart.series.iter_mut().chain(chart.groups.iter_mut().map(|(name, _)| name)).collect()
+            }
+            Chart::Confusion(chart) => chart.classes.iter_mut().collect(),
+            Chart::Maps(chart) => chart.maps.iter_mut().map(|map| &mut map.label).collect(),
+            Chart::Grid(chart) => {
+                chart.columns.iter_mut().chain(chart.legend.iter_mut().map(|(name, _)| name)).collect()
+            }
+            Chart::Scatter(chart) => chart.points.iter_mut().map(|point| &mut point.label).collect(),
+        }
+    }
+}
+
 /// Lines over steps: losses, mean IoUs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curves {

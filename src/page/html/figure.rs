@@ -21,7 +21,7 @@ pub(super) fn figure(figure: &Figure, data: &mut Data) -> Markup {
         Chart::Curves(chart) => Chart::Curves(thinned(chart, WIDTH as usize)).draw(WIDTH),
         chart => chart.draw(WIDTH),
     };
-    let title = title(&figure.chart);
+    let title = figure.chart.title();
     html! {
         figure class="chart" {
             div class="scroll" tabindex="0" role="group" aria-label={ "Picture: " (plain(title)) } {
@@ -30,16 +30,5 @@ pub(super) fn figure(figure: &Figure, data: &mut Data) -> Markup {
             }
             @if !figure.caption.is_empty() { figcaption { (text(&figure.caption)) } }
         }
-    }
-}
-
-fn title(chart: &Chart) -> &str {
-    match chart {
-        Chart::Curves(chart) => &chart.title,
-        Chart::Bars(chart) => &chart.title,
-        Chart::Confusion(chart) => &chart.title,
-        Chart::Maps(chart) => &chart.title,
-        Chart::Grid(chart) => &chart.title,
-        Chart::Scatter(chart) => &chart.title,
     }
 }
