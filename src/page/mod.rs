@@ -12,6 +12,6 @@ pub mod gather;
 pub mod html;
 pub mod model;
 
-pub use gather::{Claim, Fault, Files, Given, Source, Wanted, gather, grid};
+pub use gather::{Against, Claim, Fault, Files, Given, LOSS, Source, Wanted, against, courses, gather, grid};
 pub use html::Written;
 pub use model::{Block, Card, Cell, Figure, Gallery, GalleryImage, Graph, GraphNode, Grid, Page, Section, Standing};

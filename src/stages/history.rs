@@ -1,6 +1,6 @@
-//! What trainings and validations logged, as curves over steps: what [`super::events`] and [`super::curves`] share.
+//! What trainings and validations logged, as curves over steps, for [`super::events`]; and the slots of all kinds that take `from`.
 //!
-//! Both take `from`, a list of stages, and read every node of each stage. Of a training these are all iterations; other
+//! They take `from`, a list of stages, and read every node of each stage. Of a training these are all iterations; other
 //! kinds read its last model alone. The slots are `from[0][1]`, `from[0][2]`, …: the number of the reference from 0, and
 //! that of its node from 1. A stage in several cells of a matrix has a history for each cell. An input does not say which
 //! cell it is from, so expansion adds the cells to the parameters.
@@ -21,9 +21,9 @@ use super::yields::{CLASSES, STATE, STEPS, SUMMARY, TRAINING_CLASSES};
 pub type Points = Vec<(u64, f64)>;
 
 /// The curve of the loss.
-pub const LOSS: &str = "loss";
+const LOSS: &str = "loss";
 /// The curve of the mean IoU.
-pub const MEAN_IOU: &str = "mIoU";
+const MEAN_IOU: &str = "mIoU";
 
 /// The columns of a training's steps, and the tags of their curves.
 const STEP_CURVES: [(&str, &str); 5] = [
@@ -78,11 +78,6 @@ pub struct Part {
 }
 
 impl Part {
-    /// The curve of a tag; empty where there is none.
-    pub fn curve(&self, tag: &str) -> &[(u64, f64)] {
-        self.curves.get(tag).map_or(&[], Vec::as_slice)
-    }
-
     fn add(&mut self, tag: String, steps: &[u64], values: &[Option<f64>]) {
         let points = steps.iter().zip(values).filter_map(|(step, value)| Some((*step, (*value)?)));
         self.curves.entry(tag).or_default().extend(points);
@@ -242,7 +237,7 @@ mod tests {
     fn a_figure_that_does_not_exist_is_no_point() {
         let mut part = Part { slot: String::new(), curves: BTreeMap::new() };
         part.add("a".to_owned(), &[3, 4], &[None, Some(1.0)]);
-        assert_eq!((part.curve("a"), part.curve("b")), (&[(4, 1.0)][..], &[][..]));
+        assert_eq!(part.curves, BTreeMap::from([("a".to_owned(), vec![(4, 1.0)])]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The stage kinds. Each is an adapter: it takes typed parameters, calls `ml`, and writes outputs.
 //!
 //! From the ground up: what stages give to others (`yields`), what a pipeline may state (`params`), rules between stages
-//! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`), and the kinds.
+//! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`, `shown`), and the kinds.
 //!
 //! A new kind is one file and one line in [`registry`]. Two are no kinds: [`alone`] predicts without a pipeline, and [`sets`]
 //! looks at the data sets of one without a run.
@@ -17,6 +17,7 @@ mod data;
 mod dataset;
 mod erf;
 mod events;
+mod figure;
 mod history;
 mod model;
 mod page;
@@ -24,6 +25,7 @@ mod params;
 mod predict;
 mod report;
 pub mod sets;
+mod shown;
 mod subject;
 mod support;
 pub mod train;
@@ -48,6 +50,7 @@ pub fn registry() -> Registry {
         Box::new(dataset::Dataset),
         Box::new(erf::Erf),
         Box::new(events::Events),
+        Box::new(figure::Figure),
         Box::new(model::Model),
         Box::new(page::Page),
         Box::new(predict::Predict),

@@ -20,7 +20,7 @@ const LEVEL: f64 = 0.95;
 const MEAN: &str = "mean";
 
 /// The figures of a method: of each class, and then their mean, from 0 to 1.
-struct Figures {
+pub(super) struct Figures {
     values: Vec<Option<f64>>,
     estimates: Vec<Option<Estimate>>,
     /// What the intervals are over.
@@ -97,7 +97,7 @@ fn interval(series: &[String], all: &[Figures]) -> String {
     }
 }
 
-fn figures(method: &Method<'_, '_>, counted: &[Counted], classes: usize) -> Result<Figures, Fault> {
+pub(super) fn figures(method: &Method<'_, '_>, counted: &[Counted], classes: usize) -> Result<Figures, Fault> {
     let mut each = Vec::new();
     for trained in &method.trained {
         let (source, summary) = trained.last();
@@ -121,7 +121,8 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 impl Figures {
-    fn bar(&self, at: usize) -> Option<Bar> {
+    /// The bar of a class; after the last class, that of their mean.
+    pub(super) fn bar(&self, at: usize) -> Option<Bar> {
         let value = 100.0 * (*self.values.get(at)?)?;
         // A share lies between 0 and 1, whatever a t distribution says.
         let end = |end: f64| (100.0 * end).clamp(0.0, 100.0);

@@ -16,6 +16,9 @@ use super::source::{Fault, Source};
 use crate::figure::{Chart, Curve, Curves};
 use crate::page::model::{Block, Figure, Section};
 
+/// What the vertical axis of losses says.
+pub const LOSS: &str = "loss";
+
 /// Into how many parts the steps are cut for the bold line.
 const PARTS: usize = 60;
 
@@ -71,7 +74,7 @@ pub(super) fn section(
     }
     let seeds = groups.iter().map(|group| group.repeats.len()).max().unwrap_or(1);
     let pictures = [
-        ("Loss", "loss", losses, loss_caption(seeds)),
+        ("Loss", LOSS, losses, loss_caption(seeds)),
         ("Mean IoU", "mean IoU (%)", ious, iou_caption(seeds, groups.is_empty())),
     ];
     let block = |(title, y, curves, caption): (&str, &str, Vec<Curve>, String)| {

@@ -23,12 +23,15 @@ mod maps;
 mod method;
 mod pictures;
 mod samples;
+mod scatter;
 mod sections;
 mod source;
 mod tables;
 mod validation;
 
 pub use claim::Claim;
-pub use sections::{Wanted, gather};
+pub use curves::LOSS;
+pub use scatter::{Against, against};
+pub use sections::{Wanted, courses, gather};
 pub use source::{Fault, Files, Given, Source};
 pub use tables::grid;

@@ -7,7 +7,8 @@ use super::method::{self, Method};
 use super::source::{Fault, Source};
 use super::validation::{self, Counted};
 use super::{bars, confusion, costs, curves, images, maps, tables};
-use crate::page::model::{Block, Page, Section};
+use crate::figure::{Chart, Curves};
+use crate::page::model::{Block, Figure, Page, Section};
 
 /// How many methods have pictures. More can be told apart in tables alone.
 const SHOWN: usize = 8;
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub images: usize,
     /// Whether [`Source::stage`] is the name of a stage, which may be shown.
     pub named: bool,
+    /// How many methods pictures show at most; none: eight.
+    pub most: Option<usize>,
 }
 
 /// Makes the sections that the sources give, in this order: verdicts of claims, tables, classes, curves, confusion,
@@ -33,26 +36,44 @@ pub struct Wanted {
 pub fn gather(wanted: &Wanted, sources: &[Source<'_>]) -> Result<Page, Fault> {
     let mut notes = Vec::new();
     let mut methods = method::methods(sources, &wanted.over, wanted.named)?;
-    if methods.len() > SHOWN {
-        let left: Vec<&str> = methods[SHOWN..].iter().map(|method| method.label.as_str()).collect();
-        notes.push(format!("Pictures show the first {SHOWN} methods, and leave out {}.", left.join("; ")));
-        methods.truncate(SHOWN);
+    let most = wanted.most.unwrap_or(SHOWN);
+    if methods.len() > most {
+        let left: Vec<&str> = methods[most..].iter().map(|method| method.label.as_str()).collect();
+        notes.push(format!("Pictures show the first {most} methods, and leave out {}.", left.join("; ")));
+        methods.truncate(most);
     }
     let counted = methods.iter().map(counted).collect::<Result<Vec<_>, Fault>>()?;
     let mut sections: Vec<Section> = verdicts(sources)?.into_iter().collect();
     sections.extend(tables::sections(sources)?);
     sections.extend(bars::section(&methods, &counted, &mut notes)?);
     let (over, named) = (&wanted.over, wanted.named);
-    sections.extend(curves::section(sources, &methods, over, named, (SHOWN, &mut notes))?);
+    sections.extend(curves::section(sources, &methods, over, named, (most, &mut notes))?);
     sections.extend(confusion::sections(&methods, &counted));
-    sections.extend(maps::section(sources, over, named, (SHOWN, &mut notes))?);
+    sections.extend(maps::section(sources, over, named, (most, &mut notes))?);
     sections.extend(images::section(sources, &methods, &counted, wanted.images, &mut notes)?);
     sections.extend(costs::section(sources, named)?);
     Ok(Page { title: wanted.title.clone(), lead: String::new(), sections, notes })
 }
 
+/// The course of all trainings, and of their validations: a picture of their losses, where there are trainings, and one of their
+/// mean IoUs. There is none of single validations. Beside them what was left out, as sentences.
+///
+/// # Errors
+/// What a source has cannot be read.
+pub fn courses(wanted: &Wanted, sources: &[Source<'_>]) -> Result<(Vec<Curves>, Vec<String>), Fault> {
+    let mut notes = Vec::new();
+    let methods = method::methods(sources, &wanted.over, wanted.named)?;
+    let most = wanted.most.unwrap_or(SHOWN);
+    let section = curves::section(sources, &methods, &wanted.over, wanted.named, (most, &mut notes))?;
+    let of = |block| match block {
+        Block::Figure(Figure { chart: Chart::Curves(curves), .. }) => Some(curves),
+        _ => None,
+    };
+    Ok((section.into_iter().flat_map(|section| section.blocks).filter_map(of).collect(), notes))
+}
+
 /// What the trainings of a method counted.
-fn counted(method: &Method<'_, '_>) -> Result<Vec<Counted>, Fault> {
+pub(super) fn counted(method: &Method<'_, '_>) -> Result<Vec<Counted>, Fault> {
     method.trained.iter().map(|trained| validation::counted(trained.last().0)).collect()
 }
 

@@ -49,7 +49,7 @@ impl PageOf<'_> {
         let names: Vec<String> = self.sides.iter().map(|side| side.run.full_name()).collect();
         let title = self.title.clone().unwrap_or_else(|| names.join(", "));
         let over = self.sides.iter().flat_map(|side| repeated(side, self.registry)).collect();
-        let wanted = Wanted { title, over, images: self.images, named: true };
+        let wanted = Wanted { title, over, images: self.images, named: true, most: None };
         let page = page::gather(&wanted, &sources).map_err(own)?;
         if page.sections.is_empty() {
             let ids: Vec<String> = self.sides.iter().map(|side| format!("`{}`", side.run.id)).collect();
