@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event::RunEvent;
+use super::growing::Growing;
 use crate::fsio;
 use crate::stage::{Event, NodeName};
 use crate::store::{self, Store};
@@ -152,13 +153,55 @@ pub fn events(store: &Store, run: &str) -> store::Result<Option<Vec<LogLine>>> {
 
 fn read(path: &Path, text: &[u8]) -> store::Result<Vec<LogLine>> {
     let text = String::from_utf8_lossy(text);
-    let first = text.lines().next().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    known(path, text.lines().next().unwrap_or_default())?;
+    Ok(text.lines().filter_map(LogLine::read).collect())
+}
+
+/// Whether a log that begins with this line is of a format that this program reads.
+fn known(path: &Path, first: &str) -> store::Result<()> {
+    let first = serde_json::from_str::<serde_json::Value>(first).ok();
     let format = first.and_then(|line| line.get("format")?.as_u64()).unwrap_or_default();
     if format > u64::from(FORMAT) {
         let (found, known) = (format!("events {format}"), format!("events {FORMAT}"));
         return Err(store::Error::Newer { path: path.to_owned(), found, known });
     }
-    Ok(text.lines().filter_map(LogLine::read).collect())
+    Ok(())
+}
+
+/// The log of a run that goes on: what is new in it, each time that it is asked.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
+    file: Growing,
+    begun: bool,
+}
+
+impl Follower {
+    /// The log of a run from its beginning; none where the run has none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn of(store: &Store, run: &str) -> store::Result<Option<Self>> {
+        let path = store.events_path(run)?;
+        Ok(path.map(|path| Follower { file: Growing::new(path.clone()), path, begun: false }))
+    }
+
+    /// The lines that were written since the last call.
+    ///
+    /// # Errors
+    /// The log is of a newer format.
+    pub fn more(&mut self) -> store::Result<Vec<LogLine>> {
+        let mut lines = Vec::new();
+        while let Some(part) = self.file.part() {
+            let text = String::from_utf8_lossy(&part);
+            if !self.begun {
+                known(&self.path, text.lines().next().unwrap_or_default())?;
+                self.begun = true;
+            }
+            lines.extend(text.lines().filter_map(LogLine::read));
+        }
+        Ok(lines)
+    }
 }
 
 /// How far a stage at work is, as far as it said.

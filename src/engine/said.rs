@@ -1,21 +1,19 @@
 //! What a job says while it works: lines of JSON in the file `events` of its folder.
 //!
 //! Invariants:
-//! - a line is written in one piece. A line that is not complete yet is read later, when it is;
+//! - a line is written in one piece;
 //! - no result is in these lines: whoever reads them late, or not at all, loses no result.
 
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::folder::EVENTS;
+use super::growing::Growing;
 use crate::fsio;
 use crate::stage::{Event, Events};
-
-/// How many bytes are read at a time.
-const PART: u64 = 1 << 20;
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,20 +59,18 @@ impl Events for Voice {
 
 /// Reads what a job says.
 pub(super) struct Ear {
-    path: PathBuf,
-    /// The lines before this place were read.
-    at: u64,
+    file: Growing,
 }
 
 impl Ear {
     pub fn new(folder: &Path) -> Self {
-        Ear { path: folder.join(EVENTS), at: 0 }
+        Ear { file: Growing::new(folder.join(EVENTS)) }
     }
 
     /// The messages since the last call; of several figures of one sort, the newest.
     pub fn hear(&mut self) -> Vec<Event> {
         let (mut progress, mut scalars, mut others) = (None, None, Vec::new());
-        while let Some(text) = self.part() {
+        while let Some(text) = self.file.part() {
             for line in text.split(|byte| *byte == b'\n') {
                 match serde_json::from_slice(line) {
                     Ok(Said::Event(event @ Event::Progress { .. })) => progress = Some(event),
@@ -87,23 +83,6 @@ impl Ear {
         others.extend(scalars);
         others.extend(progress);
         others
-    }
-
-    /// The next whole lines; none where there are none yet, or where the file cannot be read.
-    fn part(&mut self) -> Option<Vec<u8>> {
-        let mut file = fsio::open(&self.path).ok()?;
-        file.seek(SeekFrom::Start(self.at)).ok()?;
-        let mut text = Vec::new();
-        file.take(PART).read_to_end(&mut text).ok()?;
-        let end = match text.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => end + 1,
-            // A line of that length is none of ours.
-            None if text.len() as u64 == PART => text.len(),
-            None => return None,
-        };
-        text.truncate(end);
-        self.at += end as u64;
-        Some(text)
     }
 }
 

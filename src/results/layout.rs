@@ -56,15 +56,16 @@ pub(super) fn publications(outputs: &[Output]) -> Vec<Publication> {
 }
 
 /// The folders of a run's stages below that of its results, by the names of the stages with their cells.
-pub(super) struct Places(BTreeMap<String, String>);
+pub struct Places(BTreeMap<String, String>);
 
 impl Places {
     /// Those of all stages that the run has or left out.
-    pub fn of(run: &RunRecord) -> Self {
+    pub(super) fn of(run: &RunRecord) -> Self {
         Places::new(run.params.keys().chain(run.nodes.iter().map(|node| &node.stage)).map(String::as_str))
     }
 
-    fn new<'a>(stages: impl Iterator<Item = &'a str>) -> Self {
+    /// Those of these stages, each with its cell.
+    pub fn new<'a>(stages: impl Iterator<Item = &'a str>) -> Self {
         let mut cells: BTreeMap<String, Vec<(&str, Option<Named>)>> = BTreeMap::new();
         for full in stages.collect::<BTreeSet<_>>() {
             // What is no name of a stage is in a record that this program did not write: it has a folder of its own.
@@ -93,7 +94,7 @@ impl Places {
     }
 
     /// The folder of a node.
-    pub fn node(&self, node: &RunNodeRecord) -> String {
+    pub(super) fn node(&self, node: &RunNodeRecord) -> String {
         let folder = self.stage(&node.stage);
         match node.iteration {
             None => folder.to_owned(),

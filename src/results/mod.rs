@@ -29,5 +29,6 @@ mod wanted;
 pub use archived::Archived;
 pub use error::{Error, Result};
 pub use export::{Export, Exported};
-pub use layout::check_names;
+pub use layout::{Places, check_names};
+pub use name::folder_of;
 pub use publish::{Published, Publisher};

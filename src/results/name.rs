@@ -16,25 +16,30 @@ const LONGEST: usize = 240;
 
 /// The name of the folder of a run's results.
 pub(super) fn folder_name(run: &RunRecord) -> String {
-    let profile = run.profile.iter().cloned();
-    let mut trial: Vec<String> = run.sets.clone();
-    if !run.only.is_empty() {
-        trial.push(format!("only={}", run.only.join(",")));
+    folder_of(&run.pipeline, run.profile.as_deref(), &run.sets, &run.only)
+}
+
+/// The name of the folder of the results of a run that is asked for by these.
+pub fn folder_of(pipeline: &str, profile: Option<&str>, sets: &[String], only: &[String]) -> String {
+    let mut trial: Vec<String> = sets.to_vec();
+    if !only.is_empty() {
+        trial.push(format!("only={}", only.join(",")));
     }
-    let stated: Vec<String> = profile.chain((!trial.is_empty()).then(|| trial.join(","))).collect();
+    let profile = profile.map(str::to_owned);
+    let stated: Vec<String> = profile.iter().cloned().chain((!trial.is_empty()).then(|| trial.join(","))).collect();
     if stated.is_empty() {
-        return run.pipeline.clone();
+        return pipeline.to_owned();
     }
     let stated = stated.join("@");
     let mut ending: String = stated.split_inclusive(['@', '=', ',']).map(part).collect();
-    let room = LONGEST.saturating_sub(run.pipeline.len() + 1);
+    let room = LONGEST.saturating_sub(pipeline.len() + 1);
     if ending != stated || ending.len() > room {
-        let profile = run.profile.iter().cloned().collect();
-        let digest = Digest::of_canonical(&vec![profile, run.sets.clone(), run.only.clone()]).short();
+        let profile = profile.into_iter().collect();
+        let digest = Digest::of_canonical(&vec![profile, sets.to_vec(), only.to_vec()]).short();
         let mark = format!("~{digest}");
         ending = marked(&ending, room.saturating_sub(mark.len()), &mark);
     }
-    format!("{}@{ending}", run.pipeline)
+    format!("{pipeline}@{ending}")
 }
 
 /// A part of what was stated, in characters that every disk takes, with the separator behind it.

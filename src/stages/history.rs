@@ -11,6 +11,7 @@ use crate::ml::state::State;
 use crate::stage::name::in_words;
 use crate::stage::params::{Param, Ref};
 use crate::stage::{Extents, InputNode, InputRef, Job, MatrixCell, NodeSpec, StageError, StageName};
+use crate::table::Table;
 
 use super::columns;
 use super::subject::{Subject, about};
@@ -145,6 +146,16 @@ pub fn open(job: &Job<'_>) -> Result<Vec<History>, StageError> {
     }
     distinguish(&mut histories);
     Ok(histories)
+}
+
+/// The figures of a validation's summary, by the tags of their curves, each with its step.
+pub fn validation_figures(summary: &Table) -> Vec<(u64, BTreeMap<String, f64>)> {
+    let row = |row: usize| {
+        let number = |column: &str| summary.position(column).and_then(|column| summary.cell(row, column).number());
+        let figures = SUMMARY_CURVES.iter().filter_map(|(column, tag)| Some(((*tag).to_owned(), number(column)?)));
+        Some((number("step")? as u64, figures.collect()))
+    };
+    (0..summary.rows()).filter_map(row).collect()
 }
 
 fn read(node: &InputNode, slot: String) -> Result<(Phase, Part), StageError> {

@@ -36,7 +36,9 @@ mod yields;
 use std::collections::BTreeMap;
 
 pub use command::guard::{become_program, serve as serve_guard};
+pub use history::validation_figures;
 pub use train::serve::serve as serve_rank;
+pub use yields::SUMMARY;
 
 use crate::stage::{DeviceSpec, Kind, Registry, StageError};
 

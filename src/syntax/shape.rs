@@ -98,6 +98,14 @@ impl Shape<'_> {
         }
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, tree: &Tree) -> Option<bool> {
+        match tree.form {
+            Form::Bool(value) => Some(value),
+            _ => self.expected(tree, "`true` or `false`"),
+        }
+    }
+
     /// A finite number.
     pub fn number(&mut self, tree: &Tree) -> Option<f64> {
         match tree.form {

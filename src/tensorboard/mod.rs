@@ -4,11 +4,13 @@
 //! the version. TensorBoard takes every folder below its log folder that holds such a file for a run of that name.
 //!
 //! Invariants:
-//! - the bytes are a function of what was logged: an event's wall time, which TensorBoard needs, is its step in
-//!   seconds since 1970, and [`FILE`] holds neither time nor host;
+//! - the bytes of an [`EventFile`] are a function of what was logged: an event's wall time, which TensorBoard needs, is its
+//!   step in seconds since 1970, and [`FILE`] holds neither time nor host. Only the records of a file that is written while
+//!   a run goes on ([`live`]) have real times;
 //! - values are `f32`, the only width that TensorBoard's scalars have.
 
 mod error;
+pub mod live;
 pub mod proto;
 pub mod record;
 
@@ -53,8 +55,7 @@ impl Default for EventFile {
 impl EventFile {
     /// Adds figures at a step, each with its tag; a `/` in a tag makes a group.
     pub fn scalars(&mut self, step: u64, values: impl IntoIterator<Item = (String, f64)>) {
-        let value = |(tag, value): (String, f64)| Value { tag, content: Some(Content::SimpleValue(value as f32)) };
-        self.add(step, What::Summary(Summary { value: values.into_iter().map(value).collect() }));
+        self.add(step, figures(values));
     }
 
     /// Adds a picture at a step.
@@ -78,9 +79,20 @@ impl EventFile {
     }
 
     fn add(&mut self, step: u64, what: What) {
-        let event = Event { wall_time: step as f64, step: i64::try_from(step).unwrap_or(i64::MAX), what: Some(what) };
-        record::write(&mut self.bytes, &event.encode_to_vec());
+        add(&mut self.bytes, step as f64, step, what);
     }
+}
+
+/// Figures of a step, each with its tag.
+fn figures(values: impl IntoIterator<Item = (String, f64)>) -> What {
+    let value = |(tag, value): (String, f64)| Value { tag, content: Some(Content::SimpleValue(value as f32)) };
+    What::Summary(Summary { value: values.into_iter().map(value).collect() })
+}
+
+/// Adds an event to a file's bytes; `wall` is its time in seconds since 1970.
+fn add(bytes: &mut Vec<u8>, wall: f64, step: u64, what: What) {
+    let event = Event { wall_time: wall, step: i64::try_from(step).unwrap_or(i64::MAX), what: Some(what) };
+    record::write(bytes, &event.encode_to_vec());
 }
 
 /// The events of a file.

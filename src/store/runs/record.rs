@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
 use crate::stage::{MatrixCell, Outputs, StageName, Value};
+use crate::store::time::read_rfc3339;
 
 /// How a run stands, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,12 @@ impl RunRecord {
     /// What makes the run a trial, in words; none where it is of the whole pipeline as it stands.
     pub fn trial(&self) -> Option<String> {
         trial(&self.sets, &self.only)
+    }
+
+    /// The seconds from its start to a moment, in nanoseconds since 1970; none where the start is not on record.
+    pub fn seconds_to(&self, moment: i128) -> Option<f64> {
+        let started = i128::from(read_rfc3339(&self.started)?);
+        Some((moment - started * 1_000_000_000) as f64 / 1e9)
     }
 
     /// The nodes of a stage, or of its part in some cells, if each of them is done.
