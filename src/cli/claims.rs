@@ -1,20 +1,19 @@
 //! `repro claims [RUN]`: the verdicts of a run's claims, with an exit code that holds a paper to its word. `repro run` prints
 //! the same verdicts at its end.
 
-use std::borrow::Cow;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::failure::{Failure, fail};
 use super::format::{RecordFormat, markdown};
+use super::styled::{Look, Styled};
 use super::taken::find_run;
-use super::terminal::{print, width};
+use super::terminal::{print, show, width};
 use crate::cli::exit::Exit;
 use crate::page::Claim;
 use crate::stage::Registry;
 use crate::store::{RunNodeRecord, RunRecord, Store};
-use crate::table::{Table, visible, width as shown_width};
+use crate::table::{Table, folded, padded, visible};
 
 /// The arguments of `repro claims`.
 #[derive(Debug, Args)]
@@ -57,16 +56,32 @@ pub fn run(store: &Store, registry: &Registry, args: &ClaimsArgs) -> Result<Exit
         return Err(fail(Exit::Stage, message).hint(format!("Run `{}` again.", run.file)));
     }
     let lines = lines(store, &run)?;
-    print(&match args.format {
+    match args.format {
         RecordFormat::Json => {
             let (run, pipeline, claims) = (&*run.id, &*run.pipeline, &*lines);
-            serde_json::to_string_pretty(&Report { version: VERSION, run, pipeline, claims }).unwrap_or_default()
+            let report = Report { version: VERSION, run, pipeline, claims };
+            print(&serde_json::to_string_pretty(&report).unwrap_or_default());
         }
-        RecordFormat::Text => format!("Run {} of {}\n\n{}", run.id, run.full_name(), block(&lines, width())),
-        RecordFormat::Markdown => format!("# `{}`, run `{}`\n\n{}", run.full_name(), run.id, table(&lines)),
-    });
-    let bad = |line: &Claim| line.verdict == "fails" || args.strict && line.verdict != "holds";
+        RecordFormat::Text => {
+            print(&format!("Run {} of {}", run.id, run.full_name()));
+            print("");
+            show(&block(&lines, width()));
+        }
+        RecordFormat::Markdown => {
+            print(&format!("# `{}`, run `{}`\n\n{}", run.full_name(), run.id, table(&lines)));
+        }
+    }
+    let bad = |line: &Claim| line.verdict == FAILS || args.strict && !holds(line);
     Ok(if lines.iter().any(bad) { Exit::Claim } else { Exit::Success })
+}
+
+/// The verdicts, as the table has them; the third is `undecided`.
+const HOLDS: &str = "holds";
+const FAILS: &str = "fails";
+
+/// Whether a claim holds.
+pub fn holds(claim: &Claim) -> bool {
+    claim.verdict == HOLDS
 }
 
 /// What stages with claims yield, and the output that holds the verdicts.
@@ -96,59 +111,26 @@ pub fn lines(store: &Store, run: &RunRecord) -> Result<Vec<Claim>, Failure> {
 const INDENT: usize = 11;
 
 /// The verdicts as text, folded to a width.
-pub fn block(lines: &[Claim], width: Option<usize>) -> String {
-    let mut out = String::new();
+pub fn block(lines: &[Claim], width: Option<usize>) -> Styled {
+    let mut out = Styled::default();
     for line in lines {
+        let look = match line.verdict.as_str() {
+            HOLDS => Look::Good,
+            FAILS => Look::Bad,
+            _ => Look::Care,
+        };
+        let mut head = line.verdict.as_str();
         let sentences = [line.that.clone(), line.effect(), line.settles.clone(), line.note.clone()];
-        for (at, text) in sentences.iter().filter(|text| !text.is_empty()).enumerate() {
-            let head = if at == 0 { line.verdict.as_str() } else { "" };
-            for (at, folded) in fold(&visible(text), width.map(|width| width.saturating_sub(INDENT))).iter().enumerate()
-            {
-                let head = if at == 0 { head } else { "" };
-                out += format!("{head:<INDENT$}{folded}").trim_end();
-                out.push('\n');
+        for text in sentences.iter().filter(|text| !text.is_empty()) {
+            let room = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(2));
+            for text in folded(&visible(text), room) {
+                out = out.with(look, head).plain(padded("", INDENT.saturating_sub(head.len()), false));
+                out = out.plain(text).plain("\n");
+                head = "";
             }
         }
     }
     out
-}
-
-/// A text in lines of at most `width` columns, broken at blanks. A word that is longer is broken within.
-fn fold(text: &str, width: Option<usize>) -> Vec<String> {
-    let Some(width) = width.map(|width| width.max(1)) else { return vec![text.to_owned()] };
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let mut word = Cow::Borrowed(word);
-        loop {
-            let line = lines.last().map_or(0, |line| shown_width(line));
-            let gap = usize::from(line > 0);
-            if line + gap + shown_width(&word) <= width {
-                let last = lines.len() - 1;
-                lines[last] += &" ".repeat(gap);
-                lines[last] += &word;
-                break;
-            }
-            if line > 0 {
-                lines.push(String::new());
-                continue;
-            }
-            // A word that no line holds: as much of it as fits, and at least one character.
-            let mut end = word.chars().next().map_or(0, char::len_utf8);
-            while let Some(next) = word[end..].chars().next()
-                && shown_width(&word[..end + next.len_utf8()]) <= width
-            {
-                end += next.len_utf8();
-            }
-            let last = lines.len() - 1;
-            lines[last] += &word[..end];
-            word = Cow::Owned(word[end..].to_owned());
-            if word.is_empty() {
-                break;
-            }
-            lines.push(String::new());
-        }
-    }
-    lines
 }
 
 fn table(lines: &[Claim]) -> String {
@@ -157,22 +139,4 @@ fn table(lines: &[Claim]) -> String {
         [line.verdict.clone(), line.that.clone(), line.effect(), line.settles.clone(), line.note.clone()]
     };
     markdown(&header, &lines.iter().map(row).collect::<Vec<_>>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_folded_and_never_longer_than_the_width() {
-        let text = "Average beats Regular on VOC val, extraordinarily";
-        assert_eq!(fold(text, None), [text]);
-        assert_eq!(fold(text, Some(14)), ["Average beats", "Regular on VOC", "val,", "extraordinaril", "y"]);
-        for width in 1..60 {
-            let lines = fold("漢字漢字 a\u{301}b c, d", Some(width));
-            assert!(lines.iter().all(|line| shown_width(line) <= width.max(2)), "{lines:?}");
-            assert_eq!(lines.concat().replace(' ', ""), "漢字漢字a\u{301}bc,d");
-        }
-        assert_eq!(fold("", Some(5)), [""]);
-    }
 }

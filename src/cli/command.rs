@@ -6,12 +6,13 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser, Subcommand};
 use signal_hook::consts::SIGXFSZ;
 
+use super::color::{self, ColorWhen};
 use super::failure::{self, Failure, fail};
 use super::places::{StoreArgs, look};
 use super::request::PlanArgs;
 use super::{
     bench, claims, data, diff, doctor, exit, export, graph, init, kinds, man, plan, predict, report, run, runs, show,
-    terminal, weights,
+    terminal, watch, weights,
 };
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
@@ -20,6 +21,7 @@ use crate::ml::cpu::memory;
 use crate::program;
 use crate::stage::{Registry, StageError};
 use crate::stages;
+use crate::table::visible;
 
 /// Runs reproducible experiments stated in RON.
 #[derive(Debug, Parser)]
@@ -29,6 +31,9 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     store: StoreArgs,
+    /// Whether output is coloured: `auto`, `always` or `never`; `auto` heeds NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    color: ColorWhen,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +59,9 @@ enum Command {
     Claims(claims::ClaimsArgs),
     /// List the runs with their figures, filtered and sorted.
     Runs(runs::RunsArgs),
+    /// Follow a run that goes on: its stages, progress and curves.
+    #[command(after_help = "Example:\n  repro watch smoke@tiny")]
+    Watch(watch::WatchArgs),
     /// Show one run: parameters, nodes, metrics, machine.
     #[command(after_help = "Example:\n  repro show smoke@tiny")]
     Show(show::ShowArgs),
@@ -141,13 +149,25 @@ pub fn main(registry: &Registry) -> Exit {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return terminal::usage(&error),
+        Err(error) => return usage(&error),
     };
+    color::set(cli.color);
     let exit = dispatch(&cli, registry).unwrap_or_else(|failure| {
         failure::report(&failure);
         failure.exit
     });
     terminal::end(exit)
+}
+
+/// Tells what is wrong with a command line, or the help that it asks for.
+fn usage(error: &clap::Error) -> Exit {
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    color::set(color::asked(&arguments));
+    // The same of clean arguments: clap's text may hold any of them, between its colours.
+    match Cli::try_parse_from(arguments.iter().map(|argument| visible(argument).into_owned())) {
+        Err(error) => terminal::usage(&error, true),
+        Ok(_) => terminal::usage(error, false),
+    }
 }
 
 fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
@@ -159,6 +179,7 @@ fn dispatch(cli: &Cli, registry: &Registry) -> Result<Exit, Failure> {
         Command::Diff(args) => look(at, |store| diff::run(store, registry, args)),
         Command::Claims(args) => look(at, |store| claims::run(store, registry, args)),
         Command::Runs(args) => look(at, |store| runs::run(store, args)),
+        Command::Watch(args) => look(at, |store| watch::run(store, args)),
         Command::Show(args) => look(at, |store| show::run(store, args)),
         Command::Export(args) => look(at, |store| export::run(store, registry, args)),
         Command::Report(args) => look(at, |store| report::run(store, registry, args)),

@@ -1,4 +1,5 @@
-//! Where data roots and the store come from: the command line, then the environment, then the user's config file.
+//! Where data roots, the store and what a user always wants come from: the command line, then the environment, then the
+//! user's config file.
 //!
 //! None of it enters a key or an artifact.
 
@@ -17,6 +18,8 @@ struct Config {
     data: BTreeMap<String, PathBuf>,
     /// The store.
     store: Option<PathBuf>,
+    /// Whether runs write events for TensorBoard while they go on.
+    tensorboard: bool,
 }
 
 fn config_file() -> Option<PathBuf> {
@@ -33,10 +36,12 @@ fn config() -> Result<Config, Failure> {
     })?;
     let example = "The file holds `(data: {\"voc2012\": \"/data/VOC2012\"}, store: Some(\"/scratch/repro\"))`.";
     let config = syntax::read(&path.display().to_string(), &text, example, |shape, tree| {
-        let [data, store] = shape.fields(tree, "Config", ["data", "store"], 0)?;
+        let [data, store, tensorboard] = shape.fields(tree, "Config", ["data", "store", "tensorboard"], 0)?;
         let entries = data.and_then(|tree| shape.map(tree)).unwrap_or_default().into_iter();
         let data = entries.filter_map(|(name, tree)| Some((name.text, PathBuf::from(shape.text(tree)?)))).collect();
-        Some(Config { data, store: store.and_then(|tree| shape.text(tree)).map(PathBuf::from) })
+        let store = store.and_then(|tree| shape.text(tree)).map(PathBuf::from);
+        let tensorboard = tensorboard.and_then(|tree| shape.flag(tree)).unwrap_or_default();
+        Some(Config { data, store, tensorboard })
     })?;
     Ok(config)
 }
@@ -96,6 +101,11 @@ pub fn store(argument: Option<&Path>, project: &Path) -> Result<PathBuf, Failure
         return Ok(PathBuf::from(path));
     }
     Ok(config()?.store.unwrap_or_else(|| project.join(".repro")))
+}
+
+/// Whether the user's file asks that runs write events for TensorBoard while they go on.
+pub fn tensorboard() -> Result<bool, Failure> {
+    Ok(config()?.tensorboard)
 }
 
 /// The project's root: the nearest folder from `start` upwards that has a store or a `pipelines` folder, else `start`.

@@ -1,6 +1,8 @@
 //! Why a command failed, in words and as an exit code. Every error of the rooms below becomes one here.
 
-use super::terminal::{clean, stderr_is_terminal, tell};
+use super::clean::clean;
+use super::color;
+use super::terminal::{self, tell};
 use crate::cli::exit::Exit;
 use crate::results;
 use crate::stage::StageError;
@@ -106,7 +108,7 @@ pub fn exit_of(error: &StageError) -> Exit {
 
 impl From<Diagnostics> for Failure {
     fn from(diagnostics: Diagnostics) -> Self {
-        let rendered = rendered(diagnostics, stderr_is_terminal());
+        let rendered = rendered(diagnostics, color::stderr());
         Failure { rendered: true, ..fail(Exit::Usage, rendered) }
     }
 }
@@ -126,12 +128,12 @@ fn rendered(mut diagnostics: Diagnostics, color: bool) -> String {
 pub fn report(failure: &Failure) {
     if !failure.message.is_empty() {
         // Diagnostics of a pipeline come rendered, in colours of our own; everything else gets its label here.
-        tell(&match failure.rendered {
-            true => failure.message.trim_end().to_owned(),
-            false => format!("error: {}", clean(failure.message.trim_end())),
-        });
+        match failure.rendered {
+            true => tell(failure.message.trim_end()),
+            false => terminal::error(failure.message.trim_end()),
+        }
     }
     if !failure.hint.is_empty() {
-        tell(&format!("hint: {}", clean(&failure.hint)));
+        terminal::hint(&failure.hint);
     }
 }

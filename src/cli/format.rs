@@ -23,6 +23,21 @@ pub fn figure(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.4}") }
 }
 
+/// A time in seconds, as people say it: `1.5 s`, `12 s`, `1 min 20 s`, `2 h 5 min`, `3 d 2 h`.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0);
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        3600..86_400 => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+        _ => format!("{} d {} h", whole / 86_400, whole / 3600 % 24),
+    }
+}
+
 /// A run's status in a word.
 pub fn word(status: RunStatus) -> &'static str {
     match status {
@@ -60,6 +75,12 @@ pub fn markdown<const N: usize>(header: &[String; N], rows: &[[String; N]]) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_as_people_say_them() {
+        let told = [f64::NAN, 0.04, 9.94, 9.96, 59.7, 80.0, 7500.0, 90_000.0].map(duration);
+        assert_eq!(told, ["0.0 s", "0.0 s", "9.9 s", "10 s", "1 min 0 s", "1 min 20 s", "2 h 5 min", "1 d 1 h"]);
+    }
 
     #[test]
     fn a_row_is_a_line_in_columns_whatever_its_cells_hold() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::config;
+use super::ending::quoted;
 use super::failure::{Failure, fail};
 use super::terminal::warn;
 use crate::cli::exit::Exit;
@@ -34,6 +35,24 @@ pub fn look(at: &StoreArgs, command: impl FnOnce(&Store) -> Result<Exit, Failure
     let result = command(&store);
     store.take_notices().iter().for_each(|notice| warn(notice));
     result
+}
+
+/// What a later command of the current folder needs to find the store of `file`'s project: nothing, or ` --store PATH`.
+pub fn store_option(at: &StoreArgs, file: &Path) -> Result<String, Failure> {
+    let path = store_path(at, Some(file))?;
+    if at.store.is_none() && path == store_path(at, None)? {
+        return Ok(String::new());
+    }
+    Ok(format!(" --store {}", quoted(&shortest(&path).display().to_string())))
+}
+
+/// A path as seen from the folder that the program was started in, where it leads down from there.
+pub fn shortest(path: &Path) -> &Path {
+    let here = crate::fsio::canonical(Path::new("."));
+    here.ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .filter(|below| !below.as_os_str().is_empty())
+        .unwrap_or(path)
 }
 
 fn store_path(at: &StoreArgs, file: Option<&Path>) -> Result<PathBuf, Failure> {

@@ -1,5 +1,6 @@
 //! `repro run FILE`: run what is not cached, then write and print what the pipeline publishes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,17 +8,23 @@ use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::claims;
+use super::config;
+use super::ending::{Ending, quoted};
 use super::failure::{self, Failure, fail};
-use super::places::{StoreArgs, open_store, project, view_store};
+use super::live_events::LiveEvents;
+use super::places::{StoreArgs, open_store, project, shortest, store_option, view_store};
 use super::plan;
+use super::progress::forecast::{Expected, Forecast};
 use super::request::{PlanArgs, load, options, warn_of_unused};
-use super::terminal::{print, width};
+use super::terminal::{print, show, width};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
 use crate::engine::{self, Damaged, LogLine, Observer, RunEvent};
-use crate::results::{self, Published, Publisher};
+use crate::fsio;
+use crate::pipeline::Pipeline;
+use crate::results::{self, Places, Published, Publisher};
 use crate::stage::{Cancel, Registry};
-use crate::store::{RunRecord, RunStatus};
+use crate::store::{RunRecord, RunStatus, Store};
 
 /// The arguments of `repro run`.
 #[derive(Debug, Args)]
@@ -33,6 +40,10 @@ pub struct RunArgs {
     /// Where results are written [default: `results` at the project's root]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Write events for TensorBoard while the run goes on: below DIR, or else in `tensorboard` beside the results. The
+    /// config file can ask for it by `tensorboard: true`.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    tensorboard: Option<Option<PathBuf>>,
 }
 
 /// How many skipped nodes people are told of one by one; all are counted. More would push the failure off the screen.
@@ -61,8 +72,10 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     let cancel = Cancel::default();
     listen(&cancel)?;
     let publisher = Publisher { store: &store, registry, results: &folder, cancel: &cancel, width: width() };
+    let events = events(args, &pipeline, &options, &store, &folder)?;
     let mut watch = Watch {
-        ui: Ui::new(args.json),
+        events,
+        ui: Ui::new(args.json, forecast(&pipeline, &made, &store, &options)?, cancel.clone()),
         began: Instant::now(),
         all: args.json,
         publisher,
@@ -78,23 +91,31 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
         ended => (ended?, None),
     };
     let published = watch.published?.unwrap_or_default();
-    if record.status == RunStatus::Done {
-        if let Some(Damaged { node, digest }) = published.damaged.first() {
-            let node = record.nodes.get(*node).map_or("", |node| &node.stage);
-            let message = format!("`{node}`: its output {} is damaged or gone again.", digest.short());
-            return Err(fail(Exit::Storage, message).hint("Check the disk that holds the store."));
-        }
-        // What a failure is told by stays the last that is to be seen.
-        if !args.json {
-            if let Some(folder) = &published.folder {
-                print(&format!("The results are in `{}`.", shortest(folder).display()));
-            }
+    if let (RunStatus::Done, Some(Damaged { node, digest })) = (record.status, published.damaged.first()) {
+        let node = record.nodes.get(*node).map_or("", |node| &node.stage);
+        let message = format!("`{node}`: its output {} is damaged or gone again.", digest.short());
+        return Err(fail(Exit::Storage, message).hint("Check the disk that holds the store."));
+    }
+    // What a failure is told by stays the last that is to be seen, but for what can be done.
+    if !args.json {
+        let mut ending = Ending { store: store_option(at, file)?, ..Ending::default() };
+        if record.status == RunStatus::Done {
             published.tables.iter().for_each(|table| print(table));
             let verdicts = claims::lines(&store, &record)?;
             if !verdicts.is_empty() {
-                print(&format!("\n{}", claims::block(&verdicts, width())));
+                print("");
+                show(&claims::block(&verdicts, width()));
+            }
+            ending.open_claims = !verdicts.iter().all(claims::holds);
+            ending.before = before(&store, &record);
+            if let Some(folder) = &published.folder {
+                ending.results = Some(shortest(folder).display().to_string());
+                ending.pages = pages(&record, folder);
             }
         }
+        ending.tensorboard =
+            watch.events.filter(LiveEvents::any).map(|events| shortest(events.folder()).display().to_string());
+        ending.lines(&record).iter().for_each(show);
     }
     if let Some(error) = unrecorded {
         return Err(error.into());
@@ -106,18 +127,73 @@ pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, 
     })
 }
 
-/// A path as seen from the folder that the program was started in, where it leads down from there.
-fn shortest(path: &Path) -> &Path {
-    let here = crate::fsio::canonical(Path::new("."));
-    here.ok()
-        .and_then(|here| path.strip_prefix(here).ok())
-        .filter(|below| !below.as_os_str().is_empty())
-        .unwrap_or(path)
+/// The event files for TensorBoard, where they are asked for.
+fn events<'a>(
+    args: &RunArgs,
+    pipeline: &Pipeline,
+    options: &engine::Options,
+    store: &'a Store,
+    results: &Path,
+) -> Result<Option<LiveEvents<'a>>, Failure> {
+    let own = results::folder_of(&pipeline.name, pipeline.profile.as_deref(), &pipeline.sets, &options.only);
+    let folder = match &args.tensorboard {
+        Some(Some(folder)) => folder.join(own),
+        None if !config::tensorboard()? => return Ok(None),
+        Some(None) | None => results.join(own).join("tensorboard"),
+    };
+    let places = Places::new(pipeline.stages.keys().map(String::as_str));
+    Ok(Some(LiveEvents::new(store, folder, places)))
+}
+
+/// How long the nodes of a plan are likely to take: what they took in earlier runs on this device.
+fn forecast(
+    pipeline: &Pipeline,
+    plan: &engine::Plan,
+    store: &Store,
+    options: &engine::Options,
+) -> Result<Forecast, Failure> {
+    // The records of earlier jobs are many files: they are read only if something is left to run.
+    let costs = if plan.is_done() { None } else { Some(store.costs(Some(&pipeline.name))?) };
+    let device = options.device.to_string();
+    let places: BTreeMap<usize, usize> =
+        plan.nodes.iter().enumerate().map(|(place, planned)| (planned.node, place)).collect();
+    let expected = |planned: &engine::Planned| {
+        let node = &pipeline.nodes[planned.node];
+        let cost = costs.as_ref().and_then(|costs| costs.expected(&device, &node.recipe, &node.stage, node.iteration));
+        Expected {
+            node: pipeline.node_name(planned.node),
+            needs: node.needs().iter().filter_map(|need| places.get(need).copied()).collect(),
+            seconds: cost.map(|cost| cost.seconds),
+        }
+    };
+    Ok(Forecast { nodes: plan.nodes.iter().map(expected).collect(), jobs: options.jobs })
+}
+
+/// The names of the run before and of this one, for a comparison; none where there is no such run.
+fn before(store: &Store, run: &RunRecord) -> Option<(String, String)> {
+    let name = run.full_name();
+    // A trial is compared with the whole.
+    let (before, after) = match run.trial() {
+        None => (format!("{name}~1"), name),
+        Some(_) => (name, "latest".to_owned()),
+    };
+    store.find_run(&before).is_ok().then(|| (quoted(&before), quoted(&after)))
+}
+
+/// The report pages among the results.
+fn pages(run: &RunRecord, folder: &Path) -> Vec<String> {
+    if !run.nodes.iter().any(|node| node.kind == "Page" && node.status.is_done()) {
+        return Vec::new();
+    }
+    let files = fsio::walk(folder).unwrap_or_default();
+    let pages = files.iter().filter(|file| file.ends_with("page.html"));
+    pages.map(|page| shortest(&folder.join(page)).display().to_string()).collect()
 }
 
 /// Shows a run, and publishes what it made.
 struct Watch<'a> {
     ui: Ui,
+    events: Option<LiveEvents<'a>>,
     began: Instant,
     /// Whether every event is shown, however many there are.
     all: bool,
@@ -138,6 +214,9 @@ impl Observer for Watch<'_> {
         if self.all || self.skipped <= SKIPPED || !skip {
             self.ui.event(line);
         }
+        if let Some(text) = self.events.as_mut().and_then(|events| events.take(line)) {
+            self.ui.event(&warning(self.began, text));
+        }
     }
 
     fn ended(&mut self, run: &RunRecord) -> Vec<Damaged> {
@@ -150,7 +229,7 @@ impl Observer for Watch<'_> {
 }
 
 /// Asks the run to stop at the first Ctrl-C, SIGTERM or end of the terminal; a second one ends the process at once.
-fn listen(cancel: &Cancel) -> Result<(), Failure> {
+pub(super) fn listen(cancel: &Cancel) -> Result<(), Failure> {
     let hangup = (!ignores_hangup()).then_some(SIGHUP);
     for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         let flag = cancel.flag();
@@ -177,7 +256,7 @@ fn ignores_hangup() -> bool {
     mask >> (SIGHUP - 1) & 1 == 1
 }
 
-fn exit_of(failure: &engine::NodeFailure) -> Exit {
+pub(super) fn exit_of(failure: &engine::NodeFailure) -> Exit {
     match failure {
         engine::NodeFailure::Stage(error) => failure::exit_of(error),
         engine::NodeFailure::Setup { .. } => Exit::Storage,

@@ -1,18 +1,23 @@
 //! The one place that prints: results to standard output, and what goes wrong to standard error.
 //!
+//! A few lines may stand at the foot of the terminal and be drawn again and again ([`draw`]); what is printed goes above
+//! them. The cursor waits at the beginning of the first of them. So all of them are erased by what erases the rest of the
+//! screen, also where a terminal that became narrower has folded them.
+//!
 //! Invariants:
 //! - what others wrote (names in data, archives and records, and the output of programs) reaches no terminal raw: control
 //!   characters are shown as escapes, [`clean`];
 //! - an output that cannot be written is no panic. The first error of standard output is kept, nothing is printed there
 //!   any more, the work goes on, and [`end`] turns success into an error; standard error has no other place to tell.
 
-use std::borrow::Cow;
-use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::OnceLock;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::clean::clean;
+use super::color;
+use super::styled::{Look, Styled};
 use crate::cli::exit::Exit;
-use crate::table::{is_control, visible};
 
 /// The width of the narrowest terminal that tables are fitted to.
 const NARROWEST: usize = 40;
@@ -28,15 +33,22 @@ pub fn stdout_was_closed() {
     CLOSED.store(true, Ordering::Relaxed);
 }
 
-/// Whether errors go to a terminal, so that they may be coloured.
-pub fn stderr_is_terminal() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-}
+/// The lines at the foot of the terminal, as they were drawn.
+static FOOT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// What erases the lines at the foot of the terminal, where the cursor stands at their beginning.
+const ERASE: &str = "\r\u{1b}[J";
 
 /// The width of the terminal; none where output goes elsewhere, and lines may be as long as they are.
 pub fn width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
-    size.ok().filter(|&width| width >= NARROWEST)
+    room().map(|(width, _)| width).filter(|&width| width >= NARROWEST)
+}
+
+/// The columns and rows of the terminal; none where output goes elsewhere, or where it does not tell.
+pub fn room() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && rows > 0).then_some((columns, rows))
 }
 
 /// Prints to standard output. A reader that went away (`repro run FILE | head`) does not end the work.
@@ -44,8 +56,53 @@ pub fn print(text: &str) {
     print_bytes(format!("{}\n", clean(text.trim_end())).as_bytes());
 }
 
-/// Prints bytes that are no text to standard output, which is no terminal then.
+/// Prints a text with its styles to standard output, folded to the width of a terminal.
+pub fn show(text: &Styled) {
+    let text = room().map_or_else(|| text.clone(), |(width, _)| text.folded(width));
+    print_bytes(format!("{}\n", text.render(color::stdout()).trim_end()).as_bytes());
+}
+
+/// Prints bytes to standard output as they are.
 pub fn print_bytes(bytes: &[u8]) {
+    let foot = foot();
+    match foot.is_empty() {
+        true => write(bytes),
+        false => write(&[ERASE.as_bytes(), bytes, frame(&foot).as_bytes()].concat()),
+    }
+}
+
+/// Draws lines at the foot of the terminal, in the place of those before. Each must be narrower than the terminal.
+pub fn draw(lines: &[Styled]) {
+    let mut foot = foot();
+    let color = color::stdout();
+    let drawn: Vec<String> = lines.iter().map(|line| line.render(color)).collect();
+    if drawn.is_empty() && foot.is_empty() {
+        return;
+    }
+    write(if drawn.is_empty() { ERASE.to_owned() } else { frame(&drawn) }.as_bytes());
+    *foot = drawn;
+}
+
+/// Erases the lines at the foot of the terminal.
+pub fn undraw() {
+    draw(&[]);
+}
+
+/// Writes lines over what stands from the cursor on, and goes back to the beginning of the first. The terminal wraps no
+/// line meanwhile.
+fn frame(lines: &[String]) -> String {
+    let up = match lines.len() {
+        0 | 1 => String::new(),
+        lines => format!("\u{1b}[{}A", lines - 1),
+    };
+    format!("\r\u{1b}[?7l{}\u{1b}[K\u{1b}[J{up}\r\u{1b}[?7h", lines.join("\u{1b}[K\r\n"))
+}
+
+fn foot() -> MutexGuard<'static, Vec<String>> {
+    FOOT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(bytes: &[u8]) {
     if LOST.get().is_some() {
         return;
     }
@@ -62,31 +119,48 @@ pub fn print_bytes(bytes: &[u8]) {
 
 /// Prints a warning to standard error.
 pub fn warn(text: &str) {
-    tell(&format!("warning: {}", clean(text)));
+    say(Look::Care, "warning:", text);
 }
 
 /// Prints a remark to standard error, as which run a command took.
 pub fn note(text: &str) {
-    tell(&format!("note: {}", clean(text)));
+    say(Look::Faint, "note:", text);
 }
 
-/// Prints what clap says of a command line, or the help that it was asked for, and gives the exit code.
-pub fn usage(error: &clap::Error) -> Exit {
+/// Prints an error to standard error.
+pub fn error(text: &str) {
+    say(Look::Bad, "error:", text);
+}
+
+/// Prints what can be done to standard error.
+pub fn hint(text: &str) {
+    say(Look::Hint, "hint:", text);
+}
+
+fn say(look: Look, label: &str, text: &str) {
+    tell(&Styled::default().with(look, label).plain(format!(" {text}")).render(color::stderr()));
+}
+
+/// Prints what clap says of a command line, or the help that it was asked for, and gives the exit code. Only what is clean
+/// already is coloured.
+pub fn usage(error: &clap::Error, is_clean: bool) -> Exit {
     let text = error.render();
+    let text =
+        |color: bool| if color && is_clean { text.ansi().to_string() } else { clean(&text.to_string()).into_owned() };
     match error.use_stderr() {
-        true if stderr_is_terminal() => tell(text.ansi().to_string().trim_end()),
-        true => tell(&clean(text.to_string().trim_end())),
-        false => print(&text.to_string()),
+        true => tell(text(color::stderr()).trim_end()),
+        false => print_bytes(format!("{}\n", text(color::stdout()).trim_end()).as_bytes()),
     }
     end(if error.exit_code() == 0 { Exit::Success } else { Exit::Usage })
 }
 
 /// What the process ends with: a result that could not be printed is none.
 pub fn end(exit: Exit) -> Exit {
+    undraw();
     let Some(error) = LOST.get() else { return exit };
     // A reader that went away wants no more, also no message.
     if error.kind() != io::ErrorKind::BrokenPipe {
-        tell(&format!("error: Could not write to standard output: {error}."));
+        self::error(&format!("Could not write to standard output: {error}."));
     }
     match exit {
         Exit::Success | Exit::Different | Exit::Claim => Exit::Storage,
@@ -94,24 +168,16 @@ pub fn end(exit: Exit) -> Exit {
     }
 }
 
-/// A line on standard error. Where that cannot be written, the exit code still tells.
+/// A line on standard error, as it is. Where that cannot be written, the exit code still tells.
 pub fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// A text in which nothing but ends of lines and tabs controls a terminal: control characters, and those that turn the
-/// direction of writing, are shown as JSON writes them (`\u001b`).
-pub fn clean(text: &str) -> Cow<'_, str> {
-    let controls = |c: char| is_control(c) && !matches!(c, '\n' | '\t');
-    if !text.contains(controls) {
-        return Cow::Borrowed(text);
+    let foot = foot();
+    if !foot.is_empty() {
+        write(ERASE.as_bytes());
     }
-    let text = text.replace("\r\n", "\n");
-    let lines: Vec<String> = text
-        .split('\n')
-        .map(|line| line.split('\t').map(|part| visible(part)).collect::<Vec<_>>().join("\t"))
-        .collect();
-    Cow::Owned(lines.join("\n"))
+    let _ = writeln!(io::stderr().lock(), "{text}");
+    if !foot.is_empty() {
+        write(frame(&foot).as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -119,14 +185,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_controls_a_terminal_is_shown_and_all_else_stays() {
-        for same in ["", "a\tb\nc", "ä \u{1f600} \u{200d}", "{\"a\": \"\\u001b\"}"] {
-            assert!(matches!(clean(same), Cow::Borrowed(text) if text == same), "{same}");
-        }
-        assert_eq!(clean("\u{1b}]0;x\u{7}"), "\\u001b]0;x\\u0007");
-        assert_eq!(clean("a\r\nb\rc\u{9b}31m\u{7f}\u{202e}"), "a\nb\\u000dc\\u009b31m\\u007f\\u202e");
-        // The same text for who reads JSON.
-        let json = serde_json::to_string("\u{9b}\u{7f}\u{1b}").unwrap();
-        assert_eq!(serde_json::from_str::<String>(&clean(&json)).unwrap(), "\u{9b}\u{7f}\u{1b}");
+    fn lines_at_the_foot_leave_the_cursor_at_their_beginning() {
+        let lines = ["a", "b"].map(str::to_owned);
+        assert_eq!(frame(&lines), "\r\u{1b}[?7la\u{1b}[K\r\nb\u{1b}[K\u{1b}[J\u{1b}[1A\r\u{1b}[?7h");
+        assert_eq!(frame(&lines[..1]), "\r\u{1b}[?7la\u{1b}[K\u{1b}[J\r\u{1b}[?7h");
     }
 }

@@ -1,20 +1,23 @@
-//! What a person sees of a run: bars on a terminal, plain lines in a pipe, JSON events if asked for.
+//! What a person sees of a run: lines that are drawn again on a terminal, plain lines elsewhere, JSON events if asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::format::figure;
-use super::terminal::print;
+use super::color;
+use super::format::{duration, figure};
+use super::progress::Live;
+use super::progress::forecast::Forecast;
+use super::styled::{Look, Styled};
+use super::terminal::{print, room, show};
 use crate::engine::{self, LogLine, NodeProgress, RunEvent};
-use crate::stage::{Event, NodeName, StageError, StageName};
+use crate::stage::{Cancel, Event, NodeName, StageError, StageName};
 use crate::store::RunStatus;
-use crate::table::visible;
 
 /// How often a piped run says how far a stage is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The narrowest terminal that lines are drawn again on.
+const NARROWEST: usize = 30;
 
 /// Shows the events of a run.
 pub struct Ui {
@@ -29,8 +32,8 @@ enum Form {
     Json,
     /// One plain line an event.
     Plain(Plain),
-    /// Bars.
-    Bars(Bars),
+    /// Lines at the foot of the terminal. None once the run has ended.
+    Live(Option<Live>),
 }
 
 /// What the plain rendering remembers.
@@ -40,22 +43,14 @@ struct Plain {
     scalars: BTreeMap<NodeName, BTreeMap<String, f64>>,
 }
 
-/// What the bars remember.
-struct Bars {
-    all: MultiProgress,
-    bars: BTreeMap<NodeName, ProgressBar>,
-}
-
 impl Ui {
-    /// Bars on a terminal, plain lines elsewhere; JSON if asked for.
-    pub fn new(json: bool) -> Self {
+    /// JSON if asked for; else lines that are drawn again on a terminal that can do it, and plain lines elsewhere.
+    pub fn new(json: bool, forecast: Forecast, cancel: Cancel) -> Self {
+        let wide = room().is_some_and(|(width, _)| width >= NARROWEST);
         let form = if json {
             Form::Json
-        } else if std::io::stdout().is_terminal() {
-            Form::Bars(Bars {
-                all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
-                bars: BTreeMap::new(),
-            })
+        } else if wide && color::redraws() {
+            Form::Live(Some(Live::new(forecast, cancel)))
         } else {
             Form::Plain(Plain::default())
         };
@@ -77,76 +72,103 @@ impl Ui {
         }
         match &mut self.form {
             Form::Json => print(&line.text()),
-            Form::Plain(plain) => {
-                if let RunEvent::NodeEvent { node, what } = event {
-                    plain.progress(node, what);
-                } else if let Some(line) = sentence(event) {
-                    print(&line);
+            Form::Plain(plain) => match event {
+                RunEvent::NodeEvent { node, what } => plain.progress(node, what),
+                _ => say(event),
+            },
+            Form::Live(live) => {
+                if let Some(live) = live {
+                    live.take(line);
+                }
+                if matches!(event, RunEvent::RunFinished { .. }) {
+                    *live = None;
+                }
+                // That a stage began is seen by its line.
+                if !matches!(event, RunEvent::NodeStarted { .. }) {
+                    say(event);
                 }
             }
-            Form::Bars(bars) => bars.event(event),
         }
     }
 }
 
+fn say(event: &RunEvent) {
+    if let Some(text) = sentence(event) {
+        show(&text);
+    }
+}
+
 /// An event that both renderings show as a line.
-fn sentence(event: &RunEvent) -> Option<String> {
+fn sentence(event: &RunEvent) -> Option<Styled> {
+    let plain = |text: String| Styled::default().plain(text);
+    let of = |node: &NodeName| Styled::default().with(Look::Strong, node.to_string());
     Some(match event {
         RunEvent::RunStarted { run, pipeline, nodes, done, .. } => {
-            format!("{pipeline}: run {run}, {nodes} nodes, {done} cached.")
+            Styled::default().with(Look::Strong, pipeline).plain(format!(": run {run}, {nodes} nodes, {done} cached."))
         }
-        RunEvent::NodeStarted { node, .. } => format!("{node}: started."),
+        RunEvent::NodeStarted { node, .. } => of(node).plain(": started."),
         RunEvent::NodeHit { .. } => return None,
         RunEvent::NodeEvent { node, what } => match what {
-            Event::Warning { text } => format!("{node}: warning: {text}"),
-            Event::Resumed { step } => format!("{node}: resumed at step {step}."),
+            Event::Warning { text } => of(node).plain(": ").with(Look::Care, "warning:").plain(format!(" {text}")),
+            Event::Resumed { step } => of(node).plain(format!(": resumed at step {step}.")),
             _ => return None,
         },
-        RunEvent::NodeWaiting { node, .. } => format!("{node}: another run computes the same; waiting for it."),
+        RunEvent::NodeWaiting { node, .. } => of(node).plain(": another run computes the same; waiting for it."),
         RunEvent::NodeDone { node, seconds, metrics, .. } => {
             let figures: Vec<String> =
                 metrics.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
             let figures = if figures.is_empty() { String::new() } else { format!("; {}", figures.join(", ")) };
-            format!("{node}: done in {seconds:.1} s{figures}.")
+            of(node).plain(": ").with(Look::Good, "done").plain(format!(" in {}{figures}.", duration(*seconds)))
         }
         RunEvent::NodeFailed { node, failure, tail, log } => {
-            let mut text = format!("{node}: failed. {failure}");
+            let mut text = of(node).plain(": ").with(Look::Bad, "failed.").plain(format!(" {failure}"));
             let hint = failure.hint();
             if !hint.is_empty() {
-                text += &format!("\nhint: {hint}");
+                text = text.plain("\n").with(Look::Hint, "hint:").plain(format!(" {hint}"));
             }
-            // Where the stage itself says what is wrong, its log only says it again.
-            let told = matches!(failure, engine::NodeFailure::Stage(e) if !matches!(e, StageError::Command { .. } | StageError::Bug(_)));
-            if !told && !tail.trim().is_empty() {
-                text += &format!("\nThe end of its log:\n  {}", tail.trim_end().replace('\n', "\n  "));
+            if !is_told(failure) && !tail.trim().is_empty() {
+                text = text.plain(format!("\nThe end of its log:\n  {}", tail.trim_end().replace('\n', "\n  ")));
             }
             if let Some(log) = log {
-                text += &format!("\nThe whole log is at {}.", log.display());
+                text = text.plain(format!("\nThe whole log is at {}.", log.display()));
             }
             text
         }
-        RunEvent::NodeInterrupted { node } => format!("{node}: stopped."),
-        RunEvent::NodeSkipped { node, reason } => format!("{node}: skipped. {reason}"),
+        RunEvent::NodeInterrupted { node } => of(node).plain(": stopped."),
+        RunEvent::NodeSkipped { node, reason } => of(node).with(Look::Faint, format!(": skipped. {reason}")),
         RunEvent::NodeRemade { node, wanted_by, digest } => {
-            format!("{node}: its output {} is damaged and is made again for {wanted_by}.", digest.short())
+            let digest = digest.short();
+            of(node).plain(format!(": its output {digest} is damaged and is made again for {wanted_by}."))
         }
         RunEvent::Warning { node, text } => match node {
-            Some(node) => format!("{node}: warning: {text}"),
-            None => format!("warning: {text}"),
-        },
-        RunEvent::RunFinished { run, status, ran, hits, failed, skipped, seconds } => match status {
-            RunStatus::Done if *ran == 0 => format!("Nothing to do: all {hits} nodes are cached (run {run})."),
-            RunStatus::Done => format!("Done in {seconds:.1} s: {ran} ran, {hits} cached (run {run})."),
-            RunStatus::Failed => {
-                format!(
-                    "Failed after {seconds:.1} s: {ran} ran, {hits} cached, {failed} failed, {skipped} skipped (run {run})."
-                )
+            Some(node) => of(node).plain(": "),
+            None => Styled::default(),
+        }
+        .with(Look::Care, "warning:")
+        .plain(format!(" {text}")),
+        RunEvent::RunFinished { run, status, ran, hits, failed, skipped, seconds } => {
+            let took = duration(*seconds);
+            match status {
+                RunStatus::Done if *ran == 0 => {
+                    plain(format!("Nothing to do: all {hits} nodes are cached (run {run})."))
+                }
+                RunStatus::Done => Styled::default()
+                    .with(Look::Good, "Done")
+                    .plain(format!(" in {took}: {ran} ran, {hits} cached (run {run}).")),
+                RunStatus::Failed => Styled::default().with(Look::Bad, "Failed").plain(format!(
+                    " after {took}: {ran} ran, {hits} cached, {failed} failed, {skipped} skipped (run {run})."
+                )),
+                RunStatus::Interrupted | RunStatus::Running => Styled::default()
+                    .with(Look::Care, "Stopped")
+                    .plain(format!(" after {took}: {ran} ran, {hits} cached; run again to go on (run {run}).")),
             }
-            RunStatus::Interrupted | RunStatus::Running => {
-                format!("Stopped after {seconds:.1} s: {ran} ran, {hits} cached; run again to go on (run {run}).")
-            }
-        },
+        }
     })
+}
+
+/// Whether a failure itself says what is wrong, so that the log only says it again.
+fn is_told(failure: &engine::NodeFailure) -> bool {
+    matches!(failure, engine::NodeFailure::Stage(e) if !matches!(e, StageError::Command { .. } | StageError::Bug(_)))
 }
 
 fn scalars(values: &BTreeMap<String, f64>) -> String {
@@ -175,81 +197,7 @@ impl Plain {
                     self.said.insert(node.clone(), Instant::now());
                 }
             }
-            other => {
-                if let Some(line) = sentence(&RunEvent::NodeEvent { node: node.clone(), what: other.clone() }) {
-                    print(&line);
-                }
-            }
-        }
-    }
-}
-
-impl Bars {
-    fn event(&mut self, event: &RunEvent) {
-        match event {
-            // What others make for this run is followed too.
-            RunEvent::NodeStarted { node, .. } | RunEvent::NodeWaiting { node, .. } => {
-                if let (RunEvent::NodeWaiting { .. }, Some(line)) = (event, sentence(event)) {
-                    self.all.suspend(|| print(&line));
-                }
-                self.clear(node);
-                let bar = self.all.add(ProgressBar::new_spinner()).with_prefix(visible(&node.to_string()).into_owned());
-                if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed}") {
-                    bar.set_style(style);
-                }
-                bar.enable_steady_tick(Duration::from_millis(120));
-                self.bars.insert(node.clone(), bar);
-            }
-            RunEvent::NodeEvent { node, what } => self.progress(node, what, event),
-            _ => {
-                if let RunEvent::NodeDone { node, .. }
-                | RunEvent::NodeHit { node, .. }
-                | RunEvent::NodeFailed { node, .. }
-                | RunEvent::NodeSkipped { node, .. }
-                | RunEvent::NodeInterrupted { node } = event
-                {
-                    self.clear(node);
-                }
-                if let Some(line) = sentence(event) {
-                    self.all.suspend(|| print(&line));
-                }
-            }
-        }
-    }
-
-    fn clear(&mut self, node: &NodeName) {
-        if let Some(bar) = self.bars.remove(node) {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn progress(&self, node: &NodeName, what: &Event, event: &RunEvent) {
-        let Some(bar) = self.bars.get(node) else {
-            // What is in the store has no bar, and may have a warning.
-            if let Some(line) = sentence(event) {
-                self.all.suspend(|| print(&line));
-            }
-            return;
-        };
-        match what {
-            Event::Progress { done, total, unit } => {
-                if bar.length() != Some(*total) {
-                    let unit = visible(unit);
-                    let template =
-                        format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left  {{msg}}");
-                    if let Ok(style) = ProgressStyle::with_template(&template) {
-                        bar.set_style(style);
-                    }
-                    bar.set_length(*total);
-                }
-                bar.set_position(*done);
-            }
-            Event::Scalars { values, .. } => bar.set_message(visible(&scalars(values)).into_owned()),
-            _ => {
-                if let Some(line) = sentence(event) {
-                    self.all.suspend(|| print(&line));
-                }
-            }
+            other => say(&RunEvent::NodeEvent { node: node.clone(), what: other.clone() }),
         }
     }
 }

@@ -89,6 +89,8 @@ mod runs;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod training;
