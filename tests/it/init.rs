@@ -73,6 +73,8 @@ fn pairs_of_folders_become_a_pipeline_that_runs() {
     assert!(!text.contains(bench.path("").to_str().unwrap()), "no path of this machine: {text}");
     let snapshot = format!("{}\n{}", bench.normal(&told), text);
     insta::assert_snapshot!(snapshot);
+    let page = std::fs::read_to_string(bench.path("results/own@tiny/page/page.html")).unwrap();
+    assert!(page.contains("Average has a higher mean IoU than Regular"));
     assert_eq!(std::fs::read_to_string(bench.path("own_val.txt")).unwrap().lines().count(), 6);
     // The same folder gives the same files.
     bench.ok("init fields --name own -o twin/own.ron");

@@ -77,6 +77,7 @@ impl Written<'_> {
             remarks.iter().for_each(|remark| head += &comment(remark, "//"));
         }
         let claims = if dealt.can_claim() { self.claims() } else { String::new() };
+        let shown = if dealt.can_claim() { "\"claims\", " } else { "" };
         let with_claims = if dealt.can_claim() { ", claims: [\"claims\"]" } else { "" };
         format!(
             r#"{head}Pipeline(
@@ -116,8 +117,11 @@ impl Written<'_> {
         //     schedule: Poly(power: 0.9), augment: (scale: (0.5, 1.5), mirror: true),
         // ),
         "validate": Validate(model: "train", data: "val_set"),
-        "predict": Predict(model: "train[prefilter=Average,seed=1]", data: "val_set"),
+        // The predictions of the first seed, of both types.
+        "predict": Predict(model: "train[seed=1]", data: "val_set"),
 {claims}        "table": Report(from: ["validate"], over: ["seed"]{with_claims}, formats: [Markdown, Csv, Latex]),
+        // One file to open in a browser: verdicts, tables, curves, and images with their predictions.
+        "page": Page(title: {name:?}, over: ["seed"], from: [{shown}"table", "train", "validate", "predict", "val_set"]),
     }},
     profiles: {{
         // A first look: two seeds, a few images, and hardly any training.
