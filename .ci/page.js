@@ -47,7 +47,7 @@ const texts = (table, column) => table.locator(`tbody tr:not([hidden]) > :nth-ch
 const sortsAndFilters = async (page) => {
   const table = page.locator("table[data-table]").filter({ has: page.locator("tbody tr:nth-child(3)") }).first();
   if (!(await table.count()) || !(await table.isVisible())) return false;
-  const column = 1 + (await table.locator("thead th").evaluateAll((heads) => heads.findIndex((head) => head.className === "number")));
+  const column = 1 + (await table.locator("thead tr > *").evaluateAll((heads) => heads.findIndex((head) => head.className === "number")));
   if (!column) return false;
   const before = await texts(table, column);
   const head = table.locator(`thead th:nth-child(${column})`);
@@ -62,11 +62,13 @@ const sortsAndFilters = async (page) => {
   same(await head.getAttribute("aria-sort"), null, "Space restores the first order");
   same(await texts(table, column), before, "the first order is not restored");
   const first = table.locator("thead th:first-child");
-  await first.locator("button").click();
-  const names = await texts(table, 1);
-  same(names, [...names].sort(new Intl.Collator("en", { numeric: true }).compare), "texts are not sorted");
-  await first.locator("button").click();
-  await first.locator("button").click();
+  if (await first.count() && await first.getAttribute("class") !== "number") {
+    await first.locator("button").click();
+    const names = await texts(table, 1);
+    same(names, [...names].sort(new Intl.Collator("en", { numeric: true }).compare), "texts are not sorted");
+    await first.locator("button").click();
+    await first.locator("button").click();
+  }
   const field = page.locator("input[type=search]").filter({ visible: true }).first();
   if (await field.count()) {
     const filtered = page.locator(".table").filter({ has: page.locator("input[type=search]"), visible: true }).first().locator("table");
@@ -110,11 +112,11 @@ const keys = async (page) => {
     await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
     for (const at of [0, 1]) {
       await page.keyboard.press("j");
-      await page.waitForTimeout(600);
+      await page.waitForTimeout(50);
       same(await page.evaluate(() => document.activeElement.id), sections[at], "j leads to the next section");
     }
     await page.keyboard.press("k");
-    await page.waitForTimeout(600);
+    await page.waitForTimeout(50);
     same(await page.evaluate(() => document.activeElement.id), sections[0], "k leads back");
   }
   await page.keyboard.press("?");

@@ -28,8 +28,12 @@ pub(super) fn table(grid: &Grid, of: &str, data: &mut Data) -> Markup {
                     thead {
                         tr {
                             @for column in 0..columns {
-                                th scope="col" class=[class(column)] {
-                                    (text(grid.heads.get(column).map_or("", String::as_str)))
+                                @let head = grid.heads.get(column).map_or("", String::as_str);
+                                // A head without words heads nothing.
+                                @if head.trim().is_empty() {
+                                    td {}
+                                } @else {
+                                    th scope="col" class=[class(column)] { (text(head)) }
                                 }
                             }
                         }

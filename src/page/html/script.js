@@ -19,7 +19,7 @@ const order = new Intl.Collator("en", { numeric: true }).compare;
 for (const table of all("table[data-table]")) {
   const columns = data.tables[table.dataset.table];
   const rows = [...table.tBodies[0].rows];
-  const heads = all("thead th", table);
+  const heads = all("thead tr *", table);
   const sort = (head, column) => {
     const numbers = columns[column];
     const turns = numbers ? ["descending", "ascending"] : ["ascending", "descending"];
@@ -174,21 +174,20 @@ for (const block of all(".code")) {
 const go = (by) => {
   const sections = all("main > section");
   const past = sections.findLastIndex((section) => section.getBoundingClientRect().top < 40);
-  const section = sections[inside(past + by, sections)];
+  // A section at the end may never reach the top.
+  const focused = sections.indexOf(document.activeElement);
+  const section = sections[inside((focused < 0 ? past : focused) + by, sections)];
   section.tabIndex = -1;
   section.focus({ preventScroll: true });
   section.scrollIntoView();
 };
-const filter = () => {
-  const fields = all("input[type=search]");
-  (fields.find((field) => field.getBoundingClientRect().top > 0) ?? fields[0])?.focus();
-};
+const filter = () => all("input[type=search]").find((field) => field.checkVisibility())?.focus();
 const keys = {
   "j": ["next section", () => go(1)],
   "k": ["section before", () => go(-1)],
   "/": ["filter a table", filter],
   "?": ["this list", () => help.showModal()],
-  "arrows": ["values of a picture that has the focus; other panels and images"],
+  "arrows": ["values of a picture, other images"],
 };
 const single = make("input", { type: "checkbox", checked: true });
 const list = Object.entries(keys).flatMap(([key, [words]]) => [make("dt", {}, key), make("dd", {}, words)]);
