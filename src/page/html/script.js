@@ -1,4 +1,4 @@
-// The page is complete without this script, which makes it easier to explore. It sends and loads nothing.
+// The page is complete without this script. It sends and loads nothing.
 const all = (what, within = document) => [...within.querySelectorAll(what)];
 const make = (name, properties, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
@@ -159,7 +159,7 @@ on(document, "keydown", (event) => {
   else panel.parentNode.focus();
 });
 
-// Code can be copied. Where that is refused, it is selected all the same.
+// Code is selected, and copied where that is allowed.
 for (const block of all(".code")) {
   const text = block.querySelector("code");
   const copied = () => { copy.textContent = "Copied"; };
