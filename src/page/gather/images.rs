@@ -159,7 +159,7 @@ fn rule(labels: &[String], shown: &[Shown<'_, '_, '_>]) -> String {
     let parts = match labels {
         [first, second, ..] => {
             format!(
-                "A quarter each: the images where `{first}` and `{second}` differ most, the best, the worst, and those in the \
+                "A quarter each: the images where {first} and {second} differ most, the best, the worst, and those in the \
                  middle"
             )
         }
