@@ -49,15 +49,16 @@ pub fn run(store: &Store, registry: &Registry, args: &ReportArgs) -> Result<Exit
     let page = PageOf { registry, sides: &sides, title: args.title.clone(), images, roots: &roots }.page()?;
     let written = page.write();
     written.warnings.iter().for_each(|text| warn(text));
+    let marked = page::marked(&written.bytes);
     if args.out == Path::new(STDOUT) {
-        print_bytes(&page::marked(&written.bytes));
+        print_bytes(&marked);
         return Ok(Exit::Success);
     }
     let kept = if args.force { Kept::Nothing } else { Kept::Others };
     page::write(&written.bytes, &args.out, kept)?;
     let ids: Vec<&str> = sides.iter().map(|side| side.run.id.as_str()).collect();
     let runs = if ids.len() == 1 { "run" } else { "runs" };
-    print(&format!("{}: {runs} {}, {} bytes", args.out.display(), ids.join(", "), written.bytes.len()));
+    print(&format!("{}: {runs} {}, {} bytes", args.out.display(), ids.join(", "), marked.len()));
     Ok(Exit::Success)
 }
 
