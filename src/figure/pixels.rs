@@ -110,8 +110,9 @@ fn indexed(width: usize, height: usize, palette: &[[u8; 3]], pixels: &[u8]) -> O
     let mut encoder = png::Encoder::new(&mut out, u32::try_from(width).ok()?, u32::try_from(height).ok()?);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
-    encoder.set_filter(png::Filter::NoFilter);
+    // One compressor without machine-dependent paths: the same bytes on every processor.
+    encoder.set_deflate_compression(png::DeflateCompression::FdeflateUltraFast);
+    encoder.set_filter(png::Filter::Up);
     // A pixel beyond the palette would make the file invalid.
     let most = pixels.iter().max().map_or(1, |&most| usize::from(most) + 1);
     let mut colours: Vec<u8> = palette.iter().take(256).flatten().copied().collect();
@@ -132,7 +133,8 @@ pub fn png(raster: &Raster, pixels_per_metre: u32) -> Result<Vec<u8>, String> {
     let mut encoder = png::Encoder::new(&mut out, side(raster.width)?, side(raster.height)?);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    encoder.set_deflate_compression(png::DeflateCompression::FdeflateUltraFast);
+    encoder.set_filter(png::Filter::Up);
     let dimensions = png::PixelDimensions { xppu: pixels_per_metre, yppu: pixels_per_metre, unit: png::Unit::Meter };
     encoder.set_pixel_dims(Some(dimensions));
     let bytes: Vec<u8> = raster.pixels.iter().flatten().copied().collect();

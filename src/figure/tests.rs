@@ -178,12 +178,12 @@ fn pictures_keep_their_bytes() {
     let found: Vec<String> = all().iter().map(digests).collect();
     // Kinds that draw have versions: where a digest moves, theirs go up.
     insta::assert_snapshot!(found.join("\n"), @r"
-    curves 1757d6e867d4bf1a 100a63ff1445fd16 d641b08b2d629f8a
-    bars a64548dbeab3ddb4 7afcf1b2170a0d61 4db1b93af5524402
-    confusion a02e236c50ae711c a9e6ad2dd87abecd 7e5527354fd6837a
-    maps c6d92d94202789f4 d943d3eaa08f713f 9faa9755241473e3
-    grid 5afe90e020942612 a541017fb43abe84 29b398c4e6246ce3
-    scatter 894e936613a832ba 58f7b25d6bacb97e 313524afa24ea35d
+    curves 1757d6e867d4bf1a 100a63ff1445fd16 bd51a1a172b9c580
+    bars a64548dbeab3ddb4 7afcf1b2170a0d61 503f51288a7bb424
+    confusion a02e236c50ae711c a9e6ad2dd87abecd 839cf4634facf05d
+    maps 50e09ebcc380b1f3 045ea6878ab69a45 f28aaaba0f1368c2
+    grid 78c62ad926568892 2ef2a90d98c60052 f8b38536a4004115
+    scatter 894e936613a832ba 58f7b25d6bacb97e 0033b43a0792251d
     ");
 }
 

@@ -76,11 +76,15 @@ fn what_cannot_be_drawn_is_told() {
     );
     let told = bench.call("run drawn.ron");
     assert_eq!(told.code, Some(2), "{}", told.all());
-    assert!(told.err.contains("This picture needs a validation, and `from` names none."), "{}", told.err);
+    assert!(told.all().contains("This picture needs a validation, and `from` names none."), "{}", told.all());
     let bench = drawn();
     bench.edit("drawn.ron", r#"["validate[prefilter=Average]"]"#, r#"["validate"]"#);
     bench.edit("drawn.ron", r#"{"Regular": "baseline"}"#, r#"{"Regulr": "baseline"}"#);
     let told = bench.call("run drawn.ron --only confusion,bars");
-    assert!(told.code != Some(0) && told.err.contains("give 2 such pictures: `Regular`, `Average`"), "{}", told.all());
-    assert!(told.err.contains("`names` has `Regulr`, which is nothing in the picture."), "{}", told.all());
+    assert!(
+        told.code != Some(0) && told.all().contains("give 2 such pictures: `Regular`, `Average`"),
+        "{}",
+        told.all()
+    );
+    assert!(told.all().contains("`names` has `Regulr`, which is nothing in the picture."), "{}", told.all());
 }

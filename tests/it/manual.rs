@@ -17,7 +17,9 @@ fn listed(bench: &Bench, command: &str) -> Vec<String> {
 fn options(help: &str) -> BTreeSet<String> {
     let starts = help.lines().filter(|line| line.trim_start().starts_with('-'));
     let words = starts.flat_map(|line| line.split_whitespace().take(2));
-    words.filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches(',').to_owned()).collect()
+    // `--tensorboard[=<DIR>]` is an option whose value may be left out.
+    let name = |word: &str| word.split(['[', ',']).next().unwrap_or_default().to_owned();
+    words.filter(|word| word.starts_with("--")).map(name).collect()
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_page_asks_for_axes_that_are_there_and_tells_what_shows_nothing() {
     let told = bench.call("run curves.ron");
     assert_eq!(told.code, Some(0), "{}", told.all());
     for word in ["The page shows nothing of `from[0]`", "left nothing that a page could show"] {
-        assert!(told.err.contains(word), "{word}: {}", told.err);
+        assert!(told.all().contains(word), "{word}: {}", told.all());
     }
 }
 

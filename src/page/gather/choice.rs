@@ -33,7 +33,8 @@ pub(super) enum Why {
 /// image counts. Where there are two models or more, the first two are compared.
 ///
 /// A quarter each are those where the two differ most, the best, the worst, and those in the middle; what is left over by the
-/// division goes to the first. With one model it is a third each. They stand in this order, the most extreme first.
+/// division goes to the first. With one model it is a third each. They stand in this order, the most extreme first. Where the
+/// two differ in fewer images than that, there are more of the best.
 pub(super) fn choose(figures: &[Vec<Option<f64>>], count: usize) -> Vec<Chosen> {
     let images = figures.first().map_or(0, Vec::len);
     let of = |image: usize| -> Option<Vec<f64>> { figures.iter().map(|model| model[image]).collect() };
@@ -50,7 +51,7 @@ pub(super) fn choose(figures: &[Vec<Option<f64>>], count: usize) -> Vec<Chosen> 
     let two = figures.len() > 1;
     let share = count / if two { 4 } else { 3 };
     let mut chosen: Vec<Chosen> = Vec::new();
-    let mut take = |candidates: Vec<(usize, Why)>, most: usize| {
+    let mut take = |candidates: Vec<(usize, Why)>, most: usize| -> usize {
         let before = chosen.len();
         for (image, why) in candidates {
             if chosen.len() - before == most {
@@ -60,17 +61,19 @@ pub(super) fn choose(figures: &[Vec<Option<f64>>], count: usize) -> Vec<Chosen> 
                 chosen.push(Chosen { image, why });
             }
         }
+        chosen.len() - before
     };
+    let mut differing = 0;
     if two {
         let mut order: Vec<(f64, usize)> = seen.iter().map(|(image, values)| (values[0] - values[1], *image)).collect();
         order.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()).then(a.1.cmp(&b.1)));
         let why = |difference: f64| if difference > 0.0 { Why::FirstBetter } else { Why::SecondBetter };
         // Where nothing differs, no image shows a difference.
         let differ = order.into_iter().filter(|(difference, _)| *difference != 0.0);
-        take(differ.map(|(difference, image)| (image, why(difference))).collect(), count - 3 * share);
+        differing = take(differ.map(|(difference, image)| (image, why(difference))).collect(), count - 3 * share);
     }
     let best = by_mean(true);
-    take(best.iter().map(|(_, image)| (*image, Why::Best)).collect(), if two { share } else { count - 2 * share });
+    take(best.iter().map(|(_, image)| (*image, Why::Best)).collect(), count - 2 * share - differing);
     take(by_mean(false).iter().map(|(_, image)| (*image, Why::Worst)).collect(), share);
     let middle = best.len().saturating_sub(1) as f64 / 2.0;
     let mut median: Vec<usize> = (0..best.len()).collect();
@@ -103,9 +106,10 @@ mod tests {
         let same = vec![Some(0.5); 4];
         assert_eq!(
             places(&choose(&[same.clone(), same.clone()], 4)),
-            [(0, Why::Best), (1, Why::Worst), (2, Why::Median)],
+            [(0, Why::Best), (1, Why::Best), (2, Why::Worst), (3, Why::Median)],
             "nothing differs"
         );
+        assert_eq!(places(&choose(&[same.clone(), same.clone()], 1)), [(0, Why::Best)], "nothing differs");
         assert_eq!(places(&choose(&[same], 9)).len(), 4, "there are no more");
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Cost, Course, FigureParams, Show};
+use super::params::{Cost, Course, FigureParams, Show};
 use crate::figure::{Chart, Grid, GridRow};
 use crate::page::{self, Against, Block, Gallery, Source, Wanted};
 use crate::stage::{DataFault, ParamFault, Peers, StageError};

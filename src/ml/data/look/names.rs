@@ -149,6 +149,15 @@ fn is_header(line: &str) -> bool {
     fields.len() > 1 && fields.iter().filter(|field| HEADS.contains(&field.as_str())).count() > 1
 }
 
+/// The three numbers of a colour in one field, as `64 128 0`, each by itself; any other field as it is.
+fn numbers(field: String) -> Vec<String> {
+    let parts: Vec<String> = field.split_whitespace().map(str::to_owned).collect();
+    match parts.len() == 3 && parts.iter().all(|part| part.parse::<u8>().is_ok()) {
+        true => parts,
+        false => vec![field],
+    }
+}
+
 /// The class of a line.
 fn entry(line: &str) -> Option<Entry> {
     let unquoted = |text: &str| {
@@ -174,7 +183,7 @@ fn entry(line: &str) -> Option<Entry> {
     }
     let mark = [',', ';', '\t'].into_iter().find(|mark| line.contains(*mark));
     let fields: Vec<String> = match mark {
-        Some(mark) => line.split(mark).map(unquoted).filter(|field| !field.is_empty()).collect(),
+        Some(mark) => line.split(mark).map(unquoted).filter(|field| !field.is_empty()).flat_map(numbers).collect(),
         None => line.split_whitespace().map(str::to_owned).collect(),
     };
     let hex = |field: &String| field.starts_with('#').then(|| colours::parse(field)).flatten();

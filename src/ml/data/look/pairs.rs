@@ -254,7 +254,7 @@ mod tests {
             (&["images/a.jpg", "masks/b.png"], "No label has the name of an image. The images are `images/a.jpg`"),
             (
                 &["images/a.jpg", "masks/a.png", "labels/a.png"],
-                "The image has 2 labels: `labels/a.png`, `masks/a.png`.",
+                "The image has 2 labels: `masks/a.png`, `labels/a.png`.",
             ),
         ] {
             let fault = of(&paths(names), &Wish::default()).unwrap_err();

@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(survey.labels[1].values, Values::Ids((0..4).map(|id| (id, 6)).collect()));
         assert_eq!((survey.images, survey.bad_labels, survey.sizes[&(6, 4)]), (5, 2, 5));
         let told: Vec<&str> = survey.faults.iter().map(|fault| fault.place.as_str()).collect();
-        assert_eq!(told, ["f.jpg", "e.png", "d.png", "f.png"].map(|place| place));
+        assert_eq!(told, ["e.png", "f.jpg", "d.png", "f.png"]);
         let colours = of(dir.path(), &samples[1..2], true);
         assert_eq!(colours.labels[0].values, Values::Colours((0..4).map(|id| (colors::VOC_MAP[id], 6)).collect()));
     }
