@@ -11,6 +11,7 @@
 //!   any more, the work goes on, and [`end`] turns success into an error; standard error has no other place to tell.
 
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -46,7 +47,11 @@ pub fn width() -> Option<usize> {
 
 /// The columns and rows of the terminal; none where output goes elsewhere, or where it does not tell.
 pub fn room() -> Option<(usize, usize)> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    room_of(io::stdout())
+}
+
+fn room_of(stream: impl AsFd) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
     (columns > 0 && rows > 0).then_some((columns, rows))
 }
@@ -138,7 +143,9 @@ pub fn hint(text: &str) {
 }
 
 fn say(look: Look, label: &str, text: &str) {
-    tell(&Styled::default().with(look, label).plain(format!(" {text}")).render(color::stderr()));
+    let text = Styled::default().with(look, label).plain(format!(" {text}"));
+    let text = room_of(io::stderr()).map_or_else(|| text.clone(), |(width, _)| text.folded(width));
+    tell(&text.render(color::stderr()));
 }
 
 /// Prints what clap says of a command line, or the help that it was asked for, and gives the exit code. Only what is clean

@@ -55,7 +55,8 @@ pub(super) fn fault(fault: &Diagnostic, color: bool) -> String {
             text.replace_range(start..end, &place);
         }
     }
-    text
+    // The renderer shows the control characters of ASCII as symbols, and leaves those behind it.
+    text.replace(|c: char| ('\u{80}'..='\u{9f}').contains(&c), "\u{fffd}")
 }
 
 /// A place of a fault.
