@@ -73,8 +73,8 @@ impl<'a> LiveEvents<'a> {
                 self.write(&node.stage, *step, values, line.at)
             }
             RunEvent::NodeDone { node, key, .. } => {
-                let figures = self.figures(key).into_iter();
-                figures.map(|(step, values)| self.write(&node.stage, step, &values, line.at)).collect()
+                let mut figures = self.figures(key).into_iter();
+                figures.try_for_each(|(step, values)| self.write(&node.stage, step, &values, line.at))
             }
             _ => Ok(()),
         };

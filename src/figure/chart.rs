@@ -211,6 +211,9 @@ pub struct Scatter {
     pub points: Vec<Point>,
 }
 
+/// The least and the greatest end of an interval, if there is one.
+pub type Interval = Option<(f64, f64)>;
+
 /// A point of a scatter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Point {
@@ -219,5 +222,5 @@ pub struct Point {
     /// Its place.
     pub at: (f64, f64),
     /// The interval along each axis.
-    pub intervals: (Option<(f64, f64)>, Option<(f64, f64)>),
+    pub intervals: (Interval, Interval),
 }

@@ -62,11 +62,10 @@ pub(super) fn section<'s, 'a>(
     // The first method, and then those with the greatest mean IoU.
     let of = |shown: &Shown<'_, '_, '_>| shown.method.mean_iou().unwrap_or(f64::NEG_INFINITY);
     shown[1..].sort_by(|a, b| of(b).total_cmp(&of(a)));
-    let images = &shown[0].counted[0].images;
-    shown = shown.into_iter().filter(|other| other.counted.iter().all(|counted| counted.images == *images)).collect();
+    let images = shown[0].counted[0].images.clone();
+    shown.retain(|other| other.counted.iter().all(|counted| counted.images == images));
     shown.truncate(METHODS);
     let figures: Vec<Vec<Option<f64>>> = shown.iter().map(Shown::figures).collect();
-    let images = images.clone();
     let chosen = choose(&figures, count);
     let ids: Vec<&str> = chosen.iter().map(|chosen| images[chosen.image].as_str()).collect();
     let (source, summary) = shown[0].method.trained[0].last();
@@ -172,10 +171,16 @@ fn rule(labels: &[String], shown: &[Shown<'_, '_, '_>]) -> String {
     format!("{parts}, by the mean IoU of each image. Of images with equal figures the first by name is taken.{seeds}")
 }
 
+/// The counts of images by their names.
+type CountsOf = BTreeMap<String, ImagePixels>;
+
+/// Files of masks by their paths.
+type Masks = BTreeMap<String, Vec<u8>>;
+
 /// What a method predicted for the images that are shown.
 struct Predictions {
     /// For each training and each stage that may be its predictions: the counts that they must give, and the masks.
-    options: Vec<(Rc<BTreeMap<String, ImagePixels>>, BTreeMap<String, Vec<u8>>)>,
+    options: Vec<(Rc<CountsOf>, Masks)>,
     label: String,
 }
 

@@ -93,7 +93,7 @@ fn table(nodes: &[GraphNode]) -> Grid {
             cell(node.kind.clone(), None),
             cell(node.count.to_string(), Some(node.count as f64)),
             cell(node.cached.to_string(), Some(node.cached as f64)),
-            cell(node.seconds.map_or(String::new(), |seconds| number(seconds)), node.seconds),
+            cell(node.seconds.map_or(String::new(), number), node.seconds),
             cell(reads.join(", "), None),
         ]
     };

@@ -22,7 +22,7 @@ pub(super) fn titled(title: &str, instead: &str) -> Markup {
 /// A text of several lines, as it stands in a file.
 pub(super) fn lines(text: &str) -> Markup {
     let mut out = String::with_capacity(text.len());
-    for part in text.replace("\r\n", "\n").split_inclusive(|c: char| c == '\n' || c == '\t') {
+    for part in text.replace("\r\n", "\n").split_inclusive(['\n', '\t']) {
         let end = part.len() - usize::from(part.ends_with(['\n', '\t']));
         out += &visible(&part[..end]);
         out += &part[end..];

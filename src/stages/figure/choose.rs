@@ -101,12 +101,10 @@ impl Cost {
 }
 
 fn is_wanted(show: &Show, chart: &Chart) -> bool {
-    match (show, chart) {
-        (Show::Bars {}, Chart::Bars(_))
-        | (Show::Confusion {}, Chart::Confusion(_))
-        | (Show::Erf {}, Chart::Maps(_)) => true,
-        _ => false,
-    }
+    matches!(
+        (show, chart),
+        (Show::Bars {}, Chart::Bars(_)) | (Show::Confusion {}, Chart::Confusion(_)) | (Show::Erf {}, Chart::Maps(_))
+    )
 }
 
 /// The images of a gallery, without maps of wrong pixels where these are not asked for.

@@ -84,9 +84,12 @@ pub struct Survey {
     pub turn: bool,
 }
 
+/// A label and its size, or what is wrong with it.
+type Opened = Result<(Label, (usize, usize)), Fault>;
+
 /// Opens some of the samples below `root`. With `colours`, masks of any sort are read as colours.
 pub fn of(root: &Path, samples: &[Sample], colours: bool) -> Survey {
-    let labels: BTreeMap<usize, Result<(Label, (usize, usize)), Fault>> = even(samples.len(), LABELS)
+    let labels: BTreeMap<usize, Opened> = even(samples.len(), LABELS)
         .into_par_iter()
         .filter_map(|at| Some((at, label(root, samples[at].label.as_deref()?, at, colours))))
         .collect();
