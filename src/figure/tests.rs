@@ -56,7 +56,7 @@ fn maps(count: usize) -> Chart {
         let side = 21;
         let value = |i: usize| {
             let (y, x) = ((i / side) as f64 - 10.0, (i % side) as f64 - 10.0);
-            if (i + at) % 3 == 0 { 0.0 } else { 1.0 / (1.0 + y * y + x * x) }
+            if (i + at).is_multiple_of(3) { 0.0 } else { 1.0 / (1.0 + y * y + x * x) }
         };
         let values = (0..side * side).map(value).collect();
         Map { label: format!("Type {at}"), height: side, width: side, values, notes: vec![words("dead 32 %")] }

@@ -213,7 +213,8 @@ fn what_cannot_be_used_is_told_and_nothing_is_written() {
     let pairs = |label: &dyn Fn(usize) -> Vec<u8>, bench: &Bench| {
         (0..4).for_each(|n| pair(bench, n, &format!("d/images/{n}.jpg"), &format!("d/masks/{n}.png"), label(n)));
     };
-    let cases: [(&dyn Fn(&Bench), &str); 8] = [
+    type Case<'a> = (&'a dyn Fn(&Bench), &'a str);
+    let cases: [Case<'_>; 8] = [
         (&|_| {}, "The folder holds no JPEG and no PNG file."),
         (&|bench| drop(bench.write("d/a.tif", "x")), "There are 1 files of other formats (TIFF): convert them to PNG"),
         (

@@ -206,7 +206,7 @@ impl Size<'_> {
         let map = |method: usize| {
             let value = |index: usize| {
                 let (y, x) = ((index / 97) as f64 - 48.0, (index % 97) as f64 - 48.0);
-                let grid = if method % 2 == 0 && (y as i64 % 4 != 0 || x as i64 % 4 != 0) { 0.1 } else { 1.0 };
+                let grid = if method.is_multiple_of(2) && (y as i64 % 4 != 0 || x as i64 % 4 != 0) { 0.1 } else { 1.0 };
                 grid * (-(y * y + x * x) / (200.0 + 100.0 * method as f64)).exp()
             };
             Map {
@@ -300,7 +300,8 @@ impl Size<'_> {
     }
 
     fn graph(&self) -> Graph {
-        let stages: [(&str, &str, usize, &[usize], f64, usize); 12] = [
+        type Row = (&'static str, &'static str, usize, &'static [usize], f64, usize);
+        let stages: [Row; 12] = [
             ("train_set", "Dataset", 1, &[], 0.4, 1),
             ("val_set", "Dataset", 1, &[], 0.2, 1),
             ("backbone", "Weights", 1, &[], 12.0, 1),
