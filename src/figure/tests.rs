@@ -178,12 +178,12 @@ fn pictures_keep_their_bytes() {
     let found: Vec<String> = all().iter().map(digests).collect();
     // Kinds that draw have versions: where a digest moves, theirs go up.
     insta::assert_snapshot!(found.join("\n"), @r"
-    curves 1757d6e867d4bf1a 100a63ff1445fd16 bd51a1a172b9c580
-    bars a64548dbeab3ddb4 7afcf1b2170a0d61 503f51288a7bb424
-    confusion a02e236c50ae711c a9e6ad2dd87abecd 839cf4634facf05d
-    maps 50e09ebcc380b1f3 045ea6878ab69a45 f28aaaba0f1368c2
-    grid 78c62ad926568892 2ef2a90d98c60052 f8b38536a4004115
-    scatter 894e936613a832ba 58f7b25d6bacb97e 0033b43a0792251d
+    curves 1757d6e867d4bf1a 100a63ff1445fd16 3fbceda0ce829e36
+    bars a64548dbeab3ddb4 7afcf1b2170a0d61 04762f0685a677ce
+    confusion a02e236c50ae711c a9e6ad2dd87abecd 3690da2ccece00c5
+    maps ebebd9b3ce2bb4ed 65f58b0f5d8f7d27 c5ae855702d6a9ec
+    grid 1f8395783e1e02b9 8236477780a746df fa7264d822483e9f
+    scatter 894e936613a832ba 58f7b25d6bacb97e af74f0b052618e8a
     ");
 }
 
