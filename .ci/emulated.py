@@ -6,8 +6,8 @@
 FOLDER has the program built for CUDA and the emulated libraries (see `.ci/cuda`). The state after two updates must be
 that of one rank with the same batches; where the same bits are wanted, the sums must be those in the order of ranks. A
 library or a GPU that is missing, and a rank that is killed amid a sum, must be the error that says so. Recorded passes must
-give the same bits as others. What a training reads from a GPU, and so waits for, is counted: a step reads as often with
-trained batch norms as without, and a state is read in one copy of each flat buffer.
+give the same bits as others. What a training reads from a GPU, and so waits for, is counted: a batch and an update read as
+often with trained batch norms as without, and a state is read in one copy of each flat buffer.
 """
 import glob, json, os, struct, subprocess, sys, tempfile, time
 
@@ -26,7 +26,7 @@ def run(ranks, deterministic=True, expected=0, libraries=folder, device="cuda:0"
                "--store", store, *(part for name, value in sets.items() for part in ("--set", f"train.{name}={value}"))]
     environment = {"EMULATED_GPUS": "3"} | emulation
     answer = subprocess.run(command, env=os.environ | environment | {"LD_LIBRARY_PATH": libraries}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800)
     assert answer.returncode == expected, (answer.returncode, answer.stdout)
     return answer.stdout, store
 
@@ -88,7 +88,8 @@ refused("too few GPUs", 6, "`cuda:1`", "counts 1 GPUs", EMULATED_GPUS="1")
 for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
     word = "Rank 1 of the training failed: It ended early." if rank == 1 else ""
     refused(f"rank {rank} killed amid a sum", 3, word, EMULATED_NCCL_DIES=f"{rank}:2", **also)
-    until = time.time() + 10
+    # They end by themselves; how soon, a slow machine decides.
+    until = time.time() + 120
     while left := still_there():
         assert time.time() < until, f"the ranks {left} outlive the training"
         time.sleep(0.05)
@@ -96,25 +97,37 @@ refused("GPUs of two kinds", 6, "`cuda:1`", "is 9.0", "of `cuda:0` is 8.0", EMUL
 refused("GPUs of two names", 6, "`cuda:1`", "name is B", "of `cuda:0` is A", EMULATED_NAME="A,B")
 refused("a part of a GPU", 6, "`cuda:1`", "multiprocessors is 14", "of `cuda:0` is 108", EMULATED_MULTIPROCESSORS="108,14")
 
-each_step = set()
+def reads(**sets):
+    """How often a training reads from a GPU, and how many bytes; how many states those have, and the bytes of one."""
+    logs = [os.path.join(work.name, f"{what} {runs}") for what in ("reads", "bytes")]
+    size = len(state(1, sets=sets, EMULATED_READS=logs[0], EMULATED_READ_BYTES=logs[1]))
+    events = "".join(open(path).read() for path in glob.glob(os.path.join(work.name, str(runs), "jobs", "*", "*", "events")))
+    return [sum(map(int, open(log))) for log in logs], 1 + events.count('"event":"checkpoint"'), size
+
+
+# A slow machine makes inner checkpoints, each of which reads a state as the end of a training does, but none before the first
+# update is done: a training of one update reads one state on any machine.
 for encoder in ("Tiny", "Tiny(trainable_norm: true)"):
-    counts = {}
-    for steps in (2, 5):
-        logs = [os.path.join(work.name, f"{what} {steps} {encoder}") for what in ("reads", "bytes")]
-        size = len(state(1, sets={"steps": steps, "model.encoder": encoder}, EMULATED_READS=logs[0], EMULATED_READ_BYTES=logs[1]))
-        # A slow machine makes inner checkpoints, each of which reads a state as the end of a training does.
-        events = "".join(open(path).read() for path in glob.glob(os.path.join(work.name, str(runs), "jobs", "*", "*", "events")))
-        counts[steps] = (1 + events.count('"event":"checkpoint"'), *(sum(map(int, open(log))) for log in logs))
-    (states, *few), (more_states, *many) = counts[2], counts[5]
-    unequal = 2 * more_states - 5 * states
-    assert unequal, "so many inner checkpoints that steps and states cannot be told apart"
-    reads, in_bytes = ((more_states * first - states * last) / unequal for first, last in zip(few, many))
-    once = (few[1] - 2 * in_bytes) / states
-    print(f"{encoder}: a step reads {reads:g} times, {in_bytes:.0f} bytes; a state of {size} bytes is read in {once:.0f} bytes")
-    assert in_bytes < size / 4, "a step copies flat buffers"
-    assert size / 2 < once < 1.25 * size, "a state is read in several copies of a flat buffer"
-    each_step.add(reads)
-assert len(each_step) == 1, f"trained batch norms are waited for: {each_step}"
+    sets = {"batch": 2, "model.encoder": encoder}
+    (few, states, size), (many, more_states, _) = (reads(**sets, steps=1, accumulate=batches) for batches in (2, 4))
+    assert (states, more_states) == (1, 1), "an inner checkpoint before the first update was done"
+    [batch, odd], [batch_bytes, _] = (divmod(last - first, 2) for first, last in zip(few, many))
+    end, end_bytes = few[0] - 2 * batch, few[1] - 2 * batch_bytes
+    print(f"{encoder}: each batch reads {batch} times, {batch_bytes} bytes; "
+          f"the update and a state of {size} bytes {end} times, {end_bytes} bytes")
+    assert (batch, odd) == (2, 0), "the loss and the predicted classes are what is read of a batch"
+    assert batch_bytes < size / 4, "a batch copies flat buffers"
+    assert size / 2 < end_bytes < 1.25 * size, "a state is read in several copies of a flat buffer"
+    # Of an update, the L2 term is read, and whether gradients and weights are finite; of a state, two flat buffers.
+    assert end == 3 + 2, "an update or a state is read more often"
+    updates = 3
+    all_reads, states, _ = reads(**sets, steps=updates, accumulate=2)
+    alone, alone_bytes = (total - updates * 2 * of_batch - states * of_end for total, of_batch, of_end in
+                          zip(all_reads, (batch, batch_bytes), (end, end_bytes)))
+    print(f"{encoder}: {updates - states} of {updates} updates are no end of a training or a checkpoint; they read {alone} times, "
+          f"{alone_bytes} bytes")
+    assert alone == 3 * (updates - states), "an update reads other than three numbers"
+    assert 0 <= alone_bytes <= (updates - states) * size / 4, "an update copies flat buffers"
 
 points = os.path.join(work.name, "graphs")
 for ranks, scales, sets in [(1, 1, {}), (1, 1, {"deterministic": "false", "model.prefilter": "Regular()"}), (2, 1, {"recompute": 2}),
