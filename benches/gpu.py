@@ -110,7 +110,7 @@ def attempt(title, file, command, until, most=math.inf, env=None, quiet=False):
 
 
 def fault(title, answer, more=""):
-    missed.append((title, answer.status, " / ".join(line.strip() for line in last(answer.text, 3).splitlines()[-2:])))
+    missed.append((title, answer.status, " / ".join(line.strip() for line in last(answer.text, 3).splitlines()[1:][-2:])))
     say(f"  {title}: {answer.status} after {answer.seconds:.1f} s{more or last(answer.text)}")
 
 
@@ -160,17 +160,15 @@ def look_for_libraries():
 
 
 def versions(until):
-    query = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem"
-    for title, command, env in [
-        ("nvidia-smi", ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"], None),
-        ("torch", [sys.executable, "-c", "import torch; print('torch', torch.__version__, 'cuDNN', "
-                                         "torch.backends.cudnn.version())"], dict(os.environ)),
-        ("libraries", [sys.executable, "-c", LOADED, json.dumps(LIBRARIES)], None),
-        ("repro --version", repro("--version"), None),
-    ]:
+    def show(title, command, env=None):
         answer = attempt(title, "setup.log", command, until, env=env)
         if answer and answer.status == "ok":
             say(last(answer.text, 12).lstrip("\n"))
+
+    query = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,clocks.sm,clocks.mem"
+    show("nvidia-smi", ["nvidia-smi", f"--query-gpu={query}", "--format=csv"])
+    show("libraries", [sys.executable, "-c", LOADED, json.dumps(LIBRARIES)])
+    show("repro --version", repro("--version"))
     answer = attempt("repro doctor", "setup.log", repro("doctor", "--device", "cuda:0"), until, quiet=True)
     if answer:
         for line in answer.text.splitlines():
@@ -178,6 +176,9 @@ def versions(until):
                 say(f"    {line.strip()[:300]}")
         if answer.status != "ok":
             fault("repro doctor", answer)
+    # Last, since reading PyTorch from the disk may take long.
+    show("torch", [sys.executable, "-c", "import torch; print('torch', torch.__version__, 'cuDNN', "
+                                         "torch.backends.cudnn.version())"], dict(os.environ))
 
 
 # Loads each library as the program does, and says which file it was.

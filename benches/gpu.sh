@@ -42,8 +42,8 @@ print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable
   rm -f "$folder"/{repro,tests}{,.xz}
   cp "$program" "$folder/repro"
   cp "$tests" "$folder/tests"
-  cp "$peer" "$folder/peer.py"
-  cp "$here"/gpu.{sh,py} "$folder/"
+  cp -f "$peer" "$folder/peer.py"
+  cp -f "$here"/gpu.{sh,py} "$folder/"
   for file in "$folder"/{repro,tests}; do
     # A script has nothing to strip.
     if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then strip "$file"; fi
