@@ -14,6 +14,8 @@ LIBRARIES = {"libcuda.so": "libcuda.so.1", "libcudnn.so": "libcudnn.so.9", "libc
              "libcublasLt.so": "libcublasLt.so.13", "libcurand.so": "libcurand.so.10", "libnvrtc.so": "libnvrtc.so.13",
              "libcudart.so": "libcudart.so.13", "libnccl.so": "libnccl.so.2"}
 
+NANOSECONDS = {"ns": 1, "nsecond": 1, "us": 1e3, "usecond": 1e3, "ms": 1e6, "msecond": 1e6, "s": 1e9, "second": 1e9}
+
 
 def number(name, default):
     text = os.environ.get(name, default)
@@ -337,8 +339,9 @@ def ncu(until):
     header = next((at for at, line in enumerate(lines) if '"Kernel Name"' in line), len(lines))
     counts, sums = collections.Counter(), collections.Counter()
     for row in csv.DictReader(lines[header:]):
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            sums[row["Kernel Name"]] += float(row["Metric Value"].replace(",", ""))
+        # Other lines are remarks of ncu's.
+        if row.get("Metric Value"):
+            sums[row["Kernel Name"]] += float(row["Metric Value"].replace(",", "")) * NANOSECONDS[row["Metric Unit"]]
             counts[row["Kernel Name"]] += 1
     if answer and answer.status == "ok" and not sums:
         answer = answer._replace(text=answer.text + "\n" + "\n".join(lines[-6:]))
