@@ -171,11 +171,12 @@ def versions(until):
     show("nvidia-smi", ["nvidia-smi", f"--query-gpu={query}", "--format=csv"])
     show("libraries", [sys.executable, "-c", LOADED, json.dumps(LIBRARIES)])
     show("repro --version", repro("--version"))
-    answer = attempt("repro doctor", "setup.log", repro("doctor", "--device", "cuda:0"), until, quiet=True)
+    answer = attempt("repro doctor", "setup.log", repro("doctor", "--device", "cuda:0", "--json"), until, quiet=True)
     if answer:
-        for line in answer.text.splitlines():
-            if re.search(r"\b(FAIL|warn)\b|cuda:0", line):
-                say(f"    {line.strip()[:300]}")
+        with contextlib.suppress(ValueError):
+            for check in json.loads(answer.text[answer.text.index("["):answer.text.rindex("]") + 1]):
+                if check["level"] != "ok" or check["name"].startswith("cuda"):
+                    say(f"    {check['level']} {check['name']}: {check['seen']}")
         if answer.status != "ok":
             fault("repro doctor", answer)
     # Last, since reading PyTorch from the disk may take long.
