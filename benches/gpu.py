@@ -171,17 +171,25 @@ def versions(until):
     show("nvidia-smi", ["nvidia-smi", f"--query-gpu={query}", "--format=csv"])
     show("libraries", [sys.executable, "-c", LOADED, json.dumps(LIBRARIES)])
     show("repro --version", repro("--version"))
-    answer = attempt("repro doctor", "setup.log", repro("doctor", "--device", "cuda:0", "--json"), until, quiet=True)
-    if answer:
-        with contextlib.suppress(ValueError):
-            for check in json.loads(answer.text[answer.text.index("["):answer.text.rindex("]") + 1]):
-                if check["level"] != "ok" or check["name"].startswith("cuda"):
-                    say(f"    {check['level']} {check['name']}: {check['seen']}")
-        if answer.status != "ok":
-            fault("repro doctor", answer)
+    doctor(until)
     # Last, since reading PyTorch from the disk may take long.
     show("torch", [sys.executable, "-c", "import torch; print('torch', torch.__version__, 'cuDNN', "
                                          "torch.backends.cudnn.version())"], dict(os.environ))
+
+
+def doctor(until):
+    answer = attempt("repro doctor", "setup.log", repro("doctor", "--device", "cuda:0", "--json"), until, quiet=True)
+    if not answer:
+        return
+    try:
+        checks = json.loads(answer.text[answer.text.index("["):answer.text.rindex("]") + 1])
+    except ValueError:
+        return fault("repro doctor", answer._replace(status="FAILED"))
+    for check in checks:
+        if check["level"] != "ok" or check["name"].startswith("cuda"):
+            say(f"    {check['level']} {check['name']}: {check['seen']}")
+    if answer.status != "ok":
+        fault("repro doctor", answer._replace(text=answer.text.splitlines()[-1]))
 
 
 # Loads each library as the program does, and says which file it was.
