@@ -16,6 +16,7 @@ static std::map<void*, bool> graph_memory;
 
 // Does something on the stream, now or, where the stream is recorded, whenever the graph is launched.
 static int done(Work work) {
+  if (broken) return broken;
   if (recording && std::this_thread::get_id() != recorder) return NOT_RECORDABLE;
   if (recording) return recording->push_back(std::move(work)), OK;
   return settled() ? work() : OK;
@@ -35,20 +36,20 @@ static int graph_freed(void* memory) {
   });
 }
 API cuStreamBeginCapture_v2(void*, int) {
-  if (recording) return INVALID;
+  if (recording || broken) return driver(INVALID);
   return recorder = std::this_thread::get_id(), recording = new std::vector<Work>, OK;
 }
 API cuStreamEndCapture(void*, std::vector<Work>** graph) {
   *graph = recording, recording = nullptr;
-  return *graph ? OK : INVALID;
+  return driver(*graph ? OK : INVALID);
 }
-API cuStreamIsCapturing(void*, int* status) { return *status = recording ? 1 : 0, OK; }
+API cuStreamIsCapturing(void*, int* status) { return *status = recording ? 1 : 0, driver(OK); }
 API cuGraphInstantiateWithFlags(std::vector<Work>** made, std::vector<Work>* graph, unsigned long long flags) {
-  return *made = new std::vector<Work>(*graph), flags == 0 ? OK : INVALID;
+  return *made = new std::vector<Work>(*graph), driver(flags == 0 ? OK : INVALID);
 }
 API cuGraphLaunch(std::vector<Work>* graph, void*) {
   const std::lock_guard<std::mutex> lock(working);
-  if (!current || recording || unsettled) return INVALID;
+  if (!current || recording || unsettled || broken) return driver(INVALID);
   if (const char* path = std::getenv("EMULATED_GRAPHS")) {
     FILE* file = std::fopen(path, "a");
     std::fputc('.', file), std::fclose(file);
@@ -56,8 +57,8 @@ API cuGraphLaunch(std::vector<Work>* graph, void*) {
   for (const Work& work : *graph) {
     if (const int status = settled() ? work() : OK) return status;
   }
-  return OK;
+  return counts.graph_launches++, OK;
 }
 API cuGraphExecDestroy(std::vector<Work>* graph) { return delete graph, OK; }
 API cuGraphDestroy(std::vector<Work>* graph) { return delete graph, OK; }
-API cuMemPoolTrimTo(void*, std::size_t) { return OK; }
+API cuMemPoolTrimTo(void*, std::size_t) { return driver(OK); }

@@ -33,7 +33,7 @@ static bool settled() {
 }
 API cuEventQuery(void*) {
   const std::lock_guard<std::mutex> lock(traffic);
-  return flying || stuck ? NOT_READY : OK;
+  return driver(flying || stuck ? NOT_READY : OK);
 }
 
 struct Id { char name[128]; };
@@ -126,6 +126,7 @@ extern "C" __attribute__((visibility("default"))) const char* ncclGetLastError(v
 API ncclGetUniqueId(Id* id) { return std::snprintf(id->name, sizeof id->name, "emulated-nccl-%d", getpid()), OK; }
 API ncclCommInitRankConfig(Comm** made, int size, Id id, int rank, Settings* settings) {
   const bool taken = settings->size == 24 && settings->magic == 0xcafebeef && settings->version == 21400;
+  if (broken) return NCCL_CUDA_ERROR;
   if (!current || !taken || settings->blocking != 0 || rank >= size) return NCCL_INVALID_ARGUMENT;
   Comm* comm = *made = new Comm{};
   comm->rank = rank, comm->size = size, comm->device = device_of(current), comm->links.assign(size, -1);
@@ -141,6 +142,7 @@ API ncclCommInitRankConfig(Comm** made, int size, Id id, int rank, Settings* set
 }
 API ncclCommGetAsyncError(Comm* comm, int* state) {
   // A group that is on its way stands in line from the second look on.
+  if (broken) return *state = NCCL_CUDA_ERROR, OK;
   *state = unsettled.exchange(false) ? static_cast<int>(NCCL_IN_PROGRESS) : comm->state.load();
   return OK;
 }
@@ -158,13 +160,14 @@ API ncclCommAbort(Comm* comm) {
   return OK;
 }
 API ncclGroupStart() {
+  if (broken) return NCCL_CUDA_ERROR;
   if (in_group || unsettled || !current) return NCCL_INVALID_USAGE;
   return in_group = true, grouped = nullptr, OK;
 }
 static int asked(Comm* comm, Transfer transfer, int type, void* stream) {
   const bool valid = in_group && comm->state == OK && transfer.count > 0 && transfer.peer != comm->rank && type == 7 && stream;
   if (!valid) return NCCL_INVALID_ARGUMENT;
-  return grouped = comm, comm->asked.push_back(transfer), OK;
+  return grouped = comm, comm->asked.push_back(transfer), library(OK, NCCL_CUDA_ERROR);
 }
 API ncclSend(float* at, std::size_t count, int type, int peer, Comm* comm, void* stream) {
   return asked(comm, {true, at, count, peer}, type, stream);
@@ -174,11 +177,12 @@ API ncclRecv(float* at, std::size_t count, int type, int peer, Comm* comm, void*
 }
 API ncclAllReduce(float* from, float* to, std::size_t count, int type, int sum, Comm* comm, void* stream) {
   if (!in_group || comm->state != OK || from != to || type != 7 || sum != 0 || !stream) return NCCL_INVALID_ARGUMENT;
-  return grouped = comm, comm->summed.push_back(to), comm->sum_count = count, OK;
+  return grouped = comm, comm->summed.push_back(to), comm->sum_count = count, library(OK, NCCL_CUDA_ERROR);
 }
 API ncclGroupEnd() {
   if (!in_group) return NCCL_INVALID_USAGE;
   in_group = false;
+  if (broken) return NCCL_CUDA_ERROR;
   Comm* comm = grouped;
   if (!comm) return OK;
   std::vector<Transfer> all;
