@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -173,14 +174,25 @@ API cuInit(unsigned) {
   }
   return OK;
 }
-API cuModuleLoadData(void** module, const char* text) { return *module = new std::string(text), with_context(); }
-API cuModuleUnload(std::string* module) { return delete module, driver(OK); }
-API cuModuleGetFunction(void** function, const std::string* module, const char* name) {
+// Modules are loaded lazily: a kernel comes to the GPU when it is first asked for. While work is recorded, none can.
+struct Module {
+  std::string text;
+  std::set<std::string> loaded;
+};
+API cuModuleLoadData(Module** module, const char* text) {
+  if (recording) return driver(NOT_RECORDABLE);
+  return *module = new Module{text, {}}, with_context();
+}
+API cuModuleUnload(Module* module) { return delete module, driver(OK); }
+API cuModuleGetFunction(void** function, Module* module, const char* name) {
   const std::lock_guard<std::mutex> lock(working);
-  const bool compiled = module->find(std::string(".entry ") + name + "(") != std::string::npos;
+  const bool compiled = module->text.find(std::string(".entry ") + name + "(") != std::string::npos;
   *function = kernel(name);
   if (!compiled || !*function) return std::fprintf(stderr, "no kernel %s\n", name), NOT_FOUND;
-  kernels[*function] = name;
+  if (recording && !module->loaded.count(name)) {
+    return std::fprintf(stderr, "the kernel %s is first asked for while work is recorded\n", name), driver(NOT_RECORDABLE);
+  }
+  module->loaded.insert(name), kernels[*function] = name;
   return driver(OK);
 }
 API cuLaunchKernel(Launched function, unsigned blocks, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*,
