@@ -38,16 +38,20 @@ API cudnnSetConvolution2dDescriptor(Conv* at, int ph, int pw, int sh, int sw, in
 }
 API cudnnSetConvolutionMathType(Conv* at, int math) { return at->math = math, OK; }
 
-// The algorithms that run. The fast one sums in any order.
-static const int ANY_ORDER = 0, ONE_ORDER = 1;
+// The algorithms of each pass. Two of them run.
+static const int UNSUPPORTED[] = {4, 2, 2}, REFUSED[] = {2, 5, 5}, ANY_ORDER = 0, ONE_ORDER = 1;
 static std::size_t workspace(int algorithm) { return algorithm == ONE_ORDER ? 1 << 21 : 100; }
 
-// What the lists say, the fastest first; one of them is not supported.
-static int found(Pass, const Conv* conv, const Sizes*, int room, int* count, Perf* perf) {
-  const Perf all[] = {{2, NOT_SUPPORTED, -1, 0, 1, conv->math, {}},
-                      {ANY_ORDER, OK, 1, workspace(ANY_ORDER), 0, conv->math, {}},
-                      {ONE_ORDER, OK, 2, workspace(ONE_ORDER), 1, conv->math, {}}};
-  *count = std::min(room, 3);
+// What the lists say, the fastest first: one that is not supported, one that is found to be so when it is run, one that sums in
+// any order, one that may round to TF32, and a good one.
+static int found(Pass pass, const Conv* conv, const Sizes* sizes, int room, int* count, Perf* perf) {
+  const int quick = sizes->type == BFLOAT16 ? TENSOR_OP_MATH : DEFAULT_MATH;
+  const Perf all[] = {{UNSUPPORTED[pass], NOT_SUPPORTED, -1, 0, 1, conv->math, {}},
+                      {REFUSED[pass], OK, 1, 100, 1, conv->math, {}},
+                      {ANY_ORDER, OK, 2, workspace(ANY_ORDER), 0, conv->math, {}},
+                      {ONE_ORDER, OK, 3, workspace(ONE_ORDER), 1, quick, {}},
+                      {ONE_ORDER, OK, 4, workspace(ONE_ORDER), 1, conv->math, {}}};
+  *count = std::min(room, 5);
   std::copy_n(all, *count, perf);
   return library(OK, EXECUTION_FAILED);
 }
@@ -180,6 +184,7 @@ static void summed(Pass pass, const Sizes& xs, void* x, const Sizes& ws, void* w
 static int convolved(Pass pass, const Sizes& xs, void* x, const Sizes& ws, void* w, const Conv& conv, int algorithm,
                      void* space, std::size_t bytes, const Sizes& ys, void* y, const float* alpha, const float* beta) {
   const std::lock_guard<std::mutex> lock(working);
+  if (broken) return EXECUTION_FAILED;
   for (const void* operand : {x, w, y}) {
     if (reinterpret_cast<std::uintptr_t>(operand) % 16 != 0) return BAD_PARAM;
   }
