@@ -47,7 +47,7 @@ print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable
   for file in "$folder"/{repro,tests}; do
     # A script has nothing to strip.
     if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then strip "$file"; fi
-    xz -T0 "$file"
+    xz -T0 -2 "$file"
   done
   bytes=$(cat "$folder"/{repro.xz,tests.xz,peer.py,gpu.sh,gpu.py} | wc -c)
   echo "$folder: $bytes bytes, of at most $limit"
