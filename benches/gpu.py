@@ -53,7 +53,10 @@ def last(text, lines=6, width=300):
     """The lines of a panic, or the last ones."""
     all_lines = [line for line in text.splitlines() if line.strip()]
     at = next((at for at, line in enumerate(all_lines) if " panicked at " in line), None)
-    shown = all_lines[-lines:] if at is None else all_lines[at:at + lines - 1] + all_lines[-1:]
+    shown = all_lines[-lines:]
+    if at is not None:
+        trace = next((n for n, line in enumerate(all_lines) if n > at and line.startswith(("stack backtrace", "note: "))), None)
+        shown = all_lines[at:min(trace or at + lines, at + lines - 1)] + all_lines[-1:]
     return "".join(f"\n    {line[:width]}" for line in shown)
 
 
