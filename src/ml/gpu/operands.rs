@@ -2,11 +2,11 @@
 
 use candle_core::{DType, Tensor};
 
-use super::plan::{Argument, Element, GpuPlan, Launch, THREADS};
+use super::plan::{Argument, Element, GpuPlan, Launch, ScratchSize, THREADS};
 use crate::ml::error::{Error, Result};
 use crate::ml::layout::{check_apart, is_channels_last};
 
-/// The most elements of an operand: kernels count threads, of whole blocks, in 32-bit integers.
+/// The most elements of an operand or of a buffer between launches: kernels count threads, of whole blocks, in 32-bit integers.
 const ELEMENTS: usize = i32::MAX as usize - THREADS + 1;
 
 /// An error unless a GPU may carry out `plan`, that of the operation `name`, over these operands.
@@ -29,6 +29,15 @@ pub fn check(
                 expected: format!("a tensor without gaps of at most {ELEMENTS} elements"),
             });
         }
+    }
+    let vast = |size: &&ScratchSize| match **size {
+        ScratchSize::Activations(len) => len > ELEMENTS,
+        ScratchSize::Bytes(bytes) => bytes / size_of::<f32>() > ELEMENTS,
+    };
+    if let Some(size) = plan.scratch.iter().find(vast) {
+        return Err(Error::Model(format!(
+            "The operation {name} is too large for a GPU: it needs a buffer of {size:?}."
+        )));
     }
     let long = |launch: &&Launch<'_>| matches!(launch, Launch::Kernel { blocks, .. } if *blocks > ELEMENTS / THREADS);
     if let Some(launch) = plan.launches.iter().find(long) {
@@ -55,4 +64,31 @@ pub fn check(
         return Err(Error::Model(format!("The operation {name} takes no operands of the types {types:?}.")));
     }
     check_apart(name, inputs, output)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::ml::gpu::kernels;
+
+    /// A kernel's thread has a 32-bit number, and the last block may have threads beyond the items.
+    #[test]
+    fn what_32_bit_indices_do_not_reach_is_refused() {
+        let x = Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap();
+        let refused = |plan: GpuPlan<'_>| check("a trial", &plan, Element::F32, &[], &x).err().map(|e| e.to_string());
+        let launch = |items| GpuPlan::each(kernels::COPY, items, [Argument::ActivationOutput]);
+        assert_eq!(refused(launch(ELEMENTS)), None);
+        for items in [ELEMENTS + 1, i32::MAX as usize, 1 << 31, 1 << 40] {
+            let error = refused(launch(items)).unwrap();
+            assert!(error.contains("too large for a GPU"), "{error}");
+            for size in [ScratchSize::Activations(items), ScratchSize::Bytes(4 * items)] {
+                let error = refused(GpuPlan { scratch: vec![size], launches: Vec::new() }).unwrap();
+                assert!(error.contains("a buffer of"), "{error}");
+            }
+        }
+        let most = vec![ScratchSize::Activations(ELEMENTS), ScratchSize::Bytes(4 * ELEMENTS)];
+        assert_eq!(refused(GpuPlan { scratch: most, launches: Vec::new() }), None);
+    }
 }
