@@ -2,21 +2,23 @@
 //!
 //! Invariants:
 //! - a shape's algorithm is found once and kept: the fastest by a trial, or, where the same bits are wanted every time,
-//!   the first deterministic one in the library's own order, which no measurement changes;
+//!   the first deterministic one in the library's own order, which no measurement changes. An algorithm that the library
+//!   lists may still refuse to run: then the next one is tried;
 //! - all convolutions of a device share one workspace, since they follow one another on its stream;
 //! - images and filters lie channels last; sums are 32-bit floats whatever the operands are;
-//! - 32-bit products are rounded to TF32 only where the precision says so.
+//! - 32-bit products are rounded to TF32 only where the precision says so;
+//! - every function is called by its name in one loaded library, and what it answers is a number: another version of the
+//!   library may answer what no list here has.
 
 use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::cuda_backend::DeviceId;
-use candle_core::cuda_backend::cudarc::cudnn::{result, sys};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result as driver};
 use candle_core::{CudaDevice, Error, Result};
 
-use super::algorithms::{Algorithm, Candidate};
+use super::algorithms::{Candidate, Math, SUCCESS, Wanted, Way, ways};
 use super::libraries::{CUDNN, load};
 use super::plan::{ConvShape, Direction, Element};
 use crate::ml::numerics::{Numerics, Precision};
@@ -25,18 +27,20 @@ use crate::ml::numerics::{Numerics, Precision};
 const WORKSPACE: usize = 1 << 30;
 /// The alignment that the library's fastest algorithms ask for, in bytes.
 const ALIGNMENT: u64 = 16;
+/// The statuses that say that an algorithm does not do what is asked (`CUDNN_STATUS_BAD_PARAM` and `_NOT_SUPPORTED`, and what
+/// they are divided into).
+const REFUSALS: std::ops::Range<c_int> = 2000..4000;
 /// More algorithms than a pass has.
 const CANDIDATES: usize = 16;
 
 /// The library on one device.
 pub struct Library {
-    handle: sys::cudnnHandle_t,
+    handle: Any,
     stream: Arc<CudaStream>,
     numerics: Numerics,
     prepared: HashMap<ConvKey, Prepared>,
     workspace: CudaSlice<u8>,
-    /// The library itself, whose functions that the bindings give no numbers for are called by name.
-    functions: libloading::Library,
+    functions: Functions,
 }
 
 // SAFETY: a handle may be used by any thread, one at a time, which the lock around the library sees to.
@@ -68,17 +72,36 @@ impl ConvKey {
     }
 }
 
-/// The descriptors of a pass over one shape, kept as long as the program runs, and its algorithm.
+/// The descriptors of a pass over one shape, kept as long as the program runs, and how it is computed.
 #[derive(Clone, Copy)]
 struct Prepared {
-    x: sys::cudnnTensorDescriptor_t,
-    w: sys::cudnnFilterDescriptor_t,
-    y: sys::cudnnTensorDescriptor_t,
-    conv: sys::cudnnConvolutionDescriptor_t,
-    algorithm: Algorithm,
+    /// Of the two operands that are read and the one that is written, in the library's order.
+    operands: [Any; 3],
+    conv: Any,
+    way: Way,
     workspace: usize,
 }
 
+/// How a pass over operands of one shape and type is computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen {
+    /// The pass.
+    pub key: ConvKey,
+    /// The way.
+    pub way: Way,
+    /// Bytes of workspace.
+    pub workspace: usize,
+}
+
+type Any = *mut c_void;
+/// A function that makes something in the place that is given.
+type Create = unsafe extern "C" fn(*mut Any) -> c_int;
+type SetStream = unsafe extern "C" fn(Any, Any) -> c_int;
+/// Four sizes behind the layout and the type, in the one order or the other.
+type SetSizes = unsafe extern "C" fn(Any, c_int, c_int, c_int, c_int, c_int, c_int) -> c_int;
+/// Padding, stride and dilation, each for rows and columns, the mode and the type of sums.
+type SetConv = unsafe extern "C" fn(Any, c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int) -> c_int;
+type SetMath = unsafe extern "C" fn(Any, c_int) -> c_int;
 /// A function that lists the algorithms of a pass without a trial: the handle, the descriptors, and room for answers.
 type List = unsafe extern "C" fn(Any, Any, Any, Any, Any, c_int, *mut c_int, *mut Candidate) -> c_int;
 /// One that tries them, with the operand behind the descriptor of each, and with a workspace.
@@ -97,19 +120,123 @@ type Try = unsafe extern "C" fn(
     Any,
     usize,
 ) -> c_int;
-type Any = *mut c_void;
+/// One that says how much workspace an algorithm wants.
+type Size = unsafe extern "C" fn(Any, Any, Any, Any, Any, c_int, *mut usize) -> c_int;
+/// One that computes a pass: the handle, a factor, two operands behind their descriptors, the convolution, the algorithm, the
+/// workspace, a factor, and what is written behind its descriptor.
+type Run =
+    unsafe extern "C" fn(Any, *const f32, Any, Any, Any, Any, Any, c_int, Any, usize, *const f32, Any, Any) -> c_int;
+
+/// The functions of a pass.
+#[derive(Clone, Copy)]
+struct Pass {
+    list: List,
+    tried: Try,
+    size: Size,
+    run: Run,
+}
+
+/// The library's functions.
+struct Functions {
+    create_tensor: Create,
+    create_filter: Create,
+    create_conv: Create,
+    set_tensor: SetSizes,
+    set_filter: SetSizes,
+    set_conv: SetConv,
+    set_math: SetMath,
+    passes: [Pass; 3],
+    library: libloading::Library,
+}
+
+impl Functions {
+    fn load() -> Result<Self> {
+        let library = load(CUDNN).ok_or_else(|| Error::Msg(format!("{CUDNN} was not found")))?;
+        fn named<F: Copy>(library: &libloading::Library, name: &str) -> Result<F> {
+            // SAFETY: the callers name the type of the function of that name.
+            let function = unsafe { library.get::<F>(name) };
+            function.map(|found| *found).map_err(|error| Error::Msg(format!("cuDNN lacks a function: {error}")))
+        }
+        let pass = |name: &str| -> Result<Pass> {
+            Ok(Pass {
+                list: named(&library, &format!("cudnnGetConvolution{name}Algorithm_v7"))?,
+                tried: named(&library, &format!("cudnnFindConvolution{name}AlgorithmEx"))?,
+                size: named(&library, &format!("cudnnGetConvolution{name}WorkspaceSize"))?,
+                run: named(&library, &format!("cudnnConvolution{name}"))?,
+            })
+        };
+        Ok(Functions {
+            create_tensor: named(&library, "cudnnCreateTensorDescriptor")?,
+            create_filter: named(&library, "cudnnCreateFilterDescriptor")?,
+            create_conv: named(&library, "cudnnCreateConvolutionDescriptor")?,
+            set_tensor: named(&library, "cudnnSetTensor4dDescriptor")?,
+            set_filter: named(&library, "cudnnSetFilter4dDescriptor")?,
+            set_conv: named(&library, "cudnnSetConvolution2dDescriptor")?,
+            set_math: named(&library, "cudnnSetConvolutionMathType")?,
+            passes: [pass("Forward")?, pass("BackwardData")?, pass("BackwardFilter")?],
+            library,
+        })
+    }
+
+    /// A handle whose work is on `stream`.
+    fn handle(&self, stream: Any) -> Result<Any> {
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the functions' documented signatures; the stream lives as long as the library, which holds it.
+        unsafe {
+            let create = self.library.get::<Create>("cudnnCreate").map_err(Error::wrap)?;
+            self.check(create(&raw mut handle), "a handle was to be made")?;
+            let set = self.library.get::<SetStream>("cudnnSetStream").map_err(Error::wrap)?;
+            self.check(set(handle, stream), "the stream was set")?;
+        }
+        Ok(handle)
+    }
+
+    fn pass(&self, direction: Direction) -> Pass {
+        self.passes[match direction {
+            Direction::Forward => 0,
+            Direction::Input => 1,
+            Direction::Weights => 2,
+        }]
+    }
+
+    /// An error that says what was asked for, unless the status is success.
+    fn check(&self, status: c_int, what: &str) -> Result<()> {
+        if status == SUCCESS {
+            return Ok(());
+        }
+        Err(Error::Msg(format!("cuDNN answers with error {}, where {what}", self.name(status))))
+    }
+
+    /// A status with its name.
+    fn name(&self, status: c_int) -> String {
+        type Name = unsafe extern "C" fn(c_int) -> *const c_char;
+        // SAFETY: the function's documented signature; the text that it gives is the library's own and ends.
+        let name = unsafe {
+            let text = self.library.get::<Name>("cudnnGetErrorString").ok().map(|of| of(status));
+            text.filter(|text| !text.is_null()).map(|text| CStr::from_ptr(text).to_string_lossy().into_owned())
+        };
+        name.map_or_else(|| status.to_string(), |name| format!("{status} ({name})"))
+    }
+}
+
+/// Of the source, the filter and the output, those that a pass reads and then the one that it writes, in the library's order.
+fn in_order<T>(direction: Direction, [x, w, y]: [T; 3]) -> [T; 3] {
+    match direction {
+        Direction::Forward => [x, w, y],
+        Direction::Input => [w, y, x],
+        Direction::Weights => [x, y, w],
+    }
+}
 
 impl Library {
     /// Opens the library on `device`, to compute as `numerics` say.
     pub fn open(device: &CudaDevice, numerics: Numerics) -> Result<()> {
         let stream = device.cuda_stream();
         stream.context().bind_to_thread().map_err(Error::wrap)?;
-        let handle = result::create_handle().map_err(Error::wrap)?;
-        // SAFETY: the stream lives as long as the library, which holds it.
-        unsafe { result::set_stream(handle, stream.cu_stream().cast()) }.map_err(Error::wrap)?;
+        let functions = Functions::load()?;
+        let handle = functions.handle(stream.cu_stream().cast())?;
         // SAFETY: no algorithm reads from its workspace what it did not write.
         let workspace = unsafe { device.alloc::<u8>(1 << 20) }?;
-        let functions = load(CUDNN).ok_or_else(|| Error::Msg(format!("{CUDNN} was not found")))?;
         let library = Library { handle, stream, numerics, prepared: HashMap::new(), workspace, functions };
         libraries().insert(device.id(), Box::leak(Box::new(Mutex::new(library))));
         Ok(())
@@ -160,74 +287,33 @@ impl Library {
     /// # Safety
     /// As for [`Library::run`].
     unsafe fn run_aligned(&mut self, key: ConvKey, addresses: [u64; 3]) -> Result<()> {
-        let operands = addresses.map(|address| address as Any);
-        let prepared = match self.prepared.get(&key) {
-            Some(prepared) => *prepared,
-            None => {
-                // SAFETY: promised by the caller.
-                let prepared = unsafe { self.prepare(key, operands)? };
-                self.prepared.insert(key, prepared);
-                prepared
-            }
+        let operands = in_order(key.direction, addresses.map(|address| address as Any));
+        let Some(prepared) = self.prepared.get(&key).copied() else {
+            // SAFETY: promised by the caller.
+            let prepared = unsafe { self.first(key, operands)? };
+            self.prepared.insert(key, prepared);
+            return Ok(());
         };
-        self.reserve(prepared.workspace)?;
-        let space = self.workspace.device_ptr(&self.stream).0 as *mut c_void;
-        let (one, zero) = (1.0_f32, 0.0_f32);
-        let (one, zero) = ((&raw const one).cast::<c_void>(), (&raw const zero).cast::<c_void>());
-        let [x, w, y] = operands;
-        let Prepared { x: xd, w: wd, y: yd, conv, workspace: bytes, .. } = prepared;
-        // SAFETY: the operands have the sizes of the descriptors, as the caller promises, and the workspace has the bytes
-        // that the algorithm asked for.
-        unsafe {
-            match prepared.algorithm {
-                Algorithm::Forward(algorithm) => result::convolution_forward(
-                    self.handle,
-                    one,
-                    xd,
-                    x,
-                    wd,
-                    w,
-                    conv,
-                    algorithm,
-                    space,
-                    bytes,
-                    zero,
-                    yd,
-                    y,
-                ),
-                Algorithm::Input(algorithm) => result::convolution_backward_data(
-                    self.handle,
-                    one,
-                    wd,
-                    w,
-                    yd,
-                    y,
-                    conv,
-                    algorithm,
-                    space,
-                    bytes,
-                    zero,
-                    xd,
-                    x,
-                ),
-                Algorithm::Weights(algorithm) => result::convolution_backward_filter(
-                    self.handle,
-                    one,
-                    xd,
-                    x,
-                    yd,
-                    y,
-                    conv,
-                    algorithm,
-                    space,
-                    bytes,
-                    zero,
-                    wd,
-                    w,
-                ),
-            }
-        }
-        .map_err(Error::wrap)
+        // SAFETY: promised by the caller.
+        let status = unsafe { self.compute(key.direction, &prepared, operands)? };
+        self.functions.check(status, &format!("{key:?} was computed"))
+    }
+
+    /// Computes a pass, and gives the library's answer.
+    ///
+    /// # Safety
+    /// As for [`Library::run`].
+    unsafe fn compute(&mut self, direction: Direction, prepared: &Prepared, operands: [Any; 3]) -> Result<c_int> {
+        let Prepared { operands: [ad, bd, cd], conv, way, workspace } = *prepared;
+        self.reserve(workspace)?;
+        let space = self.workspace.device_ptr(&self.stream).0 as Any;
+        let ([a, b, c], one, zero) = (operands, 1.0_f32, 0.0_f32);
+        let (run, number) = (self.functions.pass(direction).run, way.algorithm.number);
+        // SAFETY: the function's documented signature. The operands have the sizes of the descriptors, as the caller promises,
+        // and the workspace has the bytes that the algorithm asked for.
+        Ok(unsafe {
+            run(self.handle, &raw const one, ad, a, bd, b, conv, number, space, workspace, &raw const zero, cd, c)
+        })
     }
 
     /// Lets the workspace have at least so many bytes.
@@ -239,115 +325,148 @@ impl Library {
         Ok(())
     }
 
-    /// Describes a pass and finds its algorithm, for which it may overwrite what the pass will.
+    /// Describes a pass, finds a way that runs, and computes the pass by it.
     ///
     /// # Safety
     /// As for [`Library::run`].
-    unsafe fn prepare(&mut self, key: ConvKey, [x, w, y]: [Any; 3]) -> Result<Prepared> {
-        let mut prepared = self.describe(key)?;
-        let Prepared { x: xd, w: wd, y: yd, conv, .. } = prepared;
+    unsafe fn first(&mut self, key: ConvKey, operands: [Any; 3]) -> Result<Prepared> {
+        let (descriptors, conv) = self.describe(key)?;
+        // SAFETY: promised by the caller; the descriptors are those of the pass.
+        let found = unsafe { self.list(key, descriptors, conv, operands)? };
+        let fma = key.element == Element::F32 && self.numerics.precision == Precision::Fp32;
+        let Numerics { deterministic, .. } = self.numerics;
+        let wanted =
+            Wanted { direction: key.direction, exact: key.shape.exact, deterministic, fma, workspace: WORKSPACE };
+        let mut refused = Vec::new();
+        for way in ways(&found, wanted) {
+            let Way { algorithm, math, .. } = way;
+            let mut bytes = 0;
+            let [a, b, c] = descriptors;
+            // SAFETY: the functions' documented signatures, live descriptors, and a place that outlives the call.
+            let status = unsafe {
+                match (self.functions.set_math)(conv, math as c_int) {
+                    SUCCESS => {
+                        let size = self.functions.pass(key.direction).size;
+                        size(self.handle, a, b, conv, c, algorithm.number, &raw mut bytes)
+                    }
+                    status => status,
+                }
+            };
+            let status = if status == SUCCESS && bytes <= WORKSPACE {
+                let prepared = Prepared { operands: descriptors, conv, way, workspace: bytes };
+                // SAFETY: promised by the caller.
+                let status = unsafe { self.compute(key.direction, &prepared, operands)? };
+                if status == SUCCESS {
+                    return Ok(prepared);
+                }
+                status
+            } else {
+                status
+            };
+            // After any other error the GPU may answer nothing any more.
+            if status != SUCCESS && !REFUSALS.contains(&status) {
+                self.functions.check(status, &format!("{key:?} was computed by {}", algorithm.name()))?;
+            }
+            let why = if status == SUCCESS {
+                format!("it wants {bytes} bytes of workspace")
+            } else {
+                self.functions.name(status)
+            };
+            refused.push(format!("{} with {math:?} products: {why}", algorithm.name()));
+        }
+        let mode = if deterministic { " deterministic" } else { "" };
+        let tried = if refused.is_empty() { "it lists none".to_owned() } else { refused.join("; ") };
+        Err(Error::Msg(format!("cuDNN has no{mode} algorithm that runs for {key:?}: {tried}")))
+    }
+
+    /// What the library says of the algorithms of a pass, best first. A trial may overwrite what the pass will.
+    ///
+    /// # Safety
+    /// As for [`Library::run`], with the descriptors of the operands.
+    unsafe fn list(
+        &mut self,
+        key: ConvKey,
+        [ad, bd, cd]: [Any; 3],
+        conv: Any,
+        [a, b, c]: [Any; 3],
+    ) -> Result<Vec<Candidate>> {
         let (mut found, mut count) = ([Candidate::default(); CANDIDATES], 0);
         let (n, at, to) = (CANDIDATES as c_int, &raw mut count, found.as_mut_ptr());
-        let (handle, xd, wd, yd, through): (Any, Any, Any, Any, Any) =
-            (self.handle.cast(), xd.cast(), wd.cast(), yd.cast(), conv.cast());
-        let missing = |error| Error::Msg(format!("cuDNN lacks a function: {error}"));
+        let Pass { list, tried, .. } = self.functions.pass(key.direction);
         let status = if self.numerics.deterministic {
-            let (name, [a, b, c]) = match key.direction {
-                Direction::Forward => ("cudnnGetConvolutionForwardAlgorithm_v7", [xd, wd, yd]),
-                Direction::Input => ("cudnnGetConvolutionBackwardDataAlgorithm_v7", [wd, yd, xd]),
-                Direction::Weights => ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", [xd, yd, wd]),
-            };
-            // SAFETY: the functions' documented signatures; the descriptors are those of the pass, and there is room for so
+            // SAFETY: the function's documented signature; the descriptors are those of the pass, and there is room for so
             // many answers.
-            unsafe { (self.functions.get::<List>(name).map_err(missing)?)(handle, a, b, through, c, n, at, to) }
+            unsafe { list(self.handle, ad, bd, conv, cd, n, at, to) }
         } else {
             // SAFETY: as for the workspace.
             let trial = unsafe { self.stream.alloc::<u8>(WORKSPACE) }.map_err(Error::wrap)?;
             let space = trial.device_ptr(&self.stream).0 as Any;
-            let (x, w, y) = ((xd, x), (wd, w), (yd, y));
-            let (name, [a, b, c]) = match key.direction {
-                Direction::Forward => ("cudnnFindConvolutionForwardAlgorithmEx", [x, w, y]),
-                Direction::Input => ("cudnnFindConvolutionBackwardDataAlgorithmEx", [w, y, x]),
-                Direction::Weights => ("cudnnFindConvolutionBackwardFilterAlgorithmEx", [x, y, w]),
-            };
-            // SAFETY: as above; the descriptors are those of the operands at these addresses, and the workspace has its
-            // length.
-            unsafe {
-                let find = self.functions.get::<Try>(name).map_err(missing)?;
-                find(handle, a.0, a.1, b.0, b.1, through, c.0, c.1, n, at, to, space, WORKSPACE)
-            }
+            // SAFETY: as above; the operands are those of the descriptors, and the workspace has its length.
+            unsafe { tried(self.handle, ad, a, bd, b, conv, cd, c, n, at, to, space, WORKSPACE) }
         };
-        if status != 0 {
-            return Err(Error::Msg(format!("cuDNN answers with error {status} where algorithms are asked for")));
-        }
-        let found = &found[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)];
-        let fits = |candidate: &Candidate| {
-            let (algorithm, math) = candidate.known(key.direction)?;
-            let deterministic = candidate.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC as c_int;
-            let done = candidate.status == 0;
-            let exact = algorithm.is_exact() || !key.shape.exact;
-            let fits =
-                done && exact && candidate.memory <= WORKSPACE && (deterministic || !self.numerics.deterministic);
-            fits.then_some((algorithm, math, candidate.memory))
-        };
-        let (algorithm, math, workspace) = found.iter().find_map(fits).ok_or_else(|| {
-            let mode = if self.numerics.deterministic { " deterministic" } else { "" };
-            Error::Msg(format!("cuDNN has no{mode} algorithm for {key:?}"))
-        })?;
-        (prepared.algorithm, prepared.workspace) = (algorithm, workspace);
-        // SAFETY: the descriptor is alive.
-        unsafe { result::set_convolution_math_type(conv, math) }.map_err(Error::wrap)?;
-        Ok(prepared)
+        self.functions.check(status, &format!("the algorithms for {key:?} were asked for"))?;
+        Ok(found[..usize::try_from(count).unwrap_or(0).min(CANDIDATES)].to_vec())
     }
 
-    /// The descriptors of a shape.
-    fn describe(&self, key: ConvKey) -> Result<Prepared> {
-        let ConvKey { shape, element, .. } = key;
+    /// How each pass that was computed so far is computed.
+    pub fn chosen(&self) -> Vec<Chosen> {
+        let chosen = |(key, prepared): (&ConvKey, &Prepared)| Chosen {
+            key: *key,
+            way: prepared.way,
+            workspace: prepared.workspace,
+        };
+        self.prepared.iter().map(chosen).collect()
+    }
+
+    /// The descriptors of the operands of a pass, in the library's order, and of the convolution.
+    fn describe(&self, key: ConvKey) -> Result<([Any; 3], Any)> {
+        let ConvKey { shape, element, direction } = key;
         let int = |size: usize| c_int::try_from(size).map_err(Error::wrap);
         let data = match element {
             Element::F32 => FLOAT,
-            Element::Bf16 => sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
+            Element::Bf16 => BFLOAT16,
         };
-        let tensor = |channels: usize, [height, width]: [usize; 2]| -> Result<_> {
-            let descriptor = result::create_tensor_descriptor().map_err(Error::wrap)?;
-            let sizes = [int(shape.images)?, int(channels)?, int(height)?, int(width)?];
-            // SAFETY: the descriptor was just made.
-            unsafe { result::set_tensor4d_descriptor(descriptor, LAYOUT, data, sizes) }.map_err(Error::wrap)?;
+        let functions = &self.functions;
+        let made = |create: Create| -> Result<Any> {
+            let mut made = std::ptr::null_mut();
+            // SAFETY: the function's documented signature, and a place that outlives the call.
+            functions.check(unsafe { create(&raw mut made) }, "a descriptor was to be made")?;
+            Ok(made)
+        };
+        let refused = format!("{key:?} was described");
+        let tensor = |channels: usize, [height, width]: [usize; 2]| -> Result<Any> {
+            let descriptor = made(functions.create_tensor)?;
+            let [n, c, h, w] = [int(shape.images)?, int(channels)?, int(height)?, int(width)?];
+            // SAFETY: the function's documented signature; the descriptor was just made.
+            functions.check(unsafe { (functions.set_tensor)(descriptor, NHWC, data, n, c, h, w) }, &refused)?;
             Ok(descriptor)
         };
         let (x, y) = (tensor(shape.channels, shape.source)?, tensor(shape.outputs, shape.grid)?);
-        let w = result::create_filter_descriptor().map_err(Error::wrap)?;
-        let [kh, kw] = shape.kernel;
-        let sizes = [int(shape.outputs)?, int(shape.channels)?, int(kh)?, int(kw)?];
-        let conv = result::create_convolution_descriptor().map_err(Error::wrap)?;
-        let (pad, stride, dilation) = (shape.pad, int(shape.stride)?, int(shape.dilation)?);
-        let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+        let (w, conv) = (made(functions.create_filter)?, made(functions.create_conv)?);
+        let ([kh, kw], [ph, pw]) = (shape.kernel, shape.pad);
+        let [k, c, kh, kw] = [int(shape.outputs)?, int(shape.channels)?, int(kh)?, int(kw)?];
+        let [ph, pw, stride, dilation] = [int(ph)?, int(pw)?, int(shape.stride)?, int(shape.dilation)?];
         let math = match (element, self.numerics.precision) {
-            (Element::Bf16, _) => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
-            (Element::F32, Precision::Fp32) => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-            (Element::F32, _) => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
+            (Element::Bf16, _) => Math::TensorOp,
+            (Element::F32, Precision::Fp32) => Math::Fma,
+            (Element::F32, _) => Math::Default,
         };
-        // SAFETY: the descriptors were just made.
+        // SAFETY: the functions' documented signatures; the descriptors were just made.
         unsafe {
-            result::set_filter4d_descriptor(w, data, LAYOUT, sizes).map_err(Error::wrap)?;
-            result::set_convolution2d_descriptor(
-                conv,
-                int(pad[0])?,
-                int(pad[1])?,
-                stride,
-                stride,
-                dilation,
-                dilation,
-                mode,
-                FLOAT,
-            )
-            .map_err(Error::wrap)?;
-            result::set_convolution_math_type(conv, math).map_err(Error::wrap)?;
+            functions.check((functions.set_filter)(w, data, NHWC, k, c, kh, kw), &refused)?;
+            let set = (functions.set_conv)(conv, ph, pw, stride, stride, dilation, dilation, CROSS_CORRELATION, FLOAT);
+            functions.check(set, &refused)?;
+            functions.check((functions.set_math)(conv, math as c_int), &refused)?;
         }
-        let algorithm = Algorithm::Forward(sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM);
-        Ok(Prepared { x, w, y, conv, algorithm, workspace: 0 })
+        Ok((in_order(direction, [x, w, y]), conv))
     }
 }
 
-const LAYOUT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
-const FLOAT: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+/// `CUDNN_TENSOR_NHWC`.
+const NHWC: c_int = 1;
+/// `CUDNN_CROSS_CORRELATION`.
+const CROSS_CORRELATION: c_int = 1;
+/// `CUDNN_DATA_FLOAT`.
+const FLOAT: c_int = 0;
+/// `CUDNN_DATA_BFLOAT16`.
+const BFLOAT16: c_int = 9;

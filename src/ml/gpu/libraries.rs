@@ -9,11 +9,12 @@ pub const CUDNN: &str = "libcudnn.so.9";
 /// The driver's library.
 pub const DRIVER: &str = "libcuda.so.1";
 
-/// A library, by its file's name or, as the bindings do, by that without its version.
+/// A library, by its file's name or, where none has it, by that without its version. The name with the version comes first:
+/// NVIDIA's Python wheels have no other, and a name without it may be that of another version in a folder of the system.
 pub fn load(file: &str) -> Option<Library> {
     let plain = file.split_inclusive(".so").next().unwrap_or(file);
     // SAFETY: NVIDIA's libraries may be loaded at any time.
-    [plain, file].iter().find_map(|name| unsafe { Library::new(*name) }.ok())
+    [file, plain].iter().find_map(|name| unsafe { Library::new(*name) }.ok())
 }
 
 /// The name of a driver's error in brackets, if it has one.

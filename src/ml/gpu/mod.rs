@@ -6,8 +6,10 @@
 //!   every operation against its body there;
 //! - kernels round products and sums as the processor's bodies do; only transcendental functions differ.
 
-#[cfg(feature = "cuda")]
+#[cfg(any(test, feature = "cuda"))]
 mod algorithms;
+pub mod chosen;
+pub mod counts;
 #[cfg(feature = "cuda")]
 mod cudnn;
 #[cfg(feature = "cuda")]
