@@ -91,8 +91,8 @@ with tempfile.TemporaryDirectory() as without:
     refused("no NCCL", 6, "libnccl.so.2 was not found", libraries=without)
 refused("too few GPUs", 6, "`cuda:1`", "counts 1 GPUs", EMULATED_GPUS="1")
 # After that, every call fails, also those by which the program gives back what it holds.
-refused("a kernel that touches an illegal address", None, "ILLEGAL_ADDRESS", ranks=1, EMULATED_FAILS="descend")
-refused("a convolution that does", None, ranks=1, EMULATED_FAILS="convolution")
+refused("a kernel that touches an illegal address", 6, "ILLEGAL_ADDRESS", "The GPU failed at", ranks=1, EMULATED_FAILS="descend")
+refused("a convolution that does", 6, "The GPU failed at", ranks=1, EMULATED_FAILS="convolution")
 refused("a kernel that does in one of the ranks' passes", None, "ILLEGAL_ADDRESS", EMULATED_FAILS="descend")
 for rank, also in [(0, {}), (1, {}), (1, {"EMULATED_NCCL_TELLS": "1"})]:
     word = "Rank 1 of the training failed: It ended early." if rank == 1 else ""

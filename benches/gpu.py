@@ -307,7 +307,7 @@ def keep(file, path, label):
 
 def record(key, least, median, row={}):
     measured[key] = {"least": float(least), "median": float(median)} | row
-    more = "".join(f", {name} {row[name]}" for name in ("launches", "moved_gib", "host_waits") if row.get(name))
+    more = "".join(f", {name} {row[name]}" for name in ("launches", "operand_gib", "waits") if row.get(name))
     say(f"  {' '.join(key)}: least {float(least) * 1e3:.2f} ms, median {float(median) * 1e3:.2f} ms{more}")
 
 

@@ -1,8 +1,8 @@
 //! A process that makes passes of a [`Workload`] when it is told to: both ends of what is said between it and the process
 //! that started it.
 //!
-//! Each message is a line of JSON. The worker says [`Ready`]. Then it answers each empty line with the seconds of one pass.
-//! When its input ends, it says the most memory that it held.
+//! Each message is a line of JSON. The worker says [`Ready`]. Then it answers each empty line with the [`Pass`] that it has
+//! made. When its input ends, it says what it held and chose ([`Ended`]).
 //!
 //! Invariants:
 //! - a worker does nothing while nobody waits for it, so that it disturbs no other measurement;
@@ -23,6 +23,8 @@ use super::workload::{Work, Workload, WorkloadSpec};
 use crate::fsio;
 use crate::ml::cpu::memory;
 use crate::ml::error::Error;
+use crate::ml::gpu::chosen::{ChosenAlgorithm, chosen};
+use crate::ml::gpu::counts::{self, Counts};
 use crate::ml::numerics::Numerics;
 use crate::program;
 
@@ -61,6 +63,24 @@ impl Order {
 struct Ready {
     parameters: u64,
     operations: u64,
+}
+
+/// What one pass took.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Pass {
+    /// Its seconds.
+    pub seconds: f64,
+    /// What it asked of a GPU.
+    pub asked: Counts,
+}
+
+/// What a worker says of itself when it ends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// The most memory that it held, in bytes; none where the system does not tell.
+    pub memory: Option<u64>,
+    /// How its convolutions were computed on a GPU.
+    pub algorithms: Vec<ChosenAlgorithm>,
 }
 
 /// Why a worker gives no answer.
@@ -132,21 +152,21 @@ impl<'a> Worker<'a> {
         self.child.id()
     }
 
-    /// Has one pass made, and gives its seconds.
+    /// Has one pass made.
     ///
     /// # Errors
     /// The process ends early, or is stopped.
-    pub fn pass(&mut self) -> Result<f64, Fault> {
+    pub fn pass(&mut self) -> Result<Pass, Fault> {
         // A worker that is gone is told of when it gives no answer.
         let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
         self.hear()
     }
 
-    /// Ends the process, and gives the most memory that it held, in bytes; none where the system does not tell.
+    /// Ends the process.
     ///
     /// # Errors
     /// The process ended early, or is stopped.
-    pub fn end(mut self) -> Result<Option<u64>, Fault> {
+    pub fn end(mut self) -> Result<Ended, Fault> {
         drop(self.stdin.take());
         self.hear()
     }
@@ -204,13 +224,14 @@ pub fn serve(order: &str, say: impl Fn(&str)) -> Result<(), Refusal> {
     at_work.store(false, Ordering::SeqCst);
     say(&json(&Ready { parameters, operations })?);
     for () in orders {
-        let start = Instant::now();
+        let (before, start) = (counts::now(), Instant::now());
         pool.install(|| workload.run()).map_err(Refusal::Numerics)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let pass = Pass { seconds: start.elapsed().as_secs_f64(), asked: counts::now().since(before) };
         at_work.store(false, Ordering::SeqCst);
-        say(&json(&seconds)?);
+        say(&json(&pass)?);
     }
-    say(&json(&fsio::peak_memory())?);
+    let algorithms = chosen(&device).map_err(Refusal::Numerics)?;
+    say(&json(&Ended { memory: fsio::peak_memory(), algorithms })?);
     Ok(())
 }
 

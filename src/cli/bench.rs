@@ -16,6 +16,8 @@ use crate::cli::exit::Exit;
 use crate::fsio;
 use crate::ml::device;
 use crate::ml::error::Error;
+use crate::ml::gpu::chosen::ChosenAlgorithm;
+use crate::ml::gpu::counts::Counts;
 use crate::ml::layers::prefilter;
 use crate::ml::models::architecture;
 use crate::ml::numerics::{self, Numerics};
@@ -77,6 +79,9 @@ pub struct BenchArgs {
     /// Write the table too, in the format of the file's extension: csv, parquet, md, tex or html.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// On a GPU, write which algorithm of cuDNN computed each convolution, in the format of the file's extension.
+    #[arg(long, value_name = "FILE")]
+    algorithms: Option<PathBuf>,
 }
 
 /// The arguments of a worker.
@@ -135,6 +140,8 @@ struct Measured {
     operations: u64,
     /// The seconds of each round.
     seconds: Vec<f64>,
+    /// What the last round asked of a GPU.
+    asked: Option<Counts>,
     /// The most memory held, in bytes.
     memory: Option<u64>,
 }
@@ -142,6 +149,7 @@ struct Measured {
 /// Measures.
 pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let format = args.out.as_deref().map(output_format).transpose()?;
+    let algorithms_format = args.algorithms.as_deref().map(output_format).transpose()?;
     let prefilters = names(args)?;
     let numerics = numerics(args);
     numerics
@@ -152,7 +160,8 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| fail(Exit::Bug, format!("No threads could be started: {error}.")))?;
     let works = if args.work.is_empty() { Work::value_variants() } else { &args.work };
-    let (mut peak, mut measured) = (0.0_f64, Vec::new());
+    let on_gpu = args.device.gpu().is_some();
+    let (mut peak, mut measured, mut algorithms) = (0.0_f64, Vec::new(), Vec::new());
     for &work in works {
         let start = |prefilter: &String| {
             let order = Order { workload: workload(args, work, prefilter), gpu: args.device.gpu(), numerics, threads };
@@ -161,24 +170,37 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
                 .map_err(|fault| told(&order.in_words(), &fault))
         };
         let mut workers = prefilters.iter().map(start).collect::<Result<Vec<_>, _>>()?;
-        let mut seconds = vec![Vec::new(); workers.len()];
+        let mut passes = vec![Vec::new(); workers.len()];
         for round in 0..args.warmup + args.rounds {
-            peak = peak.max(pool.install(peak::measure));
-            for ((what, worker), seconds) in workers.iter_mut().zip(&mut seconds) {
-                let took = worker.pass().map_err(|fault| told(what, &fault))?;
-                seconds.extend((round >= args.warmup).then_some(took));
+            // Where a GPU computes, the processor's peak is not of what computes, and would only hold it up.
+            if !on_gpu {
+                peak = peak.max(pool.install(peak::measure));
+            }
+            for ((what, worker), passes) in workers.iter_mut().zip(&mut passes) {
+                let pass = worker.pass().map_err(|fault| told(what, &fault))?;
+                passes.extend((round >= args.warmup).then_some(pass));
             }
         }
-        for (((what, worker), prefilter), seconds) in workers.into_iter().zip(&prefilters).zip(seconds) {
+        for (((what, worker), prefilter), passes) in workers.into_iter().zip(&prefilters).zip(passes) {
             let (parameters, operations) = (worker.parameters, worker.operations);
-            let memory = worker.end().map_err(|fault| told(&what, &fault))?;
-            measured.push(Measured { work, prefilter: prefilter.clone(), parameters, operations, seconds, memory });
+            let ended = worker.end().map_err(|fault| told(&what, &fault))?;
+            algorithms.extend(ended.algorithms.into_iter().map(|of| (work, prefilter.clone(), of)));
+            let seconds = passes.iter().map(|pass| pass.seconds).collect();
+            // Neither is the memory of the process.
+            let (asked, memory) =
+                if on_gpu { (passes.last().map(|pass| pass.asked), None) } else { (None, ended.memory) };
+            measured.push(Measured {
+                work,
+                prefilter: prefilter.clone(),
+                parameters,
+                operations,
+                seconds,
+                asked,
+                memory,
+            });
         }
     }
-    // Where a GPU computes, neither peak is of what computes.
-    let on_gpu = args.device.gpu().is_some();
     let peak = (!on_gpu).then_some(peak);
-    measured.iter_mut().filter(|_| on_gpu).for_each(|measured| measured.memory = None);
     let bug = |error: table::Error| fail(Exit::Bug, error.to_string());
     let table = rows(&measured, usize::from(args.batch), peak).map_err(bug)?;
     let BenchArgs { encoder, batch, size, rounds, device, .. } = args;
@@ -190,6 +212,10 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     print(&format!("{head}\n\n{}", table::to_terminal(&table, &style(), None).map_err(bug)?));
     if let (Some(path), Some(format)) = (&args.out, format) {
         let table = setting(args, table, threads, peak).map_err(bug)?;
+        fsio::write_atomic(path, &(format.render)(&table, &style()).map_err(bug)?)?;
+    }
+    if let (Some(path), Some(format)) = (&args.algorithms, algorithms_format) {
+        let table = algorithm_rows(&algorithms).map_err(bug)?;
         fsio::write_atomic(path, &(format.render)(&table, &style()).map_err(bug)?)?;
     }
     Ok(Exit::Success)
@@ -264,9 +290,22 @@ fn workload(args: &BenchArgs, work: Work, prefilter: &str) -> WorkloadSpec {
     }
 }
 
-/// A row a type and work.
+/// A row for each convolution that a type computed on a GPU.
+fn algorithm_rows(algorithms: &[(Work, String, ChosenAlgorithm)]) -> Result<Table, table::Error> {
+    let columns = ["work", "prefilter", "pass", "shape", "type", "algorithm", "math"].map(Column::text).into_iter();
+    let columns = columns.chain(["deterministic", "workspace_bytes"].map(Column::int)).collect();
+    let row = |(work, prefilter, of): &(Work, String, ChosenAlgorithm)| {
+        let texts = [work.name(), prefilter, &of.pass, &of.shape, &of.element, &of.algorithm, &of.math];
+        let texts = texts.map(|text| Cell::Text(text.to_owned())).into_iter();
+        texts.chain([Cell::Int(i64::from(of.deterministic)), Cell::Int(of.workspace as i64)]).collect()
+    };
+    Table::new(columns, algorithms.iter().map(row).collect())
+}
+
+/// A row a type and work. Where a GPU computed, the last columns have what a pass asked of it.
 fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table, table::Error> {
-    let columns = vec![
+    let asked = measured.iter().any(|measured| measured.asked.is_some());
+    let mut columns = vec![
         Column::text("work"),
         Column::text("prefilter"),
         Column::int("parameters"),
@@ -280,6 +319,9 @@ fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table,
         Column::float("memory_mib"),
         Column::float("memory_cost"),
     ];
+    if asked {
+        columns.extend([Column::int("launches"), Column::float("operand_gib"), Column::int("waits")]);
+    }
     let float = |value: Option<f64>| value.map_or(Cell::Null, Cell::Float);
     let row = |m: &Measured| {
         let base = measured.iter().find(|base| base.work == m.work && base.prefilter == BASE);
@@ -287,7 +329,7 @@ fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table,
         // Round by round, since the rounds of a shared machine differ more than the types.
         let ratios = |base: &Measured| m.seconds.iter().zip(&base.seconds).map(|(a, b)| a / b).collect::<Vec<_>>();
         let memory_cost = base.and_then(|base| Some(m.memory? as f64 / base.memory? as f64));
-        vec![
+        let mut cells = vec![
             Cell::Text(m.work.name().to_owned()),
             Cell::Text(m.prefilter.clone()),
             Cell::Int(m.parameters as i64),
@@ -300,7 +342,13 @@ fn rows(measured: &[Measured], batch: usize, peak: Option<f64>) -> Result<Table,
             float(base.map(|base| median(&ratios(base)))),
             float(m.memory.map(mebibytes)),
             float(memory_cost),
-        ]
+        ];
+        if asked {
+            let Counts { launches, operand_bytes, waits } = m.asked.unwrap_or_default();
+            let gib = operand_bytes as f64 / f64::from(1 << 30);
+            cells.extend([Cell::Int(launches as i64), Cell::Float(gib), Cell::Int(waits as i64)]);
+        }
+        cells
     };
     Table::new(columns, measured.iter().map(row).collect())
 }
@@ -332,6 +380,7 @@ fn style() -> Style {
         ("cost", 3),
         ("memory_mib", 0),
         ("memory_cost", 3),
+        ("operand_gib", 2),
     ];
     digits.into_iter().fold(Style::default(), |style, (name, digits)| style.with(name, digits))
 }
@@ -348,6 +397,7 @@ mod tests {
             parameters: 1,
             operations: 3_000_000_000,
             seconds: seconds.to_vec(),
+            asked: None,
             memory,
         };
         let both =

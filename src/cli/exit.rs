@@ -17,7 +17,7 @@ pub enum Exit {
     Data = 4,
     /// The disk, the store or standard output refused: full, closed, unreadable, from a newer version.
     Storage = 5,
-    /// A requested device is missing or lacks an operation.
+    /// A requested device is missing, lacks an operation, or fails.
     Device = 6,
     /// The arithmetic went wrong, as a loss that is not finite.
     Numeric = 7,
@@ -37,7 +37,7 @@ pub const CODES: &[(Exit, &str)] = &[
     (Exit::Stage, "a stage failed"),
     (Exit::Data, "the data or weights given are missing or at fault"),
     (Exit::Storage, "the disk, the store or standard output refused: full, closed, unreadable, from a newer version"),
-    (Exit::Device, "a requested device is missing or lacks an operation"),
+    (Exit::Device, "a requested device is missing, lacks an operation, or fails"),
     (Exit::Numeric, "the arithmetic went wrong, as a loss that is not finite"),
     (Exit::Claim, "`repro claims`: a claim fails; with `--strict`: or is undecided"),
     (Exit::Bug, "a bug in repro"),

@@ -58,6 +58,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// A GPU that fails at `what`, with the words of its driver or library.
+    pub fn gpu(what: &str, error: &candle_core::Error) -> Self {
+        let text = error.to_string();
+        // Behind the first line there may be where in this program it happened.
+        let line = text.lines().next().unwrap_or_default();
+        if line.contains("OUT_OF_MEMORY") {
+            return Error::Device {
+                message: format!("The GPU has too little memory for {what}: {line}."),
+                hint: "Less memory is needed with a smaller batch or crop, or with `recompute`.".to_owned(),
+            };
+        }
+        Error::Device {
+            message: format!("The GPU failed at {what}: {line}."),
+            hint: "Run again. If it fails again, `repro doctor --device cuda` checks the GPU and its libraries."
+                .to_owned(),
+        }
+    }
+
     /// What to do; may be empty.
     pub fn hint(&self) -> &str {
         match self {

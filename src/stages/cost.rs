@@ -165,10 +165,11 @@ fn measure(p: &CostParams, job: &Job<'_>, order: &Order) -> Result<Repeat, Stage
         worker.pass().map_err(wrong)?;
     }
     let watch = Watch::begin(worker.process());
-    let seconds = (0..p.rounds).map(|_| worker.pass()).collect::<Result<Vec<f64>, Fault>>().map_err(wrong)?;
+    let seconds =
+        (0..p.rounds).map(|_| Ok(worker.pass()?.seconds)).collect::<Result<Vec<f64>, Fault>>().map_err(wrong)?;
     let busy = watch.end();
     let (parameters, operations) = (worker.parameters, worker.operations);
-    let memory = worker.end().map_err(wrong)?.filter(|_| !on_gpu);
+    let memory = worker.end().map_err(wrong)?.memory.filter(|_| !on_gpu);
     let load = [before, fsio::load_average()];
     Ok(Repeat { seconds: median(&seconds), memory, peak, load, busy, parameters, operations })
 }

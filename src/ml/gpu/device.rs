@@ -11,7 +11,7 @@ use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use libloading::Library;
 
 use super::libraries::{CUDNN, DRIVER, error_name, load, version};
-use super::{cudnn, nccl, pool};
+use super::{cudnn, launch, nccl, pool};
 use crate::ml::error::{Error, Result};
 use crate::ml::numerics::Numerics;
 
@@ -46,6 +46,7 @@ fn open_anew(number: usize, numerics: Numerics) -> Result<Device> {
     // SAFETY: all work on this device's memory is on its one stream.
     unsafe { cuda.disable_event_tracking() };
     pool::keep_freed(cuda.cuda_stream().context().cu_device()).map_err(|why| missing(number, &why))?;
+    launch::load_kernels(&device).map_err(failed)?;
     cudnn::Library::open(cuda, numerics).map_err(failed)?;
     Ok(device)
 }

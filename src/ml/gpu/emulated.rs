@@ -13,6 +13,7 @@ use half::bf16;
 use super::kernels;
 use super::plan::{Argument, Convolution, Direction, Element, GpuPlan, Launch};
 use crate::fsio;
+use crate::rng::Rng;
 
 thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
@@ -196,31 +197,42 @@ pub fn possible() -> bool {
 
 /// A number that convolutions take.
 trait Number: Copy {
-    fn wide(self) -> f64;
-    fn rounded(sum: f64) -> Self;
+    fn wide(self) -> f32;
+    fn rounded(sum: f32) -> Self;
 }
 
 impl Number for f32 {
-    fn wide(self) -> f64 {
-        f64::from(self)
+    fn wide(self) -> f32 {
+        self
     }
 
-    fn rounded(sum: f64) -> Self {
-        sum as f32
+    fn rounded(sum: f32) -> Self {
+        sum
     }
 }
 
 impl Number for bf16 {
-    fn wide(self) -> f64 {
-        self.to_f64()
+    fn wide(self) -> f32 {
+        self.to_f32()
     }
 
-    fn rounded(sum: f64) -> Self {
-        bf16::from_f32(sum as f32)
+    fn rounded(sum: f32) -> Self {
+        bf16::from_f32(sum)
     }
 }
 
-/// A convolution of channels-last operands by its definition, in 64-bit arithmetic; what is written, is overwritten.
+/// The numbers below `len` in an order that only `len` decides.
+fn shuffled(len: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..len).collect();
+    let mut rng = Rng::new(5, "the order of a sum", len as u64);
+    for last in (1..len).rev() {
+        all.swap(last, rng.below(last as u32 + 1) as usize);
+    }
+    all
+}
+
+/// A convolution of channels-last operands by its definition, in 32-bit floats; what is written, is overwritten. Sums are in an
+/// order that is not the processor's, as a GPU's are.
 ///
 /// # Safety
 /// The operands have the lengths that the geometry says, and the one that is written shares memory with no other.
@@ -241,25 +253,28 @@ unsafe fn convolve<T: Number>(convolution: &Convolution, operands: [*mut T; 3]) 
         Direction::Weights => 1,
         Direction::Forward => 2,
     };
-    let mut sums = vec![0.0_f64; len[target]];
+    let mut sums = vec![0.0_f32; len[target]];
     let place = |at: usize, tap: usize, axis: usize| {
         let at = (at * g.stride + tap * g.dilation).checked_sub(g.pad[axis])?;
         (at < g.source[axis]).then_some(at)
     };
+    let (taps, outputs, channels) = (shuffled(kh * kw), shuffled(g.outputs), shuffled(g.channels));
     // Image, row and column of the output; row and column of the filter.
-    for (p, k) in (0..g.images * rows * columns).flat_map(|p| (0..kh * kw).map(move |k| (p, k))) {
+    for p in shuffled(g.images * rows * columns) {
         let (column, row, image) = (p % columns, p / columns % rows, p / columns / rows);
-        let (Some(row), Some(column)) = (place(row, k / kw, 0), place(column, k % kw, 1)) else { continue };
-        let source = ((image * h + row) * width + column) * g.channels;
-        for o in 0..g.outputs {
-            let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
-            for c in 0..g.channels {
-                let (sum, a, b) = match direction {
-                    Direction::Forward => (out, x[source + c], w[tap + c]),
-                    Direction::Input => (source + c, y[out], w[tap + c]),
-                    Direction::Weights => (tap + c, y[out], x[source + c]),
-                };
-                sums[sum] += a.wide() * b.wide();
+        for &k in &taps {
+            let (Some(row), Some(column)) = (place(row, k / kw, 0), place(column, k % kw, 1)) else { continue };
+            let source = ((image * h + row) * width + column) * g.channels;
+            for &o in &outputs {
+                let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
+                for &c in &channels {
+                    let (sum, a, b) = match direction {
+                        Direction::Forward => (out, x[source + c], w[tap + c]),
+                        Direction::Input => (source + c, y[out], w[tap + c]),
+                        Direction::Weights => (tap + c, y[out], x[source + c]),
+                    };
+                    sums[sum] += a.wide() * b.wide();
+                }
             }
         }
     }

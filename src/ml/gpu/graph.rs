@@ -14,6 +14,7 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, DriverError, sys};
 use candle_core::{CudaDevice, Device};
 
+use super::counts::{self, Counts};
 use super::cudnn::Library;
 use super::exclusive::exclusively;
 use super::pool;
@@ -24,6 +25,8 @@ pub struct Graph {
     graph: CudaGraph,
     device: CudaDevice,
     workspace: u64,
+    /// What the work asks of the GPU.
+    work: Counts,
 }
 
 // SAFETY: a graph may be used by any thread, one at a time, and this one is not shared.
@@ -76,18 +79,21 @@ fn capture_alone<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result
     };
     let cuda = device.as_cuda_device().map_err(|error| failed(error.to_string()))?.clone();
     let stream = cuda.cuda_stream();
+    counts::waited();
     stream.synchronize().map_err(|error| failed(error.to_string()))?;
     // What is not in use would be of no use to a graph.
     pool::give_back_freed(stream.context().cu_device()).map_err(failed)?;
+    let before = counts::now();
     let capture = Capture::begin(&stream).map_err(|error| failed(error.to_string()))?;
     let made = body();
+    let work = counts::captured(before);
     // Where the body failed, so does this.
     let ended = capture.end();
     let made = made.map_err(|error| failed(error.to_string()))?;
     let graph = ended.map_err(|error| failed(error.to_string()))?;
     let graph = graph.ok_or_else(|| failed("nothing was asked of the GPU".to_owned()))?;
     let workspace = Library::of(&cuda)?.workspace();
-    Ok((made, Graph { graph, device: cuda, workspace }))
+    Ok((made, Graph { graph, device: cuda, workspace, work }))
 }
 
 impl Graph {
@@ -99,6 +105,8 @@ impl Graph {
         if Library::of(&self.device)?.workspace() != self.workspace {
             return Err(Error::Model("Captured work needs a workspace that has been replaced.".to_owned()));
         }
-        Ok(self.graph.launch().map_err(candle_core::Error::wrap)?)
+        counts::launched(self.work.operand_bytes);
+        let failed = |error| Error::gpu("captured work", &candle_core::Error::wrap(error));
+        self.graph.launch().map_err(failed)
     }
 }

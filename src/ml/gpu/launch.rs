@@ -1,14 +1,30 @@
 //! Plans carried out on an NVIDIA GPU, on the device's one stream.
 
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
-use candle_core::{CudaDevice, CudaStorage, DType, Layout};
+use candle_core::{CudaDevice, CudaStorage, DType, Device, Layout, Tensor};
 use half::bf16;
 
+use super::counts;
 use super::cudnn::{ConvKey, Library};
+use super::kernels;
 use super::plan::{Argument, Convolution, Element, GpuPlan, Launch, THREADS};
 
 /// The kernels, compiled by `build.rs`.
 const KERNELS: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+
+/// Loads every kernel, and those of the tensor library that this program uses. The driver may load a kernel when it is first
+/// asked for, and a stream that is captured meanwhile would be lost.
+pub fn load_kernels(device: &Device) -> candle_core::Result<()> {
+    let cuda = device.as_cuda_device()?;
+    for kernel in kernels::ALL {
+        for element in [Element::F32, Element::Bf16] {
+            cuda.get_or_load_custom_func(&element.name(*kernel), "repro", KERNELS)?;
+        }
+    }
+    // Constants and zeros; each type has a kernel of its own.
+    Tensor::full(1.0_f32, 1, device)?;
+    Ok(())
+}
 
 /// A tensor's memory on a GPU.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +62,16 @@ pub unsafe fn run(
         scratch: scratch.collect::<candle_core::Result<_>>()?,
         uploads: Vec::new(),
     };
+    let lens: Vec<u64> = inputs.iter().map(|input| bytes(*input)).collect();
+    let len = |argument: &Argument<'_>| match *argument {
+        Argument::Input(number) | Argument::Activation(number) => lens[number],
+        Argument::Output | Argument::Written(_) | Argument::ActivationOutput => bytes(output),
+        Argument::Scratch(number) => plan.scratch[number].bytes(element) as u64,
+        Argument::Bytes(bytes) => bytes.len() as u64,
+        Argument::Absent | Argument::Int(_) | Argument::Float(_) => 0,
+    };
     for launch in &plan.launches {
+        counts::launched(launch.arguments().iter().map(len).sum());
         match launch {
             Launch::Convolution(Convolution { direction, shape, operands: [x, w, y] }) => {
                 let mut at = |argument| operands.address(argument, &device);
@@ -64,6 +89,11 @@ pub unsafe fn run(
         }
     }
     Ok(())
+}
+
+/// The bytes of a tensor.
+fn bytes(GpuMemory { storage, layout }: GpuMemory<'_>) -> u64 {
+    (layout.shape().elem_count() * candle_core::backend::BackendStorage::dtype(storage).size_in_bytes()) as u64
 }
 
 /// The address of the first element.

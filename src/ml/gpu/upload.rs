@@ -10,6 +10,8 @@ use candle_core::cuda_backend::cudarc::driver::{CudaEvent, PinnedHostSlice};
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, Error, InplaceOp1, Layout, Result};
 use rayon::prelude::*;
 
+use super::counts;
+
 /// Elements that one task copies.
 const PIECE: usize = 1 << 16;
 
@@ -46,6 +48,7 @@ impl InplaceOp1 for Upload<'_> {
             _ => Buffer::new(&device, len)?,
         };
         if let Some(read) = buffer.read.take() {
+            counts::waited();
             read.synchronize().map_err(Error::wrap)?;
         }
         let memory = &mut buffer.memory.as_mut_slice().map_err(Error::wrap)?[..len];
@@ -54,7 +57,10 @@ impl InplaceOp1 for Upload<'_> {
         match stream.record_event(None) {
             Ok(read) => buffer.read = Some(read),
             // Nothing else tells when it has been read.
-            Err(_) => stream.synchronize().map_err(Error::wrap)?,
+            Err(_) => {
+                counts::waited();
+                stream.synchronize().map_err(Error::wrap)?;
+            }
         }
         buffers[0] = Some(buffer);
         buffers.swap(0, 1);

@@ -10,17 +10,20 @@
 
 use std::mem::MaybeUninit;
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, WithDType};
 
 use crate::ml::error::{Error, Result};
 #[cfg(test)]
 use crate::ml::gpu::emulated;
-#[cfg(feature = "cuda")]
-use crate::ml::gpu::launch::{self, GpuMemory};
 use crate::ml::gpu::operands;
 use crate::ml::gpu::plan::{Element, GpuPlan, Operands};
 #[cfg(feature = "cuda")]
 use crate::ml::gpu::upload::Upload;
+#[cfg(feature = "cuda")]
+use crate::ml::gpu::{
+    counts,
+    launch::{self, GpuMemory},
+};
 use crate::ml::layout::{Order, check_apart};
 
 /// An operation that fills or updates one tensor from others.
@@ -121,7 +124,8 @@ pub(super) fn launch<O: Operation>(operation: &O, inputs: &[&Tensor], output: &T
         operands::check(O::NAME, &plan, element, inputs, output)?;
         Some((plan, element))
     };
-    Ok(output.inplace_op1(&Run { operation, plan, inputs })?)
+    let failed = |error| if output.device().is_cpu() { Error::Candle(error) } else { Error::gpu(O::NAME, &error) };
+    output.inplace_op1(&Run { operation, plan, inputs }).map_err(failed)
 }
 
 /// What `operation` makes of `inputs`: an activation of the first one's type, on its device.
@@ -243,12 +247,32 @@ fn with_elements<T>(name: &str, tensors: &[&Tensor], body: impl FnOnce(&[&[f32]]
 /// a GPU are copied there.
 pub fn read<T>(what: &'static str, tensor: &Tensor, body: impl FnOnce(&[f32]) -> T) -> Result<T> {
     if !tensor.is_contiguous() || !tensor.device().is_cpu() {
+        waits_for(tensor);
         // The processor puts an activation of a GPU in order.
         let tensor = if tensor.is_contiguous() { tensor.clone() } else { tensor.to_device(&Device::Cpu)? };
         return Ok(body(&tensor.flatten_all()?.to_vec1::<f32>()?));
     }
     Ok(with_elements(what, &[tensor], |values| body(values[0]))?)
 }
+
+/// The elements of a tensor without gaps, in order. For those of a GPU the processor waits.
+pub(super) fn values<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
+    waits_for(tensor);
+    let values = tensor.flatten_all().and_then(|flat| flat.to_vec1());
+    values
+        .map_err(|error| if tensor.device().is_cpu() { Error::Candle(error) } else { Error::gpu("a reading", &error) })
+}
+
+/// Counts that the processor waits for a tensor, where a GPU has it.
+#[cfg(feature = "cuda")]
+fn waits_for(tensor: &Tensor) {
+    if !tensor.device().is_cpu() {
+        counts::waited();
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn waits_for(_: &Tensor) {}
 
 /// A tensor of zeros.
 pub fn zeros(shape: &[usize], device: &Device) -> Result<Tensor> {
@@ -269,7 +293,8 @@ fn unwritten(shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
         Backend::Emulated => Ok(Tensor::full(f32::NAN, shape, device)?.to_dtype(dtype)?),
         // SAFETY: Rust never reads a GPU's memory as values, every pattern of bits is a number for a kernel, and every kernel
         // overwrites the tensors that are made for it.
-        Backend::Gpu => Ok(unsafe { Tensor::empty(shape, dtype, device)? }),
+        Backend::Gpu => unsafe { Tensor::empty(shape, dtype, device) }
+            .map_err(|error| Error::gpu(&format!("a tensor of {shape:?}"), &error)),
     }
 }
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Operation, launch, order};
+use super::dispatch::{Operation, launch, order, values};
 use super::shapes::check;
 use crate::ml::cpu::simd::{LANES, Loop, vectorised};
 use crate::ml::error::{Error, Result};
@@ -91,7 +91,7 @@ fn sums(tensors: &[Tensor], term: Term) -> Result<Vec<f64>> {
         let tensor = if has_gaps { tensor.contiguous()? } else { tensor.clone() };
         launch(&Sum { term }, &[&tensor], &parts.narrow(0, at, 1)?)?;
     }
-    Ok(parts.to_vec2::<f64>()?.iter().map(|parts| parts.iter().sum()).collect())
+    Ok(values::<f64>(&parts)?.chunks(PARTS).map(|parts| parts.iter().sum()).collect())
 }
 
 /// What is added up over a tensor.

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Operation, blank, launch};
+use super::dispatch::{Operation, blank, launch, values};
 use super::shapes::{check_classes, check_labels};
 use crate::ml::error::Result;
 use crate::ml::gpu::kernels;
@@ -50,7 +50,7 @@ pub fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
     let area = height * width;
     let out = Tensor::zeros(n * area, DType::U8, logits.device())?;
     launch(&Argmax { classes, area }, &[logits], &out)?;
-    Ok(out.to_vec1()?)
+    values(&out)
 }
 
 /// The greatest logit at pixel `p` of an image, and the sum of `exp(logit - greatest)` over the classes.

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::activation;
-use super::dispatch::{Operation, blank, launch};
+use super::dispatch::{Operation, blank, launch, values};
 use super::resize;
 use super::shapes::{check_classes, check_labels, check_size};
 use crate::ml::cpu::simd::{Loop, vectorised};
@@ -37,7 +37,7 @@ pub fn argmax(logits: &Tensor, height: usize, width: usize, sampling: Sampling) 
     let out = Tensor::zeros(n * height * width, DType::U8, logits.device())?;
     let resize = Resize { classes, from: [h, w], to: [height, width], sampling };
     launch(&Argmax { resize }, &[logits], &out)?;
-    Ok(out.to_vec1()?)
+    values(&out)
 }
 
 /// The loss at each pixel of images of `height` by `width`, zero where the label is ignored.
