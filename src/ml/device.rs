@@ -82,15 +82,20 @@ pub fn numeric_profile(gpu: Option<usize>) -> Result<BTreeMap<String, String>> {
     Ok(profile.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// The first GPU of this machine; none where there is none, or where the program was built without CUDA.
+/// The first GPU of this machine; none where there is none, or where the program was built without CUDA. Where the variable
+/// REPRO_TEST_DEVICE is `gpu`, that is a failure: what was to be shown on a GPU must not pass without one.
 #[cfg(test)]
 pub fn first_gpu() -> Option<Device> {
-    #[cfg(feature = "cuda")]
-    match Numerics::default().device(Some(0)) {
-        Ok(device) => return Some(device),
-        Err(error) => eprintln!("skipped on the GPU: {error}"),
-    }
-    None
+    static FIRST: std::sync::OnceLock<Option<Device>> = std::sync::OnceLock::new();
+    let first = || {
+        let asked = std::env::var("REPRO_TEST_DEVICE").is_ok_and(|device| device == "gpu");
+        match Numerics::default().device(Some(0)) {
+            Ok(device) => Some(device),
+            Err(error) if asked => panic!("{error}"),
+            Err(_) => None,
+        }
+    };
+    FIRST.get_or_init(first).clone()
 }
 
 #[cfg(test)]

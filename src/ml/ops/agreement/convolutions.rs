@@ -2,7 +2,7 @@
 
 use super::super::conv::{Conv2d, Epilogue};
 use super::super::{nchw, zeros};
-use super::{agree_in_both, parameter, random, stale};
+use super::{Cases, parameter, random, stale};
 use crate::ml::geometry::Padding;
 
 /// The shapes of the network and the odd ones: padding that is and is not the same on both sides.
@@ -26,6 +26,7 @@ const CONVOLUTIONS: [([usize; 4], [usize; 2], usize, usize); 15] = [
 
 #[test]
 fn convolutions_agree() {
+    let cases = Cases::default();
     let paddings = [Padding::Same, Padding::Symmetric];
     for ((filter, [height, width], stride, dilation), padding) in
         CONVOLUTIONS.into_iter().flat_map(|conv| paddings.map(|padding| (conv, padding)))
@@ -42,7 +43,7 @@ fn convolutions_agree() {
             random("mask", &[2, c, height, width]),
             random("add", &size),
         ];
-        agree_in_both(&format!("{filter:?} on {height} x {width}, {op:?}"), 1e-5, &inputs, |x| {
+        cases.agree_in_both(&format!("{filter:?} on {height} x {width}, {op:?}"), 1e-5, &inputs, |x| {
             let [input, g, scale, shift, mask, add] = [0, 2, 3, 4, 5, 6].map(|at: usize| &x[at]);
             let w = &parameter(&x[1]);
             let shape = nchw("x", input).unwrap();
@@ -70,7 +71,8 @@ fn convolutions_agree() {
 
 #[test]
 fn convolutions_of_whole_cells_agree() {
-    let cases = [
+    let cases = Cases::default();
+    let convolutions = [
         (3, 1, 2, [5, 7]),
         (3, 1, 4, [13, 10]),
         (3, 1, 4, [8, 4]),
@@ -79,7 +81,7 @@ fn convolutions_of_whole_cells_agree() {
         (1, 1, 4, [2, 1]),
         (3, 2, 3, [7, 6]),
     ];
-    for (kernel, stride, dilation, [height, width]) in cases {
+    for (kernel, stride, dilation, [height, width]) in convolutions {
         let op = Conv2d { stride, dilation, ..Conv2d::default() };
         let whole = [height, width].map(|size: usize| op.outputs(size, kernel).next_multiple_of(dilation));
         let inputs = [
@@ -87,7 +89,7 @@ fn convolutions_of_whole_cells_agree() {
             random("w", &[4, 3, kernel, kernel]),
             random("g", &[2, 4, whole[0], whole[1]]),
         ];
-        agree_in_both(
+        cases.agree_in_both(
             &format!("whole cells of {kernel} x {kernel}, {op:?}, on {height} x {width}"),
             1e-5,
             &inputs,
