@@ -10,7 +10,7 @@ struct Copies {
 };
 static struct Counts {
   std::atomic<bool> opened{false};
-  std::atomic<long> launches{0}, convolutions{0}, refused{0}, stream_waits{0}, event_waits{0}, memory_sets{0}, graph_launches{0},
+  std::atomic<long> launches{0}, fills{0}, convolutions{0}, refused{0}, stream_waits{0}, event_waits{0}, memory_sets{0}, graph_launches{0},
       allocations{0}, recorded{0};
   Copies to_device, on_device, to_host;
   // How often each algorithm ran, by its pass, its number and its math.
@@ -36,6 +36,7 @@ static struct Counts {
       add(name, "{\"count\": " + std::to_string(of.count) + ", \"bytes\": " + std::to_string(of.bytes) + "}");
     };
     add("launches", std::to_string(launches));
+    add("fills", std::to_string(fills));
     add("convolutions", std::to_string(convolutions));
     add("convolutions_refused", std::to_string(refused));
     std::string ran;

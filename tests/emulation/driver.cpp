@@ -36,8 +36,13 @@ static int device_of(void* context) { return static_cast<int>(static_cast<int*>(
 
 static int with_context() { return driver(current ? OK : NO_CONTEXT); }
 static int given(void** handle) { return *handle = &token, OK; }
+// With EMULATED_DRY, kernels and convolutions do nothing, so that the steps of great networks can be counted. Memory that is
+// allocated is then of zeros, so that all that is read is finite.
+static const bool dry = std::getenv("EMULATED_DRY");
 // Of a great workspace only the start is made no number: the rest costs minutes.
-static void spoil(void* memory) { std::memset(memory, 0xff, std::min<std::size_t>(malloc_usable_size(memory), 1 << 24)); }
+static void spoil(void* memory) {
+  std::memset(memory, dry ? 0 : 0xff, std::min<std::size_t>(malloc_usable_size(memory), 1 << 24));
+}
 #include "graph.cpp"
 // Counts a call that did not fail.
 static int counted(std::atomic<long>& count, int status) {
@@ -201,9 +206,10 @@ API cuLaunchKernel(Launched function, unsigned blocks, unsigned, unsigned, unsig
   if (!current) return NO_CONTEXT;
   if (blocks == 0 || unsettled) return INVALID;
   const std::string& name = kernels.at(reinterpret_cast<void*>(function));
-  return counted(counts.launches, done([&name, work = function(blocks, arguments)] {
+  // The tensor library has one kernel here, which fills memory with a number.
+  return counted(name.rfind("const_set", 0) == 0 ? counts.fills : counts.launches, done([&name, work = function(blocks, arguments)] {
     const int status = planted(name);
-    return status == OK ? work() : status;
+    return status == OK && !dry ? work() : status;
   }));
 }
 
