@@ -6,6 +6,14 @@ use super::error::{Error, Result};
 use super::ops::{fuse, nchw, resize};
 use super::resample::{Sampling, scaled};
 
+/// The height and width at `scale` of images of `size`. Each is at least 1.
+pub fn size_at(size: [usize; 2], scale: f64, sampling: Sampling) -> [usize; 2] {
+    size.map(|side| match sampling {
+        Sampling::HalfPixel => ((side as f64 * scale) as usize).max(1),
+        Sampling::Legacy | Sampling::AlignCorners => scaled(side, scale as f32),
+    })
+}
+
 /// Images at `scale`: themselves where no side changes. With half-pixel centres, outputs are `1 / scale` apart, whatever is
 /// truncated of a side: PyTorch's `interpolate` with a `scale_factor`.
 ///
@@ -13,12 +21,12 @@ use super::resample::{Sampling, scaled};
 /// `[N, 3, H, W]` -> `[N, 3, H', W']`, the sides at least 1.
 pub fn at_scale(images: &Tensor, scale: f64, sampling: Sampling) -> Result<Tensor> {
     let [_, _, height, width] = nchw("The images", images)?;
-    let half = sampling == Sampling::HalfPixel;
-    let side = |side: usize| if half { ((side as f64 * scale) as usize).max(1) } else { scaled(side, scale as f32) };
-    let [h, w] = [height, width].map(side);
+    let [h, w] = size_at([height, width], scale, sampling);
     match [h, w] == [height, width] {
         true => Ok(images.clone()),
-        false if half => resize::bilinear_at(images, [h, w], sampling, [(1.0 / scale) as f32; 2]),
+        false if sampling == Sampling::HalfPixel => {
+            resize::bilinear_at(images, [h, w], sampling, [(1.0 / scale) as f32; 2])
+        }
         false => resize::bilinear(images, h, w, sampling),
     }
 }

@@ -3,8 +3,8 @@
 //! From the ground up: what stages give to others (`yields`), what a pipeline may state (`params`), rules between stages
 //! (`agree`), what several kinds need (`support`, `columns`, `data`, `subject`, `history`, `shown`), and the kinds.
 //!
-//! A new kind is one file and one line in [`registry`]. Two are no kinds: [`alone`] predicts without a pipeline, and [`sets`]
-//! looks at the data sets of one without a run.
+//! A new kind is one file and one line in [`registry`]. Three are no kinds: [`alone`] predicts without a pipeline, [`sets`] looks
+//! at the data sets of one without a run, and [`passes`] says which networks the stages of one run over images of which size.
 
 mod agree;
 pub mod alone;
@@ -22,6 +22,7 @@ mod history;
 mod model;
 mod page;
 mod params;
+pub mod passes;
 mod predict;
 mod report;
 pub mod sets;

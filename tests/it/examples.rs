@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use repro::stage::{Cancel, DeviceSpec, Event, Events, Job, Value, made};
 
+use crate::harness::project;
+
+#[path = "../../examples/convolutions.rs"]
+mod convolutions;
 #[path = "../../examples/own_kind.rs"]
 mod own_kind;
 #[path = "../../examples/sequential.rs"]
@@ -27,6 +31,23 @@ fn a_network_trains_and_predicts_without_a_pipeline() {
     let (losses, accuracy) = train_and_predict::run().unwrap();
     assert!(losses[losses.len() - 1] < 0.7 * losses[0], "{losses:?}");
     assert!(accuracy > 0.3, "{accuracy}");
+}
+
+#[test]
+fn the_list_of_convolutions_is_that_of_the_shipped_pipelines() {
+    let printed = convolutions::run(&project().join("pipelines")).unwrap();
+    let path = project().join("tests/cudnn/shapes.txt");
+    if std::env::var_os("REPRO_REGENERATE").is_some() {
+        std::fs::write(&path, printed).unwrap();
+        return;
+    }
+    let stands = std::fs::read_to_string(&path).unwrap();
+    let differing = printed.lines().zip(stands.lines()).find(|(printed, stands)| printed != stands);
+    assert!(
+        printed == stands,
+        "`tests/cudnn/shapes.txt` is old, first at {differing:?}; write it again by `REPRO_REGENERATE=1 cargo test --release`, \
+         and then the tables of `docs/cudnn.md` by `.ci/cudnn --markdown`"
+    );
 }
 
 /// Hears nothing.

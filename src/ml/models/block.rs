@@ -139,6 +139,14 @@ impl Unit {
         }
     }
 
+    /// Whether the convolution gives whole cells of outputs.
+    pub fn gives_whole_cells(&self) -> bool {
+        match self {
+            Unit::Plain(_) => false,
+            Unit::Smoothed(smoothed) => smoothed.kind.gives_whole_cells(),
+        }
+    }
+
     /// The output, plus `add`, behind a ReLU, and what the backward pass needs besides the input.
     fn forward(&self, x: &Tensor, add: Option<&Tensor>) -> Result<(Tensor, Vec<Tensor>)> {
         match self {

@@ -7,10 +7,8 @@
 //! not counted: they are less than a hundredth of the operations. Algorithms that compute less, as Winograd's, do not change
 //! the count, so that shares of the peak can be compared.
 
-use super::block::Block;
 use super::network::Network;
-use crate::ml::layers::Folded;
-use crate::ml::ops::conv::Conv2d;
+use super::sizes::SizedConv;
 
 /// Floating-point operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,36 +24,23 @@ fn products(weights: &[usize], plane: [usize; 2]) -> u64 {
     weights.iter().chain(&plane).map(|&size| size as u64).product()
 }
 
-fn behind(op: Conv2d, plane: [usize; 2]) -> [usize; 2] {
-    plane.map(|size| size.div_ceil(op.stride))
-}
-
 impl Network {
     /// The operations for `images` images of that height and width.
     pub fn cost(&self, images: usize, plane: [usize; 2]) -> Cost {
         let operations = |products: u64| 2 * images as u64 * products;
-        let plane = behind(self.stem.op, plane);
-        let stem = products(self.stem.weights.dims(), plane);
-        let mut plane = plane.map(|size| self.spec().geometry.pool.outputs(size));
-        let mut rest = 0;
-        for block in &self.blocks {
-            rest += block.products(&mut plane);
-        }
-        rest += self.head.filters().map(|filter| products(filter.dims(), plane)).sum::<u64>();
-        Cost { forward: operations(stem + rest), training: operations(2 * stem + 3 * rest) }
+        let convolutions = self.sized(plane);
+        // No gradient by the images is computed.
+        let stem = convolutions.first().map_or(0, SizedConv::products);
+        let all = convolutions.iter().map(SizedConv::products).sum::<u64>();
+        Cost { forward: operations(all), training: operations(3 * all - stem) }
     }
 }
 
-impl Block {
-    /// The products for one image, a plane of which becomes that of the output.
-    fn products(&self, plane: &mut [usize; 2]) -> u64 {
-        let mut sum = 0;
-        for (_, unit) in &self.path {
-            let Folded { op, weights, .. } = unit.conv();
-            *plane = behind(*op, *plane);
-            sum += products(weights.dims(), *plane) + products(&[weights.dims()[1], unit.taps()], *plane);
-        }
-        sum + self.shortcut.as_ref().map_or(0, |shortcut| products(shortcut.weights.dims(), *plane))
+impl SizedConv<'_> {
+    /// The products for one image, those of the pre-filter before it included.
+    fn products(&self) -> u64 {
+        let filter = self.weights.dims();
+        products(filter, self.grid) + products(&[filter[1], self.taps], self.grid)
     }
 }
 

@@ -151,10 +151,10 @@ impl Head {
         sum.ok_or_else(empty)
     }
 
-    /// The filters.
-    pub(super) fn filters(&self) -> impl Iterator<Item = &Tensor> {
-        let inner = self.inner.iter().map(|inner| &inner.weights);
-        inner.chain(self.branches.iter().map(|branch| &branch.weights))
+    /// The convolutions in order, with their filters.
+    pub(super) fn convolutions(&self) -> impl Iterator<Item = (Conv2d, &Tensor)> {
+        let inner = self.inner.iter().map(|inner| (inner.op, &inner.weights));
+        inner.chain(self.branches.iter().map(|branch| (branch.plan.op, &branch.weights)))
     }
 }
 

@@ -15,6 +15,7 @@ mod network;
 #[cfg(test)]
 mod recorded;
 mod resnet18;
+mod sizes;
 mod tape;
 
 pub use architecture::{Architecture, Encoder, PlacedBlock};

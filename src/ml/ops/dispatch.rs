@@ -12,6 +12,8 @@ use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, WithDType};
 
+#[cfg(test)]
+use super::launched;
 use crate::ml::error::{Error, Result};
 #[cfg(test)]
 use crate::ml::gpu::emulated;
@@ -122,6 +124,8 @@ pub(super) fn launch<O: Operation>(operation: &O, inputs: &[&Tensor], output: &T
         let lens: Vec<usize> = inputs.iter().map(|input| input.elem_count()).collect();
         let plan = operation.gpu(Operands { inputs: &lens, output: output.elem_count(), element });
         operands::check(O::NAME, &plan, element, inputs, output)?;
+        #[cfg(test)]
+        launched::note(&plan);
         Some((plan, element))
     };
     let failed = |error| if output.device().is_cpu() { Error::Candle(error) } else { Error::gpu(O::NAME, &error) };

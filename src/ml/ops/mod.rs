@@ -25,6 +25,8 @@ pub mod fuse;
 #[cfg(test)]
 mod hostile;
 pub mod interaction;
+#[cfg(test)]
+mod launched;
 pub mod loss;
 pub mod norm;
 pub mod phases;

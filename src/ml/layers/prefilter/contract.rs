@@ -107,6 +107,11 @@ pub trait DilatedConv: std::fmt::Debug + Send + Sync {
         0
     }
 
+    /// Whether the convolution gives whole cells of outputs, by [`Conv2d::forward_whole`].
+    fn gives_whole_cells(&self) -> bool {
+        false
+    }
+
     /// The output after scale, shift and ReLU, and what [`DilatedConv::backward`] needs besides the input.
     ///
     /// # Shapes

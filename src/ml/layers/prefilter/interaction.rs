@@ -68,6 +68,10 @@ impl DilatedConv for GroupInteraction {
         dilation.pow(2)
     }
 
+    fn gives_whole_cells(&self) -> bool {
+        true
+    }
+
     fn forward(&self, layer: &DilatedLayer<'_>, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let [_, _, height, width] = nchw("The input of a dilated convolution", x)?;
         let whole = layer.op.forward_whole(x, layer.weights, Epilogue::default())?;

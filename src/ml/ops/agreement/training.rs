@@ -1,10 +1,15 @@
 //! Whole trainings on a GPU against the processor's, in 32-bit floats and in bfloat16, and against themselves.
 
+use std::collections::HashMap;
+
 use candle_core::{DType, Device, Tensor};
 
-use super::super::activation;
+use super::super::{activation, launched};
 use super::{Cases, Place, Tolerance, random, values};
+use crate::ml::conventions::Geometry;
 use crate::ml::device::first_gpu;
+use crate::ml::gpu::emulated;
+use crate::ml::gpu::plan::{ConvShape, Direction};
 use crate::ml::layers::Parameter;
 use crate::ml::layers::prefilter::{PREFILTERS, variants};
 use crate::ml::models::{Architecture, Network, architecture, basic_blocks};
@@ -95,6 +100,49 @@ fn training_in_bfloat16_goes_the_same_way() {
     }
     let refused = activation::cast(&pixels, DType::BF16).unwrap_err();
     assert!(refused.to_string().contains("BF16") && refused.hint().contains("Fp32"), "{refused}");
+}
+
+/// A training step asks a GPU's library for each convolution that the network lists, in each of its passes, and for no other:
+/// of each dilated type, with paddings that are and that are not equal on both sides. It does not ask for the gradient by the
+/// images.
+#[test]
+fn a_training_step_asks_for_the_convolutions_that_the_network_lists() {
+    if !emulated::possible() {
+        return;
+    }
+    let labels: Vec<u8> = (0..2 * 33 * 40).map(|i| (i / 50 % 5) as u8).collect();
+    let pixels = (random("images", &[2, 3, 33, 40]) * 100.0).unwrap();
+    let tiny = architecture(&Choice::new("Tiny")).unwrap();
+    let basic = basic_blocks(4, [4, 8, 8, 8], [1, 1, 1, 2]);
+    let regular = || Choice::new("Regular");
+    let types = variants().into_iter().map(|prefilter| (&tiny, prefilter, Geometry::TENSORFLOW));
+    let others = [(&tiny, regular(), Geometry::CAFFE), (&basic, regular(), Geometry::TORCHVISION)];
+    let start = |parameter: &Parameter| Ok(initial(Scheme::Stable, 7, parameter));
+    for (shape, prefilter, geometry) in types.chain(others) {
+        let spec = ModelSpec { geometry, ..ModelSpec::new(Choice::new("Tiny"), 4, prefilter) };
+        let (listed, asked) = emulated::on_gpu(|| {
+            let network = Network::with_architecture(&spec, shape, &Device::Cpu, start).unwrap();
+            let listed = network.convolutions(2, [33, 40]).unwrap();
+            let mut trainer = Trainer::new(network).unwrap();
+            let images = activation::enter(&pixels, &Device::Cpu).unwrap();
+            let (_, asked) = launched::convolutions(|| trainer.step(&SETTINGS, &images, &labels).unwrap());
+            (listed, asked)
+        });
+        for (direction, first) in [(Direction::Forward, 0), (Direction::Input, 1), (Direction::Weights, 0)] {
+            let found = asked.iter().filter(|asked| asked.direction == direction).map(|asked| asked.shape);
+            let expected = listed[first..].iter().copied();
+            assert_eq!(counted(found), counted(expected), "{spec:?} {direction:?}");
+        }
+    }
+}
+
+/// How often each shape occurs.
+fn counted(shapes: impl Iterator<Item = ConvShape>) -> HashMap<ConvShape, usize> {
+    let mut counts = HashMap::new();
+    for shape in shapes {
+        *counts.entry(shape).or_default() += 1;
+    }
+    counts
 }
 
 /// Two trainings on the GPU, the deterministic way: the same bytes.

@@ -100,6 +100,11 @@ impl Framed {
     }
 }
 
+/// What the library is asked for. The source has the sizes of its frame, where it needs one.
+pub(super) fn shape(sizes: Sizes<'_>) -> ConvShape {
+    Framed::new(sizes).shape
+}
+
 /// A new scratch buffer of `len` activations.
 fn scratch(plan: &mut GpuPlan<'_>, len: usize) -> Argument<'static> {
     plan.scratch.push(ScratchSize::Activations(len));

@@ -23,6 +23,7 @@ use super::dispatch::{launch, make};
 use super::shapes::{check, filled};
 use crate::ml::error::{Error, Result};
 use crate::ml::geometry::{Padding, SlidingWindow};
+use crate::ml::gpu::plan::ConvShape;
 
 /// The greatest distance between outputs or taps: more than any image is wide, and little enough for sizes to be numbers.
 const GREATEST: usize = 1 << 16;
@@ -100,6 +101,20 @@ impl Conv2d {
     /// The outputs along an axis of `size` inputs, with a filter of `kernel` taps.
     pub fn outputs(&self, size: usize, kernel: usize) -> usize {
         self.padding.along(size, kernel, self.stride, self.dilation).outputs
+    }
+
+    /// What a GPU's library for convolutions is asked for, for `images` images whose planes have the height and width `plane`:
+    /// by [`Conv2d::forward_whole`] if `whole`, else by [`Conv2d::forward`]. Its gradients ask for the same sizes.
+    ///
+    /// # Errors
+    /// The filter has no four sizes above 0, or is larger than the plane with its padding.
+    pub fn gpu_shape(&self, images: usize, plane: [usize; 2], weights: &Tensor, whole: bool) -> Result<ConvShape> {
+        let ws = filter("A filter", weights)?;
+        let mut window = self.window([images, ws[1], plane[0], plane[1]], ws)?;
+        if whole {
+            window.grid = self.whole(window.grid);
+        }
+        Ok(gpu::shape(gpu::Sizes { images, outputs: ws[0], window: &window }))
     }
 
     /// The convolution of `x` with `weights`.
