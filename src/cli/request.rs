@@ -1,5 +1,6 @@
 //! What a command line asks of a pipeline: which one, which part of it, and where it runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,9 +17,9 @@ use crate::stage::{DeviceSpec, Registry};
 use crate::store::Store;
 use crate::syntax;
 
-/// What names a pipeline, a part of it, and where it runs.
+/// What names a pipeline and its data roots.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub struct PipelineArgs {
     /// The pipeline's RON file.
     pub file: PathBuf,
     /// A profile of the pipeline, as `tiny`.
@@ -30,6 +31,27 @@ pub struct PlanArgs {
     /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
     #[arg(long = "data", value_name = "NAME=PATH")]
     data: Vec<String>,
+}
+
+impl PipelineArgs {
+    /// Loads the pipeline.
+    pub fn load(&self, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
+        let request =
+            pipeline::Request { file: self.file.clone(), profile: self.profile.clone(), sets: self.sets.clone() };
+        Ok(pipeline::load(&request, registry, store)?)
+    }
+
+    /// Where its data roots lie.
+    pub fn roots(&self) -> Result<BTreeMap<String, PathBuf>, Failure> {
+        config::roots(&self.data)
+    }
+}
+
+/// What names a pipeline, a part of it, and where it runs.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
     /// Only these stages and what they need: `validate`, `validate[2]` or `train[prefilter=Average,seed=1]`.
     #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
@@ -58,16 +80,15 @@ pub struct PlanArgs {
 
 /// Loads the pipeline that the arguments name, and says which earlier runs its references mean.
 pub fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
-    let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
-    let pipeline = pipeline::load(&request, registry, store)?;
+    let pipeline = args.pipeline.load(registry, store)?;
     tell_references(&pipeline);
     Ok(pipeline)
 }
 
 pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
     Ok(engine::Options {
-        project: Some(project(Some(&args.file))?),
-        roots: config::roots(&args.data)?,
+        project: Some(project(Some(&args.pipeline.file))?),
+        roots: args.pipeline.roots()?,
         device: args.device,
         threads: args.threads.map_or_else(fsio::cores, |threads| bounded("--threads", threads, args.oversubscribe)),
         jobs: bounded("--jobs", args.jobs, args.oversubscribe),
@@ -81,7 +102,8 @@ pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
 
 /// Warns of each `--data` that names no data root of the pipeline.
 pub fn warn_of_unused(args: &PlanArgs, pipeline: &Pipeline, registry: &Registry, store: &Store) -> Result<(), Failure> {
-    let mut names: Vec<&str> = args.data.iter().filter_map(|argument| Some(argument.split_once('=')?.0)).collect();
+    let given = args.pipeline.data.iter();
+    let mut names: Vec<&str> = given.filter_map(|argument| Some(argument.split_once('=')?.0)).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::sets::{SetArgs, Source};
+use super::sets::Source;
 use crate::cli::columns::{aligned, share};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::places::StoreArgs;
+use crate::cli::request::PipelineArgs;
 use crate::cli::terminal::{print, warn};
 use crate::stage::{Registry, StageError};
 use crate::stages::sets::{self, Set};
@@ -21,7 +22,7 @@ const SHOWN: usize = 8;
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    source: SetArgs,
+    pipeline: PipelineArgs,
     /// The stages to check, of the kind `Dataset`; all, if none is given.
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
@@ -29,7 +30,7 @@ pub struct CheckArgs {
 
 /// Reads the data sets, and tells what is wrong with them.
 pub fn run(at: &StoreArgs, args: &CheckArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let source = Source::open(at, &args.source, registry)?;
+    let source = Source::open(at, &args.pipeline, registry)?;
     let trained: BTreeSet<String> = source
         .pipeline
         .nodes

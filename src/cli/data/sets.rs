@@ -3,34 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-
-use crate::cli::config;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, fail};
 use crate::cli::places::{StoreArgs, view_store};
+use crate::cli::request::PipelineArgs;
 use crate::engine;
 use crate::fsio;
-use crate::pipeline::{self, Node, Pipeline};
+use crate::pipeline::{Node, Pipeline};
 use crate::stage::{Registry, StageError};
 use crate::stages::sets::{self, Set};
 use crate::syntax;
-
-/// What names a pipeline and its data roots.
-#[derive(Debug, Args)]
-pub struct SetArgs {
-    /// The pipeline's RON file.
-    pub file: PathBuf,
-    /// A profile of the pipeline, as `tiny`.
-    #[arg(long)]
-    profile: Option<String>,
-    /// Set a parameter to a value in RON, as `train_set.ignore=0`; may be repeated.
-    #[arg(long = "set", value_name = "STAGE.FIELD=RON")]
-    sets: Vec<String>,
-    /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
-    #[arg(long = "data", value_name = "NAME=PATH")]
-    data: Vec<String>,
-}
 
 /// A pipeline, and where its data lie.
 pub struct Source {
@@ -42,12 +24,10 @@ pub struct Source {
 
 impl Source {
     /// Loads the pipeline. A store that is there is looked at for references to earlier runs; none is made.
-    pub fn open(at: &StoreArgs, args: &SetArgs, registry: &Registry) -> Result<Self, Failure> {
+    pub fn open(at: &StoreArgs, args: &PipelineArgs, registry: &Registry) -> Result<Self, Failure> {
         let store = view_store(at, Some(&args.file))?;
-        let request =
-            pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
-        let pipeline = pipeline::load(&request, registry, &store)?;
-        Ok(Source { pipeline, roots: config::roots(&args.data)?, temp: Temp::new() })
+        let pipeline = args.load(registry, &store)?;
+        Ok(Source { pipeline, roots: args.roots()?, temp: Temp::new() })
     }
 
     /// The nodes that are data sets: those of these stages, or all.

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::sets::{SetArgs, Source};
+use super::sets::Source;
 use crate::cli::columns::share;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, fail};
 use crate::cli::places::StoreArgs;
+use crate::cli::request::PipelineArgs;
 use crate::cli::terminal::{note, print, warn};
 use crate::figure::{Chart, Grid, GridRow, Panel};
 use crate::fsio::{self, Temporary};
@@ -38,7 +39,7 @@ const OUTSIDE: [u8; 3] = [160, 160, 170];
 #[derive(Debug, Args)]
 pub struct ViewArgs {
     #[command(flatten)]
-    source: SetArgs,
+    pipeline: PipelineArgs,
     /// The stage to show, of the kind `Dataset` [default: the first that is trained on]
     #[arg(value_name = "STAGE")]
     stage: Option<String>,
@@ -61,7 +62,7 @@ pub struct ViewArgs {
 
 /// Writes the sheet.
 pub fn run(at: &StoreArgs, args: &ViewArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let source = Source::open(at, &args.source, registry)?;
+    let source = Source::open(at, &args.pipeline, registry)?;
     let trainings: Vec<&Node> = source.pipeline.nodes.iter().filter(|node| node.kind == sets::TRAIN).collect();
     let first = || trainings.iter().find_map(|node| sets::trained_on(&node.params));
     let chosen: Vec<String> = args.stage.clone().or_else(first).into_iter().collect();
