@@ -53,4 +53,4 @@ mod ticks;
 
 pub use chart::{Bar, Bars, Chart, Confusion, Curve, Curves, Grid, GridRow, Map, Maps, Panel, Point, Scatter};
 pub use drawing::{Drawing, Look};
-pub use pixels::base64;
+pub use pixels::{base64, data_address, indexed_png, mean_colour};

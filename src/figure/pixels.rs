@@ -66,17 +66,7 @@ impl Panel {
             let (from, to) = (at * of, (at + 1) * of);
             (from / count..to.div_ceil(count)).map(move |i| (i, to.min((i + 1) * count) - from.max(i * count)))
         };
-        let mut sum = [0_u64; 3];
-        let mut all = 0;
-        for (row, high) in spans(y) {
-            for (column, wide) in spans(x) {
-                let weight = (high * wide) as u64;
-                let colour = self.colour(row * stride + column);
-                (0..3).for_each(|c| sum[c] += weight * u64::from(colour[c]));
-                all += weight;
-            }
-        }
-        sum.map(|value| ((value + all / 2) / all.max(1)) as u8)
+        mean_colour(spans(y), spans(x), |row, column| self.colour(row * stride + column))
     }
 
     /// The picture as a file for an SVG that shows it `width` CSS pixels wide, as a `data:` address. None where it has no
@@ -98,28 +88,61 @@ impl Panel {
                 ("png", indexed(columns * times, rows * times, palette, &pixels))
             }
         };
-        let mut out = format!("data:image/{kind};base64,");
-        base64(&bytes?, &mut out);
-        Some(out)
+        Some(data_address(kind, &bytes?))
     }
 }
 
-/// A PNG of indices.
+/// The mean of the colours where rows and columns meet, each with its weight. It is rounded to whole numbers.
+pub fn mean_colour(
+    rows: impl Iterator<Item = (usize, usize)>,
+    columns: impl Iterator<Item = (usize, usize)> + Clone,
+    colour: impl Fn(usize, usize) -> [u8; 3],
+) -> [u8; 3] {
+    let mut sum = [0_u64; 3];
+    let mut all = 0;
+    for (row, high) in rows {
+        for (column, wide) in columns.clone() {
+            let weight = (high * wide) as u64;
+            let pixel = colour(row, column);
+            (0..3).for_each(|c| sum[c] += weight * u64::from(pixel[c]));
+            all += weight;
+        }
+    }
+    sum.map(|value| ((value + all / 2) / all.max(1)) as u8)
+}
+
+/// A PNG of indices, of 8 bits each.
 fn indexed(width: usize, height: usize, palette: &[[u8; 3]], pixels: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-    encoder.set_color(png::ColorType::Indexed);
-    encoder.set_depth(png::BitDepth::Eight);
-    // One compressor without machine-dependent paths: the same bytes on every processor.
-    encoder.set_deflate_compression(png::DeflateCompression::FdeflateUltraFast);
-    encoder.set_filter(png::Filter::Up);
     // A pixel beyond the palette would make the file invalid.
     let most = pixels.iter().max().map_or(1, |&most| usize::from(most) + 1);
     let mut colours: Vec<u8> = palette.iter().take(256).flatten().copied().collect();
     colours.resize(colours.len().max(3 * most), 0);
-    encoder.set_palette(colours);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).ok()?;
-    Some(out)
+    let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
+    indexed_png((height, width), png::BitDepth::Eight, colours, pixels).ok()
+}
+
+/// A PNG of indices into a palette. `packed` holds the rows, each from a new byte on, with as many bits a pixel as `depth` says.
+///
+/// # Errors
+/// A palette or pixels that are not as the size and the depth say.
+pub fn indexed_png(
+    (height, width): (u32, u32),
+    depth: png::BitDepth,
+    palette: Vec<u8>,
+    packed: &[u8],
+) -> Result<Vec<u8>, png::EncodingError> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(depth);
+    encoder.set_palette(palette);
+    // One compressor without machine-dependent paths: the same bytes on every processor.
+    encoder.set_deflate_compression(png::DeflateCompression::FdeflateUltraFast);
+    encoder.set_filter(png::Filter::Up);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(packed)?;
+    writer.finish()?;
+    Ok(out)
 }
 
 /// A PNG in colours, which says how many pixels a metre has.
@@ -148,6 +171,13 @@ fn jpeg(raster: &Raster) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     jpeg_encoder::Encoder::new(&mut out, 92).encode(&bytes, width, height, jpeg_encoder::ColorType::Rgb).ok()?;
     Some(out)
+}
+
+/// The `data:` address that holds the file of an image, of the sort `kind`, as `png`.
+pub fn data_address(kind: &str, bytes: &[u8]) -> String {
+    let mut out = format!("data:image/{kind};base64,");
+    base64(bytes, &mut out);
+    out
 }
 
 /// Appends bytes as base64 (RFC 4648), padded to a multiple of four.

@@ -1,8 +1,8 @@
 //! Images as the addresses that hold them: photographs as JPEG, masks as PNG with a palette of the colours that occur.
 
-use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
+use png::BitDepth;
 
-use crate::figure::{Panel, base64};
+use crate::figure::{Panel, data_address, indexed_png, mean_colour};
 use crate::ml::data::{Raster, jpeg};
 
 /// The longest side that is kept, in pixels: twice what a panel has on a screen.
@@ -35,20 +35,12 @@ fn photo((height, width): (usize, usize), pixels: &[u8]) -> Result<Picture, Stri
     let step = height.max(width).div_ceil(SIDE);
     let (rows, columns) = (height.div_ceil(step), width.div_ceil(step));
     // The mean of each square of pixels.
-    let mean = |row: usize, column: usize| {
-        let (mut sums, mut count) = ([0usize; 3], 0);
-        for y in row * step..((row + 1) * step).min(height) {
-            for x in column * step..((column + 1) * step).min(width) {
-                let pixel = &pixels[(y * width + x) * 3..][..3];
-                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += usize::from(value));
-                count += 1;
-            }
-        }
-        sums.map(|sum| ((sum + count / 2) / count) as u8)
-    };
+    let span = |at: usize, of: usize| (at * step..((at + 1) * step).min(of)).map(|i| (i, 1));
+    let pixel = |y: usize, x: usize| [0, 1, 2].map(|c| pixels[3 * (y * width + x) + c]);
+    let mean = |row: usize, column: usize| mean_colour(span(row, height), span(column, width), pixel);
     let bytes =
         jpeg::encode(&Raster::from_fn(rows, columns, mean), QUALITY, "a panel").map_err(|fault| fault.message)?;
-    Ok(Picture { height, width, address: address("jpeg", &bytes) })
+    Ok(Picture { height, width, address: data_address("jpeg", &bytes) })
 }
 
 fn mask((height, width): (usize, usize), pixels: &[u8], palette: &[[u8; 3]]) -> Result<Picture, String> {
@@ -81,34 +73,9 @@ fn mask((height, width): (usize, usize), pixels: &[u8], palette: &[[u8; 3]]) -> 
             }),
         );
     }
-    let bytes = encoded((rows, columns), depth, colours, &packed).map_err(|error| error.to_string())?;
-    Ok(Picture { height, width, address: address("png", &bytes) })
-}
-
-fn address(kind: &str, bytes: &[u8]) -> String {
-    let mut out = format!("data:image/{kind};base64,");
-    base64(bytes, &mut out);
-    out
-}
-
-/// A PNG by the compressor that gives the same bytes on every machine.
-fn encoded(
-    (rows, columns): (usize, usize),
-    depth: BitDepth,
-    palette: Vec<u8>,
-    packed: &[u8],
-) -> Result<Vec<u8>, png::EncodingError> {
-    let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, columns as u32, rows as u32);
-    encoder.set_color(ColorType::Indexed);
-    encoder.set_depth(depth);
-    encoder.set_palette(palette);
-    encoder.set_deflate_compression(DeflateCompression::FdeflateUltraFast);
-    encoder.set_filter(Filter::Up);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(packed)?;
-    writer.finish()?;
-    Ok(bytes)
+    let bytes =
+        indexed_png((rows as u32, columns as u32), depth, colours, &packed).map_err(|error| error.to_string())?;
+    Ok(Picture { height, width, address: data_address("png", &bytes) })
 }
 
 fn hold(height: usize, width: usize, bytes: usize, channels: usize) -> Result<(), String> {
