@@ -1,25 +1,9 @@
 //! The kind `Figure` through the real program.
 
-use crate::harness::{Bench, files};
+use crate::harness::{Bench, files, two_methods};
 
-/// Two methods with two seeds each, and what they cost.
-const PIPELINE: &str = r#"Pipeline(
-    name: "drawn",
-    matrix: (axes: {
-        "prefilter": (set: ["train.model.prefilter", "cost.model.prefilter"], values: [Regular, Average]),
-        "seed": (set: ["train.seed"], values: [1, 2]),
-    }),
-    stages: {
-        "pictures": Dataset(source: Shapes(images: 4, seed: 7, size: (48, 40)), classes: Shapes),
-        "others": Dataset(source: Shapes(images: 8, seed: 7, first: 100, size: (48, 40)), classes: Shapes),
-        "start": Weights(encoder: Tiny, source: Seeded(encoder: Stable, seed: 1)),
-        "train": Train(
-            data: "pictures", weights: "start", model: DeepLabV2(encoder: Tiny, classes: 6, prefilter: Regular),
-            iterations: 2, steps: 3, batch: 2, crop: (33, 33), seed: 1,
-        ),
-        "validate": Validate(model: "train", data: "others", every_iteration: true),
-        "predict": Predict(model: "train[seed=2]", data: "others"),
-        "erf": Erf(model: "train", data: "others", images: 1),
+/// What two methods cost, and all pictures of them.
+const STAGES: &str = r#"
         "cost": Cost(
             model: DeepLabV2(encoder: Tiny, classes: 6, prefilter: Regular), batch: 1, crop: (33, 33), repeats: 2, rounds: 1,
         ),
@@ -29,15 +13,13 @@ const PIPELINE: &str = r#"Pipeline(
         "confusion": Figure(from: ["validate[prefilter=Average]"], over: ["seed"], show: Confusion),
         "fields": Figure(from: ["erf"], over: ["seed"], show: Erf, width_pt: 505.0),
         "images": Figure(from: ["validate", "predict", "others"], over: ["seed"], show: Images(count: 2)),
-        "scatter": Figure(from: ["validate", "cost"], over: ["seed"], show: CostAgainstIou()),
-    },
-)"#;
+        "scatter": Figure(from: ["validate", "cost"], over: ["seed"], show: CostAgainstIou()),"#;
 
 const PICTURES: [&str; 7] = ["bars", "loss", "miou", "confusion", "fields", "images", "scatter"];
 
 fn drawn() -> Bench {
     let bench = Bench::new();
-    bench.write("drawn.ron", PIPELINE);
+    bench.write("drawn.ron", two_methods("drawn", &["train.model.prefilter", "cost.model.prefilter"], STAGES));
     bench
 }
 

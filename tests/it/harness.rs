@@ -26,6 +26,42 @@ pub const SMALL: &str = r#"Pipeline(
 )
 "#;
 
+/// The text of a pipeline that trains on four made scenes, in two iterations, and has eight others to judge by. `matrix` is the
+/// field of that name or nothing, `training` states the steps and the batch, and `stages` follow the training.
+pub fn trained(name: &str, matrix: &str, training: &str, stages: &str) -> String {
+    format!(
+        r#"Pipeline(
+    name: "{name}",{matrix}
+    stages: {{
+        "pictures": Dataset(source: Shapes(images: 4, seed: 7, size: (48, 40)), classes: Shapes),
+        "others": Dataset(source: Shapes(images: 8, seed: 7, first: 100, size: (48, 40)), classes: Shapes),
+        "start": Weights(encoder: Tiny, source: Seeded(encoder: Stable, seed: 1)),
+        "train": Train(
+            data: "pictures", weights: "start", model: DeepLabV2(encoder: Tiny, classes: 6, prefilter: Regular),
+            iterations: 2, {training}, crop: (33, 33), seed: 1,
+        ),{stages}
+    }},
+)"#
+    )
+}
+
+/// The text of a pipeline of two methods with two seeds each, which are trained and judged. The pre-filter of a method is set
+/// at `places`, and `stages` follow.
+pub fn two_methods(name: &str, places: &[&str], stages: &str) -> String {
+    let matrix = format!(
+        r#"
+    matrix: (axes: {{
+        "prefilter": (set: {places:?}, values: [Regular, Average]),
+        "seed": (set: ["train.seed"], values: [1, 2]),
+    }}),"#
+    );
+    let judged = r#"
+        "validate": Validate(model: "train", data: "others", every_iteration: true),
+        "predict": Predict(model: "train[seed=2]", data: "others"),
+        "erf": Erf(model: "train", data: "others", images: 1),"#;
+    trained(name, &matrix, "steps: 3, batch: 2", &format!("{judged}{stages}"))
+}
+
 /// A folder with pipelines, a store and results.
 pub struct Bench {
     dir: tempfile::TempDir,

@@ -1,38 +1,20 @@
 //! The report page through the real program: the kind `Page`, and `repro report`.
 
-use crate::harness::{Bench, files};
+use crate::harness::{Bench, files, two_methods};
 
-/// Two methods with two seeds each: all that a page shows something of.
-const PIPELINE: &str = r#"Pipeline(
-    name: "paged",
-    matrix: (axes: {
-        "prefilter": (set: ["train.model.prefilter"], values: [Regular, Average]),
-        "seed": (set: ["train.seed"], values: [1, 2]),
-    }),
-    stages: {
-        "pictures": Dataset(source: Shapes(images: 4, seed: 7, size: (48, 40)), classes: Shapes),
-        "others": Dataset(source: Shapes(images: 8, seed: 7, first: 100, size: (48, 40)), classes: Shapes),
-        "start": Weights(encoder: Tiny, source: Seeded(encoder: Stable, seed: 1)),
-        "train": Train(
-            data: "pictures", weights: "start", model: DeepLabV2(encoder: Tiny, classes: 6, prefilter: Regular),
-            iterations: 2, steps: 3, batch: 2, crop: (33, 33), seed: 1,
-        ),
-        "validate": Validate(model: "train", data: "others", every_iteration: true),
-        "predict": Predict(model: "train[seed=2]", data: "others"),
-        "erf": Erf(model: "train", data: "others", images: 1),
+/// The page of two methods, and what it shows beside them.
+const STAGES: &str = r#"
         "claims": Claims(across: ["seed"], claims: {
             "harmless": Greater(that: "Average does no great harm", metric: MeanIou,
                 of: "validate[prefilter=Average]", than: "validate[prefilter=Regular]", by: -99.5),
         }),
         "table": Report(from: ["validate"], over: ["seed"], claims: ["claims"]),
         "page": Page(title: "A <page>", over: ["seed"], images: 6,
-            from: ["claims", "table", "train", "validate", "erf", "predict", "others"]),
-    },
-)"#;
+            from: ["claims", "table", "train", "validate", "erf", "predict", "others"]),"#;
 
 fn paged() -> Bench {
     let bench = Bench::new();
-    bench.write("paged.ron", PIPELINE);
+    bench.write("paged.ron", two_methods("paged", &["train.model.prefilter"], STAGES));
     bench
 }
 
