@@ -9,6 +9,7 @@ use super::terminal::{print, warn};
 use crate::cli::exit::Exit;
 use crate::engine::{self, Plan, State, Why};
 use crate::pipeline::Pipeline;
+use crate::pipeline::key::PARAMS;
 use crate::stage::Registry;
 use crate::store::Costs;
 use crate::syntax::cut;
@@ -86,15 +87,16 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut out = String::new();
     let name = |node: usize| pipeline.node_name(node).to_string();
     let widest = plan.nodes.iter().map(|planned| width(&name(planned.node))).max().unwrap_or(0).min(WIDEST);
+    let stage = |node: usize| pipeline.nodes[node].stage.split('[').next().unwrap_or_default();
     let mut counts = [0; 3];
     for planned in &plan.nodes {
         let (at, word, remark) = match &planned.state {
             State::Hit { key, .. } => (0, "cached", key.short()),
-            State::Run { why, .. } => (1, "run", words(why)),
+            State::Run { why, .. } => (1, "run", words(why, stage(planned.node))),
             State::Depends { on, why } => {
                 let more = if on.len() > NEEDS { format!(" and {} more", on.len() - NEEDS) } else { String::new() };
                 let on: Vec<String> = on.iter().take(NEEDS).map(|&node| name(node)).collect();
-                let why = words(why);
+                let why = words(why, stage(planned.node));
                 let why = if why.is_empty() { String::new() } else { format!("; {why}") };
                 (2, "depends", format!("on {}{more}{why}", on.join(", ")))
             }
@@ -107,7 +109,8 @@ pub fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     out
 }
 
-fn words(why: &Why) -> String {
+/// Why a node of `stage` runs.
+fn words(why: &Why, stage: &str) -> String {
     match why {
         Why::New => "never made before".to_owned(),
         Why::Forced => "asked for by --force".to_owned(),
@@ -120,7 +123,7 @@ fn words(why: &Why) -> String {
                 .take(SHOWN)
                 .map(|change| {
                     let side = |value: &Option<String>| value.as_deref().map_or("nothing".to_owned(), shorten);
-                    format!("{}: {} -> {}", change.component, side(&change.old), side(&change.new))
+                    format!("{}: {} -> {}", named(&change.component, stage), side(&change.old), side(&change.new))
                 })
                 .collect();
             if changes.len() > SHOWN {
@@ -130,6 +133,11 @@ fn words(why: &Why) -> String {
             lines.join(", ") + &note
         }
     }
+}
+
+/// A component of a key. A parameter is named as `--set` and `repro diff` name it, as `train.optimizer.lr`.
+fn named(component: &str, stage: &str) -> String {
+    component.strip_prefix(PARAMS).map_or_else(|| component.to_owned(), |path| format!("{stage}{path}"))
 }
 
 /// A digest by its first digits; of anything else that is long, the start and the end.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::hash::Digest;
 use crate::pipeline::Node;
-use crate::pipeline::key::{KeyChange, MACHINE, Preimage};
+use crate::pipeline::key::{KeyChange, MACHINE, PARAMS, Preimage};
 use crate::store::{self, Store};
 
 /// How many runs are looked through, newest first.
@@ -62,7 +62,7 @@ impl<'a> History<'a> {
         let Some(old) = self.find(node)? else { return Ok(Why::New) };
         let (new, old) = (without(&preimage.0, unknown), without(&old, unknown));
         let changes = new.changes(&old);
-        let changed = |field: &str| changes.iter().any(|change| change.component == format!("params.{field}"));
+        let changed = |field: &str| changes.iter().any(|change| change.component == format!("{PARAMS}.{field}"));
         let notes = node.notes.iter().filter(|(field, _)| changed(field)).map(|(_, note)| note.as_str());
         let mut note = notes.collect::<Vec<_>>().join(" ");
         if note.is_empty() && changes.iter().any(|change| is_of_machine(&change.component)) {

@@ -68,7 +68,7 @@ impl Preimage {
         preimage.add("kind", kind);
         preimage.add("version", version.to_string());
         for (step, value) in identity.children() {
-            preimage.flatten(&format!("params{step}"), value);
+            preimage.flatten(&format!("{PARAMS}{step}"), value);
         }
         preimage
     }
@@ -180,6 +180,9 @@ pub fn action(
     }
     preimage
 }
+
+/// The beginning of the names of components that are parameters. The path below the stage follows, as `.optimizer.lr`.
+pub const PARAMS: &str = "params";
 
 /// The beginning of the names of components that change the bits of arithmetic.
 pub const NUMERIC: &str = "numeric.";

@@ -193,7 +193,7 @@ fn without_a_horizon_the_plan_says_why_all_iterations_run() {
     bench.ran("small.ron");
     let plan = bench.ok("plan small.ron --set train.iterations=3");
     let line = plan.lines().find(|line| line.contains("run      train[1]")).unwrap();
-    assert!(line.contains("params.horizon: 6 -> 9") && line.contains("The horizon is not stated"), "{line}");
+    assert!(line.contains("train.horizon: 6 -> 9") && line.contains("The horizon is not stated"), "{line}");
     assert!(plan.contains("depends  train[2]     on train[1]"), "{plan}");
     assert_eq!(bench.ran("small.ron --set train.iterations=3").len(), 8);
 }
@@ -210,8 +210,8 @@ fn the_plan_says_old_and_new() {
     assert!(plan.contains("\nIn earlier runs on cpu, 6 of these 6 nodes took "), "{plan}");
     let plan = bench.ok("plan small.ron --set train.optimizer.lr=0.5 --set train.model.prefilter=Regular");
     let line = plan.lines().find(|line| line.contains("train[1]")).unwrap();
-    assert!(line.contains("params.optimizer.lr: 0.002 -> 0.5"), "{line}");
-    assert!(line.contains("params.model.prefilter: Average -> Regular"), "{line}");
+    assert!(line.contains("train.optimizer.lr: 0.002 -> 0.5"), "{line}");
+    assert!(line.contains("train.model.prefilter: Average -> Regular"), "{line}");
     let plan = bench.ok("plan small.ron --force validate");
     assert!(plan.contains("asked for by --force"), "{plan}");
 }

@@ -31,6 +31,10 @@ fn cells_run_are_cached_and_make_one_table() {
     let first = "train[prefilter=Regular,rate=low,seed=1]";
     assert_eq!(ran.iter().filter(|node| node.starts_with(first)).count(), 2, "{ran:?}");
     assert_eq!(bench.ran("cells.ron --only validate,table"), [""; 0]);
+    // A parameter is named as `--set` takes it, without the cell.
+    let plan = bench.ok("plan cells.ron --only train --set train.batch=1");
+    let line = plan.lines().find(|line| line.contains(&format!("run      {first}[1]"))).unwrap();
+    assert!(line.contains("  train.batch: 2 -> 1"), "{line}");
 
     let table = lines(&bench, "table/table.csv");
     assert_eq!(table[0][..4], ["rate", "prefilter", "encoder", "model"]);
