@@ -28,6 +28,9 @@ const SIZES: [(&str, &[[usize; 2]]); 4] = [
 /// Images that a network sees at a time: how many, and their height and width.
 type Seen = (usize, [usize; 2]);
 
+/// The description of a network, and what it sees.
+type Pair = (ModelSpec, BTreeSet<Seen>);
+
 /// A store without runs.
 struct NoRuns;
 
@@ -38,9 +41,9 @@ impl RunLookup for NoRuns {
 }
 
 /// What each network sees in the pipelines of a folder.
-fn seen(folder: &Path) -> Result<Vec<(ModelSpec, BTreeSet<Seen>)>, Box<dyn Error>> {
+fn seen(folder: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
     let registry = stages::registry();
-    let mut networks: Vec<(ModelSpec, BTreeSet<Seen>)> = Vec::new();
+    let mut networks: Vec<Pair> = Vec::new();
     let mut add = |model: &ModelSpec, passes: &passes::Passes| {
         let seen = passes.sizes.iter().map(|&size| (passes.images, size));
         match networks.iter_mut().find(|(known, _)| known == model) {
