@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - while work is captured nothing happens. The work may neither wait for the GPU nor touch the processor's memory: work that
-//!   does is an error, and none of it is kept;
+//!   does is an error, and none of it is kept. The driver itself captures a copy from or to the processor's memory, and each
+//!   replay would use that place again. So the tensor library is told to refuse such copies meanwhile;
 //! - a capture ends with the work, also where that fails or panics. No other thread uses the stream meanwhile
 //!   ([`exclusively`]);
 //! - a replay uses the addresses that the work had when it was captured. Memory that the work allocates belongs to the graph and
@@ -85,7 +86,10 @@ fn capture_alone<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result
     pool::give_back_freed(stream.context().cu_device()).map_err(failed)?;
     let before = counts::now();
     let capture = Capture::begin(&stream).map_err(|error| failed(error.to_string()))?;
+    // What is not in the library's cache is refused, and the cache is empty: it is filled only where no work is captured.
+    let refusing = cuda.enable_cuda_graph_htod_cache();
     let made = body();
+    drop(refusing);
     let work = counts::captured(before);
     // Where the body failed, so does this.
     let ended = capture.end();
