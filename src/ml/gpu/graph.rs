@@ -76,7 +76,7 @@ impl Drop for Capture {
 fn capture_alone<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result<(T, Graph)> {
     let failed = |error: String| Error::Device {
         message: format!("The passes of a step could not be captured: {error}."),
-        hint: "Norms that training changes cannot be: train without `graph`.".to_owned(),
+        hint: "Train without `graph`.".to_owned(),
     };
     let cuda = device.as_cuda_device().map_err(|error| failed(error.to_string()))?.clone();
     let stream = cuda.cuda_stream();
