@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::cuda_backend::DeviceId;
@@ -146,7 +147,7 @@ struct Functions {
     set_conv: SetConv,
     set_math: SetMath,
     passes: [Pass; 3],
-    library: libloading::Library,
+    library: ManuallyDrop<libloading::Library>,
 }
 
 impl Functions {

@@ -1,6 +1,7 @@
 //! NVIDIA's libraries as files, loaded when a GPU is asked for.
 
 use std::ffi::{c_char, c_int};
+use std::mem::ManuallyDrop;
 
 use libloading::Library;
 
@@ -11,10 +12,12 @@ pub const DRIVER: &str = "libcuda.so.1";
 
 /// A library, by its file's name or, where none has it, by that without its version. The name with the version comes first:
 /// NVIDIA's Python wheels have no other, and a name without it may be that of another version in a folder of the system.
-pub fn load(file: &str) -> Option<Library> {
+///
+/// It stays loaded. What it has started outlives its handle, and to load it again would take as long again.
+pub fn load(file: &str) -> Option<ManuallyDrop<Library>> {
     let plain = file.split_inclusive(".so").next().unwrap_or(file);
     // SAFETY: NVIDIA's libraries may be loaded at any time.
-    [file, plain].iter().find_map(|name| unsafe { Library::new(*name) }.ok())
+    [file, plain].iter().find_map(|name| unsafe { Library::new(*name) }.ok()).map(ManuallyDrop::new)
 }
 
 /// The name of a driver's error in brackets, if it has one.
