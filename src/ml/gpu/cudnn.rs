@@ -31,6 +31,8 @@ const ALIGNMENT: u64 = 16;
 /// The statuses that say that an algorithm does not do what is asked (`CUDNN_STATUS_BAD_PARAM` and `_NOT_SUPPORTED`, and what
 /// they are divided into).
 const REFUSALS: std::ops::Range<c_int> = 2000..4000;
+/// The most bytes of the library's reason for an error.
+const REASON: usize = 256;
 /// More algorithms than a pass has.
 const CANDIDATES: usize = 16;
 
@@ -208,7 +210,7 @@ impl Functions {
         Err(Error::Msg(format!("cuDNN answers with error {}, where {what}", self.name(status))))
     }
 
-    /// A status with its name.
+    /// A status with its name, and with why the library answered last with an error, where it says that.
     fn name(&self, status: c_int) -> String {
         type Name = unsafe extern "C" fn(c_int) -> *const c_char;
         // SAFETY: the function's documented signature; the text that it gives is the library's own and ends.
@@ -216,7 +218,19 @@ impl Functions {
             let text = self.library.get::<Name>("cudnnGetErrorString").ok().map(|of| of(status));
             text.filter(|text| !text.is_null()).map(|text| CStr::from_ptr(text).to_string_lossy().into_owned())
         };
-        name.map_or_else(|| status.to_string(), |name| format!("{status} ({name})"))
+        let words: Vec<String> = name.into_iter().chain(self.reason()).collect();
+        if words.is_empty() { status.to_string() } else { format!("{status} ({})", words.join(": ")) }
+    }
+
+    /// Why the library answered last with an error, in its own words, which it then forgets.
+    fn reason(&self) -> Option<String> {
+        type Reason = unsafe extern "C" fn(*mut c_char, usize);
+        let mut text = [0_u8; REASON];
+        // SAFETY: the function's documented signature: a place, and its length.
+        unsafe { self.library.get::<Reason>("cudnnGetLastErrorString").ok()?(text.as_mut_ptr().cast(), REASON - 1) };
+        let text = CStr::from_bytes_until_nul(&text).ok()?.to_string_lossy();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        (!words.is_empty()).then(|| words.join(" "))
     }
 }
 
