@@ -123,7 +123,11 @@ pub struct Wanted {
 pub fn ways(found: &[Candidate], wanted: Wanted) -> Vec<Way> {
     let way = |candidate: &Candidate| {
         let algorithm = Algorithm::known(wanted.direction, candidate.algorithm)?;
-        let math = Math::known(candidate.math)?;
+        // In 32-bit floats the conversion may be to a type narrower than TF32, which no precision here asks for.
+        let math = match Math::known(candidate.math)? {
+            Math::TensorOpAllowConversion => Math::TensorOp,
+            math => math,
+        };
         let deterministic = candidate.determinism == DETERMINISTIC;
         let fits = candidate.status == SUCCESS
             && candidate.memory <= wanted.workspace
@@ -179,6 +183,14 @@ mod tests {
         assert_eq!(tried(&found, fast), [("IMPLICIT_GEMM", Math::Default), winograd, gemm]);
         assert_eq!(tried(&found, Wanted { exact: true, ..forward }), [gemm]);
         assert_eq!(tried(&found, wanted(Direction::Weights))[0].0, "FFT_TILING");
+    }
+
+    #[test]
+    fn no_way_lets_the_library_convert_operands() {
+        let found =
+            [Math::TensorOpAllowConversion, Math::Default].map(|math| candidate(1, SUCCESS, DETERMINISTIC, math));
+        let [converting, other] = [Math::TensorOp, Math::Default].map(|math| ("IMPLICIT_PRECOMP_GEMM", math));
+        assert_eq!(tried(&found, wanted(Direction::Forward)), [converting, other]);
     }
 
     #[test]
