@@ -25,7 +25,7 @@ def number(name, default):
 
 
 budget, size, batch, steps, jobs, test_seconds = (number(*pair) for pair in [
-    ("BUDGET", "540"), ("SIZE", "321"), ("BATCH", "10"), ("STEPS", "10"), ("JOBS", "6"), ("TEST_SECONDS", "40")])
+    ("BUDGET", "540"), ("SIZE", "321"), ("BATCH", "10"), ("STEPS", "10"), ("JOBS", "6"), ("TEST_SECONDS", "90")])
 encoder = os.environ.get("ENCODER", "ResNet101")
 end = time.monotonic() + budget
 lock = threading.RLock()
@@ -281,7 +281,7 @@ def ours_in_steps(until):
         options = [f"--{word}" for word in mode.split() if word != "deterministic"] + ["--precision", precision, "--out", out]
         if "--algorithms" in helped:
             options += ["--algorithms", algorithms]
-        answer = attempt(title, "steps.log", bench([kind], *options), until, 60)
+        answer = attempt(title, "steps.log", bench([kind], *options), until, 90)
         rows = table_of(out)
         if answer and answer.status == "ok" and "--algorithms" in helped:
             wanted(f"{title}: algorithms", table_of(algorithms), answer)

@@ -10,7 +10,7 @@
 #
 # There it needs python3, and for `peer` PyTorch, whose wheels have NVIDIA's libraries. `run` ends by itself after BUDGET
 # seconds (540). SIZE (321), BATCH (10), STEPS (10) and ENCODER (ResNet101) say what is measured, JOBS (6) how many tests
-# run at a time, TEST_SECONDS (40) how long each may take, PYTHON (python3) which Python. EMULATED is a folder of libraries
+# run at a time, TEST_SECONDS (90) how long each may take, PYTHON (python3) which Python. EMULATED is a folder of libraries
 # that are taken before NVIDIA's. The logs are left in the folder $OUT, or in FOLDER/logs.
 set -euo pipefail
 here=$(dirname "$0")
