@@ -136,6 +136,26 @@ def bench(types, *options, size=size, batch=batch, encoder=encoder, rounds=steps
                  "--batch", batch, "--rounds", rounds, "--warmup", warmup, *options)
 
 
+@contextlib.contextmanager
+def held_open():
+    """Keeps the GPU open: where no process does, the driver may start it anew for each one."""
+    try:
+        process = subprocess.Popen(["nvidia-smi", "--query-gpu=name", "--format=csv", "-l", "3600"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    except OSError:
+        # The versions tell that it is missing.
+        yield
+        return
+    running.add(process)
+    try:
+        yield
+    finally:
+        killed(process)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        running.discard(process)
+
+
 def unpack(folder):
     for name in ("repro", "tests"):
         path = os.path.join(folder, name)
@@ -170,7 +190,7 @@ def versions(until):
         if answer and answer.status == "ok":
             say(last(answer.text, 12).lstrip("\n"))
 
-    query = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,clocks.sm,clocks.mem"
+    query = "name,driver_version,persistence_mode,memory.total,clocks.max.sm,clocks.max.mem,clocks.sm,clocks.mem"
     show("nvidia-smi", ["nvidia-smi", f"--query-gpu={query}", "--format=csv"])
     show("libraries", [sys.executable, "-c", LOADED, json.dumps(LIBRARIES)])
     show("repro --version", repro("--version"))
@@ -487,6 +507,7 @@ if __name__ == "__main__":
         os.makedirs(logs)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         signal.signal(signal.SIGTERM, ended_from_outside)
-        main(named)
+        with held_open():
+            main(named)
         table()
     sys.exit(0 if all(spare(*row[:2]) for row in missed) else 1)
