@@ -338,8 +338,11 @@ def peer(until):
     layers = re.fullmatch(r"ResNet(50|101)", encoder)
     if not layers:
         return fault("peer", Answer("FAILED", 0.0, f"the peer has no encoder {encoder}"))
-    for kind, precision, mode in [("Regular", "tf32", "eager"), ("Regular", "bf16", "compiled"), ("Average", "tf32", "eager"),
-                                  ("Average", "bf16", "compiled")]:
+    for kind, precision, mode in [("Regular", "tf32", "eager"), ("Regular", "bf16", "compiled"), ("Regular", "bf16", "eager"),
+                                  ("Average", "tf32", "eager"), ("Average", "bf16", "compiled")]:
+        # In bfloat16 it counts compiled. Where that fails, this tells at least how fast it is otherwise.
+        if (precision, mode) == ("bf16", "eager") and ("peer", kind, precision, "compiled") in measured:
+            continue
         title = f"peer {kind} {precision} {mode}"
         command = [sys.executable, script, "--device", "cuda", "--layers", layers[1], "--size", size, "--batch", batch,
                    "--precision", precision, "--channels-last", "--cudnn-benchmark", "--filter", PEERS[kind], "--steps", steps,
