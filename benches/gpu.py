@@ -97,7 +97,9 @@ def start(command, seconds, env):
 
 
 def ours():
-    return os.environ | {"LD_LIBRARY_PATH": libraries, "REPRO_STORE": os.path.join(work, "store")}
+    # The driver compiles the kernels once, for all processes, also where it finds no home for what it keeps.
+    return os.environ | {"LD_LIBRARY_PATH": libraries, "REPRO_STORE": os.path.join(work, "store"),
+                         "CUDA_CACHE_PATH": os.path.join(work, "compiled")}
 
 
 def attempt(title, file, command, until, most=math.inf, env=None, quiet=False):
