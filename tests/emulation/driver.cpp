@@ -18,7 +18,7 @@
 
 #define API extern "C" __attribute__((visibility("default"))) int
 
-enum { OK = 0, INVALID = 1, NO_DEVICE = 101, NO_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
+enum { OK = 0, INVALID = 1, NOT_STARTED = 3, NO_DEVICE = 101, NO_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
 static thread_local void* current;
 static int token;
 static std::mutex working;
@@ -71,9 +71,12 @@ static int freed(void* memory) {
 }
 
 // The driver.
+static std::atomic<bool> started{false};
 API cuDriverGetVersion(int* version) { return *version = 13000, OK; }
-API cuDeviceGetCount(int* count) { return *count = gpu_count(), OK; }
-API cuDeviceGet(int* device, int number) { return *device = number, number < gpu_count() ? OK : NO_DEVICE; }
+API cuDeviceGetCount(int* count) { return *count = gpu_count(), started ? OK : NOT_STARTED; }
+API cuDeviceGet(int* device, int number) {
+  return *device = number, !started ? NOT_STARTED : number < gpu_count() ? OK : NO_DEVICE;
+}
 // EMULATED_CAPABILITY, EMULATED_MULTIPROCESSORS and EMULATED_NAME have what each GPU is, the last of all that follow: `8.0,9.0`.
 static std::string of_gpu(const char* variable, const char* otherwise, int device) {
   const char* text = std::getenv(variable);
@@ -177,7 +180,7 @@ API cuInit(unsigned) {
     if (!name || kernel(name) || std::string(name) == "convolution") continue;
     return std::fprintf(stderr, "%s: there is no kernel %s\n", variable, name), INVALID;
   }
-  return OK;
+  return started = true, OK;
 }
 // Modules are loaded lazily: a kernel comes to the GPU when it is first asked for. While work is recorded, none can.
 struct Module {

@@ -106,6 +106,7 @@ fn kind(number: usize) -> Result<[(&'static str, &'static str, String); 3]> {
         CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
     };
     let ask = || {
+        result::init().map_err(candle_core::Error::wrap)?;
         let device = c_int::try_from(number).map_err(candle_core::Error::wrap)?;
         let device = result::device::get(device).map_err(candle_core::Error::wrap)?;
         // SAFETY: the driver gave the device.
