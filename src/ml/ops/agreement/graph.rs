@@ -25,6 +25,7 @@ fn a_capture_ends_with_its_work() {
     }));
     assert!(panicked.is_err());
     assert!(capture(&device, || a.to_vec1::<f32>().map_err(crate::ml::error::Error::from)).is_err());
+    assert!(capture(&device, || Ok(Tensor::new(&[1.0_f32], &Device::Cpu)?.to_device(&device)?)).is_err());
     sum().unwrap();
     let (_, graph) = capture(&device, sum).unwrap();
     assert_eq!(a.to_vec1::<f32>().unwrap(), [5.0; 100]);
