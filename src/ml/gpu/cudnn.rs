@@ -28,9 +28,12 @@ use crate::ml::numerics::{Numerics, Precision};
 const WORKSPACE: usize = 1 << 30;
 /// The alignment that the library's fastest algorithms ask for, in bytes.
 const ALIGNMENT: u64 = 16;
-/// The statuses that say that an algorithm does not do what is asked (`CUDNN_STATUS_BAD_PARAM` and `_NOT_SUPPORTED`, and what
-/// they are divided into).
-const REFUSALS: std::ops::Range<c_int> = 2000..4000;
+/// The statuses that say that an algorithm does not do what is asked: `CUDNN_STATUS_BAD_PARAM` and `_NOT_SUPPORTED`, and
+/// `_INTERNAL_ERROR`, of an algorithm that could not be compiled or started, with what they are divided into. One that has run
+/// and failed is `CUDNN_STATUS_EXECUTION_FAILED`, from 5000 on.
+const REFUSALS: std::ops::Range<c_int> = 2000..5000;
+/// Those among them of a machine without memory: which algorithm is taken must not depend on that.
+const NO_MEMORY: std::ops::RangeInclusive<c_int> = 4003..=4004;
 /// The most bytes of the library's reason for an error.
 const REASON: usize = 256;
 /// More algorithms than a pass has.
@@ -379,7 +382,7 @@ impl Library {
                 status
             };
             // After any other error the GPU may answer nothing any more.
-            if status != SUCCESS && !REFUSALS.contains(&status) {
+            if status != SUCCESS && (!REFUSALS.contains(&status) || NO_MEMORY.contains(&status)) {
                 self.functions.check(status, &format!("{key:?} was computed by {}", algorithm.name()))?;
             }
             let why = if status == SUCCESS {
