@@ -253,28 +253,41 @@ unsafe fn convolve<T: Number>(convolution: &Convolution, operands: [*mut T; 3]) 
         Direction::Weights => 1,
         Direction::Forward => 2,
     };
+    let [x, w, y] = [x, w, y].map(|of| of.iter().map(|value| value.wide()).collect::<Vec<f32>>());
     let mut sums = vec![0.0_f32; len[target]];
     let place = |at: usize, tap: usize, axis: usize| {
         let at = (at * g.stride + tap * g.dilation).checked_sub(g.pad[axis])?;
         (at < g.source[axis]).then_some(at)
     };
-    let (taps, outputs, channels) = (shuffled(kh * kw), shuffled(g.outputs), shuffled(g.channels));
+    let (taps, inner, outer) = (kh * kw, g.channels, g.outputs);
+    let [tap_order, channels, outputs] = [taps, inner, outer].map(shuffled);
+    // The filter in the order row, column, channel, output.
+    let mut turned = vec![0.0; w.len()];
+    for (at, value) in w.iter().enumerate() {
+        let (o, k, c) = (at / inner / taps, at / inner % taps, at % inner);
+        turned[(k * inner + c) * outer + o] = *value;
+    }
+    let add = |sums: &mut [f32], factor: f32, values: &[f32]| {
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+    };
     // Image, row and column of the output; row and column of the filter.
     for p in shuffled(g.images * rows * columns) {
         let (column, row, image) = (p % columns, p / columns % rows, p / columns / rows);
-        for &k in &taps {
+        for &k in &tap_order {
             let (Some(row), Some(column)) = (place(row, k / kw, 0), place(column, k % kw, 1)) else { continue };
-            let source = ((image * h + row) * width + column) * g.channels;
-            for &o in &outputs {
-                let (out, tap) = (p * g.outputs + o, (o * kh * kw + k) * g.channels);
-                for &c in &channels {
-                    let (sum, a, b) = match direction {
-                        Direction::Forward => (out, x[source + c], w[tap + c]),
-                        Direction::Input => (source + c, y[out], w[tap + c]),
-                        Direction::Weights => (tap + c, y[out], x[source + c]),
-                    };
-                    sums[sum] += a.wide() * b.wide();
-                }
+            let source = ((image * h + row) * width + column) * inner;
+            let tap = |o: usize| (o * taps + k) * inner;
+            match direction {
+                Direction::Forward => channels.iter().for_each(|c| {
+                    let filter = (k * inner + c) * outer;
+                    add(&mut sums[p * outer..][..outer], x[source + c], &turned[filter..][..outer]);
+                }),
+                Direction::Input => outputs.iter().for_each(|&o| {
+                    add(&mut sums[source..][..inner], y[p * outer + o], &w[tap(o)..][..inner]);
+                }),
+                Direction::Weights => outputs.iter().for_each(|&o| {
+                    add(&mut sums[tap(o)..][..inner], y[p * outer + o], &x[source..][..inner]);
+                }),
             }
         }
     }

@@ -27,6 +27,7 @@ pub(super) const READERS: &[&str] = &[
     "activation::check",
     "activation::cast",
     "activation::enter",
+    "conv::Conv2d::gpu_shape",
     "elementwise::sum_of",
     "elementwise::sum_of_squares",
     "elementwise::sum_of_all_squares",
