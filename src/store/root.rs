@@ -133,12 +133,14 @@ impl Store {
         if fsio::is_folder(path) {
             self.set_aside(path, "A folder in the place of a file")?;
         }
-        let mut folder = path.parent();
-        while let Some(above) = folder.filter(|above| above.starts_with(&self.root) && !fsio::is_folder(above)) {
-            if fsio::exists(above) {
-                self.set_aside(above, "A file in the place of a folder")?;
+        for above in path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
+            // One look tells. Between two, somebody else may make the folder that is missing, and it would be set aside with all
+            // that is in it.
+            match fsio::stat(above) {
+                Ok(stat) if stat.is_dir => break,
+                Ok(_) => drop(self.set_aside(above, "A file in the place of a folder")?),
+                Err(_) => {}
             }
-            folder = above.parent();
         }
         Ok(())
     }
@@ -210,5 +212,21 @@ mod tests {
         living.file().set_modified(two_days).unwrap();
         Store::open(dir.path()).unwrap();
         living.place(&store.path().join("runs/a")).unwrap();
+    }
+
+    /// Whoever comes second must not take the folder that the first one has just made for something in its place.
+    #[test]
+    fn writers_of_an_empty_store_set_nothing_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..200_u32 {
+            let store = Store::open(&dir.path().join(round.to_string())).unwrap();
+            let put = |writer: u32| store.put_bytes(&writer.to_le_bytes()).unwrap();
+            let digests: Vec<_> = std::thread::scope(|scope| {
+                let writers: Vec<_> = (0..8).map(|writer| scope.spawn(move || put(writer))).collect();
+                writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+            });
+            assert_eq!(store.take_notices(), Vec::<String>::new(), "round {round}");
+            assert!(digests.iter().all(|digest| store.contains(digest)), "round {round}");
+        }
     }
 }
