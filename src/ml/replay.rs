@@ -29,7 +29,7 @@ enum Seen {
     Nothing,
     /// The sizes of images and logits.
     Sizes([usize; 4], [usize; 4]),
-    Captured(Captured),
+    Captured(Box<Captured>),
 }
 
 /// The captured passes, and the places that they read and write.
@@ -77,8 +77,14 @@ impl Replay {
                 forward.replay()?;
                 self.tape = Some(tape);
                 let (parameters, place) = (network.parameters().clone(), logits.clone());
-                self.seen =
-                    Seen::Captured(Captured { parameters, images, logits: place, gradient, forward, backward: None });
+                self.seen = Seen::Captured(Box::new(Captured {
+                    parameters,
+                    images,
+                    logits: place,
+                    gradient,
+                    forward,
+                    backward: None,
+                }));
                 return Ok(logits);
             }
             _ => {}
