@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{LogLine, Options, Plan, RunEvent, exec, plan, run};
-use crate::fsio;
+use crate::fsio::{self, Point, set_failpoints};
 use crate::hash::Digest;
 use crate::pipeline::testing::grown_structure;
 use crate::pipeline::{Pipeline, Request, load};
@@ -18,6 +18,9 @@ use crate::stage::{
 };
 use crate::store::{RunRecord, Status, Store};
 
+#[path = "../../tests/failpoints/mod.rs"]
+mod failpoints;
+
 /// The variable by which a child learns its job file.
 const JOB: &str = "REPRO_TEST_JOB";
 
@@ -27,7 +30,7 @@ pub fn launcher(job: &Path) -> std::io::Result<Command> {
     command.args(["--exact", "engine::testing::child", "--nocapture", "--test-threads=1"]).env(JOB, job);
     // A file `fail` beside the store sets the child's failpoints.
     if let Some(Ok(points)) = job.ancestors().nth(5).map(|dir| fsio::read_to_string(&dir.join("fail"))) {
-        command.env("REPRO_FAIL", points);
+        command.env(failpoints::VARIABLE, points);
     }
     Ok(command)
 }
@@ -39,6 +42,7 @@ fn child() {
         assert_eq!(command.get_envs().count(), 1);
         return;
     };
+    failpoints::heed();
     std::process::exit(i32::from(exec(Path::new(&job), &registry())));
 }
 

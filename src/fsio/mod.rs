@@ -4,7 +4,7 @@
 //! - every error names its path and what was being done to it;
 //! - a file that others may read appears whole or not at all: written beside its place, synced, renamed; the folder is
 //!   synced then, and so is the parent of every folder that is made;
-//! - every write, sync and rename passes a [`failpoint`], so that tests can stop or break the process at each of them;
+//! - every write, sync and rename passes a failpoint, so that tests can stop or break the process at each of them;
 //! - only regular files are read and written: nothing waits for a pipe or reads a device;
 //! - a file or a folder that is named after a text gets its name by [`filenames`].
 
@@ -31,7 +31,7 @@ mod write;
 pub use beneath::{Found, found, found_below, is_beneath, move_aside, remove_empty_dir};
 pub use disk::{Disk, disk, may_write};
 pub use error::{Error, Result};
-pub use failpoint::{Point, failpoint};
+pub use failpoint::{Breaks, Point, set_failpoints};
 pub use folders::{create_dir_all, entries, list, remove_dir_all};
 pub use lock::{Lock, is_locked, try_lock};
 pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, longest_name, set_readonly, stat, touch};

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
+use crate::failing;
+
 /// All kinds that compute, on four made scenes: about half a second.
 pub const SMALL: &str = r#"Pipeline(
     name: "small",
@@ -123,9 +125,9 @@ impl Bench {
         Answer::of(self.command(line).output().unwrap())
     }
 
-    /// Calls the program with `REPRO_FAIL` set.
-    pub fn call_failing(&self, line: &str, failpoint: &str) -> Answer {
-        Answer::of(self.command(line).env("REPRO_FAIL", failpoint).output().unwrap())
+    /// Calls the program, which breaks at these failpoints.
+    pub fn call_failing(&self, line: &str, failpoints: &str) -> Answer {
+        Answer::of(failing::at(&self.command(line), failpoints).output().unwrap())
     }
 
     /// Calls the program, which must succeed, and gives its standard output.

@@ -37,6 +37,8 @@ mod erf;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod figure;
 #[cfg(test)]
 mod formats;

@@ -25,8 +25,7 @@ pub fn checks() -> Vec<Check> {
 
 fn program() -> Check {
     let cuda = if cfg!(feature = "cuda") { "with CUDA" } else { "without CUDA: it computes on the processor" };
-    let failpoints = if cfg!(feature = "failpoints") { ", with failpoints for tests" } else { "" };
-    Check::ok("program", format!("repro {}, built {cuda}{failpoints}", program::VERSION))
+    Check::ok("program", format!("repro {}, built {cuda}", program::VERSION))
 }
 
 fn processor() -> Check {
