@@ -28,8 +28,14 @@ pub fn at(command: &Command, points: &str) -> Command {
     failing
 }
 
-/// Is the program, if the variable is set: then the harness, which would take the arguments for its own, does not begin.
+/// Takes the signals as a terminal's programs do, and is the program, if the variable is set: then the harness, which would
+/// take the arguments for its own, does not begin.
 extern "C" fn begin() {
+    // A shell starts what follows `nohup` or precedes `&` with some signals ignored, and the program keeps it so. Tests that
+    // end it by these signals would wait for ever.
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        handle(signal, libc::SIG_DFL);
+    }
     if std::env::var_os(failpoints::VARIABLE).is_none() {
         return;
     }
