@@ -45,10 +45,65 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+/// Renames `from`, which was seen as a folder or as something else, to the free name `to`. Whether it did: false if `from`
+/// is gone by now, or has become the other of the two, because somebody else was quicker. One call decides: it takes the
+/// place of an empty thing at `to`, and neither does a folder take that of a file, nor a file that of a folder.
+pub fn rename_as_seen(from: &Path, to: &Path, folder: bool) -> Result<bool> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    if let Some(parent) = to.parent() {
+        create_dir_all(parent)?;
+    }
+    failpoint(Point::Rename, to)?;
+    at("write", to, if folder { fs::create_dir(to) } else { fs::File::create_new(to).map(drop) })?;
+    let renamed = fs::rename(from, to);
+    if renamed.is_err() {
+        at("remove", to, if folder { fs::remove_dir(to) } else { fs::remove_file(to) })?;
+    }
+    match renamed {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(false),
+        renamed => {
+            at("rename to", to, renamed)?;
+            sync_parent(to)?;
+            Ok(true)
+        }
+    }
+}
+
 /// Removes a file; one that is not there is no error.
 pub fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         result => at("remove", path, result),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_become_something_else_keeps_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("folder")).unwrap();
+        fs::write(path("folder/inside"), "x").unwrap();
+        fs::write(path("file"), "y").unwrap();
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        for (from, folder) in [("folder", false), ("file", true), ("gone", true), ("gone", false)] {
+            assert!(!rename_as_seen(&path(from), &path("aside"), folder).unwrap(), "{from}");
+            assert_eq!(names(), ["file", "folder"], "{from}");
+        }
+        assert!(rename_as_seen(&path("folder"), &path("one"), true).unwrap());
+        assert!(rename_as_seen(&path("file"), &path("two"), false).unwrap());
+        assert_eq!(names(), ["one", "two"]);
+        assert_eq!((fs::read(path("one/inside")).unwrap(), fs::read(path("two")).unwrap()), (b"x".into(), b"y".into()));
+        // A name that is taken stays.
+        fs::write(path("file"), "z").unwrap();
+        assert!(rename_as_seen(&path("file"), &path("two"), false).is_err());
+        assert_eq!(fs::read(path("two")).unwrap(), b"y");
     }
 }

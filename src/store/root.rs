@@ -131,14 +131,14 @@ impl Store {
     /// The disk's.
     pub fn make_way(&self, path: &Path) -> fsio::Result<()> {
         if fsio::is_folder(path) {
-            self.set_aside(path, "A folder in the place of a file")?;
+            self.set_aside_as(path, "A folder in the place of a file", true)?;
         }
         for above in path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
-            // One look tells. Between two, somebody else may make the folder that is missing, and it would be set aside with all
-            // that is in it.
+            // One look tells. After it, somebody else may make the folder that is missing: it must not be set aside with all that
+            // is in it.
             match fsio::stat(above) {
                 Ok(stat) if stat.is_dir => break,
-                Ok(_) => drop(self.set_aside(above, "A file in the place of a folder")?),
+                Ok(_) => drop(self.set_aside_as(above, "A file in the place of a folder", false)?),
                 Err(_) => {}
             }
         }
@@ -164,6 +164,11 @@ impl Store {
 
     /// Moves what is damaged or out of place into `quarantine/` and says where it is now. In a view it stays.
     pub(super) fn set_aside(&self, path: &Path, what: &str) -> fsio::Result<PathBuf> {
+        self.set_aside_as(path, what, fsio::is_folder(path))
+    }
+
+    /// As [`Store::set_aside`], but only if what is there is still a folder, or is still none.
+    fn set_aside_as(&self, path: &Path, what: &str, folder: bool) -> fsio::Result<PathBuf> {
         // It may have been a file of any tree.
         self.whole.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.access != Access::Work {
@@ -172,22 +177,23 @@ impl Store {
         }
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().replace('/', "-");
         let name: String = name.chars().take(ASIDE).collect();
-        let folder = self.root.join("quarantine");
+        let quarantine = self.root.join("quarantine");
         let mut n = fsio::now();
-        let mut aside = folder.join(format!("{name}.{n:x}"));
+        let mut aside = quarantine.join(format!("{name}.{n:x}"));
         while fsio::exists(&aside) {
             n += 1;
-            aside = folder.join(format!("{name}.{n:x}"));
+            aside = quarantine.join(format!("{name}.{n:x}"));
         }
-        match fsio::rename(path, &aside) {
-            // Another process was quicker.
-            Err(error) if error.is_missing() => {}
+        match fsio::rename_as_seen(path, &aside, folder) {
+            // Another process was quicker, and has told it.
+            Ok(false) => return Ok(aside),
+            Ok(true) => {}
             // What may not be written counts as not there, and stays.
             Err(error) if error.is_denied() => {
                 self.notice(format!("{what} was damaged: {error}"));
                 return Ok(path.to_owned());
             }
-            result => result?,
+            Err(error) => return Err(error),
         }
         self.notice(format!("{what} was damaged and has been set aside at `{}`.", aside.display()));
         Ok(aside)
@@ -214,19 +220,37 @@ mod tests {
         living.place(&store.path().join("runs/a")).unwrap();
     }
 
-    /// Whoever comes second must not take the folder that the first one has just made for something in its place.
-    #[test]
-    fn writers_of_an_empty_store_set_nothing_aside() {
+    /// Eight writers at once put something into each of 200 stores that `prepare` has begun. Nothing may be lost, and what
+    /// `told` is all that they say.
+    fn put_at_once(prepare: impl Fn(&Path), told: &[&str]) {
         let dir = tempfile::tempdir().unwrap();
         for round in 0..200_u32 {
             let store = Store::open(&dir.path().join(round.to_string())).unwrap();
+            prepare(store.path());
             let put = |writer: u32| store.put_bytes(&writer.to_le_bytes()).unwrap();
             let digests: Vec<_> = std::thread::scope(|scope| {
                 let writers: Vec<_> = (0..8).map(|writer| scope.spawn(move || put(writer))).collect();
                 writers.into_iter().map(|writer| writer.join().unwrap()).collect()
             });
-            assert_eq!(store.take_notices(), Vec::<String>::new(), "round {round}");
+            let notices = store.take_notices();
+            let told_of = notices.len() == told.len() && notices.iter().zip(told).all(|(is, of)| is.starts_with(of));
+            assert!(told_of, "round {round}: {notices:?}");
             assert!(digests.iter().all(|digest| store.contains(digest)), "round {round}");
         }
+    }
+
+    /// Whoever comes second must not take the folder that the first one has just made for something in its place.
+    #[test]
+    fn writers_of_an_empty_store_set_nothing_aside() {
+        put_at_once(|_| {}, &[]);
+    }
+
+    #[test]
+    fn writers_of_a_store_set_aside_once_what_is_in_the_place_of_a_folder() {
+        let in_the_way = |store: &Path| {
+            fsio::remove_dir_all(&store.join("objects")).unwrap();
+            fsio::write_atomic(&store.join("objects"), b"a file").unwrap();
+        };
+        put_at_once(in_the_way, &["A file in the place of a folder"]);
     }
 }
