@@ -102,8 +102,6 @@ struct Shape {
   int64_t stride, dilation;
 };
 
-enum class Pass { Forward, Input, Weights };
-
 // A tensor [n, c, h, w] whose channels lie next to one another.
 Descriptor tensor(int64_t id, cudnnDataType_t type, int64_t n, int64_t c, std::array<int64_t, 2> plane) {
   auto [h, w] = plane;
@@ -131,41 +129,47 @@ Descriptor convolution(const Shape &shape) {
   return conv;
 }
 
-// The operation of a pass. The gradient that it computes stands in place of the operand that it is the gradient by.
-Descriptor operation(Pass pass, const Descriptor &x, const Descriptor &w, const Descriptor &y, const Descriptor &conv) {
-  switch (pass) {
-  case Pass::Forward: {
-    Descriptor op(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, 1.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, 0.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, conv);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, w);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y);
-    return op;
-  }
-  case Pass::Input: {
-    Descriptor op(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, 1.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, 0.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, conv);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, x);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, w);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, y);
-    return op;
-  }
-  case Pass::Weights: {
-    Descriptor op(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, 1.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, 0.0F);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, conv);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, x);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, w);
-    op.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, y);
-    return op;
-  }
-  }
-  fail("there is no such pass");
+// The names that cuDNN gives to the operation of a pass and to its attributes.
+struct Names {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t alpha, beta, conv, x, w, y;
+};
+
+constexpr Names FORWARD = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
+
+// The gradient by the input stands in its place, that by the weights in theirs.
+constexpr Names INPUT = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
+
+constexpr Names WEIGHTS = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
+
+Descriptor operation(const Names &pass, const Descriptor &x, const Descriptor &w, const Descriptor &y,
+                     const Descriptor &conv) {
+  Descriptor op(pass.operation);
+  op.set(pass.alpha, 1.0F);
+  op.set(pass.beta, 0.0F);
+  op.set(pass.conv, conv);
+  op.set(pass.x, x);
+  op.set(pass.w, w);
+  op.set(pass.y, y);
+  return op;
 }
 
 // An engine's number and the letters of its notes. A note that this program does not know is `?`.
@@ -247,7 +251,7 @@ std::string ordered(const Descriptor &graph, const Descriptor &device) {
 }
 
 // The last two fields of an answer.
-std::string answer(const Shape &shape, cudnnDataType_t type, Pass pass, const Descriptor &device) {
+std::string answer(const Shape &shape, cudnnDataType_t type, const Names &pass, const Descriptor &device) {
   Descriptor x = tensor('x', type, shape.images, shape.channels, shape.source);
   Descriptor w = tensor('w', type, shape.outputs, shape.channels, shape.kernel);
   Descriptor y = tensor('y', type, shape.images, shape.outputs, shape.grid);
@@ -286,9 +290,9 @@ int main(int count, char **arguments) {
     std::string more;
     if (!words || words >> more) fail("line " + std::to_string(number + 1) + " is no shape: " + line);
     for (auto [type, type_name] : {std::pair{CUDNN_DATA_FLOAT, "f32"}, std::pair{CUDNN_DATA_BFLOAT16, "bf16"}}) {
-      for (auto [pass, pass_name] : {std::pair{Pass::Forward, "forward"}, std::pair{Pass::Input, "input"},
-                                     std::pair{Pass::Weights, "weights"}}) {
-        std::printf("%d\t%s\t%s\t%s\n", number, type_name, pass_name, answer(s, type, pass, device).c_str());
+      for (auto [pass, pass_name] : {std::pair{&FORWARD, "forward"}, std::pair{&INPUT, "input"},
+                                     std::pair{&WEIGHTS, "weights"}}) {
+        std::printf("%d\t%s\t%s\t%s\n", number, type_name, pass_name, answer(s, type, *pass, device).c_str());
       }
     }
   }
