@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
-use super::layers::{Gradients, Parameters, Role};
+use super::layers::{Gradients, Inventory, Parameters, Role};
 use super::ops::{elementwise, update, zeros};
 
 /// The settings of gradient descent.
@@ -63,7 +63,7 @@ impl Schedule {
     }
 }
 
-/// The momentum of all trainable parameters, in one flat buffer in the order of the inventory.
+/// The momentum of all trainable parameters, in one flat buffer; the inventory says what lies where.
 #[derive(Debug, Clone)]
 pub struct Momentum(pub(super) Tensor);
 
@@ -86,24 +86,64 @@ pub fn l2(parameters: &Parameters, decay: f64) -> Result<f64> {
     Ok(decay * elementwise::sum_of_all_squares(&weights)? / 2.0)
 }
 
-/// One update of all trainable parameters at the base rate `rate`. Neighbours in the flat buffers that are treated alike
-/// are updated together.
+/// One update of all trainable parameters at the base rate `rate`.
 pub fn step(sgd: &Sgd, rate: f32, parameters: &Parameters, momentum: &Momentum, gradients: &Gradients) -> Result<()> {
-    let inventory = parameters.inventory();
-    let mut runs: Vec<(Range<usize>, [f32; 2])> = Vec::new();
-    for (id, parameter) in inventory.iter() {
-        let Some(range) = inventory.range(id) else { continue };
-        let decay = if parameter.decayed() { sgd.weight_decay as f32 } else { 0.0 };
-        let factors = [decay, rate * sgd.multiplier(parameter.role) as f32];
-        match runs.last_mut() {
-            Some((run, same)) if *same == factors && run.end == range.start => run.end = range.end,
-            _ => runs.push((range, factors)),
-        }
-    }
-    for (run, [decay, rate]) in runs {
+    for (run, [decay, rate]) in runs(sgd, rate, parameters.inventory()) {
         let part = |flat: &Tensor| flat.narrow(0, run.start, run.len());
         let (v, g, w) = (part(momentum.flat())?, part(gradients.flat())?, part(parameters.trainable())?);
         update::step(&w, &v, &g, [sgd.momentum as f32, decay, rate])?;
     }
     Ok(())
+}
+
+/// The parts of the flat buffers with the decay and the rate of each. Neighbouring sections that are treated alike are one.
+fn runs(sgd: &Sgd, rate: f32, inventory: &Inventory) -> Vec<(Range<usize>, [f32; 2])> {
+    let mut runs: Vec<(Range<usize>, [f32; 2])> = Vec::new();
+    for (role, section) in inventory.sections().filter(|(_, section)| !section.is_empty()) {
+        let decay = if role.decayed() { sgd.weight_decay as f32 } else { 0.0 };
+        let factors = [decay, rate * sgd.multiplier(role) as f32];
+        match runs.last_mut() {
+            Some((run, same)) if *same == factors => run.end = section.end,
+            _ => runs.push((section, factors)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::layers::prefilter::variants;
+    use crate::ml::spec::{Arg, Choice, ModelSpec};
+    use crate::ml::weights::{Scheme, initialise};
+
+    #[test]
+    fn each_parameter_has_its_own_factors_and_few_updates_do() {
+        let sgd = Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 0.1, head_lr: 10.0, head_bias_lr: 20.0 };
+        for prefilter in variants() {
+            for norm in [false, true] {
+                let encoder = Choice::new("Tiny").with("trainable_norm", Arg::Bool(norm));
+                let spec = ModelSpec::new(encoder, 5, prefilter.clone());
+                let network = initialise(&spec, &Device::Cpu, Scheme::Plain, 1).unwrap();
+                let inventory = network.parameters().inventory();
+                let runs = runs(&sgd, 2.0, inventory);
+                assert!(runs.len() <= 4, "{prefilter:?}: {runs:?}");
+                let mut covered = 0;
+                for (id, parameter) in inventory.iter().filter(|(_, parameter)| parameter.trainable) {
+                    let range = inventory.range(id);
+                    let holds = |run: &Range<usize>| run.start <= range.start && range.end <= run.end;
+                    let own: Vec<[f32; 2]> = runs.iter().filter(|(run, _)| holds(run)).map(|(_, own)| *own).collect();
+                    let decay = if parameter.decayed() { 0.1 } else { 0.0 };
+                    let rate = match parameter.role {
+                        Role::HeadWeights => 20.0,
+                        Role::HeadBias => 40.0,
+                        _ => 2.0,
+                    };
+                    assert_eq!(own, [[decay, rate]], "{prefilter:?}: {}", parameter.name);
+                    covered += range.len();
+                }
+                assert_eq!(covered, inventory.trainable_len(), "{prefilter:?}");
+            }
+        }
+    }
 }

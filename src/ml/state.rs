@@ -159,13 +159,13 @@ pub fn resumed(network: Network, momentum: &Tensors, step: u64) -> Result<Traine
     Trainer::resume(network, Momentum(Tensor::from_vec(flat, len, &device)?), step)
 }
 
-/// The momentum of all trained parameters in the order of the inventory.
+/// The momentum of all trained parameters as one flat buffer.
 fn momentum<'a>(inventory: &Inventory, of: impl Fn(&str) -> Option<&'a (Vec<usize>, Vec<f32>)>) -> Result<Vec<f32>> {
-    let mut flat = Vec::with_capacity(inventory.trainable_len());
+    let mut flat = vec![0.0; inventory.trainable_len()];
     let mut missing = Vec::new();
-    for (_, parameter) in inventory.iter().filter(|(_, parameter)| parameter.trainable) {
+    for (id, parameter) in inventory.iter().filter(|(_, parameter)| parameter.trainable) {
         match of(&parameter.name) {
-            Some((shape, values)) if *shape == parameter.shape => flat.extend_from_slice(values),
+            Some((shape, values)) if *shape == parameter.shape => flat[inventory.range(id)].copy_from_slice(values),
             _ => missing.push(format!("The momentum of `{}` is missing.", parameter.name)),
         }
     }

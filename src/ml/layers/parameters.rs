@@ -25,6 +25,16 @@ pub enum Role {
     HeadBias,
 }
 
+impl Role {
+    /// All roles, in order.
+    const ALL: [Role; 6] = [Role::Conv, Role::Norm, Role::Prefilter, Role::HeadWeights, Role::HeadNorm, Role::HeadBias];
+
+    /// Whether weight decay applies.
+    pub fn decayed(self) -> bool {
+        matches!(self, Role::Conv | Role::HeadWeights)
+    }
+}
+
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -81,7 +91,7 @@ impl Parameter {
 
     /// Whether weight decay applies.
     pub fn decayed(&self) -> bool {
-        self.trainable && matches!(self.role, Role::Conv | Role::HeadWeights)
+        self.trainable && self.role.decayed()
     }
 }
 
@@ -89,19 +99,23 @@ impl Parameter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParameterId(usize);
 
-/// All parameters of a network, in the order of the network, and where each lies in its flat buffer.
+/// All parameters of a network, in the order of the network, and where each lies in its flat buffer. The buffer of the
+/// trainable ones has a section for each role, since the optimiser treats those of one role alike: it updates a section at
+/// once. Within a section, and in the buffer of the frozen ones, the order is that of the network.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     parameters: Vec<Parameter>,
+    /// Where each begins: from its section, or in the buffer of the frozen ones.
     offsets: Vec<usize>,
-    trainable: usize,
+    /// The elements of each role's section.
+    trainable: [usize; Role::ALL.len()],
     frozen: usize,
 }
 
 impl Inventory {
     /// Appends a parameter.
     pub fn add(&mut self, parameter: Parameter) -> ParameterId {
-        let end = if parameter.trainable { &mut self.trainable } else { &mut self.frozen };
+        let end = if parameter.trainable { &mut self.trainable[parameter.role as usize] } else { &mut self.frozen };
         self.offsets.push(*end);
         *end += parameter.len();
         self.parameters.push(parameter);
@@ -120,13 +134,23 @@ impl Inventory {
 
     /// Elements that training changes.
     pub fn trainable_len(&self) -> usize {
-        self.trainable
+        self.trainable.iter().sum()
     }
 
-    /// The place of a parameter in a flat buffer of the trainable ones; none where it is frozen.
-    pub fn range(&self, id: ParameterId) -> Option<Range<usize>> {
-        let (start, parameter) = (self.offsets[id.0], self.get(id));
-        parameter.trainable.then(|| start..start + parameter.len())
+    /// The section of each role in a flat buffer of the trainable parameters, in order.
+    pub fn sections(&self) -> impl Iterator<Item = (Role, Range<usize>)> {
+        Role::ALL.into_iter().map(|role| {
+            let start = self.trainable[..role as usize].iter().sum();
+            (role, start..start + self.trainable[role as usize])
+        })
+    }
+
+    /// The place of a parameter in its flat buffer: of the trainable ones, or of the frozen ones.
+    pub fn range(&self, id: ParameterId) -> Range<usize> {
+        let parameter = self.get(id);
+        let section = if parameter.trainable { self.trainable[..parameter.role as usize].iter().sum() } else { 0 };
+        let start = section + self.offsets[id.0];
+        start..start + parameter.len()
     }
 
     /// The elements of a parameter within a flat buffer of the trainable ones.
@@ -139,8 +163,8 @@ impl Inventory {
     }
 
     fn view(&self, id: ParameterId, flat: &Tensor) -> Result<Tensor> {
-        let parameter = self.get(id);
-        Ok(flat.narrow(0, self.offsets[id.0], parameter.len())?.reshape(parameter.shape.as_slice())?)
+        let range = self.range(id);
+        Ok(flat.narrow(0, range.start, range.len())?.reshape(self.get(id).shape.as_slice())?)
     }
 }
 
@@ -161,9 +185,9 @@ impl Parameters {
         device: &Device,
         mut values: impl FnMut(&Parameter) -> Result<Vec<f32>>,
     ) -> Result<Self> {
-        let mut trainable = Vec::with_capacity(inventory.trainable);
-        let mut frozen = Vec::with_capacity(inventory.frozen);
-        for (_, parameter) in inventory.iter() {
+        let mut trainable = vec![0.0; inventory.trainable_len()];
+        let mut frozen = vec![0.0; inventory.frozen];
+        for (id, parameter) in inventory.iter() {
             let data = values(parameter)?;
             if data.len() != parameter.len() {
                 return Err(Error::Shape {
@@ -172,7 +196,8 @@ impl Parameters {
                     expected: format!("{:?}", parameter.shape),
                 });
             }
-            if parameter.trainable { &mut trainable } else { &mut frozen }.extend(data);
+            let flat = if parameter.trainable { &mut trainable } else { &mut frozen };
+            flat[inventory.range(id)].copy_from_slice(&data);
         }
         let flat = |data: Vec<f32>, device: &Device| {
             let len = data.len();
@@ -261,10 +286,10 @@ pub struct Gradients {
 impl Gradients {
     /// Zero gradients.
     pub fn zeros(inventory: Arc<Inventory>, device: &Device) -> Result<Self> {
-        Ok(Gradients { flat: ops::zeros(&[inventory.trainable], device)?, inventory })
+        Ok(Gradients { flat: ops::zeros(&[inventory.trainable_len()], device)?, inventory })
     }
 
-    /// The flat buffer, in the order of the inventory.
+    /// The flat buffer; the inventory says what lies where.
     pub fn flat(&self) -> &Tensor {
         &self.flat
     }
