@@ -1,30 +1,24 @@
 //! `repro graph FILE`: the pipeline's nodes and what they need, for Graphviz or Mermaid.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::places::{StoreArgs, view_store};
+use super::request::FileArgs;
 use super::taken::tell_references;
 use super::terminal::print;
 use crate::cli::exit::Exit;
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::stage::Registry;
 use crate::table::visible;
 
 /// The arguments of `repro graph`.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// The pipeline's RON file.
-    file: PathBuf,
-    /// A profile of the pipeline.
-    #[arg(long)]
-    profile: Option<String>,
-    /// Set a parameter to a value in RON; may be repeated.
-    #[arg(long = "set", value_name = "STAGE.FIELD=RON")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    stated: FileArgs,
     /// The language of the drawing.
     #[arg(long, value_enum, default_value_t = Language::Mermaid)]
     format: Language,
@@ -38,9 +32,8 @@ enum Language {
 
 /// Prints the drawing.
 pub fn run(at: &StoreArgs, args: &GraphArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = view_store(at, Some(&args.file))?;
-    let request = pipeline::Request { file: args.file.clone(), profile: args.profile.clone(), sets: args.sets.clone() };
-    let pipeline = pipeline::load(&request, registry, &store)?;
+    let store = view_store(at, Some(&args.stated.file))?;
+    let pipeline = args.stated.load(registry, &store)?;
     tell_references(&pipeline);
     print(&match args.format {
         Language::Dot => dot(&pipeline),

@@ -26,7 +26,7 @@ const WIDEST: usize = 80;
 
 /// Prints the plan; nothing runs.
 pub fn run(at: &StoreArgs, args: &PlanArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let store = view_store(at, Some(&args.pipeline.file))?;
+    let store = view_store(at, Some(&args.pipeline.stated.file))?;
     let pipeline = load(args, registry, &store)?;
     let options = options(args)?;
     warn_of_unused(args, &pipeline, registry, &store)?;

@@ -17,9 +17,9 @@ use crate::stage::{DeviceSpec, Registry};
 use crate::store::Store;
 use crate::syntax;
 
-/// What names a pipeline and its data roots.
+/// What names a pipeline.
 #[derive(Debug, Args)]
-pub struct PipelineArgs {
+pub struct FileArgs {
     /// The pipeline's RON file.
     pub file: PathBuf,
     /// A profile of the pipeline, as `tiny`.
@@ -28,19 +28,28 @@ pub struct PipelineArgs {
     /// Set a parameter to a value in RON, as `train.steps=50`; may be repeated.
     #[arg(long = "set", value_name = "STAGE.FIELD=RON")]
     sets: Vec<String>,
-    /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
-    #[arg(long = "data", value_name = "NAME=PATH")]
-    data: Vec<String>,
 }
 
-impl PipelineArgs {
+impl FileArgs {
     /// Loads the pipeline.
     pub fn load(&self, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
         let request =
             pipeline::Request { file: self.file.clone(), profile: self.profile.clone(), sets: self.sets.clone() };
         Ok(pipeline::load(&request, registry, store)?)
     }
+}
 
+/// What names a pipeline and its data roots.
+#[derive(Debug, Args)]
+pub struct PipelineArgs {
+    #[command(flatten)]
+    pub stated: FileArgs,
+    /// Give the folder of a data root; may be repeated [also REPRO_DATA_NAME]
+    #[arg(long = "data", value_name = "NAME=PATH")]
+    data: Vec<String>,
+}
+
+impl PipelineArgs {
     /// Where its data roots lie.
     pub fn roots(&self) -> Result<BTreeMap<String, PathBuf>, Failure> {
         config::roots(&self.data)
@@ -80,14 +89,14 @@ pub struct PlanArgs {
 
 /// Loads the pipeline that the arguments name, and says which earlier runs its references mean.
 pub fn load(args: &PlanArgs, registry: &Registry, store: &Store) -> Result<Pipeline, Failure> {
-    let pipeline = args.pipeline.load(registry, store)?;
+    let pipeline = args.pipeline.stated.load(registry, store)?;
     tell_references(&pipeline);
     Ok(pipeline)
 }
 
 pub fn options(args: &PlanArgs) -> Result<engine::Options, Failure> {
     Ok(engine::Options {
-        project: Some(project(Some(&args.pipeline.file))?),
+        project: Some(project(Some(&args.pipeline.stated.file))?),
         roots: args.pipeline.roots()?,
         device: args.device,
         threads: args.threads.map_or_else(fsio::cores, |threads| bounded("--threads", threads, args.oversubscribe)),

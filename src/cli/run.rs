@@ -51,7 +51,7 @@ const SKIPPED: usize = 5;
 
 /// Runs a pipeline.
 pub fn run(at: &StoreArgs, args: &RunArgs, registry: &Registry) -> Result<Exit, Failure> {
-    let file = &args.plan.pipeline.file;
+    let file = &args.plan.pipeline.stated.file;
     if args.dry_run {
         return plan::run(at, &args.plan, registry);
     }

@@ -25,8 +25,8 @@ pub struct Source {
 impl Source {
     /// Loads the pipeline. A store that is there is looked at for references to earlier runs; none is made.
     pub fn open(at: &StoreArgs, args: &PipelineArgs, registry: &Registry) -> Result<Self, Failure> {
-        let store = view_store(at, Some(&args.file))?;
-        let pipeline = args.load(registry, &store)?;
+        let store = view_store(at, Some(&args.stated.file))?;
+        let pipeline = args.stated.load(registry, &store)?;
         Ok(Source { pipeline, roots: args.roots()?, temp: Temp::new() })
     }
 
