@@ -36,7 +36,7 @@ pub use folders::{create_dir_all, entries, list, remove_dir_all};
 pub use lock::{Lock, is_locked, try_lock};
 pub use look::{Stat, canonical, exists, is_file, is_folder, is_program, longest_name, set_readonly, stat, touch};
 pub use machine::{cores, host, machine};
-pub use names::{remove_file, rename, rename_as_seen};
+pub use names::{Moved, remove_file, rename, rename_as_seen};
 pub use own::{close, copy_new, open_up, remove_own_dir_all};
 pub use parts::{Parts, read_to_string_within, read_within};
 pub use read::{blake3, hash, read, read_to_string, tail};

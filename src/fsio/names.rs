@@ -45,26 +45,42 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Renames `from`, which was seen as a folder or as something else, to the free name `to`. Whether it did: false if `from`
-/// is gone by now, or has become the other of the two, because somebody else was quicker. One call decides: it takes the
-/// place of an empty thing at `to`, and neither does a folder take that of a file, nor a file that of a folder.
-pub fn rename_as_seen(from: &Path, to: &Path, folder: bool) -> Result<bool> {
-    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+/// What [`rename_as_seen`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It has the new name.
+    Yes,
+    /// It is gone, or has become something else: somebody else was quicker.
+    Gone,
+    /// Something has the new name already.
+    Taken,
+}
+
+/// Renames `from` to the free name `to`, if `from` is still what it was seen as: a folder, or none. A link to a folder is none.
+///
+/// An empty thing of the same sort is made at `to` first, and the rename replaces it. The system never renames a folder over a
+/// file, nor a file over a folder, so that nothing can happen between a look and the rename. A process that is killed in between
+/// leaves the empty thing.
+pub fn rename_as_seen(from: &Path, to: &Path, folder: bool) -> Result<Moved> {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
     if let Some(parent) = to.parent() {
         create_dir_all(parent)?;
     }
-    failpoint(Point::Rename, to)?;
-    at("write", to, if folder { fs::create_dir(to) } else { fs::File::create_new(to).map(drop) })?;
-    let renamed = fs::rename(from, to);
+    failpoint(Point::Write, to)?;
+    match if folder { fs::create_dir(to) } else { fs::File::create_new(to).map(drop) } {
+        Err(error) if error.kind() == AlreadyExists => return Ok(Moved::Taken),
+        made => at("write", to, made)?,
+    }
+    let renamed = failpoint(Point::Rename, to).and_then(|()| at("rename to", to, fs::rename(from, to)));
     if renamed.is_err() {
         at("remove", to, if folder { fs::remove_dir(to) } else { fs::remove_file(to) })?;
     }
     match renamed {
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(false),
+        Err(error) if matches!(error.source.kind(), NotFound | NotADirectory | IsADirectory) => Ok(Moved::Gone),
         renamed => {
-            at("rename to", to, renamed)?;
+            renamed?;
             sync_parent(to)?;
-            Ok(true)
+            Ok(Moved::Yes)
         }
     }
 }
@@ -88,22 +104,25 @@ mod tests {
         fs::create_dir(path("folder")).unwrap();
         fs::write(path("folder/inside"), "x").unwrap();
         fs::write(path("file"), "y").unwrap();
+        std::os::unix::fs::symlink("folder", path("link")).unwrap();
         let names = || {
             let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             names.sort();
             names
         };
-        for (from, folder) in [("folder", false), ("file", true), ("gone", true), ("gone", false)] {
-            assert!(!rename_as_seen(&path(from), &path("aside"), folder).unwrap(), "{from}");
-            assert_eq!(names(), ["file", "folder"], "{from}");
+        for (from, folder) in [("folder", false), ("file", true), ("link", true), ("gone", true), ("gone", false)] {
+            assert_eq!(rename_as_seen(&path(from), &path("aside"), folder).unwrap(), Moved::Gone, "{from}");
+            assert_eq!(names(), ["file", "folder", "link"], "{from}");
         }
-        assert!(rename_as_seen(&path("folder"), &path("one"), true).unwrap());
-        assert!(rename_as_seen(&path("file"), &path("two"), false).unwrap());
-        assert_eq!(names(), ["one", "two"]);
+        for (from, to, folder) in [("folder", "one", true), ("file", "two", false), ("link", "three", false)] {
+            assert_eq!(rename_as_seen(&path(from), &path(to), folder).unwrap(), Moved::Yes, "{from}");
+        }
+        assert_eq!(names(), ["one", "three", "two"]);
         assert_eq!((fs::read(path("one/inside")).unwrap(), fs::read(path("two")).unwrap()), (b"x".into(), b"y".into()));
+        assert_eq!(fs::read_link(path("three")).unwrap(), Path::new("folder"));
         // A name that is taken stays.
         fs::write(path("file"), "z").unwrap();
-        assert!(rename_as_seen(&path("file"), &path("two"), false).is_err());
+        assert_eq!(rename_as_seen(&path("file"), &path("two"), false).unwrap(), Moved::Taken);
         assert_eq!(fs::read(path("two")).unwrap(), b"y");
     }
 }

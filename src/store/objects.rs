@@ -57,10 +57,10 @@ impl Store {
         }
     }
 
-    /// Sets an object aside and gives the error that says so.
+    /// Sets an object aside and gives the error that says so. Where another process was quicker, it is missing.
     pub(super) fn quarantine(&self, digest: &Digest) -> Result<Error> {
         let aside = self.set_aside(&self.objects.file(digest), &format!("The stored object {digest}"))?;
-        Ok(Error::Corrupt { digest: *digest, aside })
+        Ok(aside.map_or(Error::Missing(*digest), |aside| Error::Corrupt { digest: *digest, aside }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::blobs::{Blobs, LocalBlobs};
 use super::lease_file::LeaseFile;
-use crate::fsio::{self, Temporary};
+use crate::fsio::{self, Found, Moved, Temporary};
 use crate::hash::Digest;
 
 /// The most characters of its path in the name of a file that is set aside: with the time, the name stays below the 255
@@ -130,8 +130,13 @@ impl Store {
     /// # Errors
     /// The disk's.
     pub fn make_way(&self, path: &Path) -> fsio::Result<()> {
-        if fsio::is_folder(path) {
-            self.set_aside_as(path, "A folder in the place of a file", true)?;
+        let folder = match fsio::found(path)? {
+            Found::Folder => Some(true),
+            Found::Link if fsio::is_folder(path) => Some(false),
+            _ => None,
+        };
+        if let Some(folder) = folder {
+            self.set_aside_as(path, "A folder in the place of a file", folder)?;
         }
         for above in path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
             // One look tells. After it, somebody else may make the folder that is missing: it must not be set aside with all that
@@ -162,41 +167,41 @@ impl Store {
         Ok(names)
     }
 
-    /// Moves what is damaged or out of place into `quarantine/` and says where it is now. In a view it stays.
-    pub(super) fn set_aside(&self, path: &Path, what: &str) -> fsio::Result<PathBuf> {
-        self.set_aside_as(path, what, fsio::is_folder(path))
+    /// Moves what is damaged or out of place into `quarantine/` and says where it is now: none if another process was quicker.
+    /// In a view it stays.
+    pub(super) fn set_aside(&self, path: &Path, what: &str) -> fsio::Result<Option<PathBuf>> {
+        self.set_aside_as(path, what, fsio::found(path)? == Found::Folder)
     }
 
     /// As [`Store::set_aside`], but only if what is there is still a folder, or is still none.
-    fn set_aside_as(&self, path: &Path, what: &str, folder: bool) -> fsio::Result<PathBuf> {
+    fn set_aside_as(&self, path: &Path, what: &str, folder: bool) -> fsio::Result<Option<PathBuf>> {
         // It may have been a file of any tree.
         self.whole.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.access != Access::Work {
             self.notice(format!("{what} is damaged: `{}`. The next run sets it aside.", path.display()));
-            return Ok(path.to_owned());
+            return Ok(Some(path.to_owned()));
         }
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().replace('/', "-");
         let name: String = name.chars().take(ASIDE).collect();
         let quarantine = self.root.join("quarantine");
         let mut n = fsio::now();
-        let mut aside = quarantine.join(format!("{name}.{n:x}"));
-        while fsio::exists(&aside) {
-            n += 1;
-            aside = quarantine.join(format!("{name}.{n:x}"));
-        }
-        match fsio::rename_as_seen(path, &aside, folder) {
-            // Another process was quicker, and has told it.
-            Ok(false) => return Ok(aside),
-            Ok(true) => {}
-            // What may not be written counts as not there, and stays.
-            Err(error) if error.is_denied() => {
-                self.notice(format!("{what} was damaged: {error}"));
-                return Ok(path.to_owned());
+        let aside = loop {
+            let aside = quarantine.join(format!("{name}.{n:x}"));
+            match fsio::rename_as_seen(path, &aside, folder) {
+                Ok(Moved::Yes) => break aside,
+                Ok(Moved::Taken) => n += 1,
+                // The quicker one has told it.
+                Ok(Moved::Gone) => return Ok(None),
+                // What may not be written counts as not there, and stays.
+                Err(error) if error.is_denied() => {
+                    self.notice(format!("{what} was damaged: {error}"));
+                    return Ok(Some(path.to_owned()));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
-        }
+        };
         self.notice(format!("{what} was damaged and has been set aside at `{}`.", aside.display()));
-        Ok(aside)
+        Ok(Some(aside))
     }
 
     /// Removes what killed processes left in `tmp/`.

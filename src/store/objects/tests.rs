@@ -177,5 +177,13 @@ fn a_folder_or_a_file_in_the_way_of_an_object_is_set_aside() {
     assert!(matches!(store.read(&digest), Err(Error::Missing(_))));
     store.put_bytes(b"abc").unwrap();
     assert_eq!(store.read(&digest).unwrap(), b"abc");
-    assert_eq!(store.take_notices().len(), 4);
+    // A link to a folder is as much in the way, and what it leads to stays.
+    let elsewhere = store.path().join("elsewhere");
+    fsio::write_atomic(&elsewhere.join("a file"), b"x").unwrap();
+    fsio::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    store.put_bytes(b"abc").unwrap();
+    assert_eq!(store.read(&digest).unwrap(), b"abc");
+    assert_eq!(fsio::read(&elsewhere.join("a file")).unwrap(), b"x");
+    assert_eq!(store.take_notices().len(), 5);
 }
