@@ -1,6 +1,7 @@
 //! A folder of its own for each test, in which the real program runs.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -127,7 +128,10 @@ impl Bench {
 
     /// Calls the program, which breaks at these failpoints.
     pub fn call_failing(&self, line: &str, failpoints: &str) -> Answer {
-        Answer::of(failing::at(&self.command(line), failpoints).output().unwrap())
+        let command = self.command(line);
+        let mut failing = like(&command, std::env::current_exe().unwrap());
+        failing.args(command.get_args()).env(failing::VARIABLE, failpoints).stdin(Stdio::null());
+        Answer::of(failing.output().unwrap())
     }
 
     /// Calls the program, which must succeed, and gives its standard output.
@@ -235,6 +239,21 @@ pub fn digests(record: &Json) -> BTreeMap<String, String> {
         outputs.iter().map(|(name, out)| (format!("{}.{name}", node(n)), out["digest"].as_str().unwrap().to_owned()))
     });
     outputs.collect()
+}
+
+/// A call of another program in the environment and the folder of `command`.
+pub fn like(command: &Command, program: impl AsRef<OsStr>) -> Command {
+    let mut other = Command::new(program);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    other
 }
 
 /// Every file below a folder, by relative path.

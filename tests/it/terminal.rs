@@ -1,10 +1,10 @@
 //! What is seen on a terminal: lines that are drawn again and gone at the end, colours, nothing of others that a terminal
 //! obeys; and `repro watch`.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, Bench};
+use crate::harness::{Answer, Bench, like};
 
 /// A terminal of so many columns, on which nothing may wrap. It knows the codes that the program writes, and no other.
 struct Screen {
@@ -91,19 +91,13 @@ fn on_terminal(bench: &Bench, line: &str, columns: usize, variables: &[(&str, &s
     let command = bench.command(line);
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let call: Vec<String> = words.map(|word| quoted(word.to_str().unwrap())).collect();
-    let mut script = Command::new("script");
+    let mut script = like(&command, "script");
     script.arg("-qec").arg(format!("stty cols {columns} rows 24 && exec {}", call.join(" "))).arg("/dev/null");
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
         script.env_remove(name);
     }
     script.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").envs(variables.iter().copied());
-    script.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    script.stdin(Stdio::null());
     let answer = Answer::of(script.output().unwrap());
     let screen = Screen::of(columns, &answer.out);
     (answer, screen)

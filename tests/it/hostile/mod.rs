@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use images::{label, photograph};
 
-use crate::harness::Bench;
+use crate::harness::{Bench, like};
 
 const MIB: u64 = 1 << 20;
 
@@ -61,13 +61,7 @@ fn measured(bench: &Bench, command: &Command) -> Taken {
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
     let (result, log) = (bench.path("result"), bench.path("told"));
     let told = std::fs::File::create(&log).unwrap();
-    let mut between = Command::new(std::env::current_exe().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => between.env(name, value),
-            None => between.env_remove(name),
-        };
-    }
+    let mut between = like(command, std::env::current_exe().unwrap());
     let mut child = between
         .args(["--exact", "hostile::the_peak_of_a_child_is_seen", "--nocapture", "--test-threads=1"])
         .env(PROGRAM, serde_json::to_string(&words).unwrap())
