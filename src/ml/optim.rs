@@ -103,7 +103,7 @@ fn runs(sgd: &Sgd, rate: f32, inventory: &Inventory) -> Vec<(Range<usize>, [f32;
         let decay = if role.decayed() { sgd.weight_decay as f32 } else { 0.0 };
         let factors = [decay, rate * sgd.multiplier(role) as f32];
         match runs.last_mut() {
-            Some((run, same)) if *same == factors => run.end = section.end,
+            Some((run, same)) if *same == factors && run.end == section.start => run.end = section.end,
             _ => runs.push((section, factors)),
         }
     }

@@ -8,25 +8,26 @@ use candle_core::{Device, Tensor};
 use crate::ml::error::{Error, Result};
 use crate::ml::ops;
 
-/// What a parameter is for. Decides its learning rate.
+/// What a parameter is for. Decides its learning rate, its weight decay, and its section of the flat buffer, where sections
+/// stand in the order of the roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// The weights of an encoder's convolution: rate 1x, with weight decay.
     Conv,
-    /// Frozen batch norm.
+    /// Batch norm: frozen, unless the encoder's is trained.
     Norm,
     /// A pre-filter's own parameter: rate 1x, no weight decay.
     Prefilter,
     /// The weights of the head: rate 10x, with weight decay.
     HeadWeights,
-    /// The batch norm of a head that has one: frozen as the others.
+    /// The batch norm of a head that has one: as the encoder's.
     HeadNorm,
     /// The biases of the head: rate 20x, no weight decay.
     HeadBias,
 }
 
 impl Role {
-    /// All roles, in order.
+    /// All roles, in the order of their declaration.
     const ALL: [Role; 6] = [Role::Conv, Role::Norm, Role::Prefilter, Role::HeadWeights, Role::HeadNorm, Role::HeadBias];
 
     /// Whether weight decay applies.
@@ -34,6 +35,15 @@ impl Role {
         matches!(self, Role::Conv | Role::HeadWeights)
     }
 }
+
+// A role's number is its place in `ALL`, and so in the arrays that have an entry for each.
+const _: () = {
+    let mut at = 0;
+    while at < Role::ALL.len() {
+        assert!(Role::ALL[at] as usize == at);
+        at += 1;
+    }
+};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
