@@ -143,7 +143,7 @@ constexpr Names FORWARD = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTO
                            CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
                            CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
 
-// The gradient by the input stands in its place, that by the weights in theirs.
+// Here `x` is the gradient by the input.
 constexpr Names INPUT = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
@@ -152,6 +152,7 @@ constexpr Names INPUT = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCR
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
 
+// Here `w` is the gradient by the weights.
 constexpr Names WEIGHTS = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
