@@ -198,7 +198,8 @@ def hosts():
     library = subprocess.check_output(["faketime", "-f", "+2d", "printenv", "LD_PRELOAD"], text=True).strip()
     settings = [f"LD_PRELOAD={library}", "FAKETIME=+2d", "FAKETIME_DISABLE_SHM=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
     ahead_of_time = ["env", *settings]
-    count = max(rounds // 4, 1)
+    # Both to the end, and one killed.
+    count = max(rounds // 4, 2)
     for i in range(count):
         folder = project(f"hosts{i}")
         # Both are process 1; the clock of one is two days ahead.
@@ -233,7 +234,8 @@ def folders():
     check(whole, "a run for the store whose files become folders")
     store = os.path.join(whole, ".repro")
     all_files = sorted(os.path.relpath(os.path.join(place, name), store) for place, _, names in os.walk(store) for name in names)
-    count = max(rounds // 4, 1)
+    # An empty folder, and one with something in it.
+    count = max(rounds // 4, 2)
     victims = [[file] for file in (all_files if len(all_files) <= count else draw.sample(all_files, count))] + [all_files]
     healed = 0
     for at, chosen in enumerate(victims):
