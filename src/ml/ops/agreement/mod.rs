@@ -145,6 +145,31 @@ impl Cases {
             }
         }
         let (number, at) = place;
+        let place = || {
+            let (a, b) = (found[number][at], expected[number][at]);
+            format!(", result {number}, element {at}: {a} for {b}")
+        };
+        self.judge(what, tolerance, worst, place);
+    }
+
+    /// As [`Cases::compare`] for one result, by the norm of the difference as a part of the norm of what is expected. Rounding
+    /// moves a value that is nearly zero to the other side of a ReLU, now and then. That moves few elements far, and the norm
+    /// hardly.
+    fn compare_norms(&self, what: &str, tolerance: Tolerance, found: &[f32], expected: &[f32]) {
+        self.count.set(self.count.get() + 1);
+        if found.len() != expected.len() {
+            return self.fail(format!("gap FAR: {what}: {} elements for {}", found.len(), expected.len()));
+        }
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+        let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+        let whole = norm(&mut expected.iter().map(|b| f64::from(*b)));
+        let gap = if difference == 0.0 { 0.0 } else { (difference / whole) as f32 };
+        let gap = if gap.is_nan() { f32::INFINITY } else { gap };
+        self.judge(what, tolerance, gap, || format!(": of the norm {whole:.3e}"));
+    }
+
+    /// Tells a gap, and notes one that is too far, with `place`.
+    fn judge(&self, what: &str, tolerance: Tolerance, worst: f32, place: impl Fn() -> String) {
         let Tolerance { near, far } = tolerance;
         let (word, limit) = match worst {
             worst if worst <= near => ("ok", near),
@@ -155,8 +180,7 @@ impl Cases {
         if worst <= far {
             return eprintln!("{line}");
         }
-        let (a, b) = (found[number][at], expected[number][at]);
-        self.fail(format!("{line}, result {number}, element {at}: {a} for {b}"));
+        self.fail(format!("{line}{}", place()));
     }
 
     fn fail(&self, line: String) {
